@@ -1,0 +1,10 @@
+from django.apps import AppConfig
+
+
+class CallbacksConfig(AppConfig):
+    name = "callbacks"
+
+    def ready(self) -> None:
+        from callbacks import receivers
+
+        receivers.connect()

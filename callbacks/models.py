@@ -1,0 +1,212 @@
+"""What is to be told to whom, and what became of it: callback settings, deliveries and their attempts.
+
+The rows are plain. Who may change the state of a delivery, and how, is `callbacks.outbox`.
+"""
+
+import base64
+import secrets
+import uuid
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import Q
+from django.urls import reverse
+
+from affiliates.models import Affiliate
+from callbacks import addresses, templating
+from orders.models import Order
+
+
+class EventType(models.TextChoices):
+    CREATED = "order.created", "Order created"
+    UPDATED = "order.updated", "Order updated"
+
+
+def new_secret() -> str:
+    """A signing secret in the form of Standard Webhooks: `whsec_` and 24 random bytes in base64."""
+    return "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode("ascii")
+
+
+class CallbackSetting(models.Model):
+    """Where and how one affiliate wants to hear of one kind of event."""
+
+    class Method(models.TextChoices):
+        GET = "GET", "GET"
+        POST = "POST", "POST"
+
+    class BodyFormat(models.TextChoices):
+        FORM = "form", "Form: the URL's parameters again"
+        JSON = "json", "JSON: the whole event"
+
+    class PauseReason(models.TextChoices):
+        NONE = "", "not paused"
+        PERSON = "person", "paused by hand"
+        GONE = "gone", "the other side answered 410 Gone, and again an hour later"
+
+    affiliate = models.ForeignKey(Affiliate, on_delete=models.CASCADE, related_name="callback_settings")
+    event = models.CharField(max_length=16, choices=EventType)
+    method = models.CharField("HTTP method", max_length=4, choices=Method, default=Method.GET)
+    url = models.TextField("URL", blank=True)  # blank is refused in clean(), with a code and a sentence of its own
+    body_format = models.CharField("POST body", max_length=4, choices=BodyFormat, default=BodyFormat.FORM)
+    send_as_typed = models.BooleanField(
+        "send as typed",
+        default=False,
+        help_text="Other networks' placeholders in this URL are plain text and are sent as they stand.",
+    )
+    secret = models.CharField(max_length=64, default=new_secret, editable=False)
+    is_active = models.BooleanField("active", default=True)
+    pause_reason = models.CharField(
+        max_length=8, choices=PauseReason, default=PauseReason.NONE, blank=True, editable=False
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    repairs: tuple[templating.Repair, ...] = ()  # what the last clean() mended in the URL
+
+    class Meta:
+        ordering: ClassVar = ["affiliate", "event"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["affiliate", "event"],
+                name="callback_once_per_event",
+                violation_error_message="This affiliate has a callback for this event already.",
+            ),
+            models.CheckConstraint(condition=Q(event__in=["order.created", "order.updated"]), name="callback_event"),
+            models.CheckConstraint(condition=Q(method__in=["GET", "POST"]), name="callback_method"),
+            models.CheckConstraint(condition=Q(body_format__in=["form", "json"]), name="callback_body_format"),
+            models.CheckConstraint(condition=~Q(url=""), name="callback_url_not_empty"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_event_display()} callback of {self.affiliate}"
+
+    def clean(self) -> None:
+        """Repair the URL and refuse one that could not be sent, with the code of each problem."""
+        finding = templating.check(self.url or "", addresses.policy_from(settings), send_as_typed=self.send_as_typed)
+        self.url, self.repairs = finding.template, finding.repairs
+        if finding.problems:
+            raise ValidationError({"url": [ValidationError(p.message, code=p.code) for p in finding.problems]})
+
+
+class Delivery(models.Model):
+    """One event for one callback setting: what was to be told, frozen, and how far that got."""
+
+    class Status(models.TextChoices):
+        PENDING = "pending", "Pending"
+        SENDING = "sending", "Sending"
+        SUCCEEDED = "succeeded", "Succeeded"
+        FAILED = "failed", "Failed"
+        SKIPPED = "skipped", "Skipped"
+
+    class SkipReason(models.TextChoices):
+        NONE = "", ""
+        PAUSED = "paused", "The callback was paused when this happened."
+        AFFILIATE_BLOCKED = "affiliate_blocked", "The affiliate was blocked when this happened."
+        SETTING_DELETED = "setting_deleted", "The callback was deleted before this could be sent."
+
+    class Trigger(models.TextChoices):
+        INITIAL = "initial", "Initial"
+        RETRY = "retry", "Retry"
+        MANUAL = "manual", "Manual"
+        TEST = "test", "Test"
+
+    event_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    setting = models.ForeignKey(CallbackSetting, on_delete=models.SET_NULL, null=True, related_name="deliveries")
+    affiliate = models.ForeignKey(Affiliate, on_delete=models.CASCADE, null=True, related_name="deliveries")
+    order = models.ForeignKey(Order, on_delete=models.SET_NULL, null=True, related_name="deliveries")
+    event = models.CharField(max_length=16, choices=EventType)
+    status = models.CharField(max_length=16, choices=Status, default=Status.PENDING)
+    skip_reason = models.CharField(max_length=32, choices=SkipReason, default=SkipReason.NONE, blank=True)
+    next_attempt_at = models.DateTimeField(null=True, blank=True)
+    next_trigger = models.CharField(max_length=8, choices=Trigger, default=Trigger.INITIAL)
+    retry_step = models.PositiveSmallIntegerField(default=0, help_text="How many waits of the schedule are used up.")
+    attempt_count = models.PositiveIntegerField(default=0)
+    last_attempt_at = models.DateTimeField(null=True, blank=True)
+    last_status_code = models.PositiveSmallIntegerField(null=True, blank=True)
+    last_error_kind = models.CharField(max_length=32, default="", blank=True)
+    claim_token = models.UUIDField(null=True, editable=False)
+    leased_until = models.DateTimeField(null=True, editable=False)
+    variables = models.JSONField(default=dict, help_text="All variables by name, as they were when it happened.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name_plural = "deliveries"
+        ordering: ClassVar = ["-pk"]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(status="pending", next_attempt_at__isnull=False)
+                | (~Q(status="pending") & Q(next_attempt_at__isnull=True)),
+                name="delivery_due_exactly_when_pending",
+            ),
+            models.CheckConstraint(
+                condition=Q(status="sending", claim_token__isnull=False, leased_until__isnull=False)
+                | (~Q(status="sending") & Q(claim_token__isnull=True, leased_until__isnull=True)),
+                name="delivery_leased_exactly_when_sending",
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=["pending", "sending", "succeeded", "failed", "skipped"]),
+                name="delivery_status_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(status="skipped") & ~Q(skip_reason="") | ~Q(status="skipped") & Q(skip_reason=""),
+                name="delivery_reason_exactly_when_skipped",
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["next_attempt_at"], condition=Q(status="pending"), name="delivery_due"),
+            models.Index(fields=["leased_until"], condition=Q(status="sending"), name="delivery_leased"),
+            models.Index(fields=["affiliate", "-id"], name="delivery_of_affiliate"),
+            models.Index(fields=["setting", "-last_attempt_at"], name="delivery_last_of_setting"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.order_number} · {self.get_event_display()}"
+
+    @property
+    def order_number(self) -> str:
+        return str(self.variables.get("order.number", ""))
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if self.affiliate_id is None and self.setting is not None:
+            self.affiliate_id = self.setting.affiliate_id
+        super().save(*args, **kwargs)
+
+    def get_absolute_url(self) -> str:
+        return reverse("admin:callbacks_delivery_change", args=[self.pk])
+
+
+class Attempt(models.Model):
+    """One request: exactly what was sent, and exactly what came back. Never changed once written."""
+
+    delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="attempts")
+    trigger = models.CharField(max_length=8, choices=Delivery.Trigger)
+    method = models.CharField(max_length=4)
+    url = models.TextField("URL", blank=True, help_text="As it was sent; empty if there was nothing to send.")
+    request_headers = models.JSONField(default=list, help_text="Pairs of name and value, in the order sent.")
+    request_body = models.TextField(blank=True, default="")
+    status_code = models.PositiveSmallIntegerField(null=True, blank=True)
+    error_kind = models.CharField(max_length=32, blank=True, default="")
+    detail = models.TextField(blank=True, default="", help_text="What happened, in a sentence.")
+    response_headers = models.JSONField(default=list, help_text="Pairs of name and value, in the order received.")
+    response_excerpt = models.TextField(blank=True, default="")
+    remote_address = models.CharField(max_length=64, blank=True, default="")
+    dns_ms = models.FloatField(null=True, blank=True)
+    connect_ms = models.FloatField(null=True, blank=True)
+    tls_ms = models.FloatField(null=True, blank=True)
+    first_byte_ms = models.FloatField(null=True, blank=True)
+    total_ms = models.FloatField(null=True, blank=True)
+    created_at = models.DateTimeField(help_text="When the attempt began.")
+
+    class Meta:
+        ordering: ClassVar = ["-pk"]
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.status_code or self.error_kind}"
+
+    @property
+    def is_success(self) -> bool:
+        return self.status_code is not None and 200 <= self.status_code < 300 and not self.error_kind
+
+

@@ -1,0 +1,109 @@
+"""The variables of a postback: one table of names, meanings and examples, and the snapshot of an event.
+
+Form, preview, documentation, validation and rendering all read this one table.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from affiliates import referral
+from orders import money
+
+if TYPE_CHECKING:
+    from affiliates.models import Affiliate
+    from orders.models import OrderState
+
+LINK_QUERY = "link.query."
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What happened to an order, with all that a snapshot is made of. `link_url` is "" where there is no link."""
+
+    type: str
+    event_id: str
+    order: "OrderState"
+    created_at: datetime
+    affiliate: "Affiliate"
+    link_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One variable. `read` gives its value at the time of the event; "" where there is none."""
+
+    name: str
+    meaning: str
+    example: str
+    if_none: str
+    read: Callable[[Event, referral.Referral], str]
+
+
+ALWAYS = "always there"
+EMPTY = "empty"
+
+VARIABLES: tuple[Variable, ...] = (
+    Variable("order.number", "The order's number as the shop shows it", "#100001", ALWAYS, lambda e, _: e.order.number),
+    Variable(
+        "order.amount",
+        "Total order amount, in the currency's minor units",
+        "58.00",
+        ALWAYS,
+        lambda e, _: money.plain(e.order.amount, e.order.currency),
+    ),
+    Variable(
+        "order.commission",
+        "The commission for this order",
+        "8.75",
+        ALWAYS,
+        lambda e, _: money.plain(e.order.commission, e.order.currency),
+    ),
+    Variable("order.currency", "ISO 4217 currency code", "USD", ALWAYS, lambda e, _: e.order.currency),
+    Variable("order.status", "new, approved or rejected", "approved", ALWAYS, lambda e, _: e.order.status),
+    Variable(
+        "order.created_at",
+        "When the order was made, RFC 3339 in UTC",
+        "2026-03-14T09:26:53Z",
+        ALWAYS,
+        lambda e, _: e.created_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    ),
+    Variable("event", "order.created or order.updated", "order.created", ALWAYS, lambda e, _: e.type),
+    Variable(
+        "event.id",
+        "The delivery's UUID, the same on every attempt, so that a receiver can drop duplicates",
+        "0b9f8a52-6f0e-4a3c-9d55-2f1f4b6f1c11",
+        ALWAYS,
+        lambda e, _: e.event_id,
+    ),
+    Variable("affiliate.code", "The affiliate's referral code", "joe", ALWAYS, lambda e, _: e.affiliate.code),
+    Variable(
+        "link.query.NAME",
+        "First value of the query parameter NAME of the referral link the customer came through",
+        "summer",
+        EMPTY,
+        lambda _, link: "",  # a family of names: `snapshot` adds a member for each parameter of the link
+    ),
+    Variable("link.sub_id", "That link's sub_id, or its subid", "fb", EMPTY, lambda _, link: link.sub_id),
+    Variable("link.path", "That link's path, decoded", "/products/42", EMPTY, lambda _, link: link.path),
+    Variable("link.hash", "That link's fragment, decoded, without #", "top", EMPTY, lambda _, link: link.hash),
+)
+NAMES: frozenset[str] = frozenset(variable.name for variable in VARIABLES if variable.name != "link.query.NAME")
+
+
+def is_known(name: str) -> bool:
+    """Whether `name` may stand between double braces. Any parameter name may follow `link.query.`."""
+    return name in NAMES or (name.startswith(LINK_QUERY) and len(name) > len(LINK_QUERY))
+
+
+def snapshot(event: Event) -> dict[str, str]:
+    """All variables of `event` by name, as text: what is frozen with the delivery and rendered at every attempt."""
+    link = referral.parse(event.link_url)
+    values = {v.name: v.read(event, link) for v in VARIABLES if v.name in NAMES}
+    return values | {LINK_QUERY + name: value for name, value in link.query.items() if name}
+
+
+def value_of(values: Mapping[str, str], name: str) -> str:
+    """The value of a known variable in a snapshot; "" where the link had none."""
+    return values.get(name, "")

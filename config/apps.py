@@ -1,0 +1,15 @@
+"""The project as an app (commands, checks, theme) and the admin site it puts in the place of Django's."""
+
+from django.apps import AppConfig
+from django.contrib.admin.apps import AdminConfig
+
+
+class ConfigConfig(AppConfig):
+    name = "config"
+
+    def ready(self) -> None:
+        from config import checks  # registers the system checks  # noqa: F401 - importing registers
+
+
+class PostbacksAdminConfig(AdminConfig):
+    default_site = "config.admin_site.PostbacksAdminSite"

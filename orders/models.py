@@ -1,0 +1,236 @@
+"""Orders that affiliates brought in, and what changed at each save of one."""
+
+from collections.abc import Collection, Iterable, Set
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any, ClassVar
+
+from django.core.exceptions import ValidationError
+from django.db import models, router, transaction
+from django.db.models import Q
+from django.urls import reverse
+
+from affiliates.models import Affiliate, Link, validate_text
+from orders import money
+from orders.signals import orders_created
+
+AMOUNT_DIGITS = 19
+AMOUNT_PLACES = 4  # the most that ISO 4217 knows (CLF, UYW)
+
+
+def validate_currency(code: str) -> None:
+    if not money.is_currency(code):
+        raise ValidationError(
+            "“%(code)s” is no currency code; use the three letters of ISO 4217, such as USD or EUR.",
+            code="unknown_currency",
+            params={"code": code},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class OrderState:
+    """The columns of an order whose change is an event, as they stand in its row."""
+
+    number: str
+    affiliate_id: int | None
+    link_id: int | None
+    amount: Decimal
+    commission: Decimal
+    currency: str
+    status: str
+
+
+WATCHED = tuple(OrderState.__slots__)
+
+
+class OrderQuerySet(models.QuerySet["Order"]):
+    def bulk_create(
+        self,
+        objs: Iterable["Order"],
+        batch_size: int | None = None,
+        ignore_conflicts: bool = False,
+        update_conflicts: bool = False,
+        update_fields: Collection[str] | None = None,
+        unique_fields: Collection[str] | None = None,
+    ) -> list["Order"]:
+        """Insert many orders at once and tell about each, in the same transaction, as `save()` would.
+
+        `ignore_conflicts` and `update_conflicts` are refused with `ValueError`: the database does not say which rows
+        it inserted, so nobody could tell which of them are new orders.
+        """
+        if ignore_conflicts or update_conflicts:
+            raise ValueError("Orders cannot be created with ignore_conflicts or update_conflicts: save them instead.")
+        orders = list(objs)
+        for order in orders:
+            order.before = None
+            order.fill_in()
+            order.after = order.current_state()
+        with transaction.atomic(using=self.db):
+            created = super().bulk_create(orders, batch_size)
+            orders_created.send(self.model, orders=created)
+        return created
+
+
+class Order(models.Model):
+    """One order of the shop.
+
+    After each `save()`, `before` and `after` hold the row as it was (None for a new one) and as it is now. They are
+    read from the row under its lock, not remembered from when the instance was loaded: so a rolled-back save, a
+    deferred field, a field left out of `update_fields` and another process's change in between are all told right.
+    """
+
+    class Status(models.TextChoices):
+        NEW = "new", "New"
+        APPROVED = "approved", "Approved"
+        REJECTED = "rejected", "Rejected"
+
+    number = models.CharField(
+        max_length=100,
+        unique=True,
+        validators=[validate_text],
+        help_text="As the shop shows it, such as #100001.",
+        error_messages={"unique": "There is an order with this number already."},
+    )
+    affiliate = models.ForeignKey(Affiliate, on_delete=models.PROTECT, null=True, blank=True, related_name="orders")
+    link = models.ForeignKey(Link, on_delete=models.SET_NULL, null=True, blank=True, related_name="orders")
+    amount = models.DecimalField(max_digits=AMOUNT_DIGITS, decimal_places=AMOUNT_PLACES)
+    commission = models.DecimalField(
+        max_digits=AMOUNT_DIGITS,
+        decimal_places=AMOUNT_PLACES,
+        blank=True,
+        help_text="Leave empty to take the affiliate's rate of the amount.",
+    )
+    commission_given = models.BooleanField(
+        default=False,
+        editable=False,
+        help_text="Whether the order brought its own commission; otherwise it follows the amount.",
+    )
+    currency = models.CharField(max_length=3, default="USD", validators=[validate_currency])
+    status = models.CharField(max_length=16, choices=Status, default=Status.NEW)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = OrderQuerySet.as_manager()
+
+    before: OrderState | None = None
+    after: OrderState | None = None
+
+    class Meta:
+        ordering: ClassVar = ["-pk"]
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=~Q(number=""), name="order_number_not_empty"),
+            models.CheckConstraint(condition=Q(currency__regex=r"^[A-Z]{3}$"), name="order_one_currency_code"),
+            models.CheckConstraint(condition=Q(status__in=["new", "approved", "rejected"]), name="order_status_known"),
+        ]
+        indexes: ClassVar = [models.Index(fields=["affiliate", "-id"], name="order_of_affiliate")]
+
+    def __str__(self) -> str:
+        return self.number
+
+    def get_absolute_url(self) -> str:
+        return reverse("admin:orders_order_change", args=[self.pk])
+
+    # --- checking ------------------------------------------------------------
+    def clean(self) -> None:
+        """Refuse what contradicts itself: more decimals than the currency has, a link of another affiliate."""
+        self.currency = (self.currency or "").strip().upper()
+        errors: dict[str, ValidationError] = {}
+        if money.is_currency(self.currency):
+            for name in ("amount", "commission"):
+                amount = getattr(self, name)
+                if isinstance(amount, Decimal) and amount != money.rounded(amount, self.currency):
+                    errors[name] = ValidationError(
+                        "%(currency)s amounts have %(digits)d digits after the point at most.",
+                        code="too_many_decimals",
+                        params={"currency": self.currency, "digits": money.minor_digits(self.currency)},
+                    )
+        if self.link and self.affiliate_id and self.link.affiliate_id != self.affiliate_id:
+            errors["link"] = ValidationError(
+                "This link belongs to %(name)s; clear it or choose that affiliate.",
+                code="link_of_another_affiliate",
+                params={"name": self.link.affiliate.name},
+            )
+        if errors:
+            raise ValidationError(errors)
+
+    # --- saving --------------------------------------------------------------
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if args:
+            raise TypeError("Order.save() takes keyword arguments only.")
+        using = kwargs.get("using") or router.db_for_write(type(self), instance=self)
+        with transaction.atomic(using=using):
+            self.before = self._locked_row(using)
+            saved = self._columns_to_save(kwargs.get("update_fields"))
+            self._evaluate_expressions(saved, using)
+            recomputed = self.fill_in(saved)
+            if kwargs.get("update_fields"):
+                kwargs["update_fields"] = {*kwargs["update_fields"], *recomputed}
+            state = self.current_state() if self.before is None else self.before
+            changed = {name: getattr(self, name) for name in saved | recomputed if name in WATCHED}
+            self.after = replace(state, **changed)
+            super().save(**kwargs)
+
+    def fill_in(self, saved: Set[str] = frozenset(WATCHED)) -> set[str]:
+        """Bring the columns that are about to be saved into their stored form; compute what was left open.
+
+        Returns the names of further columns that must be saved with them.
+        """
+        for name in saved & {"amount", "commission"}:
+            if (value := getattr(self, name)) is not None:
+                setattr(self, name, _stored(name, value))
+        if "currency" in saved:
+            self.currency = self.currency.strip().upper()
+        if "link_id" in saved and self.link_id and not self.affiliate_id and self.link:
+            self.affiliate = self.link.affiliate
+        return self._settle_commission(saved)
+
+    def current_state(self) -> OrderState:
+        return OrderState(**{name: getattr(self, name) for name in WATCHED})
+
+    def _settle_commission(self, saved: Set[str]) -> set[str]:
+        before = self.before
+        own = self.commission is not None and "commission" in saved
+        if own and (before is None or self.commission != before.commission):
+            self.commission_given = True
+            return {"commission_given"}
+        if self.commission is None:
+            self.commission_given = False
+        elif before is None or self.commission_given or not self._basis_changed(before, saved):
+            return set()
+        rate = self.affiliate.commission_rate if self.affiliate else Decimal(0)
+        self.commission = money.rounded(self.amount * rate, self.currency)
+        return {"commission", "commission_given"}
+
+    def _basis_changed(self, before: OrderState, saved: Set[str]) -> bool:
+        basis = saved & {"amount", "currency", "affiliate_id"}
+        return any(getattr(self, name) != getattr(before, name) for name in basis)
+
+    def _locked_row(self, using: str) -> OrderState | None:
+        if self.pk is None:
+            return None
+        rows = Order._base_manager.using(using).select_for_update(no_key=True).filter(pk=self.pk)
+        return next((OrderState(*row) for row in rows.values_list(*WATCHED)), None)
+
+    def _columns_to_save(self, update_fields: Iterable[str] | None) -> set[str]:
+        """The watched columns that `Model.save` will write, by attribute name."""
+        if self.before is None:
+            return set(WATCHED)
+        columns = set(WATCHED) - self.get_deferred_fields()
+        if update_fields is not None:
+            columns &= {self._meta.get_field(name).attname for name in update_fields}  # type: ignore[union-attr]  # only concrete fields can be named here
+        return columns
+
+    def _evaluate_expressions(self, saved: Set[str], using: str) -> None:
+        """Turn `order.amount = F("amount") + 1` into its value, which the lock on the row keeps true."""
+        expressions = {name: value for name in saved if hasattr(value := getattr(self, name), "resolve_expression")}
+        if expressions:
+            values = Order._base_manager.using(using).filter(pk=self.pk)
+            names = {f"new_{name}": expression for name, expression in expressions.items()}
+            for name, value in values.values(**names).get().items():
+                setattr(self, name.removeprefix("new_"), value)
+
+
+def _stored(name: str, value: object) -> Decimal:
+    """A number as its column will hold it, so that it compares equal to what is read back."""
+    amount: Decimal = Order._meta.get_field(name).to_python(value)
+    return amount.quantize(Decimal(1).scaleb(-AMOUNT_PLACES))
