@@ -1,0 +1,74 @@
+"""The doorbell: tells a worker that something is due, and says whether a worker is alive.
+
+Best effort, bounded, and never an error for the one who rings: the database is the queue, and the sweep finds what a
+lost ring left. At most one ring is waiting at any time, because a worker runs a thousand empty tasks a second at most
+and a thousand saves would otherwise leave a thousand of them.
+"""
+
+import logging
+import time
+from datetime import UTC, datetime
+from functools import cache
+
+import redis
+from django.conf import settings
+from kombu.exceptions import OperationalError
+
+log = logging.getLogger(__name__)
+
+_WAITING = "postbacks:bell"
+_HEART = "postbacks:heartbeat"
+_WAITING_S = 10  # a ring that nobody answered for so long was lost, and the next one is made anew
+_HEART_S = 30
+_QUIET_S = 5.0  # how long nobody tries again after a ring failed
+
+_quiet_until = 0.0
+
+
+@cache
+def _valkey() -> redis.Redis:
+    return redis.Redis.from_url(
+        settings.REDIS_URL,
+        socket_timeout=settings.BROKER_TIMEOUT,
+        socket_connect_timeout=settings.BROKER_TIMEOUT,
+        retry=None,
+    )
+
+
+def ring() -> bool:
+    """Wake a worker unless a ring is waiting already. False if the broker did not take it."""
+    global _quiet_until
+    if time.monotonic() < _quiet_until:
+        return False
+    from callbacks.tasks import pump  # the tasks import the pump, which imports this module
+
+    try:
+        if _valkey().set(_WAITING, 1, nx=True, ex=_WAITING_S):
+            pump.apply_async(retry=False)
+    except (redis.RedisError, OperationalError, OSError) as error:
+        _quiet_until = time.monotonic() + _QUIET_S
+        log.warning("bell_failed error=%s", type(error).__name__)
+        return False
+    return True
+
+
+def answer() -> bool:
+    """Take the ring that is waiting, so that the next one is heard anew. True if there was one."""
+    try:
+        return bool(_valkey().delete(_WAITING))
+    except (redis.RedisError, OSError):
+        return False
+
+
+def beat_heart() -> None:
+    """Say that a worker is alive and hears its tasks."""
+    try:
+        _valkey().set(_HEART, datetime.now(UTC).isoformat(), ex=_HEART_S)
+    except (redis.RedisError, OSError) as error:
+        log.warning("heartbeat_failed error=%s", type(error).__name__)
+
+
+def last_heartbeat() -> datetime | None:
+    """When a worker last beat its heart, or None if none did lately. Raises `redis.RedisError` without a broker."""
+    text = _valkey().get(_HEART)
+    return datetime.fromisoformat(text.decode()) if isinstance(text, bytes) else None
