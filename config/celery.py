@@ -11,5 +11,4 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 app.conf.beat_schedule = {
     "sweep": {"task": "callbacks.tasks.sweep", "schedule": 2.0, "options": {"expires": 10}},
-    "prune": {"task": "callbacks.tasks.prune", "schedule": 3600.0, "options": {"expires": 3600}},
 }

@@ -1,0 +1,299 @@
+"""The only writer of delivery state: record, claim, settle, resend, recover.
+
+The database is the queue. Every change of state is conditional on the state it starts from, so two workers, two
+sweeps or a person and a worker can meet on one row and only one of them wins. Sending is somebody else's.
+"""
+
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import Exists, F, OuterRef, Q
+from django.utils import timezone
+
+from affiliates.models import Affiliate, Link
+from callbacks import bell
+from callbacks.models import Attempt, CallbackSetting, Delivery, EventType
+from callbacks.variables import Event, snapshot
+from orders.models import Order, OrderState
+
+# How long a claimed delivery belongs to its worker. Longer than the longest attempt (10 s) plus the longest wait for
+# a free place among the attempts in flight; a dead worker's deliveries go out after this time.
+LEASE = timedelta(seconds=60)
+
+Status, Skip = Delivery.Status, Delivery.SkipReason
+
+
+# --- record ------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class _Happening:
+    """What one affiliate is to be told about one order."""
+
+    order: Order
+    event: EventType
+    affiliate_id: int
+    state: OrderState
+
+
+def record(orders: Sequence[Order]) -> int:
+    """Write a delivery for each active callback setting that wants to hear of these just saved orders.
+
+    Runs in the transaction that saved them, and rings the bell after its commit. A setting that exists but does not
+    apply gets a skipped delivery with the reason. Returns how many deliveries are due.
+    """
+    happenings = [happening for order in orders for happening in _happenings(order)]
+    if not happenings:
+        return 0
+    wanted: dict[tuple[int, str], list[CallbackSetting]] = defaultdict(list)
+    affiliates = {happening.affiliate_id for happening in happenings}
+    for setting in CallbackSetting.objects.filter(affiliate__in=affiliates).select_related("affiliate"):
+        wanted[setting.affiliate_id, setting.event].append(setting)
+    told = [(h, setting) for h in happenings for setting in wanted[h.affiliate_id, h.event]]
+    if not told:
+        return 0
+    links = _link_urls(happening for happening, _ in told)
+    deliveries = [_delivery(h, setting, links.get(h.state.link_id or 0, "")) for h, setting in told]
+    Delivery.objects.bulk_create(deliveries, batch_size=500)
+    due = sum(delivery.status == Status.PENDING for delivery in deliveries)
+    if due:
+        transaction.on_commit(bell.ring, robust=True)
+    return due
+
+
+def _happenings(order: Order) -> list[_Happening]:
+    before, after = order.before, order.after
+    assert after is not None, "record() takes orders that were saved"
+    if before == after:
+        return []
+    if before is not None and before.affiliate_id == after.affiliate_id:
+        if after.affiliate_id is None:
+            return []
+        return [_Happening(order, EventType.UPDATED, after.affiliate_id, after)]
+    happenings = []
+    if before is not None and before.affiliate_id is not None:
+        gone = replace(before, status=Order.Status.REJECTED.value)
+        happenings.append(_Happening(order, EventType.UPDATED, before.affiliate_id, gone))
+    if after.affiliate_id is not None:
+        happenings.append(_Happening(order, EventType.CREATED, after.affiliate_id, after))
+    return happenings
+
+
+def _link_urls(happenings: Iterable[_Happening]) -> dict[int, str]:
+    urls: dict[int, str] = {}
+    unknown = set()
+    for happening in happenings:
+        link_id = happening.state.link_id
+        if link_id is None:
+            continue
+        if Order.link.is_cached(happening.order) and happening.order.link and happening.order.link.pk == link_id:  # type: ignore[attr-defined]  # the descriptor's own method
+            urls[link_id] = happening.order.link.url
+        else:
+            unknown.add(link_id)
+    unknown -= urls.keys()
+    return urls | (dict(Link.objects.filter(pk__in=unknown).values_list("pk", "url")) if unknown else {})
+
+
+def _delivery(happening: _Happening, setting: CallbackSetting, link_url: str) -> Delivery:
+    event_id = uuid.uuid4()
+    event = Event(
+        type=happening.event.value,
+        event_id=str(event_id),
+        order=happening.state,
+        created_at=happening.order.created_at,
+        affiliate=setting.affiliate,
+        link_url=link_url,
+    )
+    reason = _reason_to_skip(setting)
+    return Delivery(
+        event_id=event_id,
+        setting=setting,
+        affiliate_id=setting.affiliate_id,
+        order=happening.order,
+        event=happening.event,
+        status=Status.SKIPPED if reason else Status.PENDING,
+        skip_reason=reason,
+        next_attempt_at=None if reason else timezone.now(),
+        variables=snapshot(event),
+    )
+
+
+def _reason_to_skip(setting: CallbackSetting) -> Delivery.SkipReason:
+    if setting.affiliate.status == Affiliate.Status.BLOCKED:
+        return Skip.AFFILIATE_BLOCKED
+    return Skip.NONE if setting.is_active else Skip.PAUSED
+
+
+# --- claim -------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A delivery that is this worker's until its lease ends, with its setting as it stands now.
+
+    `template` and what follows are None where the setting was deleted.
+    """
+
+    pk: int
+    event_id: uuid.UUID
+    event: str
+    trigger: str
+    retry_step: int
+    last_status_code: int | None
+    variables: dict[str, str]
+    created_at: datetime
+    setting_id: int | None
+    method: str | None
+    template: str | None
+    body_format: str | None
+    secret: str | None
+    token: uuid.UUID
+
+
+_CLAIMED = (
+    "pk", "event_id", "event", "next_trigger", "retry_step", "last_status_code", "variables", "created_at",
+    "setting_id", "setting__method", "setting__url", "setting__body_format", "setting__secret",
+)  # fmt: skip
+
+
+def _not_held() -> Q:
+    """Neither paused, nor an *updated* whose *created* is still waiting for its first attempt."""
+    active = Q(setting__isnull=True) | Q(setting__is_active=True)
+    created_first = (
+        Delivery.objects.filter(active, order=OuterRef("order"), affiliate=OuterRef("affiliate"))
+        .filter(event=EventType.CREATED, attempt_count=0, status__in=[Status.PENDING, Status.SENDING])
+        .exclude(pk=OuterRef("pk"))
+    )
+    return active & (Q(event=EventType.CREATED) | ~Exists(created_first))
+
+
+def claim(limit: int) -> list[Claimed]:
+    """Take up to `limit` due deliveries, earliest due first, for `LEASE`."""
+    now, token = timezone.now(), uuid.uuid4()
+    due = Delivery.objects.filter(_not_held(), status=Status.PENDING, next_attempt_at__lte=now)
+    due = due.order_by("next_attempt_at", "pk")
+    if connection.features.has_select_for_update_skip_locked:
+        due = due.select_for_update(skip_locked=True, of=("self",))
+    with transaction.atomic():
+        rows = [Claimed(*row, token=token) for row in due.values_list(*_CLAIMED)[:limit]]
+        if rows:
+            Delivery.objects.filter(pk__in=[row.pk for row in rows], status=Status.PENDING).update(
+                status=Status.SENDING, claim_token=token, leased_until=now + LEASE, next_attempt_at=None
+            )
+    return rows
+
+
+# --- settle ------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """The end of one attempt: what was sent and answered, and what follows for its delivery."""
+
+    claimed: Claimed
+    attempt: Attempt
+    status: str
+    next_attempt_at: datetime | None
+    retry_step: int
+    pause_setting: bool = False
+
+
+def settle(settlements: Sequence[Settlement]) -> None:
+    """Write the attempts and the next state of their deliveries, in one transaction.
+
+    A delivery whose lease was lost meanwhile keeps the state that its new owner gave it; the attempt is kept all the
+    same, since it was made. One that was deleted meanwhile takes its attempt with it.
+    """
+    groups: dict[tuple[Any, ...], list[int]] = defaultdict(list)
+    for s in settlements:
+        key = (s.claimed.token, s.status, s.next_attempt_at, s.retry_step, s.attempt.status_code, s.attempt.error_kind)
+        groups[key].append(s.claimed.pk)
+    with transaction.atomic():
+        rows = Delivery.objects.select_for_update(no_key=True).filter(pk__in=[s.claimed.pk for s in settlements])
+        present = set(rows.order_by("pk").values_list("pk", flat=True))
+        Attempt.objects.bulk_create([s.attempt for s in settlements if s.claimed.pk in present], batch_size=500)
+        now = timezone.now()
+        for (token, status, next_attempt_at, retry_step, code, kind), pks in groups.items():
+            Delivery.objects.filter(pk__in=pks, claim_token=token).update(
+                status=status,
+                next_attempt_at=next_attempt_at,
+                next_trigger=Delivery.Trigger.RETRY,
+                retry_step=retry_step,
+                attempt_count=F("attempt_count") + 1,
+                last_attempt_at=now,
+                last_status_code=code,
+                last_error_kind=kind,
+                claim_token=None,
+                leased_until=None,
+            )
+        for s in settlements:
+            if s.pause_setting:  # unless somebody corrected the address meanwhile
+                CallbackSetting.objects.filter(pk=s.claimed.setting_id, url=s.claimed.template).update(
+                    is_active=False, pause_reason=CallbackSetting.PauseReason.GONE
+                )
+
+
+def skip(claimed: Claimed, reason: Delivery.SkipReason) -> None:
+    """End a claimed delivery that there is nothing to attempt for."""
+    Delivery.objects.filter(pk=claimed.pk, claim_token=claimed.token).update(
+        status=Status.SKIPPED, skip_reason=reason, claim_token=None, leased_until=None
+    )
+
+
+def give_back(claims: Iterable[Claimed]) -> None:
+    """Return claimed deliveries unattempted, due at once."""
+    for claimed in claims:
+        Delivery.objects.filter(pk=claimed.pk, claim_token=claimed.token).update(
+            status=Status.PENDING, next_attempt_at=timezone.now(), claim_token=None, leased_until=None
+        )
+
+
+# --- resend, recover -----------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Resent:
+    """How many deliveries are on their way again, and for each of the others why not, by id."""
+
+    count: int = 0
+    refused: dict[int, str] = field(default_factory=dict)
+
+
+def resend(delivery_ids: Iterable[int]) -> Resent:
+    """Make these deliveries due now because a person wants it; the schedule of retries starts anew."""
+    ids, refused = list(delivery_ids), {}
+    with transaction.atomic():
+        rows = Delivery.objects.select_for_update(no_key=True, of=("self",)).filter(pk__in=ids)
+        for delivery in rows.select_related("setting").order_by("pk"):
+            if sentence := _why_not_resent(delivery):
+                refused[delivery.pk] = sentence
+        accepted = Delivery.objects.filter(pk__in=[pk for pk in ids if pk not in refused])
+        count = accepted.exclude(status=Status.SENDING).update(
+            status=Status.PENDING,
+            skip_reason=Skip.NONE,
+            next_attempt_at=timezone.now(),
+            next_trigger=Delivery.Trigger.MANUAL,
+            retry_step=0,
+        )
+        if count:
+            transaction.on_commit(bell.ring, robust=True)
+    return Resent(count, refused)
+
+
+def _why_not_resent(delivery: Delivery) -> str:
+    if delivery.status == Status.SENDING:
+        return "It is being sent right now."
+    if delivery.setting is None:
+        return "Its callback was deleted, so there is no address to send it to."
+    if not delivery.setting.is_active:
+        return "Its callback is paused; resume it first."
+    return ""
+
+
+def recover() -> int:
+    """Return what dead workers held: claimed deliveries whose lease has ended become due at once."""
+    now = timezone.now()
+    return Delivery.objects.filter(status=Status.SENDING, leased_until__lt=now).update(
+        status=Status.PENDING, next_attempt_at=now, claim_token=None, leased_until=None
+    )
+
+
+def is_anything_due() -> bool:
+    return Delivery.objects.filter(_not_held(), status=Status.PENDING, next_attempt_at__lte=timezone.now()).exists()

@@ -1,0 +1,39 @@
+"""Celery's side of the engine, a few lines each. No task carries data: the database is the queue."""
+
+import logging
+from multiprocessing import Event
+from typing import Any
+
+from celery import shared_task
+from celery.signals import worker_shutting_down
+
+from callbacks import bell, outbox
+from callbacks import pump as engine
+
+log = logging.getLogger(__name__)
+
+# Made before the worker forks, so that its children see what the parent was told.
+_stopping = Event()
+
+
+@worker_shutting_down.connect
+def _stop(**_: Any) -> None:
+    _stopping.set()
+
+
+@shared_task
+def pump() -> None:
+    """Send what is due."""
+    bell.answer()
+    if not _stopping.is_set() and (attempts := engine.run(_stopping.is_set)):
+        log.info("pump_emptied attempts=%d", attempts)
+
+
+@shared_task
+def sweep() -> None:
+    """Return what dead workers held, and ring for what is due: retries, and orders whose ring was lost."""
+    bell.beat_heart()
+    if recovered := outbox.recover():
+        log.warning("leases_recovered count=%d", recovered)
+    if outbox.is_anything_due():
+        bell.ring()
