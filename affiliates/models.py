@@ -93,7 +93,7 @@ def affiliate_named_by(url: str) -> Affiliate | None:
     return Affiliate.objects.filter(code=code).first() if code else None
 
 
-class _Digest(models.CharField[str, str]):
+class DigestField(models.CharField):  # type: ignore[type-arg]  # not subscriptable at run time
     """Filled from the URL at every insert and update, `bulk_create` included."""
 
     def pre_save(self, model_instance: models.Model, add: bool) -> str:
@@ -109,7 +109,7 @@ class Link(models.Model):
     url = models.URLField(
         "URL", max_length=LINK_MAX_LENGTH, validators=[URLValidator(schemes=["http", "https"]), validate_text]
     )
-    digest = _Digest(max_length=64, editable=False)
+    digest = DigestField(max_length=64, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = LinkQuerySet.as_manager()

@@ -208,5 +208,3 @@ class Attempt(models.Model):
     @property
     def is_success(self) -> bool:
         return self.status_code is not None and 200 <= self.status_code < 300 and not self.error_kind
-
-
