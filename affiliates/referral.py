@@ -3,8 +3,11 @@
 Pure: no database, no settings. Nothing that stands in a link makes it raise.
 """
 
+import re
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, unquote, urlsplit
+
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,4 +42,4 @@ def parse(url: str) -> Referral:
 
 def _text(value: str) -> str:
     """`value` as every database can keep it: NUL and lone surrogates become U+FFFD, as undecodable bytes do."""
-    return value.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+    return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", value)

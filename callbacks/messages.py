@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from callbacks import signing, templating
-from callbacks.egress import Request
+from callbacks.outcomes import Request
 from callbacks.variables import LINK_QUERY, value_of
 
 FORM, JSON = "application/x-www-form-urlencoded", "application/json"
@@ -69,4 +69,6 @@ def payload(variables: Mapping[str, str], happened_at: datetime) -> bytes:
 
 def _members(variables: Mapping[str, str], prefix: str) -> dict[str, str]:
     nested = () if prefix == LINK_QUERY else (LINK_QUERY,)
-    return {n.removeprefix(prefix): v for n, v in variables.items() if n.startswith(prefix) and not n.startswith(nested)}
+    return {
+        n.removeprefix(prefix): v for n, v in variables.items() if n.startswith(prefix) and not n.startswith(nested)
+    }

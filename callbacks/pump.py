@@ -16,8 +16,9 @@ from django.conf import settings
 from django.utils import timezone
 
 from callbacks import addresses, bell, messages, outbox, retry
-from callbacks.egress import Outcome, Request, Transport
+from callbacks.egress import Transport
 from callbacks.models import Attempt, Delivery
+from callbacks.outcomes import Outcome, Request
 from callbacks.templating import RenderError
 
 log = logging.getLogger(__name__)
@@ -33,9 +34,7 @@ SETTLE_AFTER_S = 0.02
 @cache
 def transport() -> Transport:
     """This process's transport. It lives as long as the process, so connections stay open between bells."""
-    return Transport(
-        addresses.policy_from(settings), ca_bundle=settings.CALLBACKS_CA_BUNDLE, max_in_flight=IN_FLIGHT
-    )
+    return Transport(addresses.policy_from(settings), ca_bundle=settings.CALLBACKS_CA_BUNDLE, max_in_flight=IN_FLIGHT)
 
 
 def run(is_stopping: Callable[[], bool] = lambda: False) -> int:
@@ -99,7 +98,7 @@ class _Run:
             except RenderError as error:
                 request = Request(key=claimed.pk, method=claimed.method or "", url="", headers=(), body=None)
                 self.started[claimed.pk] = (claimed, request, began_at)
-                self._finish(Outcome.refused(claimed.pk, "template", str(error)))
+                self._finish(Outcome(claimed.pk, None, "template", str(error)))
             else:
                 self.started[claimed.pk] = (claimed, request, began_at)
                 self.transport.submit(request)

@@ -83,7 +83,7 @@ VARIABLES: tuple[Variable, ...] = (
         "First value of the query parameter NAME of the referral link the customer came through",
         "summer",
         EMPTY,
-        lambda _, link: "",  # a family of names: `snapshot` adds a member for each parameter of the link
+        lambda _, __: "",  # a family of names: `snapshot` adds a member for each parameter of the link
     ),
     Variable("link.sub_id", "That link's sub_id, or its subid", "fb", EMPTY, lambda _, link: link.sub_id),
     Variable("link.path", "That link's path, decoded", "/products/42", EMPTY, lambda _, link: link.path),

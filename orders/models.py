@@ -1,6 +1,7 @@
 """Orders that affiliates brought in, and what changed at each save of one."""
 
-from collections.abc import Collection, Iterable, Set
+from collections.abc import Collection, Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -170,7 +171,7 @@ class Order(models.Model):
             self.after = replace(state, **changed)
             super().save(**kwargs)
 
-    def fill_in(self, saved: Set[str] = frozenset(WATCHED)) -> set[str]:
+    def fill_in(self, saved: AbstractSet[str] = frozenset(WATCHED)) -> set[str]:
         """Bring the columns that are about to be saved into their stored form; compute what was left open.
 
         Returns the names of further columns that must be saved with them.
@@ -187,7 +188,7 @@ class Order(models.Model):
     def current_state(self) -> OrderState:
         return OrderState(**{name: getattr(self, name) for name in WATCHED})
 
-    def _settle_commission(self, saved: Set[str]) -> set[str]:
+    def _settle_commission(self, saved: AbstractSet[str]) -> set[str]:
         before = self.before
         own = self.commission is not None and "commission" in saved
         if own and (before is None or self.commission != before.commission):
@@ -201,7 +202,7 @@ class Order(models.Model):
         self.commission = money.rounded(self.amount * rate, self.currency)
         return {"commission", "commission_given"}
 
-    def _basis_changed(self, before: OrderState, saved: Set[str]) -> bool:
+    def _basis_changed(self, before: OrderState, saved: AbstractSet[str]) -> bool:
         basis = saved & {"amount", "currency", "affiliate_id"}
         return any(getattr(self, name) != getattr(before, name) for name in basis)
 
@@ -220,7 +221,7 @@ class Order(models.Model):
             columns &= {self._meta.get_field(name).attname for name in update_fields}  # type: ignore[union-attr]  # only concrete fields can be named here
         return columns
 
-    def _evaluate_expressions(self, saved: Set[str], using: str) -> None:
+    def _evaluate_expressions(self, saved: AbstractSet[str], using: str) -> None:
         """Turn `order.amount = F("amount") + 1` into its value, which the lock on the row keeps true."""
         expressions = {name: value for name in saved if hasattr(value := getattr(self, name), "resolve_expression")}
         if expressions:
@@ -232,5 +233,5 @@ class Order(models.Model):
 
 def _stored(name: str, value: object) -> Decimal:
     """A number as its column will hold it, so that it compares equal to what is read back."""
-    amount: Decimal = Order._meta.get_field(name).to_python(value)
+    amount: Decimal = Order._meta.get_field(name).to_python(value)  # noqa: SLF001 - Django's documented name
     return amount.quantize(Decimal(1).scaleb(-AMOUNT_PLACES))

@@ -10,7 +10,9 @@ from babel.numbers import get_currency_precision, list_currencies
 
 # Where Unicode's customary digits, which Babel carries, differ from the minor units of ISO 4217 (list one): shops
 # charge 58.50 RSD though nobody pays it in coins.
-ISO_DIGITS = {"IQD": 3} | dict.fromkeys("AFN ALL IRR KPW LAK LBP MGA MMK RSD SOS SYP YER".split(), 2)
+ISO_DIGITS = {"IQD": 3} | dict.fromkeys(
+    ("AFN", "ALL", "IRR", "KPW", "LAK", "LBP", "MGA", "MMK", "RSD", "SOS", "SYP", "YER"), 2
+)
 
 
 @cache

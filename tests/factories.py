@@ -1,0 +1,56 @@
+"""Makes affiliates, links, orders and callback settings for tests, through the models' own saving."""
+
+from decimal import Decimal
+from typing import Any
+
+import factory
+from factory.django import DjangoModelFactory
+
+from affiliates.models import Affiliate, Link
+from callbacks.models import CallbackSetting, EventType
+from orders.models import Order
+
+
+class AffiliateFactory(DjangoModelFactory[Affiliate]):
+    class Meta:
+        model = Affiliate
+
+    name = factory.Sequence(lambda n: f"Affiliate {n}")
+    email = factory.Sequence(lambda n: f"partner{n}@tracker.example")
+    code = factory.Sequence(lambda n: f"joe{n}")
+    commission_rate = Decimal("0.15")
+
+
+class LinkFactory(DjangoModelFactory[Link]):
+    class Meta:
+        model = Link
+
+    affiliate = factory.SubFactory(AffiliateFactory)
+    url = factory.LazyAttribute(lambda link: f"https://shop.example/?ref={link.affiliate.code}&sub_id=fb")
+
+
+class OrderFactory(DjangoModelFactory[Order]):
+    class Meta:
+        model = Order
+
+    number = factory.Sequence(lambda n: f"#{100001 + n}")
+    affiliate = factory.SubFactory(AffiliateFactory)
+    amount = Decimal("58.00")
+    currency = "USD"
+
+
+class CallbackSettingFactory(DjangoModelFactory[CallbackSetting]):
+    class Meta:
+        model = CallbackSetting
+
+    affiliate = factory.SubFactory(AffiliateFactory)
+    event = EventType.CREATED
+    url = "https://tracker.example/postback?order={{order.number}}"
+
+
+def callbacks_for(affiliate: Affiliate, url: str, **fields: Any) -> tuple[CallbackSetting, CallbackSetting]:
+    """Both of an affiliate's callbacks, created and updated, to the same URL."""
+    return (
+        CallbackSettingFactory(affiliate=affiliate, event=EventType.CREATED, url=url, **fields),
+        CallbackSettingFactory(affiliate=affiliate, event=EventType.UPDATED, url=url, **fields),
+    )

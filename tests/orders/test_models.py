@@ -1,0 +1,250 @@
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.db.models import F
+
+from orders.models import Order
+from tests.factories import AffiliateFactory, LinkFactory, OrderFactory
+
+pytestmark = pytest.mark.django_db
+
+
+def codes(error: ValidationError) -> dict[str, list[str | None]]:
+    return {name: [e.code for e in errors] for name, errors in error.error_dict.items()}
+
+
+# --- commission --------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("amount", "rate", "currency", "commission"),
+    [
+        ("58.00", "0.15", "USD", "8.70"),
+        ("0.30", "0.15", "USD", "0.04"),  # 0.045 rounds to the even cent
+        ("0.50", "0.15", "USD", "0.08"),  # 0.075 too
+        ("1250", "0.05", "JPY", "62"),  # 62.5
+        ("-58.00", "0.15", "EUR", "-8.70"),
+        ("1.000", "0.0015", "KWD", "0.002"),  # 0.0015 rounds to the even fils
+    ],
+)
+def test_commission_not_given_is_the_rate_of_the_amount(amount: str, rate: str, currency: str, commission: str) -> None:
+    affiliate = AffiliateFactory(commission_rate=Decimal(rate))
+    order = OrderFactory(affiliate=affiliate, amount=Decimal(amount), currency=currency)
+    order.refresh_from_db()
+    assert order.commission == Decimal(commission)
+
+
+def test_commission_not_given_follows_the_amount() -> None:
+    order = OrderFactory(amount=Decimal("58.00"))
+    order.amount = Decimal(100)
+    order.save(update_fields=["amount"])
+    order.refresh_from_db()
+    assert order.commission == Decimal("15.00")
+
+
+def test_commission_given_stays_when_the_amount_changes() -> None:
+    order = OrderFactory(amount=Decimal("58.00"), commission=Decimal(5))
+    order.amount = Decimal(100)
+    order.save()
+    order.refresh_from_db()
+    assert order.commission == Decimal(5)
+
+
+def test_commission_given_later_stays_from_then_on() -> None:
+    order = OrderFactory(amount=Decimal("58.00"))
+    order.commission = Decimal("1.50")
+    order.save(update_fields=["commission"])
+    order = Order.objects.get()
+    order.amount = Decimal(100)
+    order.save()
+    assert Order.objects.get().commission == Decimal("1.50")
+
+
+def test_commission_taken_back_follows_the_rate_again() -> None:
+    order = OrderFactory(amount=Decimal("58.00"), commission=Decimal(1))
+    order.commission = None
+    order.save()
+    order.amount = Decimal(10)
+    order.save()
+    assert Order.objects.get().commission == Decimal("1.50")
+
+
+def test_commission_without_affiliate_is_zero() -> None:
+    assert OrderFactory(affiliate=None).commission == 0
+
+
+# --- before and after --------------------------------------------------------
+def test_save_of_a_new_order_has_no_before() -> None:
+    order = OrderFactory()
+    assert order.before is None
+    assert order.after is not None
+    assert order.after.amount == Decimal(58)
+
+
+@pytest.mark.parametrize(
+    ("given", "stored"), [("58", Decimal(58)), ("58.10", Decimal("58.1")), (58, Decimal(58)), (0.1, Decimal("0.1"))]
+)
+def test_save_numbers_of_other_types_are_the_same_number(given: Any, stored: Decimal) -> None:
+    order = OrderFactory(amount=given)
+    assert order.amount == stored
+    order = Order.objects.get()
+    order.amount = given
+    order.save()
+    assert order.before == order.after
+
+
+def test_save_more_decimals_than_stored_is_no_change() -> None:
+    order = OrderFactory(amount=Decimal("1.00004"))
+    order.amount = Decimal("1.00004")
+    order.save()
+    assert order.before == order.after
+
+
+def test_save_named_fields_leaves_the_others_as_they_are_in_the_row() -> None:
+    order = OrderFactory()
+    order.amount, order.status = Decimal(99), Order.Status.APPROVED
+    order.save(update_fields=["status"])
+    assert order.after is not None
+    assert (order.after.amount, order.after.status) == (Decimal(58), "approved")
+    order.save()
+    assert order.before is not None
+    assert (order.before.amount, order.after.amount) == (Decimal(58), Decimal(99))
+
+
+def test_save_deferred_fields_keep_their_values() -> None:
+    OrderFactory()
+    order = Order.objects.only("status").get()
+    order.status = Order.Status.APPROVED
+    order.save()
+    assert order.after is not None
+    assert (order.after.amount, order.after.status) == (Decimal(58), "approved")
+
+
+def test_save_deferred_field_that_was_assigned_is_compared_with_its_row() -> None:
+    OrderFactory()
+    order = Order.objects.defer("amount").get()
+    order.amount = Decimal(58)
+    order.save()
+    assert order.before == order.after
+    order.amount = Decimal(59)
+    order.save()
+    assert order.before != order.after
+
+
+def test_save_expression_is_its_value() -> None:
+    order = OrderFactory()
+    order.amount = F("amount") + 2
+    order.save()
+    assert order.after is not None
+    assert order.after.amount == Decimal(60)
+    assert order.after.commission == Decimal("9.00")
+    assert Order.objects.get().amount == Decimal(60)
+
+
+def test_save_after_a_rollback_compares_with_the_row_that_is_there() -> None:
+    order = OrderFactory()
+    with transaction.atomic():
+        order.status = Order.Status.APPROVED
+        order.save()
+        transaction.set_rollback(True)
+    order.save()
+    assert order.before is not None
+    assert order.after is not None
+    assert (order.before.status, order.after.status) == ("new", "approved")
+
+
+def test_save_over_another_processes_change_tells_what_really_changed() -> None:
+    order = OrderFactory()
+    other = Order.objects.get()
+    other.status = Order.Status.APPROVED
+    other.save()
+    order.save()
+    assert order.before is not None
+    assert order.after is not None
+    assert (order.before.status, order.after.status) == ("approved", "new")
+
+
+def test_save_instance_made_by_hand_for_an_existing_row_is_an_update() -> None:
+    order = OrderFactory()
+    twin = Order(pk=order.pk, number=order.number, amount="1", currency="USD", created_at=order.created_at)
+    twin.save()
+    assert twin.before is not None
+    assert twin.before.amount == Decimal(58)
+
+
+def test_save_nothing_named_changes_nothing() -> None:
+    order = OrderFactory()
+    order.status = Order.Status.APPROVED
+    order.save(update_fields=[])
+    assert Order.objects.get().status == Order.Status.NEW
+
+
+def test_save_link_without_affiliate_takes_the_links_affiliate() -> None:
+    link = LinkFactory()
+    order = OrderFactory(affiliate=None, link=link)
+    assert Order.objects.get().affiliate == link.affiliate
+    assert order.commission == Decimal("8.70")
+
+
+def test_bulk_create_fills_in_what_save_would() -> None:
+    affiliate = AffiliateFactory()
+    Order.objects.bulk_create(Order(number=str(n), affiliate=affiliate, amount="10", currency="usd") for n in range(3))
+    assert list(Order.objects.values_list("commission", "currency")) == [(Decimal("1.5"), "USD")] * 3
+
+
+@pytest.mark.parametrize("option", ["ignore_conflicts", "update_conflicts"])
+def test_bulk_create_that_hides_what_it_inserted_is_refused(option: str) -> None:
+    with pytest.raises(ValueError, match="ignore_conflicts or update_conflicts"):
+        Order.objects.bulk_create([], **{option: True})
+
+
+# --- refusing ----------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"currency": "ABC"}, {"currency": ["unknown_currency"]}),
+        ({"currency": ""}, {"currency": ["blank"]}),
+        ({"amount": "NaN"}, {"amount": ["invalid"]}),
+        ({"amount": "1" * 30}, {"amount": ["max_digits"]}),
+        ({"amount": "Infinity"}, {"amount": ["invalid"]}),
+        ({"amount": "58.005"}, {"amount": ["too_many_decimals"]}),
+        ({"amount": "1200.5", "currency": "JPY"}, {"amount": ["too_many_decimals"]}),
+        ({"number": ""}, {"number": ["blank"]}),
+        ({"number": "a\nb"}, {"number": ["control_character"]}),
+        ({"number": "x" * 101}, {"number": ["max_length"]}),
+        ({"status": "paid"}, {"status": ["invalid_choice"]}),
+    ],
+)
+def test_full_clean_bad_field_is_refused_with_its_code(fields: dict[str, str], expected: dict[str, list[str]]) -> None:
+    order = Order(**({"number": "#1", "amount": "58", "currency": "USD"} | fields))
+    with pytest.raises(ValidationError) as caught:
+        order.full_clean()
+    assert codes(caught.value) == expected
+
+
+def test_full_clean_number_taken_is_refused() -> None:
+    OrderFactory(number="#1")
+    with pytest.raises(ValidationError) as caught:
+        Order(number="#1", amount="58").full_clean()
+    assert codes(caught.value) == {"number": ["unique"]}
+
+
+def test_full_clean_link_of_another_affiliate_is_refused() -> None:
+    with pytest.raises(ValidationError) as caught:
+        Order(number="#1", amount="58", affiliate=AffiliateFactory(), link=LinkFactory()).full_clean()
+    assert codes(caught.value) == {"link": ["link_of_another_affiliate"]}
+
+
+@pytest.mark.parametrize("fields", [{"status": "paid"}, {"number": ""}, {"currency": "12A"}])
+def test_database_row_that_contradicts_the_model_is_refused(fields: dict[str, str]) -> None:
+    order = OrderFactory()
+    with pytest.raises(Exception) as caught, transaction.atomic():
+        Order.objects.filter(pk=order.pk).update(**fields)
+    assert isinstance(caught.value, IntegrityError) or "too long" in str(caught.value)
+
+
+def test_database_same_number_twice_is_refused() -> None:
+    OrderFactory(number="#1")
+    with pytest.raises(IntegrityError), transaction.atomic():
+        OrderFactory(number="#1")
