@@ -1,0 +1,207 @@
+"""What one request came to: its kind, and a sentence that a merchant understands.
+
+The words live here, beside the table of kinds; how the bytes travel is `callbacks.egress`, what follows from an
+outcome is `callbacks.retry`.
+"""
+
+import errno
+from dataclasses import dataclass
+from functools import lru_cache
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+import pycurl
+
+# Every kind of failure and what it means. "" is no failure: an answer 2xx that came to its end.
+KINDS: dict[str, str] = {
+    "": "answered 2xx",
+    "status": "answered, but not 2xx",
+    "redirect": "answered 3xx; redirects are never followed",
+    "blocked_address": "the name led to an address that may not be called",
+    "blocked_port": "the port may not be called",
+    "dns": "the name could not be found",
+    "connect": "no connection: refused or unreachable",
+    "timeout": "too slow: the name, the connection or the answer",
+    "tls": "no secure connection: certificate or handshake",
+    "closed": "the connection ended before a complete answer",
+    "protocol": "the answer was no valid HTTP",
+    "too_large": "the headers of the answer were too long",
+    "bad_url": "the URL cannot be called",
+    "bad_request": "the method or a header cannot be sent",
+}
+
+LONGEST_LOCATION = 500
+HEADERS_TOO_LONG = "The headers of the answer were too long to be read."
+
+# X509_V_ERR_* of OpenSSL, as SSL_VERIFYRESULT gives them.
+CERTIFICATE_PROBLEMS = {
+    2: "was issued by an authority that is not known",
+    9: "is not valid yet",
+    10: "has expired",
+    18: "is self-signed",
+    19: "was issued by an authority that is not known",
+    20: "was issued by an authority that is not known",
+    21: "was issued by an authority that is not known",
+    23: "was revoked",
+}
+CONNECT_PROBLEMS = {
+    errno.ECONNREFUSED: "refused the connection",
+    errno.EHOSTUNREACH: "could not be reached: there is no route to it",
+    errno.ENETUNREACH: "could not be reached: there is no route to its network",
+}
+CURL_KINDS = {
+    pycurl.E_COULDNT_RESOLVE_HOST: "dns",
+    pycurl.E_COULDNT_CONNECT: "connect",
+    pycurl.E_OPERATION_TIMEDOUT: "timeout",
+    pycurl.E_SSL_CONNECT_ERROR: "tls",
+    pycurl.E_PEER_FAILED_VERIFICATION: "tls",
+    pycurl.E_SSL_CERTPROBLEM: "tls",
+    pycurl.E_SSL_CIPHER: "tls",
+    pycurl.E_SSL_ISSUER_ERROR: "tls",
+    pycurl.E_SSL_INVALIDCERTSTATUS: "tls",
+    pycurl.E_GOT_NOTHING: "closed",
+    pycurl.E_PARTIAL_FILE: "closed",
+    pycurl.E_RECV_ERROR: "closed",
+    pycurl.E_SEND_ERROR: "closed",
+    100: "too_large",  # CURLE_TOO_LARGE, libcurl's own limit of 300 KB, which has no name in pycurl
+    pycurl.E_URL_MALFORMAT: "bad_url",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request as it shall be on the wire. `url` is canonical (ASCII, quoted); `body` only with POST."""
+
+    key: int
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a request came to. `error_kind` is one of `KINDS`, `detail` its sentence, for a success too.
+
+    An answer that is not 2xx is `status` or `redirect` even if its body broke off. A 2xx whose body broke off, or did
+    not end in time, is a failure (`closed`, `timeout`) that keeps its `status_code`; one with more body than is read
+    is a success.
+
+    Milliseconds are the length of each phase: name lookup, connecting, TLS handshake, from the request's last byte to
+    the answer's first, and all in all. None for a phase that was not gone through (or not to its end), as on a
+    connection that is used again. `retry_after` is the header as it came.
+    """
+
+    key: int
+    status_code: int | None
+    error_kind: str
+    detail: str
+    response_headers: tuple[tuple[str, str], ...] = ()
+    response_excerpt: str = ""
+    remote_address: str = ""
+    dns_ms: float | None = None
+    connect_ms: float | None = None
+    tls_ms: float | None = None
+    first_byte_ms: float | None = None
+    total_ms: float | None = None
+    retry_after: str | None = None
+
+    @property
+    def is_success(self) -> bool:
+        return self.error_kind == ""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """How far a transfer came that libcurl gave up, as far as the sentence needs it."""
+
+    code: int
+    message: str
+    url: str
+    status_code: int | None = None
+    is_resolved: bool = True
+    is_connected: bool = True
+    is_secured: bool = True
+    seconds: float = 0.0
+    os_errno: int = 0
+    verify_result: int = 0
+
+
+@lru_cache(maxsize=1024)
+def answered(status: int) -> str:
+    """`502 Bad Gateway`, by the registry of status codes and not by what the other side calls it."""
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return str(status)
+
+
+@lru_cache(maxsize=1024)
+def of_status(status: int, location: str | None) -> tuple[str, str]:
+    """Kind and sentence of a complete answer."""
+    if 200 <= status < 300:
+        return "", f"The tracker answered {answered(status)}."
+    if 300 <= status < 400:
+        if not location:
+            return "redirect", f"The tracker answered {answered(status)}, a redirect to nowhere; it is never followed."
+        shown = location if len(location) <= LONGEST_LOCATION else location[:LONGEST_LOCATION] + "…"
+        return "redirect", f"The tracker answered {answered(status)} and pointed to {shown} ; it is never followed."
+    if status == HTTPStatus.SWITCHING_PROTOCOLS:
+        return "status", f"The tracker answered {answered(status)}, which nobody had asked for."
+    return "status", f"The tracker answered {answered(status)}."
+
+
+def host_of(url: str) -> str:
+    """The host of a URL for a sentence; "The host" where there is none to be read."""
+    try:
+        return urlsplit(url).hostname or "The host"
+    except ValueError:
+        return "The host"
+
+
+def of_failure(failure: Failure) -> tuple[str, str]:
+    """Kind and sentence of a transfer that libcurl gave up."""
+    kind = CURL_KINDS.get(failure.code, "protocol")
+    if kind == "closed" and "chunk" in failure.message.lower():
+        kind = "protocol"  # libcurl's code for a reset connection is also that for a body in broken chunks
+    host = host_of(failure.url)
+    if kind == "dns":
+        return kind, f"The name {host} could not be found."
+    if kind == "connect":
+        problem = CONNECT_PROBLEMS.get(failure.os_errno, "could not be reached")
+        return kind, f"{host} {problem}."
+    if kind == "timeout":
+        return kind, _slow(failure, host)
+    if kind == "tls":
+        return kind, _insecure(failure, host)
+    if kind == "too_large":
+        return kind, HEADERS_TOO_LONG
+    if kind == "bad_url":
+        return kind, "This URL cannot be called; check how it is written."
+    if kind == "closed":
+        if failure.status_code:
+            return kind, f"The tracker answered {answered(failure.status_code)}, but closed the connection too early."
+        return kind, "The tracker closed the connection without a complete answer."
+    return kind, "The tracker answered with something that is not valid HTTP."
+
+
+def _slow(failure: Failure, host: str) -> str:
+    within = f"within {failure.seconds:.3g} seconds"
+    if not failure.is_resolved:
+        return f"The name {host} was not found {within}: its DNS did not answer."
+    if not failure.is_connected:
+        return f"{host} could not be connected to {within}."
+    if not failure.is_secured:
+        return f"The secure connection to {host} was not established {within}: the TLS handshake did not end."
+    if failure.status_code:
+        return f"The tracker answered {answered(failure.status_code)}, but its answer did not end {within}."
+    return f"No answer came {within}."
+
+
+def _insecure(failure: Failure, host: str) -> str:
+    if failure.code == pycurl.E_PEER_FAILED_VERIFICATION:
+        if failure.verify_result == 0:  # the chain is good, so it is the name
+            return f"The certificate of {host} is for another name."
+        problem = CERTIFICATE_PROBLEMS.get(failure.verify_result, "is not valid")
+        return f"The certificate of {host} {problem}."
+    return f"The TLS handshake with {host} failed; perhaps it does not speak HTTPS on this port."
