@@ -1,8 +1,10 @@
-"""The secret key of an installation that was given none: made once, kept readable by its owner alone."""
+"""What an installation keeps in its data directory for its owner's eyes alone: the secret key and the broker's URL."""
 
 import os
 import secrets
 from pathlib import Path
+
+BROKER_URL_FILE = "broker_url"
 
 
 def secret_key_in(directory: Path) -> str:
@@ -23,3 +25,19 @@ def secret_key_in(directory: Path) -> str:
         finally:
             draft.unlink()
     return path.read_text(encoding="ascii").strip()
+
+
+def broker_url_in(directory: Path) -> str:
+    """The URL, with its password, that the embedded broker left while it runs; "" if there is none."""
+    try:
+        return (directory / BROKER_URL_FILE).read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def keep(path: Path, text: str) -> None:
+    """Put `text` in the place of whatever `path` held, at once and readable by the owner alone."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    draft.touch(mode=0o600)
+    draft.write_text(text, encoding="ascii")
+    draft.replace(path)

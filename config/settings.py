@@ -7,7 +7,7 @@ import certifi
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from config.secret import secret_key_in
+from config.secret import broker_url_in, secret_key_in
 
 VERSION = "0.1.0"
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -20,7 +20,10 @@ DATA_DIR = Path(env.str("DATA_DIR", "") or BASE_DIR / "var").absolute()
 PORT = env.int("PORT", 8000)
 DEBUG = env.bool("DEBUG", False)
 DEMO = env.bool("DEMO", False)
-SECRET_KEY = env.str("SECRET_KEY", "") or secret_key_in(DATA_DIR)
+try:
+    SECRET_KEY = env.str("SECRET_KEY", "") or secret_key_in(DATA_DIR)
+except OSError as error:
+    raise ImproperlyConfigured(f"DATA_DIR cannot be used: {error.strerror}: {DATA_DIR}") from error
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
@@ -82,7 +85,10 @@ TEMPLATES = [
 ]
 
 # --- database ----------------------------------------------------------------
-DATABASES = {"default": env.db_url("DATABASE_URL", f"sqlite:///{DATA_DIR / 'postbacks.sqlite3'}")}
+DATABASE_URL = env.str("DATABASE_URL", "") or f"sqlite:///{DATA_DIR / 'postbacks.sqlite3'}"
+if not DATABASE_URL.startswith(("sqlite://", "postgres://", "postgresql://")):
+    raise ImproperlyConfigured("DATABASE_URL must begin with postgres:// or sqlite://.")  # it may hold a password
+DATABASES = {"default": env.db_url_config(DATABASE_URL)}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # One file, written by the web process and the worker at once: readers never wait (WAL), writers queue from the
     # start of their transaction (IMMEDIATE) instead of failing in the middle of it.
@@ -92,12 +98,14 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-16000;",
     }
 else:
+    DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
     DATABASES["default"].setdefault("CONN_MAX_AGE", 60)
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- broker ------------------------------------------------------------------
-REDIS_URL = env.str("REDIS_URL", "") or "redis://127.0.0.1:6379/0"
+# Without one it is the embedded Valkey of this installation, which leaves its URL in DATA_DIR while it runs.
+REDIS_URL = env.str("REDIS_URL", "") or broker_url_in(DATA_DIR) or "redis://127.0.0.1:6379/0"
 # The broker is a doorbell and nobody waits at it: a ring that takes longer than this is given up.
 BROKER_TIMEOUT = 0.25
 CELERY_BROKER_URL = REDIS_URL
@@ -141,7 +149,6 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 USE_THOUSAND_SEPARATOR = True
 STATIC_URL = "static/"
-STATIC_ROOT = DATA_DIR / "static"
 WHITENOISE_USE_FINDERS = True
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"

@@ -1,0 +1,73 @@
+# Every job of the project, one target each; `make` alone lists them.
+# Needs Python 3.11 or newer and nothing else: what is missing is put into .venv.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+# What is checked must not depend on the machine: no .env, no secret key made on the way.
+CHECK_ENV = SECRET_KEY=for-checks-only DATABASE_URL=sqlite://:memory:
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check format lock clean
+
+help: ## list these targets
+	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-8s %s\n", $$1, $$2 }'
+
+run: .venv/installed ## set up what is missing, start everything, open http://127.0.0.1:$PORT/ (ARGS=--no-demo)
+	@exec $(BIN)/python manage.py dev $(ARGS)
+
+test: .venv/installed-dev ## set up what is missing, run every test on SQLite and PostgreSQL; ARGS="tests/orders -k new" for some
+ifdef ARGS
+	@$(BIN)/python -m pytest $(ARGS)
+else
+	@$(BIN)/python -m tests.machine
+	@$(BIN)/coverage erase
+	TEST_DATABASE=sqlite $(BIN)/python -m pytest -n 2 --no-skips --cov --cov-report=
+	TEST_DATABASE=postgresql $(BIN)/python -m pytest -n 2 --no-skips --cov --cov-append --cov-report=
+	$(BIN)/coverage report
+endif
+
+check: .venv/installed-dev ## lint, types, import rules, missing migrations, lock files
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(CHECK_ENV) $(BIN)/mypy
+	$(CHECK_ENV) $(BIN)/lint-imports --no-logo
+	$(CHECK_ENV) $(BIN)/python manage.py makemigrations --check --dry-run
+	$(CHECK_ENV) $(BIN)/python manage.py check --fail-level WARNING
+	@# The present pins are the preference, so this says "stale" only where pyproject.toml asks for something else.
+	@new=$$(mktemp -d) && trap 'rm -rf "$$new"' EXIT && cp requirements.txt requirements-dev.txt "$$new" \
+	&& $(LOCK) pyproject.toml -o "$$new/requirements.txt" \
+	&& $(LOCK) pyproject.toml --group dev -c requirements.txt -o "$$new/requirements-dev.txt" \
+	&& for file in requirements.txt requirements-dev.txt; do \
+	  grep -vE '^ *#' $$file > "$$new/old" ; grep -vE '^ *#' "$$new/$$file" | diff -u "$$new/old" - \
+	  || { echo "$$file does not follow from pyproject.toml: run 'make lock'." >&2; exit 1; }; done
+	@echo "All checks passed."
+
+format: .venv/installed-dev ## put the source into its form
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+lock: .venv/installed-dev ## write the newest versions that pyproject.toml allows into the lock files
+	$(LOCK) --upgrade pyproject.toml -o requirements.txt
+	$(LOCK) --upgrade pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
+
+clean: ## remove what was installed or cached here; var/, which holds your data, stays
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache test-results .coverage .coverage.* htmlcov
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- what the targets stand on -----------------------------------------------
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	|| { echo "Python 3.11 or newer is needed, and $(PYTHON) is not: name one with 'make PYTHON=python3.12 ...'." >&2; exit 1; }
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
+
+.venv/installed: requirements.txt | .venv/bin/python
+	@echo "Installing into .venv (once) ..."
+	@$(PIP_INSTALL) -r requirements.txt
+	@touch $@
+
+.venv/installed-dev: requirements-dev.txt requirements.txt | .venv/bin/python
+	@echo "Installing into .venv, with what the tests need (once) ..."
+	@$(PIP_INSTALL) -r requirements-dev.txt
+	@touch .venv/installed $@

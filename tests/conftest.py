@@ -1,0 +1,152 @@
+"""What every test stands on: surroundings of its own (data, database, broker), made before Django reads its settings.
+
+TEST_DATABASE chooses `sqlite` (the default) or `postgresql`. With pytest-xdist each worker has a broker and a data
+directory of its own; one PostgreSQL cluster serves them all.
+"""
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from config.valkey import Valkey
+from tests import machine
+from tests.postgresql import Cluster
+
+CLUSTER_URL = "TEST_POSTGRESQL_URL"  # how xdist's workers learn of the cluster that their controller started
+CLUSTER = pytest.StashKey[Cluster]()
+BROKER = pytest.StashKey[Valkey]()
+DIRECTORY = pytest.StashKey[Path]()
+Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--no-skips", action="store_true", help="a skipped or xfailed test is a failed one")
+
+
+# --- surroundings ------------------------------------------------------------
+def pytest_configure(config: pytest.Config) -> None:
+    """Runs before pytest-django sets Django up."""
+    chosen = os.environ.get("TEST_DATABASE", "sqlite")
+    if chosen not in {"sqlite", "postgresql"}:
+        raise pytest.UsageError(f"TEST_DATABASE is {chosen!r}; it can be sqlite or postgresql.")
+    if chosen == "postgresql" and CLUSTER_URL not in os.environ:
+        config.stash[CLUSTER] = Cluster()
+        os.environ[CLUSTER_URL] = config.stash[CLUSTER].url
+    directory = config.stash[DIRECTORY] = Path(tempfile.mkdtemp(prefix="postbacks-"))
+    for name in [name for name in os.environ if name.startswith("CALLBACKS_")]:
+        del os.environ[name]
+    os.environ |= {
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+        "DATA_DIR": str(directory),
+        "DATABASE_URL": os.environ.get(CLUSTER_URL, "") if chosen == "postgresql" else "",
+        "REDIS_URL": "",
+        "SECRET_KEY": "for-tests-only-" + "x" * 50,
+        "DEBUG": "",
+        "DEMO": "",
+        "ALLOWED_HOSTS": "localhost,127.0.0.1,testserver",
+        # Playwright's event loop runs in the thread of the tests, where Django would take it for ours.
+        "DJANGO_ALLOW_ASYNC_UNSAFE": "1",
+    }
+    if not _only_hands_out_work(config):
+        broker = config.stash[BROKER] = Valkey(directory)
+        os.environ["REDIS_URL"] = broker.url
+    sys.addaudithook(_refuse_other_machines)
+    from django.conf import settings  # reads the environment, so not before now
+
+    assert settings.configured or settings.DATABASES  # pytest-django sets Django up where it finds its settings read
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if broker := config.stash.get(BROKER, None):
+        broker.stop()
+    if cluster := config.stash.get(CLUSTER, None):
+        cluster.stop()
+        os.environ.pop(CLUSTER_URL, None)
+    if directory := config.stash.get(DIRECTORY, None):
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _only_hands_out_work(config: pytest.Config) -> bool:
+    return not hasattr(config, "workerinput") and config.getoption("dist", "no") != "no"
+
+
+def _refuse_other_machines(event: str, arguments: tuple[object, ...]) -> None:
+    """No test speaks to anything but this machine."""
+    if event == "socket.connect" and isinstance(address := arguments[1], tuple):
+        host = str(address[0])
+        if not (host.startswith("127.") or host in {"::1", "localhost"}):
+            raise AssertionError(f"A test tried to connect to {host}.")
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    pytestconfig: pytest.Config, django_db_modify_db_settings_parallel_suffix: None
+) -> None:
+    """SQLite's test database is a file in this process's data directory, so that a real worker can open it too."""
+    from django.conf import settings  # Django is set up only now
+
+    if settings.DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+        path = pytestconfig.stash[DIRECTORY] / "test.sqlite3"
+        settings.DATABASES["default"].setdefault("TEST", {})["NAME"] = str(path)
+
+
+@pytest.fixture
+def broker(pytestconfig: pytest.Config) -> Iterator[Valkey]:
+    """The real broker of this process, empty, and an open bell."""
+    import redis
+
+    from callbacks import bell
+
+    running = pytestconfig.stash[BROKER]
+    with redis.Redis.from_url(running.url) as client:
+        client.flushall()
+    bell._quiet_until = 0.0
+    yield running
+
+
+@pytest.fixture(scope="session")
+def postgresql(pytestconfig: pytest.Config) -> bool:
+    """Whether this run is on PostgreSQL."""
+    return CLUSTER_URL in os.environ
+
+
+# --- no skips ----------------------------------------------------------------
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    return _without_skip(item.config, report)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    return _without_skip(collector.config, report)
+
+
+def _without_skip(config: pytest.Config, report: Report) -> Report:
+    if report.skipped and config.getoption("no_skips"):
+        report.outcome = "failed"
+        report.longrepr = f"Skipped, and with --no-skips that is a failure: {report.longrepr}"
+        vars(report).pop("wasxfail", None)
+    return report
+
+
+# --- the browser -------------------------------------------------------------
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, object]) -> dict[str, object]:
+    """The system's Chromium, without what it would like to tell or ask its maker."""
+    program = machine.chromium()
+    assert program, "Chromium is not installed here; 'make test' says more."
+    switches = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
+    switches += ["--disable-quic"] + (["--no-sandbox"] if os.geteuid() == 0 else [])
+    return browser_type_launch_args | {"executable_path": str(program), "args": switches}

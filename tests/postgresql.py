@@ -1,0 +1,80 @@
+"""A private PostgreSQL cluster for one test run: made by initdb, on a unix socket alone, thrown away at the end."""
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from config.children import bound_to
+from tests import machine
+
+START_S = 30.0
+
+
+class Cluster:
+    """A running cluster. `url` names its maintenance database in the form of DATABASE_URL."""
+
+    def __init__(self) -> None:
+        programs = machine.postgresql()
+        if programs is None:
+            raise RuntimeError("PostgreSQL is not installed here; 'make test' says more.")
+        self.directory = Path(tempfile.mkdtemp(prefix="pg"))  # short: a socket's path has 107 characters at most
+        account = _account()
+        if account:
+            os.chown(self.directory, account.pw_uid, account.pw_gid)
+        self._identity = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []} if account else {}
+        self._run(programs / "initdb", "-D", "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
+        parent = os.getpid()
+        with (self.directory / "log").open("wb") as log:
+            self.process = subprocess.Popen(
+                [programs / "postgres", "-D", "data", "-k", self.directory]
+                + [f"-c{setting}" for setting in ("listen_addresses=", "fsync=off", "synchronous_commit=off")]
+                + [f"-c{setting}" for setting in ("full_page_writes=off", "max_connections=200")],
+                cwd=self.directory,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=bound_to(parent, 3),  # SIGQUIT: end at once
+                **self._identity,
+            )
+        self.url = f"postgres://postgres@/postgres?host={self.directory}"
+        self._wait_until_ready(programs)
+
+    def _run(self, *command: str | Path) -> None:
+        done = subprocess.run(
+            command, cwd=self.directory, capture_output=True, text=True, check=False, **self._identity
+        )
+        if done.returncode:
+            raise RuntimeError(f"{command[0]} failed: {done.stderr or done.stdout}")
+
+    def _wait_until_ready(self, programs: Path) -> None:
+        deadline = time.monotonic() + START_S
+        while subprocess.run([programs / "pg_isready", "-q", "-h", self.directory], check=False).returncode:
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"PostgreSQL did not start: {(self.directory / 'log').read_text()}")
+            time.sleep(0.02)
+
+    def create_database(self, name: str) -> str:
+        """A new empty database; returns its URL."""
+        import psycopg
+
+        with psycopg.connect(f"host={self.directory} user=postgres dbname=postgres", autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}"')
+        return f"postgres://postgres@/{name}?host={self.directory}"
+
+    def stop(self) -> None:
+        self.process.send_signal(3)
+        self.process.wait(timeout=30)
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def _account() -> pwd.struct_passwd | None:
+    """PostgreSQL does not run as root: the account to run it under, or None for our own."""
+    if os.geteuid() != 0:
+        return None
+    names = {entry.pw_name: entry for entry in pwd.getpwall()}
+    return names.get("postgres") or names["nobody"]
