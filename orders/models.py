@@ -72,6 +72,14 @@ class OrderQuerySet(models.QuerySet["Order"]):
         return created
 
 
+class CurrencyField(models.CharField):  # type: ignore[type-arg]  # not subscriptable at run time
+    """A currency code, in capitals however it was written."""
+
+    def to_python(self, value: Any) -> Any:
+        text = super().to_python(value)
+        return text.strip().upper() if isinstance(text, str) else text
+
+
 class Order(models.Model):
     """One order of the shop.
 
@@ -106,7 +114,7 @@ class Order(models.Model):
         editable=False,
         help_text="Whether the order brought its own commission; otherwise it follows the amount.",
     )
-    currency = models.CharField(max_length=3, default="USD", validators=[validate_currency])
+    currency = CurrencyField(max_length=3, default="USD", validators=[validate_currency])
     status = models.CharField(max_length=16, choices=Status, default=Status.NEW)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
@@ -134,7 +142,6 @@ class Order(models.Model):
     # --- checking ------------------------------------------------------------
     def clean(self) -> None:
         """Refuse what contradicts itself: more decimals than the currency has, a link of another affiliate."""
-        self.currency = (self.currency or "").strip().upper()
         errors: dict[str, ValidationError] = {}
         if money.is_currency(self.currency):
             for name in ("amount", "commission"):
@@ -180,7 +187,7 @@ class Order(models.Model):
             if (value := getattr(self, name)) is not None:
                 setattr(self, name, _stored(name, value))
         if "currency" in saved:
-            self.currency = self.currency.strip().upper()
+            self.currency = self._meta.get_field("currency").to_python(self.currency)
         if "link_id" in saved and self.link_id and not self.affiliate_id and self.link:
             self.affiliate = self.link.affiliate
         return self._settle_commission(saved)
@@ -229,6 +236,20 @@ class Order(models.Model):
             names = {f"new_{name}": expression for name, expression in expressions.items()}
             for name, value in values.values(**names).get().items():
                 setattr(self, name.removeprefix("new_"), value)
+
+
+class ApiToken(models.Model):
+    """Lets a program hand over orders. Only the digest is kept: the token itself is shown once, when it is made."""
+
+    name = models.CharField(max_length=100, unique=True)
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name = "API token"
+
+    def __str__(self) -> str:
+        return self.name
 
 
 def _stored(name: str, value: object) -> Decimal:

@@ -1,8 +1,70 @@
-"""What people and programs do with orders: find the affiliate and the link that a referral URL names."""
+"""What people and programs do with orders: hand one over, and find whom a referral URL names."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.db import transaction
 
 from affiliates.models import Affiliate, Link, affiliate_named_by
+from orders.models import Order
+
+# What a program may say of an order, besides its number and the URL it came in through.
+FIELDS = ("amount", "commission", "currency", "status")
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """An order as it was saved, and whether it is a new one."""
+
+    order: Order
+    is_new: bool
+
+
+def place(number: str, fields: Mapping[str, Any], *, affiliate_code: str | None, link_url: str | None) -> Placed:
+    """Save the order with this number: a new one, or the changes to the one that is there.
+
+    Of `fields`, those of `FIELDS` that are named are set and the rest stay. `affiliate_code` and `link_url` likewise:
+    None leaves what is there, "" clears it. Raises `ValidationError` with the fields' names and codes.
+    """
+    with transaction.atomic():
+        order = Order.objects.select_for_update(no_key=True, of=("self",)).filter(number=number).first()
+        is_new = order is None
+        order = order or Order(number=number)
+        errors: dict[str, list[ValidationError]] = {}
+        for name in FIELDS:
+            if name in fields:
+                setattr(order, name, fields[name])
+        try:
+            _attribute(order, affiliate_code, link_url)
+        except ValidationError as error:
+            errors |= error.error_dict
+        try:
+            order.full_clean(exclude=errors)
+        except ValidationError as error:
+            errors |= error.error_dict
+        if errors:
+            raise ValidationError(errors)
+        order.save()
+    return Placed(order, is_new)
+
+
+def _attribute(order: Order, affiliate_code: str | None, link_url: str | None) -> None:
+    """Set the affiliate and the link that an order came in through."""
+    if affiliate_code is not None:
+        order.affiliate = Affiliate.objects.filter(code=affiliate_code).first() if affiliate_code else None
+        if affiliate_code and order.affiliate is None:
+            raise ValidationError(
+                {"affiliate": ValidationError("No affiliate has this code.", code="unknown_affiliate")}
+            )
+    if link_url is not None:
+        chosen = order.affiliate if affiliate_code else None
+        try:
+            owner, order.link = resolve_link(chosen, link_url)
+        except ValidationError as error:
+            raise ValidationError({"link": error}) from error
+        order.affiliate = owner or order.affiliate
 
 
 def resolve_link(affiliate: Affiliate | None, url: str) -> tuple[Affiliate | None, Link | None]:

@@ -1,0 +1,23 @@
+"""Where everything is. /echo/ exists in demo and debug mode only."""
+
+from django.conf import settings
+from django.contrib import admin
+from django.urls import include, path
+from django.views.generic import RedirectView
+
+from config import echo, views
+from orders.api import api
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("admin/", admin.site.urls),
+    path("portal/", include("affiliates.urls")),
+    path("api/", api.urls),
+    path("healthz", views.healthz, name="healthz"),
+    path("readyz", views.readyz, name="readyz"),
+]
+if settings.DEMO or settings.DEBUG:
+    urlpatterns += [
+        path("echo/", echo.show, name="echo"),
+        path("echo/<path:path>", echo.receive, name="echo-receive"),
+    ]
