@@ -9,17 +9,17 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004 - Django's own name for it
+from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004 - Django's own name for it
 
 ENGINES = {"django.db.backends.sqlite3", "django.db.backends.postgresql"}
 
 
-@register(Tags.compatibility)
+@register("postbacks")
 def check_environment(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckMessage]:
     return [message for check in _ENVIRONMENT for message in check()]
 
 
-@register(Tags.security, deploy=True)
+@register("postbacks", deploy=True)
 def check_production(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckMessage]:
     return [message for check in _PRODUCTION for message in check()]
 

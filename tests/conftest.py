@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import TypeVar
 
@@ -97,7 +97,7 @@ def django_db_modify_db_settings(
 
 
 @pytest.fixture
-def broker(pytestconfig: pytest.Config) -> Iterator[Valkey]:
+def broker(pytestconfig: pytest.Config) -> Valkey:
     """The real broker of this process, empty, and an open bell."""
     import redis
 
@@ -107,7 +107,7 @@ def broker(pytestconfig: pytest.Config) -> Iterator[Valkey]:
     with redis.Redis.from_url(running.url) as client:
         client.flushall()
     bell._quiet_until = 0.0
-    yield running
+    return running
 
 
 @pytest.fixture(scope="session")

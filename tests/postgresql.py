@@ -3,6 +3,7 @@
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -38,7 +39,7 @@ class Cluster:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=bound_to(parent, 3),  # SIGQUIT: end at once
+                preexec_fn=bound_to(parent, signal.SIGQUIT),  # noqa: PLW1509 - as in config.children
                 **self._identity,
             )
         self.url = f"postgres://postgres@/postgres?host={self.directory}"
@@ -67,7 +68,7 @@ class Cluster:
         return f"postgres://postgres@/{name}?host={self.directory}"
 
     def stop(self) -> None:
-        self.process.send_signal(3)
+        self.process.send_signal(signal.SIGQUIT)  # end at once, nothing here is kept
         self.process.wait(timeout=30)
         shutil.rmtree(self.directory, ignore_errors=True)
 

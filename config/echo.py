@@ -1,0 +1,65 @@
+"""The built-in receiver: answers any request under /echo/ and shows the last ones, to try callbacks out with.
+
+There in demo and debug mode only. What it got lives in this process's memory: one web process, gone with it.
+"""
+
+from collections import deque
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
+
+KEPT = 50
+BODY_KEPT = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One request as it arrived, and the status it was answered with."""
+
+    received_at: datetime
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: str
+    status: int
+
+
+_received: deque[Received] = deque(maxlen=KEPT)
+
+
+@csrf_exempt
+def receive(request: HttpRequest, path: str) -> HttpResponse:
+    """Answer 200, or what `?status=` in the URL asks for (200 to 599), and keep the request."""
+    status = _wished_status(request)
+    _received.appendleft(
+        Received(
+            received_at=timezone.now(),
+            method=request.method or "",
+            target=request.get_full_path(),
+            headers=dict(request.headers),
+            body=request.body[:BODY_KEPT].decode("utf-8", "replace"),
+            status=status,
+        )
+    )
+    return HttpResponse("ok\n" if status < 300 else f"status {status}, as asked for\n", "text/plain", status)
+
+
+@never_cache
+def show(request: HttpRequest) -> HttpResponse:
+    """The requests, newest first; as JSON for a program that asks for it."""
+    requests = tuple(_received)
+    if not request.accepts("text/html"):
+        return JsonResponse({"requests": [asdict(received) for received in requests]})
+    context = {**admin.site.each_context(request), "title": "Echo receiver", "requests": requests, "kept": KEPT}
+    return render(request, "echo/requests.html", context)
+
+
+def _wished_status(request: HttpRequest) -> int:
+    wished = request.GET.get("status", "")
+    return int(wished) if wished.isascii() and wished.isdigit() and 200 <= int(wished) < 600 else 200

@@ -1,0 +1,39 @@
+"""`manage.py dev`: the whole stack on this machine, until Ctrl-C."""
+
+import sys
+from typing import Any, ClassVar
+
+from django.core.management.base import BaseCommand, CommandParser
+from django.db import connections
+
+from config import newcomer
+from config.stack import Stack, StackError
+
+
+class Command(BaseCommand):
+    help = "Starts everything on this machine: database, broker, worker, beat and web. Ctrl-C ends it."
+    requires_system_checks: ClassVar = ["postbacks"]  # Django's own are made by `make check`, and take their time
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--no-demo", action="store_true", help="no demo data, no echo receiver, and loopback stays closed"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            Stack(is_demo=not options["no_demo"]).run(self._welcome)
+        except StackError as error:
+            self.stderr.write(str(error))
+            sys.exit(1)
+
+    def _welcome(self, stack: Stack) -> None:
+        if stack.is_demo and newcomer.is_new() and not newcomer.make_demo(stack.env):
+            self.stderr.write("The demo data could not be made; everything else goes on without.")
+        if login := newcomer.make_login():
+            self.stdout.write(
+                f"Sign in at {stack.address}admin/ as {login.username} with the password {login.password}\n"
+                "It is shown this once. You can change it there."
+            )
+        connections.close_all()  # this process only waits from now on
+        self.stdout.write(f"ready {stack.address}")
+        self.stdout.flush()

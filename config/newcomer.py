@@ -1,0 +1,46 @@
+"""What somebody finds who starts it for the first time: a login, and unless unwanted something to look at."""
+
+import secrets
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+
+from affiliates.models import Affiliate
+from orders.models import Order
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    username: str
+    password: str
+
+
+def is_new() -> bool:
+    """Whether nobody can sign in as the merchant yet and there is nothing to see."""
+    return not (_has_staff() or Affiliate.objects.exists() or Order.objects.exists())
+
+
+def make_demo(env: Mapping[str, str]) -> bool:
+    """Fill the database with demo data, in a process with the stack's own settings. False if that failed."""
+    command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "demo"]
+    return subprocess.run(command, env=env, check=False, stdin=subprocess.DEVNULL).returncode == 0
+
+
+def make_login() -> Login | None:
+    """A merchant's login with a random password that nothing keeps, or None if there is a staff user already."""
+    if _has_staff():
+        return None
+    users = get_user_model().objects
+    names = ("merchant", *(f"merchant{number}" for number in range(2, 1000)))  # an affiliate may be called so
+    username = next(name for name in names if not users.filter(username=name).exists())
+    login = Login(username, secrets.token_urlsafe(12))
+    users.create_superuser(login.username, "", login.password)  # type: ignore[attr-defined]  # the user model is Django's
+    return login
+
+
+def _has_staff() -> bool:
+    return get_user_model().objects.filter(is_staff=True, is_active=True).exists()
