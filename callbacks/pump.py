@@ -96,12 +96,19 @@ class _Run:
             try:
                 request = _request(claimed, began_at)
             except RenderError as error:
-                request = Request(key=claimed.pk, method=claimed.method or "", url="", headers=(), body=None)
-                self.started[claimed.pk] = (claimed, request, began_at)
-                self._finish(Outcome(claimed.pk, None, "template", str(error)))
+                self._refuse(claimed, began_at, "template", str(error))
+            except Exception:  # our own bug with this one must not keep the others waiting
+                log.exception("request_not_built delivery=%d", claimed.pk)
+                self._refuse(claimed, began_at, "internal", "This could not be sent because of an error on our side.")
             else:
                 self.started[claimed.pk] = (claimed, request, began_at)
                 self.transport.submit(request)
+
+    def _refuse(self, claimed: outbox.Claimed, began_at: datetime, kind: str, sentence: str) -> None:
+        """Record an attempt that had nothing to send."""
+        request = Request(key=claimed.pk, method=claimed.method or "", url="", headers=(), body=None)
+        self.started[claimed.pk] = (claimed, request, began_at)
+        self._finish(Outcome(claimed.pk, None, kind, sentence))
 
     def _finish(self, outcome: Outcome) -> None:
         claimed, request, began_at = self.started.pop(outcome.key)

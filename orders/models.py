@@ -146,7 +146,7 @@ class Order(models.Model):
         if money.is_currency(self.currency):
             for name in ("amount", "commission"):
                 amount = getattr(self, name)
-                if isinstance(amount, Decimal) and amount != money.rounded(amount, self.currency):
+                if isinstance(amount, Decimal) and money.has_too_many_decimals(amount, self.currency):
                     errors[name] = ValidationError(
                         "%(currency)s amounts have %(digits)d digits after the point at most.",
                         code="too_many_decimals",

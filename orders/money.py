@@ -41,3 +41,11 @@ def plain(amount: Decimal, code: str) -> str:
     """`amount` as trackers read it: `58.00`, `-58.00`, JPY `1200`; a point, no grouping, never an exponent."""
     value = rounded(amount, code)
     return format(abs(value) if value.is_zero() else value, "f")
+
+
+def has_too_many_decimals(amount: Decimal, code: str) -> bool:
+    """Whether a finite `amount` has more digits after the point than the currency; zeros at the end do not count."""
+    _, digits, exponent = amount.as_tuple()
+    assert isinstance(exponent, int)
+    surplus = -exponent - minor_digits(code)
+    return surplus > 0 and any(digits[-surplus:])

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from affiliates.models import Affiliate, Link, affiliate_named_by
+from affiliates.models import Affiliate, Link, affiliate_named_by, validate_text
 from orders.models import Order
 
 # What a program may say of an order, besides its number and the URL it came in through.
@@ -28,6 +28,7 @@ def place(number: str, fields: Mapping[str, Any], *, affiliate_code: str | None,
     Of `fields`, those of `FIELDS` that are named are set and the rest stay. `affiliate_code` and `link_url` likewise:
     None leaves what is there, "" clears it. Raises `ValidationError` with the fields' names and codes.
     """
+    _check_text(number=number, affiliate=affiliate_code or "")
     with transaction.atomic():
         order = Order.objects.select_for_update(no_key=True, of=("self",)).filter(number=number).first()
         is_new = order is None
@@ -48,6 +49,18 @@ def place(number: str, fields: Mapping[str, Any], *, affiliate_code: str | None,
             raise ValidationError(errors)
         order.save()
     return Placed(order, is_new)
+
+
+def _check_text(**texts: str) -> None:
+    """Refuse what no database could be asked for."""
+    errors = {}
+    for name, text in texts.items():
+        try:
+            validate_text(text)
+        except ValidationError as error:
+            errors[name] = error
+    if errors:
+        raise ValidationError(errors)
 
 
 def _attribute(order: Order, affiliate_code: str | None, link_url: str | None) -> None:

@@ -67,7 +67,9 @@ def test_place_order_commission_null_goes_back_to_the_rate(api: Client) -> None:
         ({"number": "#1", "amount": "1", "link": "nonsense"}, [("link", "bad_link")]),
         ({"number": "#1", "amount": "1", "affiliate": "nobody"}, [("affiliate", "unknown_affiliate")]),
         ({"number": "a\nb", "amount": "1"}, [("number", "control_character")]),
-        ({"number": "\ud800", "amount": "1"}, [("number", "string_unicode")]),
+        ({"number": "\ud800", "amount": "1"}, [("number", "control_character")]),
+        ({"number": "#1", "amount": "1", "affiliate": "a\0"}, [("affiliate", "control_character")]),
+        ({"number": "#1", "amount": "1", "currency": "\ud800"}, [("currency", "unknown_currency")]),
         ({"number": "", "amount": "1"}, [("number", "blank")]),
     ],
 )

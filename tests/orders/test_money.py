@@ -34,3 +34,12 @@ def test_is_currency_known_code_is_true(code: str) -> None:
 @pytest.mark.parametrize("code", ["usd", "ABC", "", "US", "USDT", "U\0D"])
 def test_is_currency_anything_else_is_false(code: str) -> None:
     assert not money.is_currency(code)
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "expected"),
+    [("58.00", "USD", False), ("58.0000", "USD", False), ("58.001", "USD", True), ("1200.0", "JPY", False),
+     ("1200.5", "JPY", True), ("1E+3", "JPY", False), ("1" * 400, "USD", False), ("0." + "1" * 400, "USD", True)],
+)  # fmt: skip
+def test_has_too_many_decimals_counts_what_is_not_zero(amount: str, currency: str, expected: bool) -> None:
+    assert money.has_too_many_decimals(Decimal(amount), currency) is expected
