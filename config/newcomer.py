@@ -38,7 +38,7 @@ def make_login() -> Login | None:
     names = ("merchant", *(f"merchant{number}" for number in range(2, 1000)))  # an affiliate may be called so
     username = next(name for name in names if not users.filter(username=name).exists())
     login = Login(username, secrets.token_urlsafe(12))
-    users.create_superuser(login.username, "", login.password)  # type: ignore[attr-defined]  # the user model is Django's
+    users.create_superuser(login.username, "", login.password)
     return login
 
 

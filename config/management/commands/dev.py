@@ -1,7 +1,7 @@
 """`manage.py dev`: the whole stack on this machine, until Ctrl-C."""
 
 import sys
-from typing import Any, ClassVar
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import connections
@@ -12,7 +12,7 @@ from config.stack import Stack, StackError
 
 class Command(BaseCommand):
     help = "Starts everything on this machine: database, broker, worker, beat and web. Ctrl-C ends it."
-    requires_system_checks: ClassVar = ["postbacks"]  # Django's own are made by `make check`, and take their time
+    requires_system_checks = ("postbacks",)  # Django's own are made by `make check`, and take their time
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from typing import Any, ClassVar
+from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
@@ -15,7 +15,7 @@ class Command(BaseCommand):
     help = (
         "Serves the site for production. Worker and beat run beside it: celery -A config worker, celery -A config beat."
     )
-    requires_system_checks: ClassVar = []  # made below, with those for production
+    requires_system_checks = ()  # made below, with those for production
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--host", default="127.0.0.1", help="the address to listen on; PORT is the port")
