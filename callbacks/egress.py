@@ -9,18 +9,20 @@ name can bypass it. Once it has refused an address, the whole transfer is over, 
 name is being tried at the same time.
 """
 
-import socket
 from collections import deque
 from time import monotonic
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import certifi
 import pycurl
 
 from callbacks.addresses import Policy
 from callbacks.outcomes import Outcome, Request
-from callbacks.transfers import Limits, Refused, Transfer
+from callbacks.transfers import Limits, RefusedError, Transfer
+
+if TYPE_CHECKING:
+    import socket
 
 __all__ = ["Limits", "Outcome", "Policy", "Request", "Transport"]
 
@@ -103,7 +105,7 @@ class Transport:
             transfer = self._idle.pop() if self._idle else self._new_transfer()
             try:
                 transfer.prepare(request)
-            except Refused as refusal:
+            except RefusedError as refusal:
                 kind, detail = refusal.args
                 self._finished.append(Outcome(request.key, None, kind, detail))
                 self._idle.append(transfer)

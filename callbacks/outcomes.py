@@ -50,6 +50,7 @@ CONNECT_PROBLEMS = {
     errno.ENETUNREACH: "could not be reached: there is no route to its network",
 }
 CURL_KINDS = {
+    pycurl.E_OK: "closed",  # libcurl's view of a connection that ended within the headers
     pycurl.E_COULDNT_RESOLVE_HOST: "dns",
     pycurl.E_COULDNT_CONNECT: "connect",
     pycurl.E_OPERATION_TIMEDOUT: "timeout",
@@ -200,7 +201,9 @@ def _slow(failure: Failure, host: str) -> str:
 
 def _insecure(failure: Failure, host: str) -> str:
     if failure.code == pycurl.E_PEER_FAILED_VERIFICATION:
-        if failure.verify_result == 0:  # the chain is good, so it is the name
+        if (
+            "subject name" in failure.message or "common name" in failure.message
+        ):  # the chain is good, but OpenSSL has no code of its own for that
             return f"The certificate of {host} is for another name."
         problem = CERTIFICATE_PROBLEMS.get(failure.verify_result, "is not valid")
         return f"The certificate of {host} {problem}."

@@ -40,8 +40,11 @@ FINAL_KINDS = frozenset({"bad_request", "bad_url", "blocked_address", "blocked_p
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What becomes of the delivery. `next_attempt_at` is set exactly when it is pending; `retry_step` counts the waits
-    of the schedule that are used up; `pause_setting` says that nothing more should be sent to this setting's URL."""
+    """What becomes of the delivery.
+
+    `next_attempt_at` is set exactly when it is pending, `retry_step` counts the waits of the schedule that are used up,
+    `pause_setting` says that nothing more should be sent to this setting's URL.
+    """
 
     state: Literal["succeeded", "failed", "pending"]
     next_attempt_at: datetime | None
@@ -62,14 +65,14 @@ def decide(outcome: Outcome, *, retry_step: int, was_gone: bool, now: datetime, 
     if outcome.status_code == HTTPStatus.GONE:
         if was_gone:
             return Verdict("failed", None, retry_step, True)
-        wait, retry_step = GONE_WAIT, retry_step - 1
+        wait = GONE_WAIT
     elif retry_step < len(WAITS):
         wait = WAITS[retry_step]
+        retry_step += 1
     else:
         return Verdict("failed", None, retry_step, False)
-    wait *= 1 + JITTER * jitter
     asked = timedelta(seconds=retry_after_seconds(outcome.retry_after, now))
-    return Verdict("pending", now + max(wait, asked), retry_step + 1, False)
+    return Verdict("pending", now + max(wait * (1 + JITTER * jitter), asked), retry_step, False)
 
 
 def retry_after_seconds(raw: str | None, now: datetime) -> float:

@@ -3,10 +3,12 @@
 Handles are used again and again; `callbacks.egress` drives many of them at once.
 """
 
+import codecs
 import re
 import socket
 from dataclasses import dataclass
 from functools import lru_cache
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,6 +23,7 @@ TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, 5.6.2
 NOT_ADDED = {"accept": "Accept:", "content-type": "Content-Type:", "expect": "Expect:", "user-agent": "User-Agent:"}
 # What libcurl writes from the body, so that it is never wrong.
 WRITTEN_BY_CURL = frozenset({"content-length", "transfer-encoding"})
+UTF_8 = codecs.getincrementaldecoder("utf-8")
 NUL, REPLACEMENT = "\0", "\N{REPLACEMENT CHARACTER}"
 
 Verdict = tuple[str, str]  # kind and sentence, as `outcomes` makes them
@@ -37,7 +40,7 @@ class Limits:
     header_bytes: int = 65536
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """This request is not sent at all; the arguments are kind and sentence."""
 
 
@@ -119,10 +122,10 @@ class Transfer:
         curl.setopt(pycurl.HTTPGET, 1)
 
     def prepare(self, request: Request) -> None:
-        """Tell libcurl of `request`. Raises `Refused` for what cannot be sent."""
+        """Tell libcurl of `request`. Raises `RefusedError` for what cannot be sent."""
         curl = self.curl
         if problem := _url_problem(request.url):
-            raise Refused("bad_url", problem)
+            raise RefusedError("bad_url", problem)
         lines = _header_lines(request.headers)
         try:
             curl.setopt(pycurl.URL, request.url)
@@ -132,14 +135,14 @@ class Transfer:
                 curl.setopt(pycurl.POSTFIELDS, request.body or b"")
                 self._is_post = True
             elif request.method != "GET":
-                raise Refused("bad_request", f"The method {request.method!r} is not one that is sent.")
+                raise RefusedError("bad_request", f"The method {request.method!r} is not one that is sent.")
             elif request.body:
-                raise Refused("bad_request", "A GET request has no body.")
+                raise RefusedError("bad_request", "A GET request has no body.")
             elif self._is_post:
                 curl.setopt(pycurl.HTTPGET, 1)
                 self._is_post = False
         except (pycurl.error, ValueError, TypeError) as error:
-            raise Refused("bad_url", "This URL cannot be called; check how it is written.") from error
+            raise RefusedError("bad_url", "This URL cannot be called; check how it is written.") from error
         self.request = request
 
     # --- what libcurl asks and tells -----------------------------------------
@@ -190,12 +193,14 @@ class Transfer:
         info = self.curl.getinfo
         request = self.request
         status = info(pycurl.RESPONSE_CODE) if self._is_complete else 0
+        if 100 <= status < 200 and status != HTTPStatus.SWITCHING_PROTOCOLS:
+            status = 0  # no answer followed
         headers = tuple(map(_header_pair, self._lines[1:]))  # the first is the status line
         is_refused = self._verdict is not None and self._verdict[0].startswith("blocked")
         is_whole = code == 0 or self._body_size > self._limits.body_bytes
         if self._verdict is not None:
             kind, detail = self._verdict
-        elif (status >= 200 and (is_whole or status >= 300)) or status == 101:
+        elif (status >= 200 and (is_whole or status >= 300)) or status == HTTPStatus.SWITCHING_PROTOCOLS:
             kind, detail = outcomes.of_status(status, _first(headers, "location") if 300 <= status < 400 else None)
         else:
             kind, detail = outcomes.of_failure(self._failure(code, message, status))
@@ -224,6 +229,8 @@ class Transfer:
     def _failure(self, code: int, message: str, status: int) -> outcomes.Failure:
         info = self.curl.getinfo
         is_connected = info(pycurl.CONNECT_TIME_T) > 0
+        is_secured = info(pycurl.APPCONNECT_TIME_T) > 0 or not self.request.url.lower().startswith("https")
+        total_s = self._limits.total_s
         return outcomes.Failure(
             code=code,
             message=message,
@@ -231,8 +238,8 @@ class Transfer:
             status_code=status,
             is_resolved=self._was_opened or is_connected,
             is_connected=is_connected,
-            is_secured=info(pycurl.APPCONNECT_TIME_T) > 0 or not self.request.url.lower().startswith("https"),
-            seconds=info(pycurl.TOTAL_TIME_T) / 1_000_000,
+            is_secured=is_secured,
+            seconds=total_s if is_connected and is_secured else min(self._limits.connect_s, total_s),
             os_errno=info(pycurl.OS_ERRNO),
             verify_result=info(pycurl.SSL_VERIFYRESULT),
         )
@@ -261,16 +268,16 @@ def _url_problem(url: str) -> str | None:
 
 
 def _header_lines(headers: tuple[tuple[str, str], ...]) -> list[str]:
-    """`headers` in libcurl's notation, with what it would add taken away. Raises `Refused`."""
+    """`headers` in libcurl's notation, with what it would add taken away. Raises `RefusedError`."""
     lines = []
     names = set()
     for name, value in headers:
         lowered = name.lower()
         names.add(lowered)
         if not _is_token(name):
-            raise Refused("bad_request", f"{name!r} cannot be the name of a header.")
+            raise RefusedError("bad_request", f"{name!r} cannot be the name of a header.")
         if not (value.isascii() and value.isprintable()):
-            raise Refused("bad_request", f"The header {name} holds a character that no header may hold.")
+            raise RefusedError("bad_request", f"The header {name} holds a character that no header may hold.")
         if lowered not in WRITTEN_BY_CURL:
             lines.append(f"{name}: {value}" if value.strip() else f"{name};")
     lines.extend(line for name, line in NOT_ADDED.items() if name not in names)
@@ -293,7 +300,5 @@ def _first(headers: tuple[tuple[str, str], ...], name: str) -> str | None:
 
 def _text(body: bytes, *, is_cut: bool) -> str:
     """`body` as UTF-8 that every database can hold. A character that our own cut halved is left out."""
-    text = body.decode("utf-8", "replace")
-    if is_cut and not body.endswith(REPLACEMENT.encode()):
-        text = text.removesuffix(REPLACEMENT)
+    text = UTF_8("replace").decode(body) if is_cut else body.decode("utf-8", "replace")
     return text.replace(NUL, REPLACEMENT)
