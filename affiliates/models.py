@@ -98,8 +98,8 @@ class DigestField(models.CharField):  # type: ignore[type-arg]  # not subscripta
 
     def pre_save(self, model_instance: models.Model, add: bool) -> str:
         assert isinstance(model_instance, Link)
-        model_instance.digest = digest_of(model_instance.url)
-        return model_instance.digest
+        digest = model_instance.digest = digest_of(model_instance.url)
+        return digest
 
 
 class Link(models.Model):

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from functools import wraps
 
 from django.contrib.auth import logout
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.forms import AuthenticationForm
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser
 from django.contrib.auth.views import LoginView
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
@@ -23,7 +24,7 @@ from callbacks.models import CallbackSetting, Delivery, EventType
 PAGE = 25
 
 
-def _affiliate_of(user: AbstractBaseUser) -> Affiliate | None:
+def _affiliate_of(user: AbstractBaseUser | AnonymousUser) -> Affiliate | None:
     affiliate = Affiliate.objects.filter(user=user.pk).first() if user.is_authenticated else None
     return affiliate if affiliate and affiliate.status != Affiliate.Status.BLOCKED else None
 

@@ -89,7 +89,7 @@ def _link_urls(happenings: Iterable[_Happening]) -> dict[int, str]:
         link_id = happening.state.link_id
         if link_id is None:
             continue
-        if Order.link.is_cached(happening.order) and happening.order.link and happening.order.link.pk == link_id:  # type: ignore[attr-defined]  # the descriptor's own method
+        if Order.link.is_cached(happening.order) and happening.order.link and happening.order.link.pk == link_id:
             urls[link_id] = happening.order.link.url
         else:
             unknown.add(link_id)
@@ -104,7 +104,7 @@ def _delivery(happening: _Happening, setting: CallbackSetting, link_url: str) ->
         event_id=str(event_id),
         order=happening.state,
         created_at=happening.order.created_at,
-        affiliate=setting.affiliate,
+        affiliate_code=setting.affiliate.code,
         link_url=link_url,
     )
     reason = _reason_to_skip(setting)
@@ -135,6 +135,7 @@ class Claimed:
     `template` and what follows are None where the setting was deleted.
     """
 
+    token: uuid.UUID
     pk: int
     event_id: uuid.UUID
     event: str
@@ -148,7 +149,6 @@ class Claimed:
     template: str | None
     body_format: str | None
     secret: str | None
-    token: uuid.UUID
 
 
 _CLAIMED = (
@@ -165,7 +165,7 @@ def _not_held() -> Q:
         .filter(event=EventType.CREATED, attempt_count=0, status__in=[Status.PENDING, Status.SENDING])
         .exclude(pk=OuterRef("pk"))
     )
-    return active & (Q(event=EventType.CREATED) | ~Exists(created_first))
+    return active & (Q(event=EventType.CREATED) | Q(~Exists(created_first)))
 
 
 def claim(limit: int) -> list[Claimed]:
@@ -176,7 +176,7 @@ def claim(limit: int) -> list[Claimed]:
     if connection.features.has_select_for_update_skip_locked:
         due = due.select_for_update(skip_locked=True, of=("self",))
     with transaction.atomic():
-        rows = [Claimed(*row, token=token) for row in due.values_list(*_CLAIMED)[:limit]]
+        rows = [Claimed(token, *row) for row in due.values_list(*_CLAIMED)[:limit]]
         if rows:
             Delivery.objects.filter(pk__in=[row.pk for row in rows], status=Status.PENDING).update(
                 status=Status.SENDING, claim_token=token, leased_until=now + LEASE, next_attempt_at=None
@@ -226,7 +226,7 @@ def settle(settlements: Sequence[Settlement]) -> None:
                 leased_until=None,
             )
         for s in settlements:
-            if s.pause_setting:  # unless somebody corrected the address meanwhile
+            if s.pause_setting and s.claimed.setting_id:  # unless somebody corrected the address meanwhile
                 CallbackSetting.objects.filter(pk=s.claimed.setting_id, url=s.claimed.template).update(
                     is_active=False, pause_reason=CallbackSetting.PauseReason.GONE
                 )

@@ -12,7 +12,6 @@ from affiliates import referral
 from orders import money
 
 if TYPE_CHECKING:
-    from affiliates.models import Affiliate
     from orders.models import OrderState
 
 LINK_QUERY = "link.query."
@@ -26,7 +25,7 @@ class Event:
     event_id: str
     order: "OrderState"
     created_at: datetime
-    affiliate: "Affiliate"
+    affiliate_code: str
     link_url: str = ""
 
 
@@ -77,7 +76,7 @@ VARIABLES: tuple[Variable, ...] = (
         ALWAYS,
         lambda e, _: e.event_id,
     ),
-    Variable("affiliate.code", "The affiliate's referral code", "joe", ALWAYS, lambda e, _: e.affiliate.code),
+    Variable("affiliate.code", "The affiliate's referral code", "joe", ALWAYS, lambda e, _: e.affiliate_code),
     Variable(
         "link.query.NAME",
         "First value of the query parameter NAME of the referral link the customer came through",

@@ -187,7 +187,7 @@ class Order(models.Model):
             if (value := getattr(self, name)) is not None:
                 setattr(self, name, _stored(name, value))
         if "currency" in saved:
-            self.currency = self._meta.get_field("currency").to_python(self.currency)
+            self.currency = _field("currency").to_python(self.currency)
         if "link_id" in saved and self.link_id and not self.affiliate_id and self.link:
             self.affiliate = self.link.affiliate
         return self._settle_commission(saved)
@@ -225,7 +225,7 @@ class Order(models.Model):
             return set(WATCHED)
         columns = set(WATCHED) - self.get_deferred_fields()
         if update_fields is not None:
-            columns &= {self._meta.get_field(name).attname for name in update_fields}  # type: ignore[union-attr]  # only concrete fields can be named here
+            columns &= {_field(name).attname for name in update_fields}
         return columns
 
     def _evaluate_expressions(self, saved: AbstractSet[str], using: str) -> None:
@@ -254,5 +254,11 @@ class ApiToken(models.Model):
 
 def _stored(name: str, value: object) -> Decimal:
     """A number as its column will hold it, so that it compares equal to what is read back."""
-    amount: Decimal = Order._meta.get_field(name).to_python(value)  # noqa: SLF001 - Django's documented name
+    amount: Decimal = _field(name).to_python(value)
     return amount.quantize(Decimal(1).scaleb(-AMOUNT_PLACES))
+
+
+def _field(name: str) -> "models.Field[Any, Any]":
+    field = Order._meta.get_field(name)  # noqa: SLF001 - Django's documented name
+    assert isinstance(field, models.Field)
+    return field
