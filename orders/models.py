@@ -205,7 +205,9 @@ class Order(models.Model):
             self.commission_given = False
         elif before is None or self.commission_given or not self._basis_changed(before, saved):
             return set()
-        rate = self.affiliate.commission_rate if self.affiliate else Decimal(0)
+        rate = (
+            Decimal(str(self.affiliate.commission_rate)) if self.affiliate else Decimal(0)
+        )  # fresh ones may hold text
         self.commission = money.rounded(self.amount * rate, self.currency)
         return {"commission", "commission_given"}
 

@@ -70,6 +70,11 @@ def test_commission_taken_back_follows_the_rate_again() -> None:
     assert Order.objects.get().commission == Decimal("1.50")
 
 
+@pytest.mark.parametrize("rate", ["0.15", 0.15, Decimal("0.15")])
+def test_commission_rate_given_as_another_type_is_the_same_rate(rate: Any) -> None:
+    assert OrderFactory(affiliate=AffiliateFactory(commission_rate=rate)).commission == Decimal("8.70")
+
+
 def test_commission_without_affiliate_is_zero() -> None:
     assert OrderFactory(affiliate=None).commission == 0
 
