@@ -51,23 +51,6 @@ class Transfer:
     has taken a duplicate of.
     """
 
-    __slots__ = (
-        "_body",
-        "_body_size",
-        "_header_size",
-        "_is_complete",
-        "_is_post",
-        "_limits",
-        "_lines",
-        "_policy",
-        "_refused",
-        "_sockets",
-        "_verdict",
-        "_was_opened",
-        "curl",
-        "request",
-    )
-
     def __init__(
         self,
         policy: Policy,
@@ -204,11 +187,10 @@ class Transfer:
             kind, detail = outcomes.of_status(status, _first(headers, "location") if 300 <= status < 400 else None)
         else:
             kind, detail = outcomes.of_failure(self._failure(code, message, status))
-        looked_up, connected, secured = (
-            (info(pycurl.NAMELOOKUP_TIME_T), info(pycurl.CONNECT_TIME_T), info(pycurl.APPCONNECT_TIME_T))
-            if self._was_opened
-            else (0, 0, 0)
-        )
+        looked_up = connected = secured = 0
+        if self._was_opened:
+            looked_up, connected = info(pycurl.NAMELOOKUP_TIME_T), info(pycurl.CONNECT_TIME_T)
+            secured = info(pycurl.APPCONNECT_TIME_T)
         first = info(pycurl.STARTTRANSFER_TIME_T) if self._lines else 0
         return Outcome(
             request.key,

@@ -6,7 +6,6 @@ raw, or breaking off at a chosen place. `python -m tests.receiver --port 9000` r
 
 import argparse
 import contextlib
-import ipaddress
 import socket
 import ssl
 import struct
@@ -15,18 +14,10 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from types import TracebackType
 from typing import Literal, Self
 from urllib.parse import parse_qsl, urlsplit
-
-import trustme
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
 LONGEST_HEAD = 1 << 20
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER with no time: close() sends RST
@@ -160,6 +151,12 @@ class Receiver:
             assert came, f"{len(self.requests)} of {count} requests came within {timeout} s"
             return list(self.requests)
 
+    def wait_for_connections(self, count: int, timeout: float = 5.0) -> None:
+        """Wait until exactly `count` connections are open. AssertionError if that takes longer than `timeout`."""
+        with self._changed:
+            came = self._changed.wait_for(lambda: len(self._open) == count, timeout)
+            assert came, f"{len(self._open)} connections are open after {timeout} s, not {count}"
+
     def clear(self) -> None:
         """Forget the requests so far."""
         with self._changed:
@@ -206,6 +203,7 @@ class Receiver:
         finally:
             with self._changed:
                 self._open -= {plain, connection}
+                self._changed.notify_all()
             connection.close()
             plain.close()
 
@@ -257,41 +255,6 @@ class Receiver:
             self._stopping.wait()
         elif how == "reset":
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-
-
-class Authority:
-    """A certificate authority for tests, with its root in a file that a client can be told to trust."""
-
-    def __init__(self, directory: str) -> None:
-        self._authority = trustme.CA()
-        self._directory = directory
-        self.bundle = f"{directory}/authority.pem"
-        self._authority.cert_pem.write_to_path(self.bundle)
-
-    def context(self, *names: str, not_after: datetime | None = None) -> ssl.SSLContext:
-        """A server's side of TLS, with a certificate for `names` by this authority."""
-        not_before = datetime(2020, 1, 1, tzinfo=UTC) if not_after else None
-        certificate = self._authority.issue_cert(*names, not_before=not_before, not_after=not_after)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        certificate.configure_cert(context)
-        return context
-
-    def self_signed(self, address: str = "127.0.0.1") -> ssl.SSLContext:
-        """A server's side of TLS with a certificate for `address` that only vouches for itself."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, address)])
-        now = datetime.now(UTC)
-        builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        builder = builder.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
-        names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
-        certificate = builder.add_extension(names, critical=False).sign(key, hashes.SHA256())
-        path = f"{self._directory}/self-signed.pem"
-        with open(path, "wb") as file:
-            file.write(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-            file.write(certificate.public_bytes(Encoding.PEM))
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(path)
-        return context
 
 
 def endless(piece: bytes, *, head: bytes = b"") -> Iterator[bytes]:

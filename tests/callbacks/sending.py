@@ -1,0 +1,51 @@
+"""How the tests of the transport send: short limits, loopback opened, and every request ends in time."""
+
+import ipaddress
+import time
+
+from callbacks.egress import Limits, Outcome, Policy, Request, Transport
+from callbacks.outcomes import KINDS
+from tests.receiver import Answer, Receiver
+
+LIMITS = Limits(connect_s=0.5, total_s=0.8)
+GRACE_S = 0.3
+ONES_OWN = (("User-Agent", "AffiliatePostbacks/0"),)
+LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
+
+
+def policy(*ports: int) -> Policy:
+    return Policy(LOOPBACK, frozenset(ports))
+
+
+def outcomes_of(transport: Transport, *requests: Request, within_s: float = 5.0) -> dict[int, Outcome]:
+    """Send these, and the outcome of each."""
+    for request in requests:
+        transport.submit(request)
+    outcomes: dict[int, Outcome] = {}
+    deadline = time.monotonic() + within_s
+    while transport.in_flight and time.monotonic() < deadline:
+        for outcome in transport.poll(0.1):
+            assert outcome.key not in outcomes
+            outcomes[outcome.key] = outcome
+    assert len(outcomes) == len(requests)
+    return outcomes
+
+
+def get(url: str, key: int = 1, headers: tuple[tuple[str, str], ...] = ONES_OWN) -> Request:
+    return Request(key, "GET", url, headers, None)
+
+
+def send(request: Request, port: int = 80, *, limits: Limits = LIMITS, ca_bundle: str | None = None) -> Outcome:
+    """One request by a transport of its own; it must end in time."""
+    started = time.monotonic()
+    with Transport(policy(port), limits=limits, ca_bundle=ca_bundle) as transport:
+        outcome = outcomes_of(transport, request)[request.key]
+    assert time.monotonic() - started < limits.total_s + GRACE_S
+    assert outcome.error_kind in KINDS
+    assert outcome.detail.endswith(".")
+    return outcome
+
+
+def asked(receiver: Receiver, answer: Answer, path: str = "/", limits: Limits = LIMITS) -> Outcome:
+    receiver.answer(path, answer)
+    return send(get(receiver.url(path)), receiver.port, limits=limits)
