@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+PIP_INSTALL = $(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 # What is checked must not depend on the machine: no .env, no secret key made on the way.
 CHECK_ENV = SECRET_KEY=for-checks-only DATABASE_URL=sqlite://:memory:

@@ -103,6 +103,7 @@ class Child:
         if self.process.stdout is None:
             return
         for line in self.process.stdout:
-            text = line.decode("utf-8", "replace").rstrip()
+            if not (text := line.decode("utf-8", "replace").rstrip()):
+                continue
             with contextlib.suppress(OSError, ValueError):  # nobody reads us any more: go on emptying the pipe
                 print(f"{self.name:>6} | {text}", flush=True)  # noqa: T201 - this is the output of the command

@@ -27,7 +27,8 @@ def is_new() -> bool:
 def make_demo(env: Mapping[str, str]) -> bool:
     """Fill the database with demo data, in a process with the stack's own settings. False if that failed."""
     command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "demo"]
-    return subprocess.run(command, env=env, check=False, stdin=subprocess.DEVNULL).returncode == 0
+    done = subprocess.run(command, env=env, check=False, stdin=subprocess.DEVNULL, start_new_session=True)
+    return done.returncode == 0
 
 
 def make_login() -> Login | None:

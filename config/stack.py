@@ -108,9 +108,13 @@ class Stack:
 
     def _start_children(self, listener: socket.socket) -> None:
         level = self.env["LOG_LEVEL"].lower()
-        celery = [sys.executable, "-m", "celery", "--quiet", "-A", "config"]
+        # On somebody's own machine that it runs as root, say in a container, is no news.
+        celery = [sys.executable, "-W", "ignore:You're running the worker with superuser", "-m", "celery", "--quiet"]
+        celery += ["-A", "config"]
+        # It is the only worker: looking for others at the start would take a second.
+        alone = ["--without-mingle", "--without-gossip"]
         schedule = str(settings.DATA_DIR / "beat-schedule")
-        self._start("worker", *celery, "worker", "--pool=prefork", "--concurrency=2", f"--loglevel={level}")
+        self._start("worker", *celery, "worker", "--pool=prefork", "--concurrency=2", *alone, f"--loglevel={level}")
         self._start("beat", *celery, "beat", f"--schedule={schedule}", "--pidfile=", f"--loglevel={level}")
         self._start("web", *gunicorn(f"fd://{listener.fileno()}", workers=1), pass_fds=[listener.fileno()])
 
