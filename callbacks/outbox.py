@@ -4,6 +4,7 @@ The database is the queue. Every change of state is conditional on the state it 
 sweeps or a person and a worker can meet on one row and only one of them wins. Sending is somebody else's.
 """
 
+import json
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -18,6 +19,7 @@ from django.utils import timezone
 from affiliates.models import Affiliate, Link
 from callbacks import bell
 from callbacks.models import Attempt, CallbackSetting, Delivery, EventType
+from callbacks.outcomes import Outcome, Request
 from callbacks.variables import Event, snapshot
 from orders.models import Order, OrderState
 
@@ -190,7 +192,9 @@ class Settlement:
     """The end of one attempt: what was sent and answered, and what follows for its delivery."""
 
     claimed: Claimed
-    attempt: Attempt
+    began_at: datetime
+    request: Request
+    outcome: Outcome
     status: str
     next_attempt_at: datetime | None
     retry_step: int
@@ -205,12 +209,12 @@ def settle(settlements: Sequence[Settlement]) -> None:
     """
     groups: dict[tuple[Any, ...], list[int]] = defaultdict(list)
     for s in settlements:
-        key = (s.claimed.token, s.status, s.next_attempt_at, s.retry_step, s.attempt.status_code, s.attempt.error_kind)
+        key = (s.claimed.token, s.status, s.next_attempt_at, s.retry_step, s.outcome.status_code, s.outcome.error_kind)
         groups[key].append(s.claimed.pk)
     with transaction.atomic():
         rows = Delivery.objects.select_for_update(no_key=True).filter(pk__in=[s.claimed.pk for s in settlements])
         present = set(rows.order_by("pk").values_list("pk", flat=True))
-        Attempt.objects.bulk_create([s.attempt for s in settlements if s.claimed.pk in present], batch_size=500)
+        _write_attempts([s for s in settlements if s.claimed.pk in present])
         now = timezone.now()
         for (token, status, next_attempt_at, retry_step, code, kind), pks in groups.items():
             Delivery.objects.filter(pk__in=pks, claim_token=token).update(
@@ -230,6 +234,35 @@ def settle(settlements: Sequence[Settlement]) -> None:
                 CallbackSetting.objects.filter(pk=s.claimed.setting_id, url=s.claimed.template).update(
                     is_active=False, pause_reason=CallbackSetting.PauseReason.GONE
                 )
+
+
+_ATTEMPT_COLUMNS = (
+    "delivery_id", "trigger", "method", "url", "request_headers", "request_body", "status_code", "error_kind",
+    "detail", "response_headers", "response_excerpt", "remote_address", "dns_ms", "connect_ms", "tls_ms",
+    "first_byte_ms", "total_ms", "created_at",
+)  # fmt: skip
+_ATTEMPT_INSERT = "INSERT INTO {} ({}) VALUES ({})".format(  # noqa: S608 - names of our own
+    Attempt._meta.db_table,  # noqa: SLF001 - Django's documented name
+    ", ".join(f'"{column}"' for column in _ATTEMPT_COLUMNS),
+    ", ".join(["%s"] * len(_ATTEMPT_COLUMNS)),
+)
+
+
+def _write_attempts(settlements: Sequence[Settlement]) -> None:
+    """One prepared INSERT for all: instances and the ORM's compiler would take half of the time of a delivery."""
+    as_column = connection.ops.adapt_datetimefield_value
+    rows = [
+        (
+            s.claimed.pk, s.claimed.trigger, s.request.method, s.request.url, json.dumps(s.request.headers),
+            (s.request.body or b"").decode("utf-8"), s.outcome.status_code, s.outcome.error_kind, s.outcome.detail,
+            json.dumps(s.outcome.response_headers), s.outcome.response_excerpt, s.outcome.remote_address,
+            s.outcome.dns_ms, s.outcome.connect_ms, s.outcome.tls_ms, s.outcome.first_byte_ms, s.outcome.total_ms,
+            as_column(s.began_at),
+        )
+        for s in settlements
+    ]  # fmt: skip
+    with connection.cursor() as cursor:
+        cursor.executemany(_ATTEMPT_INSERT, rows)
 
 
 def skip(claimed: Claimed, reason: Delivery.SkipReason) -> None:

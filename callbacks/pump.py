@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from callbacks import addresses, bell, messages, outbox, retry
 from callbacks.egress import Transport
-from callbacks.models import Attempt, Delivery
+from callbacks.models import Delivery
 from callbacks.outcomes import Outcome, Request
 from callbacks.templating import RenderError
 
@@ -124,7 +124,9 @@ class _Run:
         self.finished.append(
             outbox.Settlement(
                 claimed=claimed,
-                attempt=_attempt(claimed, request, outcome, began_at),
+                began_at=began_at,
+                request=request,
+                outcome=outcome,
                 status=verdict.state,
                 next_attempt_at=verdict.next_attempt_at,
                 retry_step=verdict.retry_step,
@@ -145,27 +147,4 @@ def _request(claimed: outbox.Claimed, began_at: datetime) -> Request:
         variables=claimed.variables,
         timestamp=int(began_at.timestamp()),
         user_agent=f"AffiliatePostbacks/{settings.VERSION}",
-    )
-
-
-def _attempt(claimed: outbox.Claimed, request: Request, outcome: Outcome, began_at: datetime) -> Attempt:
-    return Attempt(
-        delivery_id=claimed.pk,
-        trigger=claimed.trigger,
-        method=request.method,
-        url=request.url,
-        request_headers=request.headers,
-        request_body=(request.body or b"").decode("utf-8"),
-        status_code=outcome.status_code,
-        error_kind=outcome.error_kind,
-        detail=outcome.detail,
-        response_headers=outcome.response_headers,
-        response_excerpt=outcome.response_excerpt,
-        remote_address=outcome.remote_address,
-        dns_ms=outcome.dns_ms,
-        connect_ms=outcome.connect_ms,
-        tls_ms=outcome.tls_ms,
-        first_byte_ms=outcome.first_byte_ms,
-        total_ms=outcome.total_ms,
-        created_at=began_at,
     )

@@ -12,6 +12,7 @@ from django.utils import timezone
 from affiliates.models import Affiliate
 from callbacks import outbox
 from callbacks.models import Attempt, CallbackSetting, Delivery, EventType
+from callbacks.outcomes import Outcome, Request
 from orders.models import Order
 from tests.factories import AffiliateFactory, CallbackSettingFactory, LinkFactory, OrderFactory, callbacks_for
 
@@ -236,15 +237,9 @@ def test_claim_deleted_callback_has_no_template(affiliate: Affiliate) -> None:
 
 # --- settle ------------------------------------------------------------------
 def settlement(claimed: outbox.Claimed, status: str, again: Any = None, **kw: Any) -> outbox.Settlement:
-    attempt = Attempt(
-        delivery_id=claimed.pk,
-        trigger=claimed.trigger,
-        method="GET",
-        url="https://tracker.example/",
-        status_code=kw.pop("code", 200),
-        created_at=timezone.now(),
-    )
-    return outbox.Settlement(claimed, attempt, status, again, kw.pop("retry_step", 0), **kw)
+    request = Request(claimed.pk, "GET", "https://tracker.example/", (), None)
+    outcome = Outcome(claimed.pk, kw.pop("code", 200), "", "The tracker answered.")
+    return outbox.Settlement(claimed, timezone.now(), request, outcome, status, again, kw.pop("retry_step", 0), **kw)
 
 
 def test_settle_success_writes_the_attempt_and_ends_the_delivery(affiliate: Affiliate) -> None:
