@@ -1,0 +1,65 @@
+"""The documents are held to the code: every variable, environment name, command and module of one is in the other."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from callbacks import retry
+from callbacks.addresses import PORTS
+from callbacks.variables import VARIABLES
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
+ARCHITECTURE = (ROOT / "ARCHITECTURE.md").read_text("utf-8")
+CONFIG = {path: path.read_text("utf-8") for path in (ROOT / "config").rglob("*.py")}
+
+
+def test_readme_variables_are_those_of_the_table_word_for_word() -> None:
+    rows = re.findall(r"^\| `\{\{(\S+?)\}\}` \| (.+?) \| (.+?) \|$", README, re.MULTILINE)
+    assert rows == [(variable.name, variable.meaning, variable.if_none) for variable in VARIABLES]
+
+
+def test_readme_environment_is_what_the_settings_read() -> None:
+    section = README.partition("## Environment")[2].partition("\n## ")[0]
+    documented = set(re.findall(r"^\| `([A-Z_]+)` \|", section, re.MULTILINE))
+    read = re.findall(r"\benv(?:\.\w+)?\(\s*\"([A-Z_]+)\"", CONFIG[ROOT / "config/settings.py"])
+    read += re.findall(r"env\.db_url\(\s*\"([A-Z_]+)\"", CONFIG[ROOT / "config/settings.py"])
+    assert documented == set(read)
+
+
+def test_readme_schedule_is_that_of_the_code() -> None:
+    units = {"s": 1, "min": 60, "h": 3600}
+    sentence = README.partition("tried again after ")[2].partition(":")[0]
+    waits = [int(number) * units[unit] for number, unit in re.findall(r"(\d+)\s+(s|min|h)\b", sentence)]
+    assert waits == [wait.total_seconds() for wait in retry.WAITS]
+
+
+def test_readme_ports_are_those_of_the_code() -> None:
+    sentence = README.partition("on ports ")[2].partition(".")[0]
+    assert {int(port) for port in re.findall(r"\d+", sentence)} == PORTS
+
+
+@pytest.mark.parametrize("document", [README, ARCHITECTURE, (ROOT / "CHANGELOG.md").read_text("utf-8")])
+def test_document_links_and_pictures_exist(document: str) -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", document):
+        assert target.startswith("https://") or (ROOT / target).is_file(), target
+
+
+def test_readme_make_targets_and_commands_exist() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    assert set(re.findall(r"\bmake ([a-z]+)\b", README)) - {"alone"} <= targets
+    ours = {path.stem for path in ROOT.glob("*/management/commands/*.py")} - {"__init__"}
+    named = set(re.findall(r"manage\.py ([a-z_]+)", README)) - {"migrate"}
+    assert named <= ours
+
+
+def test_architecture_names_every_module_of_the_engine() -> None:
+    named = set(re.findall(r"`([a-z]+)`", ARCHITECTURE))
+    edges = {"__init__", "admin", "apps", "forms", "models", "views"}
+    modules = {path.stem for path in (ROOT / "callbacks").glob("*.py")} - edges
+    assert modules <= named, f"not in ARCHITECTURE.md: {sorted(modules - named)}"
+
+
+def test_architecture_is_one_page() -> None:
+    assert len(ARCHITECTURE.split()) < 900
