@@ -19,6 +19,7 @@ CLICK_ID, PAYOUT, AMOUNT, ORDER, STATUS, CURRENCY = (
     "status",
     "currency",
 )
+HOST = "host"  # stands in the tracker's place, where no variable may
 VARIABLE_OF = {
     CLICK_ID: "link.sub_id",
     PAYOUT: "order.commission",
@@ -109,10 +110,14 @@ def find(template: str) -> tuple[Foreign, ...]:
         spans.update(match.span() for match in IN_VALUE.finditer(masked, value.start, value.end))
         if WHOLE_VALUE.fullmatch(masked, value.start, value.end):
             spans.add((value.start, value.end))
-    spans.update(match.span() for match in IN_HOST.finditer(masked, *authority_span(template)))
+    host_start, host_end = authority_span(template)
+    spans.update(match.span() for match in IN_HOST.finditer(masked, host_start, host_end))
     found: list[Foreign] = []
     for start, end in sorted(spans, key=lambda span: (span[0], -span[1])):
         if found and start < found[-1].end:
+            continue
+        if start < host_end:
+            found.append(Foreign(template[start:end], start, end, HOST, None))
             continue
         parameter = next((v.parameter for v in values if v.start <= start <= v.end), "")
         found.append(_foreign(template, start, end, parameter))

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from callbacks.grammar import Fault, Placeholder
-from callbacks.placeholders import Foreign, nearest
+from callbacks.placeholders import HOST, Foreign, nearest
 
 FILTERS = '{{link.sub_id|default:"none"}} and {{order.status|map:"new=hold,approved=sale"}}'
 
@@ -32,10 +32,10 @@ def of_foreign(found: Sequence[Foreign]) -> Problem:
     one = len(texts) == 1
     are, stand = ("is a placeholder", "it stands") if one else ("are placeholders", "they stand")
     translations = list(dict.fromkeys(f"{f.suggestion} for {_label(f, found)}" for f in found if f.suggestion))
-    if all(foreign.suggestion is None for foreign in found):
-        translations = ["a variable there"]
-    elif any(foreign.suggestion is None for foreign in found):
-        translations.append("a variable for the rest")
+    if any(foreign.meaning == HOST for foreign in found):
+        translations.append("the tracker's own host before the path")
+    if any(foreign.suggestion is None and foreign.meaning != HOST for foreign in found):
+        translations.append("a variable for the rest" if translations else "a variable there")
     message = (
         f"{joined(texts)} {are} of another system and would be sent as {stand}. "
         f"Write {joined(translations)}, or tick “send as typed”."
@@ -94,7 +94,7 @@ def _unknown_filter(faults: Sequence[Fault]) -> Problem:
         if not fault.name:
             parts.append(f"no filter follows | in {fault.fragment}")
         elif fault.name in {"default", "map"}:
-            parts.append(f"{fault.name} is not written as it must be in {fault.fragment}")
+            parts.append(f"the filter {fault.name} is not written as it must be in {fault.fragment}")
         else:
             parts.append(f"there is no filter {fault.name}, as in {fault.fragment}")
     sentence = joined(parts)
