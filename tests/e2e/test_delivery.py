@@ -1,0 +1,76 @@
+"""The main job on the real stack: an order handed over by the shop reaches the tracker, and the log says so."""
+
+import time
+from typing import Any
+
+import pytest
+import requests
+
+from tests.e2e.installation import Installation, wait_until
+from tests.receiver import Answer, Received, Receiver
+
+SET_UP = """
+from affiliates.models import Affiliate
+from callbacks.models import CallbackSetting
+affiliate = Affiliate.objects.create(name="E2E {code}", email="{code}@e.example", code="{code}", commission_rate="0.15")
+for event in ("order.created", "order.updated"):
+    CallbackSetting.objects.create(affiliate=affiliate, event=event, method="GET", url="{url}")
+"""
+TEMPLATE = "?order={{order.number}}&amount={{order.amount}}&subid={{link.sub_id}}&status={{order.status}}"
+
+
+@pytest.fixture(scope="module")
+def token(stack: Installation) -> str:
+    return stack.manage("create_token", f"e2e-{time.time()}").strip()
+
+
+def hand_over(stack: Installation, token: str, **order: Any) -> requests.Response:
+    return requests.post(
+        f"{stack.base_url}/api/orders", json=order, headers={"Authorization": f"Bearer {token}"}, timeout=10
+    )
+
+
+def arrived_at(receiver: Receiver, path: str) -> list[Received]:
+    return [request for request in receiver.requests if request.path == path]
+
+
+def log_of(stack: Installation, number: str) -> str:
+    code = (
+        "from callbacks.models import Attempt\n"
+        f"for a in Attempt.objects.filter(delivery__order__number='{number}').order_by('pk'):\n"
+        "    print('attempt', a.trigger, a.status_code, a.url)\n"
+    )
+    return stack.manage("shell", code=code)
+
+
+def test_order_handed_over_arrives_exactly_within_a_second_and_is_logged(
+    stack: Installation, session_receiver: Receiver, token: str
+) -> None:
+    stack.manage("shell", code=SET_UP.format(code="quick", url=session_receiver.url("/quick") + TEMPLATE))
+    link = "https://shop.example/p?ref=quick&sub_id=fb%20summer"
+    answer = hand_over(stack, token, number="#900001", amount="58.00", currency="USD", link=link)
+    assert answer.status_code == 201, answer.text
+    answered_at = time.time()
+    wait_until(lambda: arrived_at(session_receiver, "/quick"), 5)
+    (request,) = arrived_at(session_receiver, "/quick")
+    assert request.at - answered_at < 1
+    assert request.target == "/quick?order=%23900001&amount=58.00&subid=fb%20summer&status=new"
+    wait_until(lambda: "attempt initial 200" in log_of(stack, "#900001"), 10)
+    assert session_receiver.url(request.target) in log_of(stack, "#900001")
+
+    assert hand_over(stack, token, number="#900001", status="approved").status_code == 200
+    wait_until(lambda: len(arrived_at(session_receiver, "/quick")) == 2, 5)
+    assert arrived_at(session_receiver, "/quick")[1].target.endswith("&status=approved")
+
+
+def test_order_refused_by_the_tracker_is_sent_again_after_five_seconds(
+    stack: Installation, session_receiver: Receiver, token: str
+) -> None:
+    session_receiver.answer("/shy", Answer(status=503), Answer(status=200))
+    stack.manage("shell", code=SET_UP.format(code="shy", url=session_receiver.url("/shy") + TEMPLATE))
+    hand_over(stack, token, number="#900002", amount="1", currency="USD", affiliate="shy")
+    wait_until(lambda: len(arrived_at(session_receiver, "/shy")) == 2, 20)
+    first, second = arrived_at(session_receiver, "/shy")
+    assert 5 <= second.at - first.at < 9
+    assert first.header("webhook-id") == second.header("webhook-id")
+    wait_until(lambda: "attempt retry 200" in log_of(stack, "#900002"), 10)
