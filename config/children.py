@@ -102,8 +102,9 @@ class Child:
     def _relay(self) -> None:
         if self.process.stdout is None:
             return
-        for line in self.process.stdout:
-            if not (text := line.decode("utf-8", "replace").rstrip()):
-                continue
-            with contextlib.suppress(OSError, ValueError):  # nobody reads us any more: go on emptying the pipe
-                print(f"{self.name:>6} | {text}", flush=True)  # noqa: T201 - this is the output of the command
+        with self.process.stdout as lines:
+            for line in lines:
+                if not (text := line.decode("utf-8", "replace").rstrip()):
+                    continue
+                with contextlib.suppress(OSError, ValueError):  # nobody reads us any more: go on emptying the pipe
+                    print(f"{self.name:>6} | {text}", flush=True)  # noqa: T201 - this is the output of the command

@@ -17,7 +17,10 @@ environ.Env.read_env(BASE_DIR / ".env")
 
 # --- the place ---------------------------------------------------------------
 DATA_DIR = Path(env.str("DATA_DIR", "") or BASE_DIR / "var").absolute()
-PORT = env.int("PORT", 8000)
+try:
+    PORT = int(env.str("PORT", "") or 8000)
+except ValueError as error:
+    raise ImproperlyConfigured("PORT must be a number from 1 to 65535.") from error
 DEBUG = env.bool("DEBUG", False)
 DEMO = env.bool("DEMO", False)
 try:
@@ -34,7 +37,10 @@ try:
     )
 except ValueError as error:
     raise ImproperlyConfigured(f"CALLBACKS_ALLOWED_NETWORKS: {error}") from error
-CALLBACKS_ALLOWED_PORTS = frozenset(env.list("CALLBACKS_ALLOWED_PORTS", cast=int, default=[]))
+try:
+    CALLBACKS_ALLOWED_PORTS = frozenset(env.list("CALLBACKS_ALLOWED_PORTS", cast=int, default=[]))
+except ValueError as error:
+    raise ImproperlyConfigured("CALLBACKS_ALLOWED_PORTS must be numbers with commas between them.") from error
 CALLBACKS_CA_BUNDLE = env.str("CALLBACKS_CA_BUNDLE", "") or certifi.where()
 # The parameter of a referral link that names the affiliate: https://shop.example/?ref=CODE
 REFERRAL_PARAMETER = env.str("REFERRAL_PARAMETER", "ref")

@@ -17,6 +17,7 @@ from typing import IO
 
 import redis
 from django.conf import settings
+from django.core.checks import run_checks
 from django.core.management import call_command
 from django.db import DatabaseError, connection, connections
 from django.db.migrations.executor import MigrationExecutor
@@ -55,6 +56,7 @@ class Stack:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._on_signal)
         with ExitStack() as ending:
+            _check_environment()
             listener = ending.enter_context(_open_port())
             lock = ending.enter_context(_lock())
             _reach_database()
@@ -166,6 +168,11 @@ def gunicorn(bind: str, *, workers: int) -> list[str]:
 
 
 # --- what must be so before ----------------------------------------------------
+def _check_environment() -> None:
+    for message in run_checks(tags=["postbacks"]):
+        raise StackError(f"{message.msg} {message.hint}")
+
+
 def _open_port() -> socket.socket:
     """The socket that the web will listen on: taken now, so that nothing comes in between."""
     listener = socket.socket()

@@ -1,0 +1,81 @@
+"""Fixtures of the end-to-end tests: running installations, and a page in the system's Chromium."""
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from playwright.sync_api import ConsoleMessage, Page
+
+from tests.conftest import CLUSTER_URL
+from tests.e2e.installation import Installation
+from tests.receiver import Receiver
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="session")
+def new_database() -> Callable[[], str]:
+    """Makes the DATABASE_URL of a new, empty database of the kind that this run is on ("" is SQLite in DATA_DIR)."""
+
+    def make() -> str:
+        if CLUSTER_URL not in os.environ:
+            return ""
+        url, name = os.environ[CLUSTER_URL], f"e2e_{uuid4().hex}"
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        return url.replace("/postgres?", f"/{name}?")
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def session_receiver() -> Iterator[Receiver]:
+    with Receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="session")
+def stack(
+    tmp_path_factory: pytest.TempPathFactory, new_database: Callable[[], str], session_receiver: Receiver
+) -> Iterator[Installation]:
+    """A running demo installation with its login, shared by the tests of one process. It may call `tracker`."""
+    ports = {"CALLBACKS_ALLOWED_PORTS": str(session_receiver.port)}
+    installation = Installation(tmp_path_factory.mktemp("stack"), free_port(), new_database(), ports)
+    try:
+        installation.start()
+        yield installation
+        assert installation.stop() == 0
+    finally:
+        installation.clean_up()
+
+
+@pytest.fixture
+def installation(tmp_path: Path, new_database: Callable[[], str]) -> Iterator[Installation]:
+    """An installation that has not been started yet; whatever of it is left after the test is killed."""
+    made = Installation(tmp_path, free_port(), new_database())
+    yield made
+    made.clean_up()
+
+
+@pytest.fixture
+def browser_page(page: Page) -> Iterator[Page]:
+    """A page in Chromium. A script that fails, or that the content security policy stops, fails the test."""
+    problems: list[str] = []
+
+    def note(message: ConsoleMessage) -> None:
+        # A refused form is answered with 4xx on purpose, and Chromium says so.
+        if message.type == "error" and "the server responded with a status of 4" not in message.text:
+            problems.append(message.text)
+
+    page.on("console", note)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    yield page
+    assert problems == []

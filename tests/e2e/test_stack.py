@@ -1,0 +1,228 @@
+"""`manage.py dev` as a newcomer meets it: it starts, says so, survives, and leaves nothing behind."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import free_port
+from tests.e2e.installation import ROOT, Installation, wait_until
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="what is left behind is looked up in /proc")
+
+
+def get(url: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def shell(installation: Installation, code: str) -> str:
+    return installation.manage("shell", "--no-imports", "-v0", "-c", code).strip()
+
+
+COUNT = "from orders.models import Order; print(Order.objects.count())"
+DELIVERED = "from callbacks.models import Delivery; print(sorted(Delivery.objects.values_list('status', flat=True)))"
+
+
+def test_stack_on_a_new_database_makes_demo_data_and_prints_the_login_once(installation):
+    installation.start()
+    assert installation.login
+    assert installation.lines[-1] == f"ready http://127.0.0.1:{installation.port}/"
+    assert shell(installation, COUNT) == "12"
+    wait_until(
+        lambda: "'pending'" not in (found := shell(installation, DELIVERED)) and "'sending'" not in found,
+        20,
+        lambda: shell(installation, DELIVERED),
+    )
+    assert set(json.loads(shell(installation, DELIVERED).replace("'", '"'))) == {"succeeded"}
+    assert "order=%23100001&amount=58.00&subid=fb-1042" in get(f"{installation.base_url}/echo/")[1].replace(
+        "&amp;", "&"
+    )
+    assert installation.stop() == 0
+
+    took = installation.start()
+    assert installation.login.password not in "\n".join(installation.lines)
+    assert installation.lines[-1] == f"ready http://127.0.0.1:{installation.port}/"
+    assert not any("Sign in" in line for line in installation.lines)
+    assert shell(installation, COUNT) == "12"
+    assert took < 15  # 5 s where nothing else runs on the machine
+    assert installation.stop() == 0
+
+
+def test_stack_without_demo_makes_a_login_and_nothing_else(installation):
+    installation.start("--no-demo")
+    assert installation.login
+    assert shell(installation, COUNT) == "0"
+    assert get(f"{installation.base_url}/echo/")[0] == 404
+    web = installation.process_of("gunicorn")
+    environment = Path(f"/proc/{web}/environ").read_bytes().split(b"\0")
+    assert not [entry for entry in environment if entry.startswith(b"CALLBACKS_ALLOWED_NETWORKS=")]
+    assert installation.stop() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stack_asked_to_end_leaves_no_process_and_exits_with_0(installation, number):
+    installation.start("--no-demo")
+    assert len(installation.processes()) >= 7  # dev, valkey, beat, web and its worker, worker and its pool
+    assert installation.stop(number) == 0
+    assert not (installation.data_dir / "broker_url").exists()
+
+
+def test_stack_asked_to_end_while_it_starts_leaves_no_process(installation):
+    installation.launch("--no-demo")
+    wait_until(lambda: any("celery" in command for command in installation.processes().values()), 30)
+    assert installation.stop(signal.SIGINT) == 0
+    assert not installation.is_ready
+
+
+def test_stack_killed_leaves_no_process_and_starts_again(installation):
+    installation.start("--no-demo")
+    installation.stop(signal.SIGKILL)
+    installation.start("--no-demo")
+    assert installation.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "command"), [("worker", " worker "), ("web", "gunicorn"), ("beat", " beat "), ("valkey", "valkey-server")]
+)
+def test_stack_when_a_child_dies_ends_the_rest_and_names_it(installation, name, command):
+    installation.start("--no-demo")
+    os.kill(installation.process_of(command), signal.SIGKILL)
+    assert installation.wait() == 1
+    wait_until(lambda: not installation.processes(), 30, lambda: str(installation.processes()))
+    assert installation.errors == [f"The {name} process was ended by SIGKILL, so everything else was ended too."]
+
+
+def test_stack_order_saved_while_the_worker_is_away_is_delivered_later(installation):
+    installation.start()
+    os.kill(installation.process_of(" worker "), signal.SIGKILL)
+    assert installation.wait() == 1
+    shell(
+        installation,
+        "from orders.models import *; from affiliates.models import *; "
+        "Order(number='#late', affiliate=Affiliate.objects.get(code='joe'), amount=1).save()",
+    )
+    installation.start()
+    wait_until(lambda: "order=%23late&" in get(f"{installation.base_url}/echo/")[1].replace("&amp;", "&"), 20)
+    assert installation.stop() == 0
+
+
+def test_two_stacks_side_by_side_do_not_meet(stack, installation):
+    installation.start("--no-demo")
+    assert get(f"{installation.base_url}/readyz") == get(f"{stack.base_url}/readyz")
+    assert shell(installation, COUNT) == "0"
+    assert installation.stop() == 0
+    assert get(f"{stack.base_url}/readyz")[0] == 200
+
+
+# --- what stands in the way is one sentence ------------------------------------
+def refused(installation: Installation) -> str:
+    installation.launch()
+    assert installation.wait() == 1
+    wait_until(lambda: installation.errors, 5)
+    assert installation.lines == []
+    (sentence,) = installation.errors
+    return sentence
+
+
+def test_stack_with_a_taken_port_says_so(installation):
+    with socket.create_server(("127.0.0.1", installation.port)):
+        assert f"Port {installation.port} cannot be used (Address already in use)" in refused(installation)
+    assert not installation.processes()
+
+
+def test_stack_with_an_unreachable_database_says_so_without_the_password(installation):
+    installation.env["DATABASE_URL"] = f"postgres://shop:s3cr3t@127.0.0.1:{free_port()}/shop"
+    sentence = refused(installation)
+    assert sentence.startswith("The database cannot be reached: ")
+    assert "refused" in sentence
+    assert "s3cr3t" not in sentence
+
+
+def test_stack_with_a_database_file_that_is_none_says_so(installation, tmp_path):
+    (tmp_path / "text.sqlite3").write_text("this is no database, " * 100)
+    installation.env["DATABASE_URL"] = f"sqlite:///{tmp_path}/text.sqlite3"
+    assert refused(installation) == "The database cannot be reached: file is not a database"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        (
+            "DATABASE_URL",
+            "mysql://shop:s3cr3t@localhost/shop",
+            "DATABASE_URL must begin with postgres:// or sqlite://.",
+        ),
+        ("REDIS_URL", "redis://:s3cr3t@127.0.0.1:1/0", "The broker at REDIS_URL cannot be reached: "),
+        ("REDIS_URL", "nonsense", "REDIS_URL is not the URL of a Valkey or Redis server."),
+        ("PORT", "0", "PORT is 0."),
+        ("PORT", "eighty", "PORT "),
+        ("CALLBACKS_ALLOWED_NETWORKS", "10.0.0.0/99", "CALLBACKS_ALLOWED_NETWORKS: "),
+        ("CALLBACKS_ALLOWED_PORTS", "http", "CALLBACKS_ALLOWED_PORTS "),
+    ],
+)
+def test_stack_with_a_wrong_environment_says_so(installation, name, value, sentence):
+    installation.env[name] = value
+    said = refused(installation)
+    assert sentence in said
+    assert "s3cr3t" not in said
+    assert not installation.processes()
+
+
+@pytest.mark.parametrize("name", ["file", "file/below"])
+def test_stack_with_a_data_dir_that_is_none_says_so(installation, tmp_path, name):
+    (tmp_path / "file").write_text("")
+    installation.env["DATA_DIR"] = str(tmp_path / name)
+    assert refused(installation).startswith("DATA_DIR cannot be used")
+
+
+def test_stack_with_the_data_of_a_running_one_says_so(stack, installation):
+    installation.env["DATA_DIR"] = stack.env["DATA_DIR"]
+    assert "It is running already with its data in" in refused(installation)
+
+
+def test_stack_with_a_damaged_schedule_file_starts(installation):
+    installation.data_dir.mkdir()
+    (installation.data_dir / "beat-schedule").write_bytes(b"\0garbage" * 100)
+    installation.start("--no-demo")
+    assert installation.stop() == 0
+
+
+def test_demo_on_a_database_with_data_makes_none(stack):
+    before = shell(stack, COUNT)
+    done = subprocess.run(
+        [sys.executable, ROOT / "manage.py", "demo"], env=stack.env, capture_output=True, text=True, check=True
+    )
+    assert "There are affiliates or orders already" in done.stderr
+    assert shell(stack, COUNT) == before
+
+
+def test_order_saved_by_another_process_rings_the_bell_of_the_embedded_broker(stack):
+    saved_at = float(
+        shell(
+            stack,
+            "import time; from orders.models import *; from affiliates.models import *; "
+            "Order(number='#rung', affiliate=Affiliate.objects.get(code='joe'), amount=1).save(); print(time.time())",
+        )
+    )
+    wait_until(lambda: "order=%23rung&" in get(f"{stack.base_url}/echo/")[1].replace("&amp;", "&"), 10)
+    arrived_at = float(
+        shell(
+            stack,
+            "from callbacks.models import Attempt; "
+            "print(Attempt.objects.get(delivery__order__number='#rung').created_at.timestamp())",
+        )
+    )
+    assert arrived_at - saved_at < 1
+    assert time.time() > arrived_at
