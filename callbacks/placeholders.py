@@ -58,7 +58,6 @@ BY_TRACKER: tuple[tuple[re.Pattern[str], dict[str, str]], ...] = (
 
 # RFC 3986, appendix B. It only tells where values stand; what is called is read by `callbacks.targets`.
 PARTS = re.compile(r"(?P<scheme>[^:/?#]+:)?(?://(?P<authority>[^/?#]*))?(?P<path>[^?#]*)(?P<rest>.*)", re.DOTALL)
-BEFORE_PATH = re.compile(r"[^/?#]*")
 ANYWHERE = re.compile(
     r"\$?(?<!\{)\{[^{}]*\}(?!\})"
     r"|<{1,2}[A-Za-z_][^<>{}&=/?#]*>{1,2}"
@@ -127,11 +126,10 @@ def find(template: str) -> tuple[Foreign, ...]:
 def authority_span(template: str) -> tuple[int, int]:
     """Where user info, host and port stand, also if no scheme stands before them; (0, 0) if there is no such place."""
     masked = grammar.masked(template)
-    parts = PARTS.match(masked)
-    if parts and parts["authority"] is not None:
+    parts = _parts(masked)
+    if parts["authority"] is not None:
         return parts.span("authority")
-    before_path = None if parts and parts["scheme"] else BEFORE_PATH.match(masked)
-    return before_path.span() if before_path else (0, 0)
+    return (0, 0) if parts["scheme"] else (0, len(re.split("[/?#]", masked, maxsplit=1)[0]))
 
 
 def nearest(name: str) -> str:
@@ -189,11 +187,15 @@ def _meaning(template: str, name: str, parameter: str) -> tuple[str | None, str 
     return meaning, VARIABLE_OF[meaning] if meaning else None
 
 
+def _parts(masked: str) -> re.Match[str]:
+    parts = PARTS.match(masked)
+    assert parts  # each of them may be empty
+    return parts
+
+
 def _values(masked: str) -> Iterator[_Value]:
     """Where values stand: each segment of the path, and what follows the `=` of a parameter, wherever it is written."""
-    parts = PARTS.match(masked)
-    if not parts:
-        return
+    parts = _parts(masked)
     for signs, group in (("/;", "path"), ("?&;#", "rest")):
         for match in re.finditer(f"[^{signs}]+", masked[slice(*parts.span(group))]):
             start, end = (parts.start(group) + at for at in match.span())

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import quote, unquote
 
-import requests
-
 from callbacks import grammar, problems, targets
 from callbacks.grammar import Placeholder
 from callbacks.variables import value_of
@@ -71,10 +69,7 @@ def render(template: str, values: Mapping[str, str]) -> str:
     url = "".join(parts)
     if plan.is_prepared:
         return url[:-1] if plan.is_query_all_variables and url.endswith("?") else url
-    try:
-        return targets.canonical(url)
-    except (requests.RequestException, ValueError) as error:  # nothing is known that does this
-        raise RenderError("bad_host", f"The URL cannot be written as it must be sent: {error}") from error
+    return _sent(url)
 
 
 @lru_cache(maxsize=1024)
@@ -83,10 +78,7 @@ def _plan(template: str) -> _Plan:
     if faults:
         raise _unusable(problems.of_faults(faults)[0])
     outline = grammar.outline(pieces)
-    try:
-        sent = targets.read(outline.url).url
-    except targets.TargetError as error:
-        raise _unusable(error.problem) from error
+    sent = _sent(outline.url)
     mark, typed = outline.mark, outline.url.partition("#")[0]
     parts = targets.split(typed)
     in_path, in_query = parts.path.count(mark), parts.query.count(mark)
@@ -107,6 +99,13 @@ def _plan(template: str) -> _Plan:
         is_prepared=is_prepared,
         is_query_all_variables=bool(in_query) and not parts.query.replace(mark, ""),
     )
+
+
+def _sent(url: str) -> str:
+    try:
+        return targets.read(url).url
+    except targets.TargetError as error:
+        raise _unusable(error.problem) from error
 
 
 def _dotted(segments: list[str], mark: str) -> tuple[tuple[str | int, ...], ...]:

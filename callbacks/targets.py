@@ -69,10 +69,10 @@ def read(url: str) -> Target:
         raise _refusal("credentials", message)
     try:
         sent = canonical(url)
-        host = parse_url(sent).host or ""
+        host, port = parse_url(sent).host or "", parse_url(url).port  # `requests` leaves a port 0 out
     except (requests.RequestException, ValueError):
         raise _unreadable(parts) from None
-    return Target(sent, parts.scheme, host, _port(parts))
+    return Target(sent, parts.scheme, host, DEFAULT_PORTS[parts.scheme] if port is None else port)
 
 
 def problems(target: Target, policy: addresses.Policy) -> Iterator[Problem]:
@@ -103,14 +103,6 @@ def _is_host(host: str) -> bool:
         return False
     # A bare word is a name only of this machine (`localhost`), which the operator has opened if we come here.
     return len(labels) > 1 or addresses.host_problem(host, addresses.NOTHING_MORE) is not None
-
-
-def _port(parts: SplitResult) -> int:
-    try:
-        port = parts.port
-    except ValueError:
-        raise _unreadable(parts) from None
-    return DEFAULT_PORTS[parts.scheme] if port is None else port
 
 
 def _unreadable(parts: SplitResult) -> TargetError:

@@ -106,6 +106,10 @@ def test_find_ordinary_text_is_not_a_placeholder(template: str) -> None:
             [("[friendlyname1]", "{{link.sub_id}}"), ("[order_id]", "{{order.number}}")],
         ),
         ("{sub1}", [("{sub1}", None)]),
+        (
+            "https://t.example/?cid={[X]}&payout=<a[b]>",
+            [("{[X]}", "{{link.sub_id}}"), ("<a[b]>", "{{order.commission}}")],
+        ),
     ],
 )
 def test_find_template_of_a_tracker_is_translated_by_its_parameters(
