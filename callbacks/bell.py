@@ -7,6 +7,7 @@ and a thousand saves would otherwise leave a thousand of them.
 
 import logging
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
 
@@ -37,26 +38,31 @@ def _valkey() -> redis.Redis:
 
 def ring() -> bool:
     """Wake a worker unless a ring is waiting already. False if the broker did not take it."""
-    global _quiet_until  # noqa: PLW0603 - one bell a process
-    if time.monotonic() < _quiet_until:
-        return False
     from callbacks.tasks import pump  # the tasks import the pump, which imports this module
 
-    try:
+    def waiting_or_sent() -> bool:
         if _valkey().set(_WAITING, 1, nx=True, ex=_WAITING_S):
             pump.apply_async(retry=False)
-    except (redis.RedisError, OperationalError, OSError) as error:
-        _quiet_until = time.monotonic() + _QUIET_S
-        log.warning("bell_failed error=%s", type(error).__name__)
-        return False
-    return True
+        return True
+
+    return _tried(waiting_or_sent)
 
 
 def answer() -> bool:
     """Take the ring that is waiting, so that the next one is heard anew. True if there was one."""
+    return _tried(lambda: bool(_valkey().delete(_WAITING)))
+
+
+def _tried(ask: Callable[[], bool]) -> bool:
+    """What `ask` says; False if the broker does not answer it, and then for some seconds without asking."""
+    global _quiet_until  # noqa: PLW0603 - one bell a process
+    if time.monotonic() < _quiet_until:
+        return False
     try:
-        return bool(_valkey().delete(_WAITING))
-    except (redis.RedisError, OSError):
+        return ask()
+    except (redis.RedisError, OperationalError, OSError) as error:
+        _quiet_until = time.monotonic() + _QUIET_S
+        log.warning("bell_failed error=%s", type(error).__name__)
         return False
 
 

@@ -36,4 +36,5 @@ def sweep() -> None:
     if recovered := outbox.recover():
         log.warning("leases_recovered count=%d", recovered)
     if outbox.is_anything_due():
+        bell.answer()  # a ring that is still waiting now may be one that was lost
         bell.ring()

@@ -1,0 +1,90 @@
+"""The bell against a real broker, one that is gone and one that is frozen."""
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis
+from django.db import transaction
+
+from callbacks import bell
+from callbacks.models import Delivery
+from config.valkey import Valkey
+from tests.factories import AffiliateFactory, OrderFactory, callbacks_for
+
+
+@pytest.fixture(autouse=True)
+def open_bell() -> Iterator[None]:
+    bell._quiet_until = 0.0
+    bell._valkey.cache_clear()
+    yield
+    bell._quiet_until = 0.0
+    bell._valkey.cache_clear()
+
+
+def rings_waiting(broker: Valkey) -> int:
+    with redis.Redis.from_url(broker.url) as client:
+        return client.llen("postbacks")
+
+
+def test_ring_many_times_leaves_one_message_waiting(broker: Valkey) -> None:
+    assert all(bell.ring() for _ in range(100))
+    assert rings_waiting(broker) == 1
+
+
+def test_answer_lets_the_next_ring_through(broker: Valkey) -> None:
+    bell.ring()
+    assert bell.answer()
+    assert not bell.answer()
+    bell.ring()
+    assert rings_waiting(broker) == 2
+
+
+def test_heartbeat_is_read_back_and_absent_without_one(broker: Valkey) -> None:
+    assert bell.last_heartbeat() is None
+    bell.beat_heart()
+    assert bell.last_heartbeat() is not None
+
+
+@pytest.fixture
+def nobody(settings: Any) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        settings.REDIS_URL = f"redis://127.0.0.1:{probe.getsockname()[1]}/0"
+
+
+@pytest.mark.usefixtures("nobody")
+def test_ring_broker_gone_is_no_error_and_then_quiet() -> None:
+    assert not bell.ring()
+    began = time.perf_counter()
+    assert not any(bell.ring() for _ in range(1000))
+    assert time.perf_counter() - began < 0.25
+    assert not bell.answer()
+    bell.beat_heart()
+    with pytest.raises(redis.RedisError):
+        bell.last_heartbeat()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_order_saved_with_a_frozen_broker_waits_a_quarter_of_a_second_at_most(broker: Valkey) -> None:
+    affiliate = AffiliateFactory()
+    callbacks_for(affiliate, "https://tracker.example/")
+    assert bell.ring()  # so that connections are open, as in a process that has been running
+    bell.answer()
+    os.kill(broker.child.process.pid, signal.SIGSTOP)
+    try:
+        took = []
+        for _ in range(20):
+            began = time.perf_counter()
+            with transaction.atomic():
+                OrderFactory(affiliate=affiliate)
+            took.append(time.perf_counter() - began)
+    finally:
+        os.kill(broker.child.process.pid, signal.SIGCONT)
+    assert Delivery.objects.filter(status="pending").count() == 20
+    assert max(took) < 0.5
+    assert sorted(took)[10] < 0.1
