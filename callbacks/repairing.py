@@ -23,7 +23,10 @@ class Repair:
 
 
 # Vertical tab, form feed and the separators of ASCII and Unicode break lines too (str.splitlines).
-LINE_BREAK = re.compile("[ \u00a0]*[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+[ \u00a0\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]*")
+# The look-behinds here and below keep a long run from being read again from each of its characters.
+LINE_BREAK = re.compile(
+    "(?<![ \u00a0])[ \u00a0]*+[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+[ \u00a0\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]*"
+)
 # Controls, soft hyphen, zero-width signs, direction marks, byte order mark, halves of surrogate pairs: none can be
 # seen, none is sent as it is, and PostgreSQL keeps no NUL.
 INVISIBLE = re.compile(
@@ -50,10 +53,10 @@ MANGLED = (
 
 # The authority of RFC 3986, appendix B. A backslash in it is never touched: it could move the host.
 AUTHORITY = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://)?[^/?#]*")
-BACKSLASHES = re.compile(r"\\+(?=[!-/:-@\[\]^_`{-~])")
+BACKSLASHES = re.compile(r"(?<!\\)\\++(?=[!-/:-@\[\]^_`{-~])")
 JSON_ESCAPE = re.compile(r"\\u00([2-7][0-9a-fA-F])")
 JSON_URL = re.compile(r"https?:\\/\\/", re.IGNORECASE)
-ENCODED_VARIABLE = re.compile(r"%7B%7B(?P<inside>[^{}&=?#/]*?)%7D%7D", re.IGNORECASE)
+ENCODED_VARIABLE = re.compile(r"%7B%7B(?P<inside>[^{}&=?#/]{1,200}?)%7D%7D", re.IGNORECASE)
 
 
 def repair(text: str) -> tuple[str, tuple[Repair, ...]]:
