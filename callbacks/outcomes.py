@@ -46,6 +46,7 @@ CERTIFICATE_PROBLEMS = {
 }
 CONNECT_PROBLEMS = {
     errno.ECONNREFUSED: "refused the connection",
+    errno.ECONNRESET: "closed the connection at once",
     errno.EHOSTUNREACH: "could not be reached: there is no route to it",
     errno.ENETUNREACH: "could not be reached: there is no route to its network",
 }

@@ -1,5 +1,6 @@
 """The other side, for the tests that send."""
 
+import contextlib
 import socket
 from collections.abc import Iterator
 
@@ -28,17 +29,17 @@ def tls_receiver(authority: Authority) -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def deaf_port() -> Iterator[int]:
-    """A port whose queue of connections is full: another connection is neither taken nor refused."""
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
-        port = listener.getsockname()[1]
-        waiting = []
-        try:
-            for _ in range(3):
-                waiting.append(socket.socket())
-                waiting[-1].setblocking(False)
-                waiting[-1].connect_ex(("127.0.0.1", port))
-            yield port
-        finally:
-            for connection in waiting:
-                connection.close()
+def deaf() -> Iterator[socket.socket]:
+    """A listener whose queue of connections is full: one more is neither taken nor refused, until someone accepts."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, contextlib.ExitStack() as waiting:
+        listener.settimeout(5)
+        for _ in range(3):
+            connection = waiting.enter_context(socket.socket())
+            connection.setblocking(False)
+            connection.connect_ex(listener.getsockname())
+        yield listener
+
+
+@pytest.fixture
+def deaf_port(deaf: socket.socket) -> int:
+    return int(deaf.getsockname()[1])

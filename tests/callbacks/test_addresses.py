@@ -3,7 +3,7 @@
 import ipaddress
 import json
 import random
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -124,7 +124,9 @@ def expected(ip: IPv4Address | IPv6Address) -> str | None:
 def test_blocked_reason_of_100_000_random_addresses_agrees_with_the_rule_said_again() -> None:
     """Half of them anywhere, half of them near something special, where the mistakes would be."""
     dice = random.Random(20260314)
-    networks = [network for network, _ in (*IPV4_BLOCKED, *IPV6_RULES)] + [ipaddress.ip_network("::ffff:0:0/96")]
+    networks: list[IPv4Network | IPv6Network] = [ipaddress.ip_network("::ffff:0:0/96")]
+    networks += [network for network, _ in IPV4_BLOCKED]
+    networks += [network for network, _ in IPV6_RULES]
     allowed = 0
     for count in range(100_000):
         if count % 4 == 0:
@@ -134,9 +136,7 @@ def test_blocked_reason_of_100_000_random_addresses_agrees_with_the_rule_said_ag
         else:
             network = dice.choice(networks)
             size = network.num_addresses
-            number = int(network[0]) + dice.choice(
-                [dice.randrange(size), -dice.randint(1, 3), size + dice.randrange(3)]
-            )
+            number = int(network[0]) + dice.choice([dice.randrange(size), -dice.randint(1, 3), size])
             if dice.random() < 0.05:  # an ISATAP identifier in whatever network it is
                 number = number >> 64 << 64 | 0x5EFE << 32 | dice.getrandbits(32)
             bits = 32 if network.version == 4 else 128

@@ -1,6 +1,7 @@
 """The transport against real sockets: what is on the wire, what is made of an answer, and many at once."""
 
 import time
+from pathlib import Path
 
 import pytest
 
@@ -47,7 +48,7 @@ def test_get_after_post_on_the_same_handle_has_no_body(receiver: Receiver) -> No
 
 
 def test_proxies_and_netrc_of_the_environment_are_ignored(
-    receiver: Receiver, monkeypatch: pytest.MonkeyPatch, tmp_path
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login me password secret\n")
     monkeypatch.setenv("HOME", str(tmp_path))

@@ -2,6 +2,7 @@
 
 import socket
 from datetime import UTC, datetime
+from typing import Literal
 
 import pytest
 from hypothesis import given, settings
@@ -29,15 +30,20 @@ def test_name_that_does_not_exist_is_kind_dns() -> None:
 
 
 @pytest.mark.parametrize("end", ["close", "reset"])
-def test_connection_ended_before_the_request_is_closed(end) -> None:
+def test_connection_ended_before_the_request_is_closed(end: Literal["close", "reset"]) -> None:
     with Receiver(on_connect=end) as receiver:
         outcome = send(get(receiver.url()), receiver.port)
-    assert (outcome.error_kind, outcome.status_code) == ("closed", None)
+    # A reset may overtake the connection's own completion.
+    assert outcome.error_kind in {"closed", "connect"}
+    assert "closed the connection" in outcome.detail
+    assert outcome.status_code is None
 
 
 @pytest.mark.parametrize("end", ["close", "reset"])
 @pytest.mark.parametrize(("cut_at", "status"), [(0, None), (5, None), (17, None), (20, None), (38, 200), (60, 200)])
-def test_connection_ended_within_the_answer_is_closed(receiver: Receiver, end, cut_at: int, status: int | None) -> None:
+def test_connection_ended_within_the_answer_is_closed(
+    receiver: Receiver, end: Literal["close", "reset"], cut_at: int, status: int | None
+) -> None:
     raw = b"HTTP/1.1 200 OK\r\nContent-Length: 40\r\n\r\n" + b"x" * 40
     assert raw.index(b"\r\n\r\n") + 4 == 39
     outcome = asked(receiver, Answer(raw=raw, cut_at=cut_at + (status is not None), end=end))
@@ -174,7 +180,9 @@ def test_refused_request_does_not_spoil_the_next_one(receiver: Receiver) -> None
     headers=st.lists(st.tuples(st.text(), st.text()), max_size=3),
     body=st.none() | st.binary(max_size=50),
 )
-def test_submit_never_raises_and_every_request_has_an_outcome(method, url, headers, body) -> None:
+def test_submit_never_raises_and_every_request_has_an_outcome(
+    method: str, url: str, headers: list[tuple[str, str]], body: bytes | None
+) -> None:
     with Transport(Policy(), limits=Limits(connect_s=0.2, total_s=0.2)) as transport:
         outcome = outcomes_of(transport, Request(7, method, url, tuple(headers), body))[7]
     assert outcome.error_kind in {"bad_url", "bad_request", "blocked_address", "dns"}

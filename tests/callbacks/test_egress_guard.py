@@ -2,6 +2,7 @@
 
 import ipaddress
 import json
+import socket
 import time
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,42 @@ def test_blocked_address_met_while_a_good_one_is_slow_ends_the_attempt(deaf_port
     outcome = called(["127.0.0.1", second], deaf_port, allowed, limits)
     assert outcome.error_kind == "blocked_address"
     assert time.monotonic() - started < 2  # not only when the good one has failed
+
+
+class OvertakenTransport(ResolvingTransport):
+    """The connection to the good address comes about at the very moment when the blocked one is refused."""
+
+    deaf: socket.socket
+    taken: list[socket.socket]
+
+    def _new_transfer(self) -> Transfer:
+        transfer = super()._new_transfer()
+
+        def open_socket(purpose: int, address: Any) -> Any:
+            if address.addr[0] != "127.0.0.1":
+                while not self.taken or self.taken[-1].getpeername()[1] not in self.ports:
+                    self.taken.append(self.deaf.accept()[0])
+                return transfer._open_socket(purpose, address)
+            opened = transfer._open_socket(purpose, address)
+            opened.bind(("127.0.0.1", 0))
+            self.ports = {opened.getsockname()[1]}
+            return opened
+
+        transfer.curl.setopt(pycurl.OPENSOCKETFUNCTION, open_socket)
+        return transfer
+
+
+def test_blocked_address_met_while_a_good_one_connects_sends_nothing(deaf: socket.socket) -> None:
+    port = deaf.getsockname()[1]
+    allowed, limits = Policy(ONLY_ONE, frozenset({port})), Limits(connect_s=4, total_s=4)
+    with OvertakenTransport(allowed, limits=limits, addresses=["127.0.0.1", "127.0.0.2"], port=port) as transport:
+        transport.deaf, transport.taken = deaf, []
+        outcome = outcomes_of(transport, get(f"http://{NAME}:{port}/"))[1]
+    assert outcome.error_kind == "blocked_address"
+    received = transport.taken[-1].recv(1000)
+    for connection in transport.taken:
+        connection.close()
+    assert received == b""
 
 
 def test_good_address_that_refuses_is_followed_by_the_next_good_one(receiver: Receiver) -> None:
