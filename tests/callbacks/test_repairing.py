@@ -78,6 +78,7 @@ def test_repair_damaged_paste_is_mended_and_reported_once(pasted: str, mended: s
         "https://t.example/p?a=x y&b={{ order.number }}",
         "https://t.example/a\\b?c=\\d",
         "https://t.example/p?q='{{order.number}}'",
+        "https://t.example/p?owner=James'",
         'https://t.example/p?q="{{order.number}}"',
         "https://t.example/p?q=<sub>",
         "https://t.example/p?price=5¤&sign=¶",
