@@ -59,7 +59,10 @@ def pytest_configure(config: pytest.Config) -> None:
     sys.addaudithook(_refuse_other_machines)
     from django.conf import settings  # reads the environment, so not before now
 
-    assert settings.configured or settings.DATABASES  # pytest-django sets Django up where it finds its settings read
+    if settings.DATA_DIR != directory:  # pytest-django was quicker, and set Django up with the surroundings of others
+        raise pytest.UsageError("DJANGO_SETTINGS_MODULE must not be set: the tests make their own surroundings first.")
+    if _only_hands_out_work(config):
+        del os.environ["DJANGO_SETTINGS_MODULE"]  # as for us, so for the workers, who inherit this
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
