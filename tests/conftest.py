@@ -59,7 +59,7 @@ def pytest_configure(config: pytest.Config) -> None:
     sys.addaudithook(_refuse_other_machines)
     from django.conf import settings  # reads the environment, so not before now
 
-    if settings.DATA_DIR != directory:  # pytest-django was quicker, and set Django up with the surroundings of others
+    if directory != settings.DATA_DIR:  # pytest-django was quicker, and set Django up with the surroundings of others
         raise pytest.UsageError("DJANGO_SETTINGS_MODULE must not be set: the tests make their own surroundings first.")
     if _only_hands_out_work(config):
         del os.environ["DJANGO_SETTINGS_MODULE"]  # as for us, so for the workers, who inherit this
