@@ -15,7 +15,7 @@ from django.db.models import Q
 from django.urls import reverse
 
 from affiliates.models import Affiliate
-from callbacks import addresses, templating
+from callbacks import addresses, targets, templating
 from orders.models import Order
 
 
@@ -55,6 +55,9 @@ class CallbackSetting(models.Model):
         default=False,
         help_text="Other networks' placeholders in this URL are plain text and are sent as they stand.",
     )
+    host = models.CharField(
+        max_length=260, default="", editable=False, help_text="Host and port of the URL; filled when saved."
+    )
     secret = models.CharField(max_length=64, default=new_secret, editable=False)
     is_active = models.BooleanField("active", default=True)
     pause_reason = models.CharField(
@@ -81,6 +84,13 @@ class CallbackSetting(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_event_display()} callback of {self.affiliate}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        self.host = targets.host_of(self.url)
+        fields = kwargs.get("update_fields")
+        if fields is not None and "url" in fields:
+            kwargs["update_fields"] = {*fields, "host"}
+        super().save(*args, **kwargs)
 
     def clean(self) -> None:
         """Repair the URL and refuse one that could not be sent, with the code of each problem."""
@@ -155,7 +165,16 @@ class Delivery(models.Model):
             ),
         ]
         indexes: ClassVar = [
-            models.Index(fields=["next_attempt_at"], condition=Q(status="pending"), name="delivery_due"),
+            models.Index(
+                fields=["next_attempt_at", "id"],
+                condition=Q(status="pending", attempt_count=0),
+                name="delivery_due_first",
+            ),
+            models.Index(
+                fields=["next_attempt_at", "id"],
+                condition=Q(status="pending", attempt_count__gt=0),
+                name="delivery_due_again",
+            ),
             models.Index(fields=["leased_until"], condition=Q(status="sending"), name="delivery_leased"),
             models.Index(fields=["affiliate", "-id"], name="delivery_of_affiliate"),
             models.Index(fields=["setting", "-last_attempt_at"], name="delivery_last_of_setting"),
@@ -175,6 +194,17 @@ class Delivery(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("admin:callbacks_delivery_change", args=[self.pk])
+
+
+class TroubledHost(models.Model):
+    """A host that has failed to connect or to answer since it last did. Written by `callbacks.breaker` alone."""
+
+    host = models.CharField(max_length=260, primary_key=True)
+    failures = models.PositiveIntegerField(help_text="How many in a row.")
+    probe_at = models.DateTimeField(help_text="When the next single request may go there, if it is held.")
+
+    def __str__(self) -> str:
+        return self.host
 
 
 class Attempt(models.Model):

@@ -7,17 +7,17 @@ sweeps or a person and a worker can meet on one row and only one of them wins. S
 import json
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from affiliates.models import Affiliate, Link
-from callbacks import bell
+from callbacks import bell, targets
 from callbacks.models import Attempt, CallbackSetting, Delivery, EventType
 from callbacks.outcomes import Outcome, Request
 from callbacks.variables import Event, snapshot
@@ -138,6 +138,7 @@ class Claimed:
     """
 
     token: uuid.UUID
+    due_at: datetime
     pk: int
     event_id: uuid.UUID
     event: str
@@ -152,10 +153,14 @@ class Claimed:
     body_format: str | None
     secret: str | None
 
+    @property
+    def host(self) -> str:
+        return targets.host_of(self.template or "")
+
 
 _CLAIMED = (
-    "pk", "event_id", "event", "next_trigger", "retry_step", "last_status_code", "variables", "created_at",
-    "setting_id", "setting__method", "setting__url", "setting__body_format", "setting__secret",
+    "next_attempt_at", "pk", "event_id", "event", "next_trigger", "retry_step", "last_status_code", "variables",
+    "created_at", "setting_id", "setting__method", "setting__url", "setting__body_format", "setting__secret",
 )  # fmt: skip
 
 
@@ -170,20 +175,38 @@ def _not_held() -> Q:
     return active & (Q(event=EventType.CREATED) | Q(~Exists(created_first)))
 
 
-def claim(limit: int) -> list[Claimed]:
-    """Take up to `limit` due deliveries, earliest due first, for `LEASE`."""
-    now, token = timezone.now(), uuid.uuid4()
-    due = Delivery.objects.filter(_not_held(), status=Status.PENDING, next_attempt_at__lte=now)
-    due = due.order_by("next_attempt_at", "pk")
+def claim(
+    limit: int, *, but_settings: Collection[int] = (), but_hosts: Collection[str] = (), only_host: str | None = None
+) -> list[Claimed]:
+    """Take up to `limit` due deliveries for `LEASE`: first attempts before retries, then the earliest due.
+
+    Those of `but_settings` and `but_hosts` stay where they are; with `only_host`, those of all other hosts do.
+    """
+    due = Delivery.objects.filter(_not_held(), status=Status.PENDING)
+    if but_settings:
+        due = due.exclude(setting__in=but_settings)
+    if but_hosts:
+        due = due.exclude(setting__host__in=but_hosts)
+    if only_host is not None:
+        due = due.filter(setting__host=only_host)
     if connection.features.has_select_for_update_skip_locked:
         due = due.select_for_update(skip_locked=True, of=("self",))
     with transaction.atomic():
-        rows = [Claimed(token, *row) for row in due.values_list(*_CLAIMED)[:limit]]
-        if rows:
-            Delivery.objects.filter(pk__in=[row.pk for row in rows], status=Status.PENDING).update(
-                status=Status.SENDING, claim_token=token, leased_until=now + LEASE, next_attempt_at=None
-            )
-    return rows
+        claims = _claim(due.filter(attempt_count=0), limit)
+        if len(claims) < limit:
+            claims += _claim(due.filter(attempt_count__gt=0), limit - len(claims))
+    return claims
+
+
+def _claim(due: QuerySet[Delivery], limit: int) -> list[Claimed]:
+    now, token = timezone.now(), uuid.uuid4()
+    rows = due.filter(next_attempt_at__lte=now).order_by("next_attempt_at", "pk").values_list(*_CLAIMED)[:limit]
+    claims = [Claimed(token, *row) for row in rows]
+    if claims:
+        Delivery.objects.filter(pk__in=[claimed.pk for claimed in claims], status=Status.PENDING).update(
+            status=Status.SENDING, claim_token=token, leased_until=now + LEASE, next_attempt_at=None
+        )
+    return claims
 
 
 # --- settle ------------------------------------------------------------------
@@ -273,10 +296,16 @@ def skip(claimed: Claimed, reason: Delivery.SkipReason) -> None:
 
 
 def give_back(claims: Iterable[Claimed]) -> None:
-    """Return claimed deliveries unattempted, due at once."""
+    """Return claimed deliveries unattempted, as due as the first of them was."""
+    groups: dict[uuid.UUID, list[Claimed]] = defaultdict(list)
     for claimed in claims:
-        Delivery.objects.filter(pk=claimed.pk, claim_token=claimed.token).update(
-            status=Status.PENDING, next_attempt_at=timezone.now(), claim_token=None, leased_until=None
+        groups[claimed.token].append(claimed)
+    for token, members in groups.items():
+        Delivery.objects.filter(pk__in=[claimed.pk for claimed in members], claim_token=token).update(
+            status=Status.PENDING,
+            next_attempt_at=min(claimed.due_at for claimed in members),
+            claim_token=None,
+            leased_until=None,
         )
 
 

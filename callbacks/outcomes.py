@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 
 import pycurl
 
-# Every kind of failure and what it means. "" is no failure: an answer 2xx that came to its end.
+# Every kind of failure and what it means. "" is no failure: an answer 2xx that came to its end. The last two are not
+# of the wire: the pump gives them to what it could not even hand over.
 KINDS: dict[str, str] = {
     "": "answered 2xx",
     "status": "answered, but not 2xx",
@@ -28,6 +29,8 @@ KINDS: dict[str, str] = {
     "too_large": "the headers of the answer were too long",
     "bad_url": "the URL cannot be called",
     "bad_request": "the method or a header cannot be sent",
+    "template": "the template could not be filled in",
+    "internal": "an error on our side",
 }
 
 LONGEST_LOCATION = 500

@@ -1,21 +1,23 @@
 """Empties the outbox: claim, render, send, settle, until nothing is due.
 
 Many attempts are in flight at once; results are written in batches; no transaction is open while anything is on the
-wire. What may be called and how is `callbacks.egress`, when again is `callbacks.retry`, state is `callbacks.outbox`.
+wire. What may be called and how is `callbacks.egress`, who may have how many requests in flight `callbacks.lanes`, when
+again `callbacks.retry`, state `callbacks.outbox`.
 """
 
 import logging
 import random
 import time
-from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from functools import cache
 
 from django.conf import settings
+from django.db import DataError, InterfaceError, OperationalError, connection
 from django.utils import timezone
 
-from callbacks import addresses, bell, messages, outbox, retry
+from callbacks import addresses, bell, breaker, lanes, messages, outbox, retry
 from callbacks.egress import Transport
 from callbacks.models import Delivery
 from callbacks.outcomes import Outcome, Request
@@ -23,18 +25,27 @@ from callbacks.templating import RenderError
 
 log = logging.getLogger(__name__)
 
-IN_FLIGHT = 256
 BATCH = 500
 # While attempts are in flight the pump looks for newly due deliveries when the bell rings, and this often without it.
 LOOK_AGAIN_S = 0.5
 # Finished attempts are written at the latest after this time, so that a slow one does not hold back the others.
 SETTLE_AFTER_S = 0.02
+# A database that does not answer is asked again this often; what is finished waits for it until the leases end.
+DATABASE_AGAIN_S = 0.5
 
 
 @cache
 def transport() -> Transport:
     """This process's transport. It lives as long as the process, so connections stay open between bells."""
-    return Transport(addresses.policy_from(settings), ca_bundle=settings.CALLBACKS_CA_BUNDLE, max_in_flight=IN_FLIGHT)
+    return Transport(
+        addresses.policy_from(settings), ca_bundle=settings.CALLBACKS_CA_BUNDLE, max_in_flight=lanes.PLACES
+    )
+
+
+@cache
+def _lanes() -> "lanes.Lanes[outbox.Claimed]":
+    """This process's lanes: what was learned of an endpoint outlives a bell."""
+    return lanes.Lanes()
 
 
 def run(is_stopping: Callable[[], bool] = lambda: False) -> int:
@@ -42,36 +53,52 @@ def run(is_stopping: Callable[[], bool] = lambda: False) -> int:
 
     Once `is_stopping` says so nothing more is started; what is in flight is finished and recorded.
     """
-    return _Run(transport(), is_stopping).until_empty()
+    return _Run(transport(), _lanes(), is_stopping).until_empty()
 
 
 class _Run:
-    def __init__(self, transport: Transport, is_stopping: Callable[[], bool]) -> None:
+    def __init__(
+        self, transport: Transport, lanes: "lanes.Lanes[outbox.Claimed]", is_stopping: Callable[[], bool]
+    ) -> None:
         self.transport = transport
+        self.lanes = lanes
         self.is_stopping = is_stopping
-        self.waiting: deque[outbox.Claimed] = deque()
         self.started: dict[int, tuple[outbox.Claimed, Request, datetime]] = {}
         self.finished: list[outbox.Settlement] = []
         self.finished_at = 0.0
         self.look_again_at = 0.0
+        self.troubled: dict[str, bool] = {}
+        self.database_again_at = 0.0
         self.attempts = 0
 
     def until_empty(self) -> int:
         while True:
             if self.is_stopping():
-                outbox.give_back(self.waiting)
-                self.waiting.clear()
-            elif len(self.waiting) < IN_FLIGHT and self._is_time_to_look():
-                self._claim()
+                self._database(lambda: outbox.give_back(self.lanes.clear()))
+            elif self.lanes.waiting < lanes.PLACES and self._is_time_to_look():
+                self._database(self._claim)
             self._start()
             if not self.started and not self.finished:
                 return self.attempts
             for outcome in self.transport.poll(0.01) if self.started else ():
                 self._finish(outcome)
             if self.finished and self._is_time_to_settle():
-                outbox.settle(self.finished)
-                self.attempts += len(self.finished)
-                self.finished = []
+                self._database(self._settle)
+
+    # --- the database --------------------------------------------------------
+    def _database(self, do: Callable[[], None]) -> None:
+        """Do it, unless the database is away; then the loop goes on and comes back to it."""
+        if time.monotonic() < self.database_again_at:
+            time.sleep(0 if self.started else 0.05)
+            return
+        try:
+            do()
+        except (OperationalError, InterfaceError) as error:
+            log.warning("database_away error=%s", type(error).__name__)
+            connection.close()
+            self.database_again_at = time.monotonic() + DATABASE_AGAIN_S
+            if not self.started and not self.finished:
+                raise
 
     def _is_time_to_look(self) -> bool:
         return bell.answer() or not self.started or time.monotonic() >= self.look_again_at
@@ -81,18 +108,36 @@ class _Run:
         return not self.started or len(self.finished) >= BATCH or waited >= SETTLE_AFTER_S
 
     def _claim(self) -> None:
-        claimed = outbox.claim(BATCH)
-        full = len(claimed) == BATCH
-        self.look_again_at = 0.0 if full else time.monotonic() + LOOK_AGAIN_S
-        for delivery in claimed:
-            if delivery.template is None:
-                outbox.skip(delivery, Delivery.SkipReason.SETTING_DELETED)
-            else:
-                self.waiting.append(delivery)
+        self.troubled = breaker.troubled()
+        held = [host for host, is_held in self.troubled.items() if is_held]
+        claims = outbox.claim(BATCH, but_settings=self.lanes.full(), but_hosts=held)
+        self.look_again_at = 0.0 if len(claims) == BATCH else time.monotonic() + LOOK_AGAIN_S
+        for host in breaker.take_probes() if held else ():
+            claims += outbox.claim(1, only_host=host)
+        surplus = []
+        for claimed in claims:
+            if claimed.template is None:
+                outbox.skip(claimed, Delivery.SkipReason.SETTING_DELETED)
+            elif not self.lanes.offer(claimed):
+                surplus.append(claimed)
+        outbox.give_back(surplus)
 
+    def _settle(self) -> None:
+        try:
+            outbox.settle(self.finished)
+        except DataError:  # an answer that the database cannot hold; the others of its batch must not pay for it
+            log.exception("batch_not_settled count=%d", len(self.finished))
+            for settlement in self.finished:
+                _settle_alone(settlement)
+        results = [(s.claimed.host, breaker.is_silent(s.outcome)) for s in self.finished]
+        self.attempts += len(self.finished)
+        self.finished = []
+        breaker.note(results, self.troubled)
+
+    # --- the wire ------------------------------------------------------------
     def _start(self) -> None:
-        while self.waiting and self.transport.in_flight < IN_FLIGHT:
-            claimed, began_at = self.waiting.popleft(), timezone.now()
+        for claimed in self.lanes.start():
+            began_at = timezone.now()
             try:
                 request = _request(claimed, began_at)
             except RenderError as error:
@@ -112,6 +157,7 @@ class _Run:
 
     def _finish(self, outcome: Outcome) -> None:
         claimed, request, began_at = self.started.pop(outcome.key)
+        self.lanes.finish(claimed, is_slow=outcome.error_kind == "timeout")
         verdict = retry.decide(
             outcome,
             retry_step=claimed.retry_step,
@@ -133,6 +179,15 @@ class _Run:
                 pause_setting=verdict.pause_setting,
             )
         )
+
+
+def _settle_alone(settlement: outbox.Settlement) -> None:
+    """Settle one; if the database cannot hold its answer, without that."""
+    try:
+        outbox.settle([settlement])
+    except DataError:
+        bare = replace(settlement.outcome, response_headers=(), response_excerpt="")
+        outbox.settle([replace(settlement, outcome=bare)])
 
 
 def _request(claimed: outbox.Claimed, began_at: datetime) -> Request:

@@ -8,6 +8,7 @@ import ipaddress
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import SplitResult, urlsplit
 
 import requests
@@ -57,6 +58,15 @@ def split(url: str) -> SplitResult:
     if not parts.netloc:
         raise _refusal("bad_host", f"After {parts.scheme}:// the host of the tracker must follow, as in {EXAMPLE}.")
     return parts
+
+
+@lru_cache(maxsize=4096)
+def host_of(template: str) -> str:
+    """Host and port of a valid template as typed, in small letters: no variable can stand there. "" for others."""
+    try:
+        return urlsplit(template).netloc.lower()
+    except ValueError:
+        return ""
 
 
 def read(url: str) -> Target:

@@ -205,7 +205,7 @@ class Transfer:
             (secured - connected) / 1000 if secured else None,
             (first - info(pycurl.PRETRANSFER_TIME_T)) / 1000 if first else None,
             info(pycurl.TOTAL_TIME_T) / 1000,
-            _first(headers, "retry-after"),
+            _first(headers, "retry-after") if kind else None,
         )
 
     def _failure(self, code: int, message: str, status: int) -> outcomes.Failure:
