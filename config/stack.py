@@ -111,7 +111,15 @@ class Stack:
     def _start_children(self, listener: socket.socket) -> None:
         level = self.env["LOG_LEVEL"].lower()
         # On somebody's own machine that it runs as root, say in a container, is no news.
-        celery = [sys.executable, "-W", "ignore:You're running the worker with superuser", "-m", "celery", "--quiet"]
+        celery = [
+            sys.executable,
+            "-W",
+            "ignore:You're running the worker with superuser",
+            "-m",
+            "celery",
+            "--quiet",
+            "--skip-checks",
+        ]
         celery += ["-A", "config"]
         # It is the only worker: looking for others at the start would take a second.
         alone = ["--without-mingle", "--without-gossip"]

@@ -8,10 +8,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
+
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 READY_S = 60.0
@@ -131,13 +133,6 @@ class Installation:
 
     def _output(self) -> str:
         return "\n".join([*self.lines, *self.errors])
-
-
-def wait_until(is_reached: Callable[[], object], limit_s: float, say: Callable[[], str] = str) -> None:
-    deadline = time.monotonic() + limit_s
-    while not is_reached():
-        assert time.monotonic() < deadline, f"not within {limit_s} s: {say()}"
-        time.sleep(0.02)
 
 
 def _read(stream, lines: list[str]) -> None:

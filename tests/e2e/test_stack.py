@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import free_port
-from tests.e2e.installation import ROOT, Installation, wait_until
+from tests.e2e.installation import ROOT, Installation
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="what is left behind is looked up in /proc")
 

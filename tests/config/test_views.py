@@ -1,0 +1,74 @@
+"""Whoever watches: alive, and ready."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import redis
+from django.db.utils import ConnectionHandler
+
+from callbacks import bell
+from config import views
+from config.valkey import Valkey
+
+
+@pytest.fixture(autouse=True)
+def _fresh_bell():
+    bell._valkey.cache_clear()
+    yield
+    bell._valkey.cache_clear()
+
+
+def test_healthz_asks_nobody_else(client, settings):
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    answer = client.get("/healthz")
+    assert (answer.status_code, answer.content) == (200, b"ok\n")
+    assert client.post("/healthz").status_code == 405
+
+
+@pytest.mark.django_db
+def test_readyz_all_there_is_200(client, broker: Valkey):
+    bell.beat_heart()
+    answer = client.get("/readyz")
+    assert answer.status_code == 200
+    assert answer.json() == {"database": "ok", "broker": "ok", "worker": "ok"}
+
+
+@pytest.mark.django_db
+def test_readyz_without_a_worker_is_503(client, broker: Valkey):
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["worker"] == "No worker has shown itself in the last 15 seconds."
+    assert answer.json()["broker"] == "ok"
+
+
+@pytest.mark.django_db
+def test_readyz_with_an_old_heartbeat_is_503(client, broker: Valkey):
+    with redis.Redis.from_url(broker.url) as valkey:
+        valkey.set(bell._HEART, (datetime.now(UTC) - timedelta(seconds=16)).isoformat())
+    assert client.get("/readyz").status_code == 503
+
+
+@pytest.mark.django_db
+def test_readyz_without_a_broker_is_503(client, settings):
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json() == {
+        "database": "ok",
+        "broker": "The broker does not answer.",
+        "worker": "Not known without the broker.",
+    }
+
+
+@pytest.mark.django_db
+def test_readyz_without_a_database_is_503(client, broker: Valkey, monkeypatch):
+    nowhere = {"ENGINE": "django.db.backends.postgresql", "NAME": "x", "HOST": "127.0.0.1", "PORT": "1"}
+    monkeypatch.setattr(views, "connection", ConnectionHandler({"default": nowhere})["default"])
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["database"] == "The database does not answer."
+
+
+def test_root_leads_to_the_admin(client):
+    answer = client.get("/")
+    assert (answer.status_code, answer["Location"]) == (302, "/admin/")

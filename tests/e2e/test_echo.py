@@ -1,0 +1,56 @@
+"""The built-in receiver in a running demo."""
+
+import json
+import urllib.error
+import urllib.request
+
+from config import echo
+
+
+def request(url: str, **arguments: object) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, **arguments), timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def shown(stack) -> list[dict[str, object]]:
+    status, text = request(f"{stack.base_url}/echo/", headers={"Accept": "application/json"})
+    assert status == 200
+    return json.loads(text)["requests"]
+
+
+def test_echo_answers_any_request_and_shows_it_first(stack):
+    assert request(f"{stack.base_url}/echo/a/b?x=%23%20", method="GET") == (200, "ok\n")
+    assert request(f"{stack.base_url}/echo/form", data=b"order=%231&x=\xff", method="POST") == (200, "ok\n")
+    form, query = shown(stack)[:2]
+    assert (query["method"], query["target"], query["status"]) == ("GET", "/echo/a/b?x=%23%20", 200)
+    assert (form["method"], form["target"], form["body"]) == (
+        "POST",
+        "/echo/form",
+        "order=%231&x=\N{REPLACEMENT CHARACTER}",
+    )
+    status, page = request(f"{stack.base_url}/echo/")
+    assert status == 200
+    assert page.index("POST /echo/form") < page.index("GET /echo/a/b?x=%23%20")
+
+
+def test_echo_answers_with_the_status_it_is_asked_for(stack):
+    assert request(f"{stack.base_url}/echo/x?status=503") == (503, "status 503, as asked for\n")
+    assert shown(stack)[0]["status"] == 503
+    for nonsense in ("100", "600", "-1", "abc", "٢٠٠", ""):
+        url = f"{stack.base_url}/echo/x?status={urllib.parse.quote(nonsense)}"
+        assert request(url) == (200, "ok\n")
+
+
+def test_echo_keeps_the_last_requests_only(stack):
+    for number in range(echo.KEPT + 5):
+        request(f"{stack.base_url}/echo/{number}")
+    kept = [entry["target"] for entry in shown(stack)]
+    assert kept == [f"/echo/{number}" for number in range(echo.KEPT + 4, 4, -1)]
+
+
+def test_echo_shows_markup_as_text(stack):
+    request(f"{stack.base_url}/echo/x?y=<script>alert(1)</script>", method="GET")
+    assert "<script>alert" not in request(f"{stack.base_url}/echo/")[1]
