@@ -120,13 +120,16 @@ class Lanes(Generic[J]):
             lane.is_trusted = not is_slow
         lane.places = max(1, lane.places // 2) if is_slow else min(PLACES_PER_ENDPOINT, lane.places + 1)
 
-    def clear(self) -> list[J]:
-        """Take out everything that waits."""
-        jobs = [job for endpoint in self._turn for job in self._lanes[endpoint].waiting]
-        for endpoint in self._turn:
-            self._lanes[endpoint].waiting.clear()
-        self._turn.clear()
-        self._waiting = 0
+    def take_out(self, host: str | None = None) -> list[J]:
+        """Take out everything that waits, or what waits for one host."""
+        jobs: list[J] = []
+        for lane in (self._lanes[endpoint] for endpoint in self._turn):
+            taken = [job for job in lane.waiting if host in (None, job.host)]
+            if taken:
+                lane.waiting = deque(job for job in lane.waiting if host not in (None, job.host))
+                jobs += taken
+        self._turn = deque(endpoint for endpoint in self._turn if self._lanes[endpoint].waiting)
+        self._waiting -= len(jobs)
         return jobs
 
     def _may_start(self, lane: _Lane[J]) -> bool:

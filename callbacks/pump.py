@@ -8,6 +8,7 @@ again `callbacks.retry`, state `callbacks.outbox`.
 import logging
 import random
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
@@ -28,8 +29,10 @@ log = logging.getLogger(__name__)
 BATCH = 500
 # While attempts are in flight the pump looks for newly due deliveries when the bell rings, and this often without it.
 LOOK_AGAIN_S = 0.5
-# Finished attempts are written at the latest after this time, so that a slow one does not hold back the others.
+# Finished attempts are written at the latest after this time, so that a slow one does not hold back the others; while
+# more is waiting to be sent they are collected for longer, because a large batch costs little more than a small one.
 SETTLE_AFTER_S = 0.02
+SETTLE_AFTER_BUSY_S = 0.2
 # A database that does not answer is asked again this often; what is finished waits for it until the leases end.
 DATABASE_AGAIN_S = 0.5
 
@@ -68,18 +71,22 @@ class _Run:
         self.finished_at = 0.0
         self.look_again_at = 0.0
         self.troubled: dict[str, bool] = {}
+        self.silent: Counter[str] = Counter()  # failures in a row that the breaker has not been told of yet
+        self.returned: list[outbox.Claimed] = []
         self.database_again_at = 0.0
         self.attempts = 0
 
     def until_empty(self) -> int:
         while True:
             if self.is_stopping():
-                self._database(lambda: outbox.give_back(self.lanes.clear()))
+                self._database(lambda: outbox.give_back(self.lanes.take_out()))
             elif self.lanes.waiting < lanes.PLACES and self._is_time_to_look():
                 self._database(self._claim)
             self._start()
             if not self.started and not self.finished:
-                return self.attempts
+                if not self.returned:
+                    return self.attempts
+                self._database(self._give_back)
             for outcome in self.transport.poll(0.01) if self.started else ():
                 self._finish(outcome)
             if self.finished and self._is_time_to_settle():
@@ -104,23 +111,31 @@ class _Run:
         return bell.answer() or not self.started or time.monotonic() >= self.look_again_at
 
     def _is_time_to_settle(self) -> bool:
+        patience = SETTLE_AFTER_BUSY_S if self.lanes.waiting else SETTLE_AFTER_S
         waited = time.monotonic() - self.finished_at
-        return not self.started or len(self.finished) >= BATCH or waited >= SETTLE_AFTER_S
+        return not self.started or len(self.finished) >= BATCH or waited >= patience
 
     def _claim(self) -> None:
         self.troubled = breaker.troubled()
-        held = [host for host, is_held in self.troubled.items() if is_held]
-        claims = outbox.claim(BATCH, but_settings=self.lanes.full(), but_hosts=held)
+        held = {host for host, is_held in self.troubled.items() if is_held}
+        for host in held:
+            self.returned += self.lanes.take_out(host)
+        self._give_back()
+        just_tripped = {host for host, failures in self.silent.items() if failures >= breaker.THRESHOLD}
+        claims = outbox.claim(BATCH, but_settings=self.lanes.full(), but_hosts=held | just_tripped)
         self.look_again_at = 0.0 if len(claims) == BATCH else time.monotonic() + LOOK_AGAIN_S
         for host in breaker.take_probes() if held else ():
             claims += outbox.claim(1, only_host=host)
-        surplus = []
         for claimed in claims:
             if claimed.template is None:
                 outbox.skip(claimed, Delivery.SkipReason.SETTING_DELETED)
             elif not self.lanes.offer(claimed):
-                surplus.append(claimed)
-        outbox.give_back(surplus)
+                self.returned.append(claimed)
+        self._give_back()
+
+    def _give_back(self) -> None:
+        outbox.give_back(self.returned)
+        self.returned = []
 
     def _settle(self) -> None:
         try:
@@ -132,6 +147,7 @@ class _Run:
         results = [(s.claimed.host, breaker.is_silent(s.outcome)) for s in self.finished]
         self.attempts += len(self.finished)
         self.finished = []
+        self.silent.clear()
         breaker.note(results, self.troubled)
 
     # --- the wire ------------------------------------------------------------
@@ -158,6 +174,7 @@ class _Run:
     def _finish(self, outcome: Outcome) -> None:
         claimed, request, began_at = self.started.pop(outcome.key)
         self.lanes.finish(claimed, is_slow=outcome.error_kind == "timeout")
+        self._listen(claimed.host, outcome)
         verdict = retry.decide(
             outcome,
             retry_step=claimed.retry_step,
@@ -179,6 +196,15 @@ class _Run:
                 pause_setting=verdict.pause_setting,
             )
         )
+
+    def _listen(self, host: str, outcome: Outcome) -> None:
+        """Stop sending to a host as soon as it has been silent too often, not only when that is written down."""
+        if not breaker.is_silent(outcome):
+            self.silent.pop(host, None)
+            return
+        self.silent[host] += 1
+        if self.silent[host] >= breaker.THRESHOLD:
+            self.returned += self.lanes.take_out(host)
 
 
 def _settle_alone(settlement: outbox.Settlement) -> None:

@@ -81,7 +81,7 @@ def test_start_endpoint_leaves_places_of_its_host_to_the_others() -> None:
     assert len(first) == lanes.PLACES_PER_HOST
     for job in first:
         made.finish(job, is_slow=False)
-    made.clear()
+    made.take_out()
     for job in [*jobs(100, 1, "same")]:
         made.offer(job)
     hanging = list(made.start())
@@ -112,14 +112,22 @@ def test_start_deleted_setting_has_a_lane_too() -> None:
     assert made.full() == []
 
 
-def test_clear_gives_back_what_waits_and_keeps_what_is_in_flight() -> None:
+def test_take_out_gives_back_what_waits_and_keeps_what_is_in_flight() -> None:
     made = filled(jobs(4))
     (first, *_) = made.start()
     made.offer(Job(1, "host1", 9))
-    assert [job.number for job in made.clear()] == [9]
+    assert [job.number for job in made.take_out()] == [9]
     assert (made.waiting, made.in_flight) == (0, 4)
     made.finish(first, is_slow=False)
     assert made.in_flight == 3
+
+
+def test_take_out_one_host_leaves_the_others() -> None:
+    made = filled(jobs(2, 1), jobs(2, 2))
+    made.offer(Job(1, "elsewhere", 7))
+    assert [(job.host, job.number) for job in made.take_out("host1")] == [("host1", 0), ("host1", 1)]
+    assert [job.host for job in made.start()] == ["elsewhere", "host2", "host2"]
+    assert made.take_out("host1") == []
 
 
 @given(

@@ -1,6 +1,8 @@
 """The whole way of a delivery inside one process: a saved order, the real transport, a real receiver."""
 
+import ipaddress
 import json
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -10,7 +12,7 @@ from django.utils import timezone
 from standardwebhooks import Webhook
 
 from callbacks import outbox, pump
-from callbacks.models import Attempt, CallbackSetting, Delivery
+from callbacks.models import Attempt, CallbackSetting, Delivery, TroubledHost
 from orders.models import Order
 from tests.factories import AffiliateFactory, CallbackSettingFactory, LinkFactory, OrderFactory, callbacks_for
 from tests.receiver import Answer, Receiver
@@ -21,8 +23,6 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 @pytest.fixture(autouse=True)
 def loopback(settings: Any, receiver: Receiver) -> Iterator[None]:
     """Open this test's receiver, and nothing else."""
-    import ipaddress
-
     settings.CALLBACKS_ALLOWED_NETWORKS = (ipaddress.ip_network("127.0.0.1/32"),)
     settings.CALLBACKS_ALLOWED_PORTS = frozenset({receiver.port})
     pump.transport.cache_clear()
@@ -247,3 +247,61 @@ def test_sweep_recovers_rings_and_beats(broker: Any) -> None:
     assert bell.last_heartbeat() is not None
     assert bell.answer()
     assert claimed.pk == only_delivery().pk
+
+
+def endpoints(urls: list[str], orders_each: int) -> None:
+    for url in urls:
+        affiliate = AffiliateFactory()
+        CallbackSettingFactory(affiliate=affiliate, url=url)
+        Order.objects.bulk_create(
+            Order(number=f"{affiliate.code}-{n}", affiliate=affiliate, amount=1, currency="USD")
+            for n in range(orders_each)
+        )
+
+
+def test_run_endpoint_that_hangs_does_not_keep_the_others_waiting(receiver: Receiver) -> None:
+    receiver.answer("/hangs", Answer(delay_s=2.0))
+    endpoints([receiver.url("/hangs")], 100)
+    endpoints([receiver.url(f"/works/{n}") for n in range(10)], 10)
+    began = time.time()
+    stop_at = began + 1.5
+    pump.run(lambda: time.time() > stop_at)
+    works = [request for request in receiver.requests if request.path.startswith("/works")]
+    assert len(works) == 100
+    assert max(request.at for request in works) - began < 1.0
+    assert Delivery.objects.filter(status="pending", attempt_count=0).count() > 80  # and none of them was charged
+
+
+def test_run_host_that_refuses_ten_times_is_held_and_then_probed(receiver: Receiver, settings: Any) -> None:
+    with Receiver() as gone:
+        url = gone.url("/pb")
+        settings.CALLBACKS_ALLOWED_PORTS = frozenset({receiver.port, gone.port})
+    pump.transport.cache_clear()
+    endpoints([url], 60)
+    pump.run()
+    attempts = Attempt.objects.count()
+    assert 10 <= attempts <= 10 + 32  # those that were in flight together
+    assert set(Attempt.objects.values_list("error_kind", flat=True)) == {"connect"}
+    waiting = Delivery.objects.filter(attempt_count=0, status="pending")
+    assert waiting.count() == 60 - attempts
+
+    assert pump.run() == 0
+    TroubledHost.objects.update(probe_at=timezone.now())
+    assert pump.run() == 1  # the probe
+    assert waiting.count() == 60 - attempts - 1
+
+    with Receiver(port=int(url.split(":")[2].split("/")[0])) as back:
+        TroubledHost.objects.update(probe_at=timezone.now())
+        pump.run()
+        assert len(back.wait_for(59 - attempts)) == 59 - attempts
+    assert not TroubledHost.objects.exists()
+
+
+def test_run_first_attempts_go_before_retries(receiver: Receiver) -> None:
+    order_told_at(receiver.url("/pb?o={{order.number}}"))
+    Delivery.objects.update(attempt_count=1, next_attempt_at=timezone.now() - timedelta(hours=1))
+    affiliate = AffiliateFactory()
+    callbacks_for(affiliate, receiver.url("/pb?o={{order.number}}"))
+    OrderFactory(affiliate=affiliate, number="new")
+    pump.run()
+    assert [request.query[0][1] for request in receiver.wait_for(2)] == ["new", "#100001"]
