@@ -1,0 +1,124 @@
+"""All Affiliates, and the profile of one: Profile, Links, Orders, Settings."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from django.urls import URLPattern, path
+
+from affiliates import access, profile, views
+from affiliates.forms import AffiliateForm
+from affiliates.models import Affiliate, Link
+from callbacks.health import Health, with_health
+
+
+class CallbacksFilter(admin.SimpleListFilter):
+    title = "callbacks set"
+    parameter_name = "callbacks"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("2", "Both"), ("1", "One of two"), ("0", "None")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(callback_count=self.value()) if self.value() in {"0", "1", "2"} else queryset
+
+
+class HealthFilter(admin.SimpleListFilter):
+    title = "recent deliveries"
+    parameter_name = "health"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(state.value, state.label) for state in (Health.WORKING, Health.FAILING, Health.UNSENT)]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(health=self.value()) if self.value() else queryset
+
+
+@admin.register(Affiliate)
+class AffiliateAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
+    form = AffiliateForm
+    list_display = ("name", "code", "email", "status_chip", "orders", "callbacks_set", "recent_deliveries")
+    list_display_links = ("name",)
+    list_filter = ("status", CallbacksFilter, HealthFilter)
+    list_per_page = 50
+    search_fields = ("name", "code", "email")
+    search_help_text = "Search by name, code or e-mail"
+
+    # --- All Affiliates ------------------------------------------------------
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Affiliate]:
+        return with_health(profile.with_order_count(super().get_queryset(request)))
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return super().changelist_view(request, {"title": "All Affiliates", **(extra_context or {})})
+
+    @admin.display(description="Status", ordering="status")
+    def status_chip(self, affiliate: Affiliate) -> str:
+        return render_to_string("admin/affiliates/status.html", {"affiliate": affiliate})
+
+    @admin.display(description="Orders", ordering="order_count")
+    def orders(self, affiliate: Any) -> int:
+        count: int = affiliate.order_count
+        return count
+
+    @admin.display(description="Callbacks set", ordering="callback_count")
+    def callbacks_set(self, affiliate: Any) -> str:
+        return f"{affiliate.callback_count} of 2"
+
+    @admin.display(description="Recent deliveries", ordering="health")
+    def recent_deliveries(self, affiliate: Any) -> str:
+        return render_to_string("admin/callbacks/health.html", {"health": Health(affiliate.health)})
+
+    # --- the profile ---------------------------------------------------------
+    def get_urls(self) -> list[URLPattern]:
+        pages = {
+            "links": ("links/", views.links),
+            "orders": ("orders/", views.orders),
+            "settings": ("settings/", views.settings),
+            "portal": ("settings/portal/", views.portal_password),
+            "portal_off": ("settings/portal/off/", views.portal_off),
+        }
+        return [
+            path(f"<int:pk>/{route}", self.admin_site.admin_view(view), name=f"affiliates_affiliate_{name}")
+            for name, (route, view) in pages.items()
+        ] + super().get_urls()
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Affiliate | None = None,
+    ) -> HttpResponse:
+        if obj is not None:
+            saved = Affiliate.objects.get(pk=obj.pk)  # `obj` carries what was typed, also if it was refused
+            context |= views.profile_of(saved, "profile") | {"title": saved.name, "subtitle": None}
+        return super().render_change_form(request, context, add, change, form_url, obj)
+
+    def save_model(self, request: HttpRequest, obj: Affiliate, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        access.follow_email(obj)
+
+    def delete_model(self, request: HttpRequest, obj: Affiliate) -> None:
+        access.revoke(obj)
+        super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Affiliate]) -> None:
+        for affiliate in queryset:
+            access.revoke(affiliate)
+        super().delete_queryset(request, queryset)
+
+
+@admin.register(Link)
+class LinkAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
+    list_display = ("url", "affiliate", "created_at")
+    list_select_related = ("affiliate",)
+    list_per_page = 50
+    search_fields = ("url", "affiliate__name", "affiliate__code")
+    search_help_text = "Search by a part of the URL, or by the affiliate's name or code"
+    autocomplete_fields = ("affiliate",)
+    fields = ("affiliate", "url")
+    show_full_result_count = False

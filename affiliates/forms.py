@@ -1,0 +1,58 @@
+"""What is typed about an affiliate: who they are, and the password of their portal login."""
+
+from typing import Any
+
+from django import forms
+from django.contrib.auth.password_validation import password_validators_help_texts, validate_password
+
+from affiliates import access
+from affiliates.models import Affiliate
+
+
+class AffiliateForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable at run time
+    class Meta:
+        model = Affiliate
+        fields = ("name", "email", "code", "status", "commission_rate")
+
+    def clean_email(self) -> str:
+        email = str(self.cleaned_data["email"])
+        if self.instance.user_id is not None:
+            access.check_name_is_free(self.instance, email)
+        return email
+
+
+def _password(label: str, **attrs: Any) -> forms.CharField:
+    widget = forms.PasswordInput(attrs={"autocomplete": "new-password", **attrs})
+    return forms.CharField(label=label, strip=False, max_length=1000, widget=widget)
+
+
+class PortalPasswordForm(forms.Form):
+    """The password that the merchant gives to an affiliate's login."""
+
+    new_password1 = _password("Password", autofocus=True)
+    new_password2 = _password("Password again")
+
+    def __init__(self, affiliate: Affiliate, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.affiliate = affiliate
+
+    @property
+    def rules(self) -> list[str]:
+        return password_validators_help_texts()
+
+    def clean_new_password1(self) -> str:
+        password = str(self.cleaned_data["new_password1"])
+        validate_password(password, access.login_of(self.affiliate))
+        return password
+
+    def clean_new_password2(self) -> str:
+        again = str(self.cleaned_data["new_password2"])
+        if again != self.data.get(self.add_prefix("new_password1")):
+            raise forms.ValidationError("This is not the same password.", code="password_mismatch")
+        return again
+
+    def clean(self) -> None:
+        access.check_name_is_free(self.affiliate, self.affiliate.email)
+
+    def save(self) -> None:
+        access.grant(self.affiliate, self.cleaned_data["new_password1"])

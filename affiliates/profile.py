@@ -1,0 +1,65 @@
+"""What the head of an affiliate's profile says: how much they brought, and whether they heard of it."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import ROUND_FLOOR, Decimal
+
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from affiliates.models import Affiliate
+
+RECENTLY = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Commission:
+    """What was earned in one currency, by orders that were not rejected."""
+
+    amount: Decimal
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """`delivered` is a share in percent, one digit, never rounded up; None if nothing was tried lately."""
+
+    orders: int
+    commissions: tuple[Commission, ...]
+    delivered: Decimal | None
+
+
+def facts_of(affiliate: Affiliate) -> Facts:
+    rows = affiliate.orders.order_by().values("currency").annotate(n=Count("pk"), earned=_earned())
+    by_currency = sorted(rows, key=lambda row: (-row["n"], row["currency"]))
+    return Facts(
+        orders=sum(row["n"] for row in by_currency),
+        commissions=tuple(Commission(row["earned"], row["currency"]) for row in by_currency if row["earned"]),
+        delivered=_delivered(affiliate),
+    )
+
+
+def _earned() -> Sum:
+    return Sum("commission", filter=~Q(status="rejected"))
+
+
+def _delivered(affiliate: Affiliate) -> Decimal | None:
+    lately = affiliate.deliveries.filter(created_at__gte=timezone.now() - RECENTLY, attempt_count__gt=0)
+    counts = lately.aggregate(tried=Count("pk"), succeeded=Count("pk", filter=Q(status="succeeded")))
+    if not counts["tried"]:
+        return None
+    share: Decimal = Decimal(100 * counts["succeeded"]) / counts["tried"]
+    return share.quantize(Decimal("0.1"), ROUND_FLOOR)
+
+
+def with_order_count(affiliates: "QuerySet[Affiliate]") -> "QuerySet[Affiliate]":
+    """Affiliates with `order_count`."""
+    counted = Affiliate.objects.filter(pk=OuterRef("pk")).order_by().values("pk").annotate(n=Count("orders"))
+    return affiliates.annotate(order_count=Coalesce(Subquery(counted.values("n")), 0))
+
+
+def initials(name: str) -> str:
+    """`RM` of "Reyes Media"; one letter of one word."""
+    words = [word for word in name.split() if word[0].isalnum()] or [name or "?"]
+    return (words[0][0] + (words[-1][0] if len(words) > 1 else "")).upper()

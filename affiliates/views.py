@@ -1,0 +1,135 @@
+"""The tabs of an affiliate's profile beside its form: links, orders, settings, and the portal login in them."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Page, Paginator
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_safe
+
+from affiliates import access, profile
+from affiliates.forms import PortalPasswordForm
+from affiliates.models import Affiliate
+
+PAGE = 25
+Tab = Callable[[HttpRequest, Affiliate], HttpResponse]
+View = Callable[..., HttpResponse]
+
+
+def for_staff(*permissions: str) -> Callable[[Tab], View]:
+    """Hand a view the affiliate of its path, and let only staff through who have one of these permissions."""
+
+    def decorate(view: Tab) -> View:
+        @wraps(view)
+        def wrapped(request: HttpRequest, pk: int) -> HttpResponse:
+            if not any(request.user.has_perm(permission) for permission in permissions):
+                raise PermissionDenied
+            return view(request, get_object_or_404(Affiliate.objects.select_related("user"), pk=pk))
+
+        return wrapped
+
+    return decorate
+
+
+may_view = for_staff("affiliates.view_affiliate", "affiliates.change_affiliate")
+may_change = for_staff("affiliates.change_affiliate")
+
+
+def context_of(request: HttpRequest, affiliate: Affiliate, tab: str) -> dict[str, Any]:
+    """What every tab of the profile shows, with the parts of the admin around it."""
+    return admin.site.each_context(request) | profile_of(affiliate, tab) | {"title": affiliate.name}
+
+
+def profile_of(affiliate: Affiliate, tab: str) -> dict[str, Any]:
+    """The head of the profile."""
+    return {
+        "affiliate": affiliate,
+        "facts": profile.facts_of(affiliate),
+        "initials": profile.initials(affiliate.name),
+        "tab": tab,
+    }
+
+
+@require_safe
+@may_view
+def links(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
+    rows = affiliate.links.annotate(order_count=Count("orders")).order_by("-pk")
+    context = context_of(request, affiliate, "links") | {"page": _page(request, rows)}
+    return render(request, "admin/affiliates/affiliate/links.html", context)
+
+
+@require_safe
+@may_view
+def orders(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
+    rows = affiliate.orders.order_by("-pk")
+    context = context_of(request, affiliate, "orders") | {"page": _page(request, rows)}
+    return render(request, "admin/affiliates/affiliate/orders.html", context)
+
+
+@require_safe
+@may_view
+def settings(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
+    context = context_of(request, affiliate, "settings") | {
+        "may_change": request.user.has_perm("affiliates.change_affiliate"),
+        "percent": affiliate.commission_rate * 100,
+        "portal_url": request.build_absolute_uri(reverse("portal:home")),
+    }
+    return render(request, "admin/affiliates/affiliate/settings.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@may_change
+def portal_password(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
+    """Give the affiliate a login for the portal, or the one they have another password."""
+    is_new = affiliate.user is None
+    form = PortalPasswordForm(affiliate, request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        form.save()
+        what = "can sign in to the portal now" if is_new else "has a new password for the portal"
+        messages.success(request, f"{affiliate} {what}, as {affiliate.email}.")
+        return _back(request, affiliate)
+    context = _portal_context(request, affiliate) | {"title": "Set portal password", "form": form}
+    name = "portal_form.html" if _is_fetch(request) else "portal.html"
+    status = 422 if form.is_bound else 200
+    return render(request, f"admin/affiliates/affiliate/{name}", context, status=status)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@may_change
+def portal_off(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
+    """Ask once more, then delete the affiliate's login."""
+    if affiliate.user is None:
+        return redirect(_settings_url(affiliate))
+    if request.method == "POST":
+        access.revoke(affiliate)
+        messages.success(request, f"{affiliate} can no longer sign in to the portal.")
+        return _back(request, affiliate)
+    context = _portal_context(request, affiliate) | {"title": "Turn portal access off"}
+    return render(request, "admin/affiliates/affiliate/portal_off.html", context)
+
+
+def _portal_context(request: HttpRequest, affiliate: Affiliate) -> dict[str, Any]:
+    return admin.site.each_context(request) | {"affiliate": affiliate, "back": _settings_url(affiliate)}
+
+
+def _page(request: HttpRequest, rows: "QuerySet[Any]") -> "Page[Any]":
+    return Paginator(rows, PAGE).get_page(request.GET.get("page"))
+
+
+def _back(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
+    url = _settings_url(affiliate)
+    return JsonResponse({"location": url}) if _is_fetch(request) else redirect(url)
+
+
+def _settings_url(affiliate: Affiliate) -> str:
+    return reverse("admin:affiliates_affiliate_settings", args=[affiliate.pk]) + "#portal-access"
+
+
+def _is_fetch(request: HttpRequest) -> bool:
+    return request.headers.get("X-Requested-With") == "fetch"

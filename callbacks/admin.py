@@ -1,0 +1,134 @@
+"""The log: all deliveries, and the story of one. Nothing in it can be changed; it can be sent again."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.template.loader import render_to_string
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.views.decorators.http import require_POST
+
+from callbacks import outbox
+from callbacks.models import Delivery
+
+NAMED = 5  # how many refused deliveries a message names; the others are counted
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
+    actions = ("resend_selected",)
+    list_display = ("order_column", "time", "affiliate_column", "event", "state", "last_code", "next_attempt")
+    list_display_links = ("order_column",)
+    list_filter = ("status", "event", "created_at", "affiliate")
+    list_select_related = ("affiliate", "order")
+    list_per_page = 50
+    search_fields = ("order__number",)
+    search_help_text = "Search by order number"
+    show_full_result_count = False
+    sortable_by = ()  # newest first is the one order that a large table answers at once
+
+    # --- columns -------------------------------------------------------------
+    @admin.display(description="Order")
+    def order_column(self, delivery: Delivery) -> str:
+        return delivery.order_number or "(order)"
+
+    @admin.display(description="Time")
+    def time(self, delivery: Delivery) -> str:
+        return render_to_string("admin/callbacks/delivery/time.html", {"time": delivery.created_at})
+
+    @admin.display(description="Affiliate")
+    def affiliate_column(self, delivery: Delivery) -> str:
+        return render_to_string("admin/callbacks/delivery/affiliate.html", {"affiliate": delivery.affiliate})
+
+    @admin.display(description="State")
+    def state(self, delivery: Delivery) -> str:
+        return render_to_string("admin/callbacks/delivery/state.html", {"delivery": delivery})
+
+    @admin.display(description="Last code")
+    def last_code(self, delivery: Delivery) -> str:
+        return render_to_string("admin/callbacks/delivery/code.html", {"delivery": delivery})
+
+    @admin.display(description="Next attempt")
+    def next_attempt(self, delivery: Delivery) -> str:
+        return render_to_string("admin/callbacks/delivery/time.html", {"time": delivery.next_attempt_at})
+
+    # --- searching -----------------------------------------------------------
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Delivery], search_term: str
+    ) -> tuple[QuerySet[Delivery], bool]:
+        """A whole number, with or without its #, is found by the index; only a part of one is looked for in all."""
+        term = search_term.strip()
+        exact = queryset.filter(order__number__in=[term, f"#{term}"])
+        if term and exact.exists():
+            return exact, False
+        return super().get_search_results(request, queryset, search_term)
+
+    # --- what may be done ----------------------------------------------------
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Delivery | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Delivery | None = None) -> bool:
+        return False
+
+    def has_view_permission(self, request: HttpRequest, obj: Delivery | None = None) -> bool:
+        return any(request.user.has_perm(f"callbacks.{action}_delivery") for action in ("view", "change"))
+
+    def has_resend_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("callbacks.change_delivery")
+
+    @admin.action(description="Resend", permissions=["resend"])
+    def resend_selected(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
+        _resend(request, list(queryset.values_list("pk", flat=True)))
+
+    # --- one delivery --------------------------------------------------------
+    def get_urls(self) -> list[URLPattern]:
+        resend = self.admin_site.admin_view(require_POST(self.resend_view))
+        return [path("<int:pk>/resend/", resend, name="callbacks_delivery_resend"), *super().get_urls()]
+
+    def resend_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        if not self.has_resend_permission(request):
+            raise PermissionDenied
+        delivery = get_object_or_404(Delivery, pk=pk)
+        _resend(request, [delivery.pk])
+        return redirect(delivery)
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """The story of one delivery, in the place of a form."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        found = Delivery.objects.select_related("affiliate", "order__link", "setting")
+        delivery = get_object_or_404(found, Q(pk=object_id if object_id.isdecimal() else None))
+        context = self.admin_site.each_context(request) | {
+            "title": f"{delivery.order_number} · {delivery.get_event_display()}",
+            "opts": self.opts,
+            "delivery": delivery,
+            "attempts": delivery.attempts.order_by("-pk"),
+            "may_resend": self.has_resend_permission(request),
+        }
+        return TemplateResponse(request, "admin/callbacks/delivery/delivery.html", context)
+
+
+def _resend(request: HttpRequest, ids: list[int]) -> None:
+    """Resend these and say how many go out again, and why the others do not."""
+    resent = outbox.resend(ids)
+    if resent.count:
+        what = "1 delivery is" if resent.count == 1 else f"{resent.count:,} deliveries are"
+        messages.success(request, f"{what} on the way again.")
+    refused = list(Delivery.objects.filter(pk__in=list(resent.refused)[:NAMED]))
+    for delivery in refused:
+        messages.warning(request, f"{delivery} was not resent. {resent.refused[delivery.pk]}")
+    if len(resent.refused) > len(refused):
+        messages.warning(request, f"{len(resent.refused) - len(refused):,} more were not resent, for the same reasons.")

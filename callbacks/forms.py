@@ -1,0 +1,85 @@
+"""The form behind "Setup order created callback": what was typed, what is wrong with it, and what to write instead."""
+
+from typing import Any, ClassVar
+
+from django import forms
+
+from callbacks import health, placeholders, repairing, templating
+from callbacks.models import CallbackSetting
+from callbacks.variables import VARIABLES, Variable
+
+PLACEHOLDER = "https://tracker.example/postback?cid={{link.sub_id}}&payout={{order.commission}}"
+
+
+class CallbackSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable at run time
+    """Saves one callback setting. What a model's `clean()` refuses stands beside the field, with its code."""
+
+    class Meta:
+        model = CallbackSetting
+        fields = ("method", "url", "body_format", "send_as_typed")
+        widgets: ClassVar = {
+            "method": forms.RadioSelect,
+            "body_format": forms.RadioSelect,
+            "url": forms.Textarea(
+                attrs={
+                    "rows": 3,
+                    "spellcheck": "false",
+                    "autocapitalize": "off",
+                    "autocomplete": "off",
+                    "autofocus": True,
+                    "placeholder": PLACEHOLDER,
+                }
+            ),
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["body_format"].required = False  # a GET has no body to choose a form for
+        url = self.fields["url"]
+        assert isinstance(url, forms.CharField)
+        url.strip = False  # what was typed stays as typed until the model has mended it and can say so
+
+    def clean_body_format(self) -> str:
+        return str(self.cleaned_data.get("body_format") or self.instance.body_format)
+
+    # --- what the template shows beside the fields ---------------------------
+    @property
+    def typed_url(self) -> str:
+        return str(self["url"].value() or "")
+
+    @property
+    def has_foreign_placeholders(self) -> bool:
+        """Whether the choice to send other systems' placeholders as text is to be offered."""
+        if self["send_as_typed"].value():
+            return True
+        return self.is_bound and any(error.code == "foreign_placeholder" for error in self._url_errors())
+
+    @property
+    def translations(self) -> tuple[placeholders.Foreign, ...]:
+        """Other systems' placeholders in what was typed that one of our variables stands for."""
+        if not self.has_foreign_placeholders:
+            return ()
+        return tuple(found for found in placeholders.find(self._mended()) if found.suggestion)
+
+    @property
+    def hints(self) -> tuple[templating.Problem, ...]:
+        """What speaks against the saved URL without standing against it."""
+        return health.finding_of(self.instance).warnings if self.instance.pk and not self.is_bound else ()
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        return VARIABLES
+
+    def translated(self) -> "CallbackSettingForm":
+        """The same form, unsaved, with our variables in the place of the placeholders they stand for."""
+        url = self._mended()
+        for found in reversed(self.translations):
+            url = url[: found.start] + str(found.suggestion) + url[found.end :]
+        data = {name: self[name].value() for name in ("method", "body_format")} | {"url": url}
+        return CallbackSettingForm(instance=self.instance, initial=data)
+
+    def _mended(self) -> str:
+        return repairing.repair(self.typed_url)[0]
+
+    def _url_errors(self) -> list[forms.ValidationError]:
+        return self.errors.as_data().get("url", [])

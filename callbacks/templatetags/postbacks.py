@@ -1,0 +1,121 @@
+"""How callbacks, templates and attempts are shown: their parts and sentences, never HTML."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django import template
+from django.contrib.auth.models import PermissionsMixin
+from django.template.context import Context
+
+from affiliates.models import Affiliate
+from callbacks import curl, grammar, health
+from callbacks.models import Attempt, Delivery
+
+register = template.Library()
+
+ORDINALS = ("", "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
+
+
+@register.filter
+def pieces(source: str) -> tuple[grammar.Piece, ...]:
+    """A template's texts and variables in order; a variable has a `name`. What cannot be read is text."""
+    return grammar.scan(source)[0]
+
+
+@register.inclusion_tag("admin/callbacks/section.html", takes_context=True)
+def s2s_section(context: Context, affiliate: Affiliate) -> dict[str, Any]:
+    """The two rows of the S2S Callback section, with what the viewer may do about them."""
+    user = context["request"].user
+    assert isinstance(user, PermissionsMixin)
+    may = {action: user.has_perm(f"callbacks.{action}_callbacksetting") for action in ("add", "change", "delete")}
+    return {
+        "callbacks": health.callbacks_of(affiliate),
+        "affiliate": affiliate,
+        "may": may,
+        "csrf_token": context.get("csrf_token"),
+    }
+
+
+@register.filter
+def ordinal(number: int) -> str:
+    return ORDINALS[number] if 0 < number < len(ORDINALS) else f"{number}th"
+
+
+@register.filter
+def milliseconds(value: float | None) -> str:
+    """`0.4`, `23`, `1,204`: as exact as it matters."""
+    if value is None:
+        return ""
+    return f"{value:.1f}" if value < 9.95 else f"{value:,.0f}"
+
+
+@register.filter
+def duration(value: timedelta | None) -> str:
+    """`8 s`, `5 min 3 s`, `2 h 10 min`, `3 d 4 h`: the two largest units."""
+    if value is None:
+        return ""
+    seconds = max(0, round(value.total_seconds()))
+    parts: list[tuple[int, str]] = []
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min"), (1, "s")):
+        count, seconds = divmod(seconds, size)
+        if count or (parts and len(parts) < 2):
+            parts.append((count, unit))
+    shown = [f"{count} {unit}" for count, unit in parts[:2] if count]
+    return " ".join(shown) or "less than a second"
+
+
+@register.filter
+def curl_command(attempt: Attempt) -> str:
+    return curl.command(attempt)
+
+
+# --- the bar of one attempt's time --------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """One part of the time: `start` and `share` in percent of the whole."""
+
+    name: str
+    css_class: str
+    ms: float
+    start: float
+    share: float
+
+
+@register.filter
+def phases(attempt: Attempt) -> list[Phase]:
+    """The phases that an attempt went through, one after the other; none if nothing was measured."""
+    measured = [
+        ("name", "dns", attempt.dns_ms),
+        ("connect", "connect", attempt.connect_ms),
+        ("TLS", "tls", attempt.tls_ms),
+        ("answer", "answer", attempt.first_byte_ms),
+    ]
+    spent = [(name, css_class, ms) for name, css_class, ms in measured if ms]
+    known = sum(ms for _, _, ms in spent)
+    rest = (attempt.total_ms or 0) - known
+    if rest > 0.05:
+        spent.append(("rest", "rest", rest))
+    whole = sum(ms for _, _, ms in spent)
+    found, start = [], 0.0
+    for name, css_class, ms in spent:
+        share = 100 * ms / whole
+        found.append(Phase(name, css_class, ms, round(start, 2), round(share, 2)))
+        start += share
+    return found
+
+
+@register.filter
+def waited_since(attempt: Attempt, earlier: Any) -> timedelta:
+    """The time from an earlier moment to the beginning of this attempt."""
+    waited: timedelta = attempt.created_at - earlier
+    return waited
+
+
+@register.filter
+def host(delivery: Delivery) -> str:
+    """The host that a delivery's callback calls; "" if that is gone."""
+    if delivery.setting is None:
+        return ""
+    _, _, rest = delivery.setting.url.partition("://")
+    return rest.partition("/")[0].partition("?")[0]
