@@ -114,9 +114,9 @@ class Transfer:
             curl.setopt(pycurl.URL, request.url)
             curl.setopt(pycurl.HTTPHEADER, lines)
             if request.method == "POST":
+                self._is_post = True  # first, so that a refusal on the way cannot turn the next GET into a POST
                 curl.setopt(pycurl.POST, 1)
                 curl.setopt(pycurl.POSTFIELDS, request.body or b"")
-                self._is_post = True
             elif request.method != "GET":
                 raise RefusedError("bad_request", f"The method {request.method!r} is not one that is sent.")
             elif request.body:

@@ -107,6 +107,10 @@ def test_retry_after_puts_off_the_confirmation_of_a_410() -> None:
     assert decided(answer(410, retry_after="7200")).next_attempt_at == NOW + 2 * HOUR
 
 
+def test_retry_after_is_not_stretched_over_a_day_by_jitter() -> None:
+    assert decided(answer(503, retry_after="86400"), jitter=1.0).next_attempt_at == NOW + 24 * HOUR
+
+
 def test_retry_after_gives_no_attempt_more_than_the_schedule() -> None:
     assert decided(answer(503, retry_after="60"), retry_step=9) == Verdict("failed", None, 9, False)
 
