@@ -1,0 +1,37 @@
+// The menu of the narrow sidebar, and the lists that open below a filter.
+const side = document.querySelector(".side");
+const menu = document.querySelector(".side-menu");
+menu?.addEventListener("click", () => {
+  const open = side.classList.toggle("is-open");
+  menu.setAttribute("aria-expanded", String(open));
+});
+
+const filters = () => document.querySelectorAll("details.filter[open]");
+document.addEventListener("click", (event) => {
+  for (const filter of filters()) if (!filter.contains(event.target)) filter.open = false;
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  for (const filter of filters()) {
+    filter.open = false;
+    filter.querySelector("summary").focus();
+  }
+  if (side?.classList.contains("is-open")) menu.click();
+});
+
+// A list that would leave the window on the right opens to the left instead.
+document.addEventListener("toggle", (event) => {
+  const list = event.target.open && event.target.matches("details.filter") && event.target.querySelector("ul");
+  if (!list) return;
+  list.style.transform = "";
+  const over = list.getBoundingClientRect().right + 16 - document.documentElement.clientWidth;
+  if (over > 0) list.style.transform = `translateX(${-over}px)`;
+}, true);
+
+// The bar of actions appears with the first row that is chosen.
+const bar = document.querySelector(".actions");
+const follow = () => bar.classList.toggle("is-active", Boolean(document.querySelector(".action-select:checked")));
+if (bar) {
+  document.addEventListener("change", follow);
+  addEventListener("pageshow", follow);
+}
