@@ -4,37 +4,49 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('affiliates', '0001_initial'),
-        ('callbacks', '0001_initial'),
-        ('orders', '0001_initial'),
+        ("affiliates", "0001_initial"),
+        ("callbacks", "0001_initial"),
+        ("orders", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='TroubledHost',
+            name="TroubledHost",
             fields=[
-                ('host', models.CharField(max_length=260, primary_key=True, serialize=False)),
-                ('failures', models.PositiveIntegerField(help_text='How many in a row.')),
-                ('probe_at', models.DateTimeField(help_text='When the next single request may go there, if it is held.')),
+                ("host", models.CharField(max_length=260, primary_key=True, serialize=False)),
+                ("failures", models.PositiveIntegerField(help_text="How many in a row.")),
+                (
+                    "probe_at",
+                    models.DateTimeField(help_text="When the next single request may go there, if it is held."),
+                ),
             ],
         ),
         migrations.RemoveIndex(
-            model_name='delivery',
-            name='delivery_due',
+            model_name="delivery",
+            name="delivery_due",
         ),
         migrations.AddField(
-            model_name='callbacksetting',
-            name='host',
-            field=models.CharField(default='', editable=False, help_text='Host and port of the URL; filled when saved.', max_length=260),
+            model_name="callbacksetting",
+            name="host",
+            field=models.CharField(
+                default="", editable=False, help_text="Host and port of the URL; filled when saved.", max_length=260
+            ),
         ),
         migrations.AddIndex(
-            model_name='delivery',
-            index=models.Index(condition=models.Q(('attempt_count', 0), ('status', 'pending')), fields=['next_attempt_at', 'id'], name='delivery_due_first'),
+            model_name="delivery",
+            index=models.Index(
+                condition=models.Q(("attempt_count", 0), ("status", "pending")),
+                fields=["next_attempt_at", "id"],
+                name="delivery_due_first",
+            ),
         ),
         migrations.AddIndex(
-            model_name='delivery',
-            index=models.Index(condition=models.Q(('attempt_count__gt', 0), ('status', 'pending')), fields=['next_attempt_at', 'id'], name='delivery_due_again'),
+            model_name="delivery",
+            index=models.Index(
+                condition=models.Q(("attempt_count__gt", 0), ("status", "pending")),
+                fields=["next_attempt_at", "id"],
+                name="delivery_due_again",
+            ),
         ),
     ]
