@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlsplit
 
 import pycurl
 
@@ -244,7 +243,7 @@ def _url_problem(url: str) -> str | None:
         return "The URL holds a character that no URL may hold."
     if not rest or rest[0] in "/?#:":
         return "The URL names no host."
-    if "@" in rest and "@" in urlsplit(url).netloc:
+    if "@" in rest and "@" in re.split("[/?#]", rest, maxsplit=1)[0]:
         return "The URL holds a user name or a password, which is not sent."
     return None
 

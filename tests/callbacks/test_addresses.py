@@ -31,12 +31,10 @@ def opening(*networks: str) -> Policy:
     return Policy(tuple(ipaddress.ip_network(network) for network in networks))
 
 
-# --- addresses ---------------------------------------------------------------
 @pytest.mark.parametrize("address", CASES["must_block"])
 def test_blocked_reason_of_a_case_to_block_names_the_kind(address: str) -> None:
-    reason = blocked_reason(address)
-    assert reason
-    assert reason == blocked_reason(ipaddress.ip_address(address))
+    assert blocked_reason(address)
+    assert blocked_reason(address) == blocked_reason(ipaddress.ip_address(address))
 
 
 @pytest.mark.parametrize("address", CASES["must_allow"])
@@ -77,7 +75,7 @@ def test_blocked_reason_of_what_is_no_address_blocks(text: str) -> None:
 
 @given(st.text() | st.ip_addresses().map(str) | st.ip_addresses(v=6).map("{}%eth0".format))
 def test_blocked_reason_never_raises(text: str) -> None:
-    assert blocked_reason(text) is None or blocked_reason(text)
+    assert blocked_reason(text) != ""
 
 
 def test_blocked_reason_at_every_edge_of_every_range_changes_as_the_range_says() -> None:
@@ -239,9 +237,7 @@ def test_host_that_is_an_ordinary_name_or_a_public_address_has_no_problem(host: 
     ],
 )
 def test_host_that_is_this_machine_in_any_notation_is_a_problem(host: str) -> None:
-    problem = host_problem(host, NOTHING)
-    assert problem == host_problem(host, opening("10.0.0.0/8"))
-    assert problem
+    problem = host_problem(host, NOTHING) or ""
     assert problem.startswith(f"{host} ")
     assert "a loopback address" in problem
     assert host_problem(host, opening("127.0.0.0/8", "::1/128")) is None

@@ -131,7 +131,7 @@ def test_https_to_a_port_that_speaks_http_is_kind_tls(receiver: Receiver) -> Non
     ["", "x", "/path", "ftp://127.0.0.1/", "file:///etc/passwd", "dict://127.0.0.1/", "gopher://127.0.0.1/", "http:/x",
      "http://", "http:///x", "http://:8080/", "http://127.0.0.1:99999/", "http://127.0.0.1:x/", "http://[::1/",
      "http://[v1.x]/", "http://a b/", "http://127.0.0.1/ x", "http://127.0.0.1/\r\nX: y", "http://127.0.0.1/\0",
-     "http://127.0.0.1/é", "http://me@127.0.0.1/", "http://me:pw@127.0.0.1/", "http://example.com\\@127.0.0.1/",
+     "http://127.0.0.1/é", "http://me@127.0.0.1/", "http://[me@127.0.0.1/", "http://me:pw@127.0.0.1/", "http://example.com\\@127.0.0.1/",
      "http://[127.0.0.1]/", "http://[::1]x/", "http://127.0.0.1/\ud800", "ws://127.0.0.1/", "http://%00/", "http://?a",
      pytest.param("http://127.0.0.1/" + "a" * 9_000_000, id="9 MB")],
 )  # fmt: skip

@@ -104,6 +104,7 @@ class OvertakenTransport(ResolvingTransport):
 
     deaf: socket.socket
     taken: list[socket.socket]
+    ports: frozenset[int]
 
     def _new_transfer(self) -> Transfer:
         transfer = super()._new_transfer()
@@ -115,7 +116,7 @@ class OvertakenTransport(ResolvingTransport):
                 return transfer._open_socket(purpose, address)
             opened = transfer._open_socket(purpose, address)
             opened.bind(("127.0.0.1", 0))
-            self.ports = {opened.getsockname()[1]}
+            self.ports = frozenset({opened.getsockname()[1]})
             return opened
 
         transfer.curl.setopt(pycurl.OPENSOCKETFUNCTION, open_socket)
