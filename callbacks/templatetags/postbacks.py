@@ -14,6 +14,22 @@ from callbacks.models import Attempt, Delivery
 
 register = template.Library()
 
+# What a kind of failure is called where there is room for two words; the attempt itself has the whole sentence.
+ERROR_WORDS = {
+    "status": "Refused",
+    "redirect": "Redirect",
+    "blocked_address": "Blocked address",
+    "blocked_port": "Blocked port",
+    "dns": "Name not found",
+    "connect": "No connection",
+    "timeout": "Too slow",
+    "tls": "No secure connection",
+    "closed": "Broke off",
+    "protocol": "Not HTTP",
+    "too_large": "Headers too long",
+    "bad_url": "Bad URL",
+    "bad_request": "Bad request",
+}
 ORDINALS = ("", "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 
 
@@ -35,6 +51,18 @@ def s2s_section(context: Context, affiliate: Affiliate) -> dict[str, Any]:
         "may": may,
         "csrf_token": context.get("csrf_token"),
     }
+
+
+@register.filter
+def shown_state(delivery: Delivery) -> str:
+    """The state of a delivery as its chip names it: one that waits for another try is `retrying`."""
+    is_retrying = delivery.status == Delivery.Status.PENDING and delivery.last_error_kind
+    return "retrying" if is_retrying else delivery.status
+
+
+@register.filter
+def error_words(kind: str) -> str:
+    return ERROR_WORDS.get(kind, "Failed")
 
 
 @register.filter

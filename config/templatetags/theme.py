@@ -1,0 +1,124 @@
+"""What the theme's templates say again and again: icons, chips of state, times, amounts, initials."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from babel.numbers import format_currency
+from django import template
+from django.contrib.admin.views.main import PAGE_VAR
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.text import capfirst
+
+from orders import money as currencies
+
+register = template.Library()
+
+# State -> tone, icon and word. What a state is called here is what every page calls it.
+CHIPS: dict[str, tuple[str, str, str]] = {
+    # deliveries
+    "pending": ("busy", "clock", "Waiting"),
+    "sending": ("busy", "deliveries", "Sending"),
+    "succeeded": ("ok", "check", "Succeeded"),
+    "failed": ("bad", "cross", "Failed"),
+    "skipped": ("idle", "skip", "Skipped"),
+    "retrying": ("warn", "resend", "Retrying"),
+    # callbacks and an affiliate's deliveries
+    "working": ("ok", "check", "Working"),
+    "failing": ("bad", "alert", "Failing"),
+    "unsent": ("idle", "ring", "Nothing sent yet"),
+    "paused": ("warn", "pause", "Paused"),
+    "not_set": ("idle", "ring", "Not set"),
+    # orders
+    "order_new": ("busy", "dot", "New"),
+    "order_approved": ("ok", "check", "Approved"),
+    "order_rejected": ("bad", "cross", "Rejected"),
+    # affiliates
+    "affiliate_pending": ("warn", "clock", "Pending"),
+    "affiliate_approved": ("ok", "check", "Approved"),
+    "affiliate_blocked": ("bad", "skip", "Blocked"),
+    # people
+    "on": ("ok", "check", "On"),
+    "off": ("idle", "ring", "Off"),
+}
+
+
+@register.inclusion_tag("theme/icon.html")
+def icon(name: str) -> dict[str, Any]:
+    return {"name": name}
+
+
+@register.inclusion_tag("theme/chip.html")
+def chip(state: str, text: str = "") -> dict[str, Any]:
+    tone, icon_name, word = CHIPS[state]
+    return {"tone": tone, "icon_name": icon_name, "word": text or word, "state": state}
+
+
+@register.inclusion_tag("theme/when.html")
+def when(moment: datetime | None, form: str = "short", empty: str = "") -> dict[str, Any]:
+    """A time in the viewer's zone. `form`: `relative` (3 minutes ago), `short`, `clock` (seconds) or `full`."""
+    utc = moment.astimezone(UTC) if moment else None
+    return {
+        "machine": utc.isoformat(timespec="milliseconds") if utc else "",
+        "moment": utc,
+        "form": form,
+        "empty": empty,
+    }
+
+
+@register.simple_tag
+def money(amount: Decimal | None, currency: str) -> str:
+    """`$1,284.50`, with the digits that the currency has."""
+    if amount is None:
+        return ""
+    shown = currencies.rounded(amount, currency)
+    return format_currency(shown, currency, locale="en_US", currency_digits=False, format=_pattern(currency))
+
+
+def _pattern(currency: str) -> str:
+    digits = currencies.minor_digits(currency)
+    return "¤#,##0" + ("." + "0" * digits if digits else "")
+
+
+@register.filter
+def percent(rate: Decimal) -> str:
+    """`12.5 %` for 0.125."""
+    return f"{(Decimal(rate) * 100).normalize():f} %"
+
+
+@register.filter
+def initials(name: str) -> str:
+    """`RM` for Reyes Media: the first letters of the first two words."""
+    words = [word for word in name.split() if word[0].isalnum()] or ["?"]
+    return "".join(word[0] for word in words[:2]).upper()
+
+
+# --- lists -------------------------------------------------------------------
+@register.filter
+def labelled(cells: Iterable[str], headers: Sequence[dict[str, Any]]) -> list[str]:
+    """The cells of a row, each with its column's name, which narrow windows show beside the value."""
+    return [
+        SafeString(cell.replace("<td", format_html('<td data-label="{}"', _label(header)), 1))
+        for cell, header in zip(cells, headers, strict=False)
+    ]
+
+
+def _label(header: dict[str, Any]) -> str:
+    return "" if "action-checkbox-column" in str(header.get("class_attrib")) else capfirst(str(header["text"]))
+
+
+@register.filter
+def page_start(page: int, changelist: Any) -> int:
+    return (page - 1) * changelist.list_per_page + 1
+
+
+@register.filter
+def page_end(page: int, changelist: Any) -> int:
+    return min(page * changelist.list_per_page, changelist.result_count)
+
+
+@register.simple_tag
+def page_link(changelist: Any, page: int) -> str:
+    return changelist.get_query_string({PAGE_VAR: page})  # type: ignore[no-any-return]  # untyped here
