@@ -53,7 +53,7 @@ class Stack:
 
         Raises `StackError` if something stands in the way, or if a child ends by itself.
         """
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._on_signal)
         with ExitStack() as ending:
             _check_environment()

@@ -61,7 +61,7 @@ def install(packages: list[str]) -> bool:
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     print(f"Installing {' and '.join(packages)} for the tests (once) ...", flush=True)
     subprocess.run([*become_root, "apt-get", "update", "-qq"], check=False, env=environment)
-    command = ["apt-get", "install", "-qq", "--yes", "--no-install-recommends", *packages]
+    command = ["apt-get", "install", "-qq", "--yes", *packages]
     return subprocess.run([*become_root, *command], check=False, env=environment, stdout=sys.stderr).returncode == 0
 
 

@@ -22,12 +22,15 @@ class Cluster:
         programs = machine.postgresql()
         if programs is None:
             raise RuntimeError("PostgreSQL is not installed here; 'make test' says more.")
-        self.directory = Path(tempfile.mkdtemp(prefix="pg"))  # short: a socket's path has 107 characters at most
+        # Not in TMPDIR: a socket's path has 103 characters at most, and PostgreSQL's account must get there.
+        self.directory = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp"))
         account = _account()
         if account:
             os.chown(self.directory, account.pw_uid, account.pw_gid)
         self._identity = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []} if account else {}
-        self._run(programs / "initdb", "-D", "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
+        self._run(
+            programs / "initdb", "-D", "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"
+        )
         parent = os.getpid()
         with (self.directory / "log").open("wb") as log:
             self.process = subprocess.Popen(

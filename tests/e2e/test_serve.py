@@ -25,6 +25,7 @@ def test_serve_migrates_checks_and_serves_without_an_echo_receiver(installation)
     with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         wait_until(lambda: status_of(f"{installation.base_url}/healthz") == 200 or process.poll() is not None, 60)
         assert status_of(f"{installation.base_url}/admin/login/") == 200
+        assert status_of(f"{installation.base_url}/static/admin/css/base.css") == 200
         assert status_of(f"{installation.base_url}/echo/x") == 404
         assert status_of(f"{installation.base_url}/readyz") == 503
         process.terminate()

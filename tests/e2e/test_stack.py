@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from config import stack as stack_module
 from tests.e2e.conftest import free_port
 from tests.e2e.installation import ROOT, Installation
 from tests.waiting import wait_until
@@ -92,6 +93,17 @@ def test_stack_killed_leaves_no_process_and_starts_again(installation):
     installation.stop(signal.SIGKILL)
     installation.start("--no-demo")
     assert installation.stop() == 0
+
+
+def test_stack_asked_twice_does_not_wait_for_a_child_that_hangs(installation):
+    installation.start("--no-demo")
+    os.kill(installation.process_of(" worker "), signal.SIGSTOP)
+    began = time.monotonic()
+    installation.process.send_signal(signal.SIGINT)
+    wait_until(lambda: not any("gunicorn" in command for command in installation.processes().values()), 10)
+    wait_until(lambda: time.monotonic() - began > stack_module.HURRY_S, 10)
+    assert installation.stop(signal.SIGINT) == 0
+    assert time.monotonic() - began < stack_module.PATIENCE_S["worker"]
 
 
 @pytest.mark.parametrize(
