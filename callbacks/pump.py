@@ -6,6 +6,7 @@ again `callbacks.retry`, state `callbacks.outbox`.
 """
 
 import logging
+import math
 import random
 import time
 from collections import Counter
@@ -35,20 +36,17 @@ SETTLE_AFTER_S = 0.02
 SETTLE_AFTER_BUSY_S = 0.2
 # A database that does not answer is asked again this often; what is finished waits for it until the leases end.
 DATABASE_AGAIN_S = 0.5
+# A worker that was asked to stop finishes what is in flight; this is longer than the longest attempt.
+GIVE_UP_S = 15.0
 
 
 @cache
-def transport() -> Transport:
-    """This process's transport. It lives as long as the process, so connections stay open between bells."""
-    return Transport(
-        addresses.policy_from(settings), ca_bundle=settings.CALLBACKS_CA_BUNDLE, max_in_flight=lanes.PLACES
-    )
-
-
-@cache
-def _lanes() -> "lanes.Lanes[outbox.Claimed]":
-    """This process's lanes: what was learned of an endpoint outlives a bell."""
-    return lanes.Lanes()
+def of_process() -> "Pump":
+    """This process's pump. It lives as long as the process: connections stay open between bells, what was learned of
+    an endpoint is kept, and what a run that ended by an exception left in flight is finished by the next.
+    """
+    policy = addresses.policy_from(settings)
+    return Pump(Transport(policy, ca_bundle=settings.CALLBACKS_CA_BUNDLE, max_in_flight=lanes.PLACES))
 
 
 def run(is_stopping: Callable[[], bool] = lambda: False) -> int:
@@ -56,41 +54,43 @@ def run(is_stopping: Callable[[], bool] = lambda: False) -> int:
 
     Once `is_stopping` says so nothing more is started; what is in flight is finished and recorded.
     """
-    return _Run(transport(), _lanes(), is_stopping).until_empty()
+    return of_process().until_empty(is_stopping)
 
 
-class _Run:
-    def __init__(
-        self, transport: Transport, lanes: "lanes.Lanes[outbox.Claimed]", is_stopping: Callable[[], bool]
-    ) -> None:
+class Pump:
+    """For one thread of one process, as its transport is."""
+
+    def __init__(self, transport: Transport) -> None:
         self.transport = transport
-        self.lanes = lanes
-        self.is_stopping = is_stopping
+        self.lanes: lanes.Lanes[outbox.Claimed] = lanes.Lanes()
         self.started: dict[int, tuple[outbox.Claimed, Request, datetime]] = {}
         self.finished: list[outbox.Settlement] = []
         self.finished_at = 0.0
+        self.returned: list[outbox.Claimed] = []
         self.look_again_at = 0.0
         self.troubled: dict[str, bool] = {}
         self.silent: Counter[str] = Counter()  # failures in a row that the breaker has not been told of yet
-        self.returned: list[outbox.Claimed] = []
         self.database_again_at = 0.0
         self.attempts = 0
 
-    def until_empty(self) -> int:
-        while True:
-            if self.is_stopping():
-                self._database(lambda: outbox.give_back(self.lanes.take_out()))
+    def until_empty(self, is_stopping: Callable[[], bool]) -> int:
+        before, give_up_at = self.attempts, math.inf
+        while time.monotonic() < give_up_at:
+            if is_stopping():
+                self.returned += self.lanes.take_out()
+                give_up_at = min(give_up_at, time.monotonic() + GIVE_UP_S)
             elif self.lanes.waiting < lanes.PLACES and self._is_time_to_look():
                 self._database(self._claim)
             self._start()
-            if not self.started and not self.finished:
-                if not self.returned:
-                    return self.attempts
+            if not (self.started or self.finished or self.returned):
+                break
+            if self.returned:
                 self._database(self._give_back)
             for outcome in self.transport.poll(0.01) if self.started else ():
                 self._finish(outcome)
             if self.finished and self._is_time_to_settle():
                 self._database(self._settle)
+        return self.attempts - before
 
     # --- the database --------------------------------------------------------
     def _database(self, do: Callable[[], None]) -> None:
@@ -104,8 +104,6 @@ class _Run:
             log.warning("database_away error=%s", type(error).__name__)
             connection.close()
             self.database_again_at = time.monotonic() + DATABASE_AGAIN_S
-            if not self.started and not self.finished:
-                raise
 
     def _is_time_to_look(self) -> bool:
         return bell.answer() or not self.started or time.monotonic() >= self.look_again_at
@@ -122,16 +120,19 @@ class _Run:
             self.returned += self.lanes.take_out(host)
         self._give_back()
         just_tripped = {host for host, failures in self.silent.items() if failures >= breaker.THRESHOLD}
+        for host in breaker.take_probes() if held else ():
+            self._take(outbox.claim(1, only_host=host))
         claims = outbox.claim(BATCH, but_settings=self.lanes.full(), but_hosts=held | just_tripped)
         self.look_again_at = 0.0 if len(claims) == BATCH else time.monotonic() + LOOK_AGAIN_S
-        for host in breaker.take_probes() if held else ():
-            claims += outbox.claim(1, only_host=host)
+        self._take(claims)
+        self._give_back()
+
+    def _take(self, claims: list[outbox.Claimed]) -> None:
         for claimed in claims:
             if claimed.template is None:
                 outbox.skip(claimed, Delivery.SkipReason.SETTING_DELETED)
             elif not self.lanes.offer(claimed):
                 self.returned.append(claimed)
-        self._give_back()
 
     def _give_back(self) -> None:
         outbox.give_back(self.returned)

@@ -10,6 +10,8 @@ from celery.signals import worker_process_init, worker_ready
 from config.children import end_with_parent
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+# A name server that does not answer must not keep libcurl's few lookup threads busy for half a minute.
+os.environ.setdefault("RES_OPTIONS", "timeout:2 attempts:2")
 
 app = Celery("postbacks")
 app.config_from_object("django.conf:settings", namespace="CELERY")

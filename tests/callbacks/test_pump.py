@@ -25,10 +25,10 @@ def loopback(settings: Any, receiver: Receiver) -> Iterator[None]:
     """Open this test's receiver, and nothing else."""
     settings.CALLBACKS_ALLOWED_NETWORKS = (ipaddress.ip_network("127.0.0.1/32"),)
     settings.CALLBACKS_ALLOWED_PORTS = frozenset({receiver.port})
-    pump.transport.cache_clear()
+    pump.of_process.cache_clear()
     yield
-    pump.transport().close()
-    pump.transport.cache_clear()
+    pump.of_process().transport.close()
+    pump.of_process.cache_clear()
 
 
 def order_told_at(url: str, **setting: Any) -> Order:
@@ -182,7 +182,7 @@ def test_run_dots_in_the_path_fail_at_once_with_a_sentence(receiver: Receiver) -
 
 def test_run_blocked_address_fails_at_once_without_a_connection(receiver: Receiver, settings: Any) -> None:
     settings.CALLBACKS_ALLOWED_NETWORKS = ()
-    pump.transport.cache_clear()
+    pump.of_process.cache_clear()
     order_told_at(receiver.url("/pb"))
     pump.run()
     assert (only_delivery().status, only_delivery().last_error_kind) == ("failed", "blocked_address")
@@ -276,7 +276,7 @@ def test_run_host_that_refuses_ten_times_is_held_and_then_probed(receiver: Recei
     with Receiver() as gone:
         url = gone.url("/pb")
         settings.CALLBACKS_ALLOWED_PORTS = frozenset({receiver.port, gone.port})
-    pump.transport.cache_clear()
+    pump.of_process.cache_clear()
     endpoints([url], 60)
     pump.run()
     attempts = Attempt.objects.count()
