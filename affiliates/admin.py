@@ -30,7 +30,7 @@ class HealthFilter(admin.SimpleListFilter):
     parameter_name = "health"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(state.value, state.label) for state in (Health.WORKING, Health.FAILING, Health.UNSENT)]
+        return [(state.value, state.label) for state in (Health.WORKING, Health.FAILING, Health.SILENT)]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset.filter(health=self.value()) if self.value() else queryset
@@ -44,14 +44,15 @@ class AffiliateAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscri
     list_filter = ("status", CallbacksFilter, HealthFilter)
     list_per_page = 50
     search_fields = ("name", "code", "email")
-    search_help_text = "Search by name, code or e-mail"
+    search_help_text = "Name, code or e-mail"
+    list_title = "All Affiliates"
+    list_icon = "affiliates"
+    empty_title = "No affiliates yet"
+    empty_text = "Add the first one; then set up where their tracker hears of their orders."
 
     # --- All Affiliates ------------------------------------------------------
     def get_queryset(self, request: HttpRequest) -> QuerySet[Affiliate]:
         return with_health(profile.with_order_count(super().get_queryset(request)))
-
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        return super().changelist_view(request, {"title": "All Affiliates", **(extra_context or {})})
 
     @admin.display(description="Status", ordering="status")
     def status_chip(self, affiliate: Affiliate) -> str:
@@ -118,7 +119,10 @@ class LinkAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptabl
     list_select_related = ("affiliate",)
     list_per_page = 50
     search_fields = ("url", "affiliate__name", "affiliate__code")
-    search_help_text = "Search by a part of the URL, or by the affiliate's name or code"
+    search_help_text = "Part of the URL, name or code"
+    list_icon = "link"
+    empty_title = "No links yet"
+    empty_text = "A link appears here when the first order comes in through it."
     autocomplete_fields = ("affiliate",)
     fields = ("affiliate", "url")
     show_full_result_count = False

@@ -57,9 +57,3 @@ def with_order_count(affiliates: "QuerySet[Affiliate]") -> "QuerySet[Affiliate]"
     """Affiliates with `order_count`."""
     counted = Affiliate.objects.filter(pk=OuterRef("pk")).order_by().values("pk").annotate(n=Count("orders"))
     return affiliates.annotate(order_count=Coalesce(Subquery(counted.values("n")), 0))
-
-
-def initials(name: str) -> str:
-    """`RM` of "Reyes Media"; one letter of one word."""
-    words = [word for word in name.split() if word[0].isalnum()] or [name or "?"]
-    return (words[0][0] + (words[-1][0] if len(words) > 1 else "")).upper()

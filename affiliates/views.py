@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from django.conf import settings as django_settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Page, Paginator
@@ -51,7 +52,6 @@ def profile_of(affiliate: Affiliate, tab: str) -> dict[str, Any]:
     return {
         "affiliate": affiliate,
         "facts": profile.facts_of(affiliate),
-        "initials": profile.initials(affiliate.name),
         "tab": tab,
     }
 
@@ -60,7 +60,10 @@ def profile_of(affiliate: Affiliate, tab: str) -> dict[str, Any]:
 @may_view
 def links(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
     rows = affiliate.links.annotate(order_count=Count("orders")).order_by("-pk")
-    context = context_of(request, affiliate, "links") | {"page": _page(request, rows)}
+    context = context_of(request, affiliate, "links") | {
+        "page": _page(request, rows),
+        "parameter": django_settings.REFERRAL_PARAMETER,
+    }
     return render(request, "admin/affiliates/affiliate/links.html", context)
 
 
@@ -77,7 +80,7 @@ def orders(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
 def settings(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
     context = context_of(request, affiliate, "settings") | {
         "may_change": request.user.has_perm("affiliates.change_affiliate"),
-        "percent": affiliate.commission_rate * 100,
+        "parameter": django_settings.REFERRAL_PARAMETER,
         "portal_url": request.build_absolute_uri(reverse("portal:home")),
     }
     return render(request, "admin/affiliates/affiliate/settings.html", context)

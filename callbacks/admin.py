@@ -27,7 +27,10 @@ class DeliveryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscrip
     list_select_related = ("affiliate", "order")
     list_per_page = 50
     search_fields = ("order__number",)
-    search_help_text = "Search by order number"
+    search_help_text = "Order number"
+    list_icon = "deliveries"
+    empty_title = "Nothing was sent yet"
+    empty_text = "Set up an affiliate's S2S callback; their next order appears here with what the tracker answered."
     show_full_result_count = False
     sortable_by = ()  # newest first is the one order that a large table answers at once
 

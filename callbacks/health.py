@@ -14,7 +14,7 @@ from callbacks.models import Attempt, CallbackSetting, Delivery, EventType
 class Health(TextChoices):
     NOT_SET = "not_set", "Not set"
     PAUSED = "paused", "Paused"
-    UNSENT = "unsent", "Nothing sent yet"
+    SILENT = "silent", "Nothing sent yet"
     WORKING = "working", "Working"
     FAILING = "failing", "Failing"
 
@@ -35,8 +35,12 @@ class Callback:
         if not self.setting.is_active:
             return Health.PAUSED
         if self.last is None:
-            return Health.UNSENT
+            return Health.SILENT
         return Health.FAILING if self.last.last_error_kind else Health.WORKING
+
+    @property
+    def anchor(self) -> str:
+        return self.event.value.replace(".", "-")
 
     @property
     def finding(self) -> templating.Finding | None:
@@ -78,6 +82,6 @@ def with_health(affiliates: "QuerySet[Affiliate]") -> "QuerySet[Affiliate]":
         health=Case(
             When(Exists(sent.filter(Q(last_kind__gt=""))), then=Value(Health.FAILING.value)),
             When(Exists(sent.filter(last_kind="")), then=Value(Health.WORKING.value)),
-            default=Value(Health.UNSENT.value),
+            default=Value(Health.SILENT.value),
         ),
     )

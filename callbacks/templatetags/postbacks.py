@@ -8,9 +8,11 @@ from django import template
 from django.contrib.auth.models import PermissionsMixin
 from django.template.context import Context
 
+from affiliates import referral
 from affiliates.models import Affiliate
 from callbacks import curl, grammar, health
 from callbacks.models import Attempt, Delivery
+from callbacks.variables import LINK_QUERY, NAMES, VARIABLES
 
 register = template.Library()
 
@@ -71,11 +73,9 @@ def ordinal(number: int) -> str:
 
 
 @register.filter
-def milliseconds(value: float | None) -> str:
-    """`0.4`, `23`, `1,204`: as exact as it matters."""
-    if value is None:
-        return ""
-    return f"{value:.1f}" if value < 9.95 else f"{value:,.0f}"
+def sub_id(link_url: str) -> str:
+    """The affiliate's own click id in a referral link."""
+    return referral.parse(link_url).sub_id
 
 
 @register.filter
@@ -131,6 +131,25 @@ def phases(attempt: Attempt) -> list[Phase]:
         found.append(Phase(name, css_class, ms, round(start, 2), round(share, 2)))
         start += share
     return found
+
+
+@register.filter
+def snapshot(delivery: Delivery) -> list[tuple[str, str]]:
+    """The frozen values in the order of the table of variables, the link's parameters where that names them."""
+    values = dict(delivery.variables)
+    rows = []
+    for variable in VARIABLES:
+        if variable.name in NAMES:
+            rows.append((variable.name, str(values.pop(variable.name, ""))))
+        else:
+            rows += sorted((name, str(value)) for name, value in values.items() if name.startswith(LINK_QUERY))
+    return rows
+
+
+@register.filter
+def has_link(values: dict[str, str]) -> bool:
+    """Whether the customer came through a link, which has a path if nothing else."""
+    return any(value for name, value in values.items() if name.startswith("link."))
 
 
 @register.filter

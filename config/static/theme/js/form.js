@@ -1,0 +1,78 @@
+// Makes typing a template easier: variables go in at the cursor by a press, and stand out in what is typed.
+const VARIABLE = /\{\{(?:[^{}"']|"[^"]*"|'[^']*')*\}\}/g;
+
+export function enhance(root) {
+  const field = root.querySelector(".template-editor textarea");
+  if (!field) return;
+  mirror(field);
+  for (const name of root.querySelectorAll("[data-insert]")) offer(name, field);
+  toolbar(root.querySelector(".variable-table"));
+}
+
+// --- the list of variables: one stop for the Tab key, arrows within ----------
+function offer(name, field) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "variable-button";
+  button.textContent = name.textContent;
+  button.addEventListener("click", () => insert(field, name.dataset.insert));
+  name.replaceChildren(button);
+}
+
+function insert(field, name) {
+  const text = `{{${name}}}`;
+  const start = field.selectionStart;
+  field.focus();
+  // execCommand, because it is what undo knows of
+  if (!document.execCommand("insertText", false, text)) {
+    field.setRangeText(text, start, field.selectionEnd, "end");
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+  const open = name.indexOf("NAME");
+  if (open >= 0) field.setSelectionRange(start + 2 + open, start + 2 + open + 4);
+}
+
+function toolbar(list) {
+  const buttons = [...list.querySelectorAll("button")];
+  const select = (chosen) => buttons.forEach((button) => { button.tabIndex = button === chosen ? 0 : -1; });
+  select(buttons[0]);
+  list.addEventListener("focusin", (event) => select(event.target.closest("button") ?? buttons[0]));
+  list.addEventListener("keydown", (event) => {
+    const at = buttons.indexOf(event.target);
+    const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: buttons.length - 1 }[event.key];
+    if (to === undefined) return;
+    event.preventDefault();
+    buttons[Math.min(Math.max(to, 0), buttons.length - 1)].focus();
+  });
+}
+
+// --- colour behind the field: the same text, with the variables marked -------
+function mirror(field) {
+  const behind = document.createElement("div");
+  behind.className = "template-mirror";
+  behind.setAttribute("aria-hidden", "true");
+  const paint = () => {
+    const text = field.value;
+    const parts = [];
+    let end = 0;
+    for (const { 0: found, index } of text.matchAll(VARIABLE)) {
+      const mark = document.createElement("mark");
+      mark.textContent = found;
+      parts.push(text.slice(end, index), mark);
+      end = index + found.length;
+    }
+    behind.replaceChildren(...parts, `${text.slice(end)}\n`);
+    behind.scrollTop = field.scrollTop;
+  };
+  field.before(behind);
+  field.parentElement.classList.add("is-mirrored");
+  field.addEventListener("input", paint);
+  field.addEventListener("scroll", () => { behind.scrollTop = field.scrollTop; });
+  field.addEventListener("keydown", (event) => {
+    // A URL has one line: Enter sends the form, as in any other field.
+    if (event.key !== "Enter" || event.isComposing) return;
+    event.preventDefault();
+    field.form.requestSubmit(field.form.querySelector(".button-primary"));
+  });
+  paint();
+}
