@@ -117,6 +117,15 @@ def test_stack_when_a_child_dies_ends_the_rest_and_names_it(installation, name, 
     assert installation.errors == [f"The {name} process was ended by SIGKILL, so everything else was ended too."]
 
 
+def test_worker_that_is_killed_takes_its_pool_with_it(installation):
+    installation.start("--no-demo")
+    installation.process.send_signal(signal.SIGSTOP)  # so that nobody else ends them
+    os.kill(installation.process_of(" worker "), signal.SIGKILL)
+    wait_until(lambda: not [one for one in installation.processes().values() if " worker " in one], 10)
+    installation.process.send_signal(signal.SIGCONT)
+    assert installation.wait() == 1
+
+
 def test_stack_order_saved_while_the_worker_is_away_is_delivered_later(installation):
     installation.start()
     os.kill(installation.process_of(" worker "), signal.SIGKILL)
