@@ -16,12 +16,17 @@ START_S = 30.0
 
 
 class Cluster:
-    """A running cluster. `url` names its maintenance database in the form of DATABASE_URL."""
+    """A running cluster. `url` names its maintenance database in the form of DATABASE_URL.
 
-    def __init__(self) -> None:
+    What was committed outlives a crash of the server if it is `durable`, as PostgreSQL's own settings have it (but not
+    a crash of the machine, which nobody tests).
+    """
+
+    def __init__(self, *, durable: bool = False) -> None:
         programs = machine.postgresql()
         if programs is None:
             raise RuntimeError("PostgreSQL is not installed here; 'make test' says more.")
+        self._programs, self._durable = programs, durable
         # Not in TMPDIR: a socket's path has 103 characters at most, and PostgreSQL's account must get there.
         self.directory = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp"))
         account = _account()
@@ -31,11 +36,17 @@ class Cluster:
         self._run(
             programs / "initdb", "-D", "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"
         )
+        self.url = f"postgres://postgres@/postgres?host={self.directory}"
+        self.start()
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
         parent = os.getpid()
-        with (self.directory / "log").open("wb") as log:
+        commit = "on" if self._durable else "off"
+        with (self.directory / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [programs / "postgres", "-D", "data", "-k", self.directory]
-                + [f"-c{setting}" for setting in ("listen_addresses=", "fsync=off", "synchronous_commit=off")]
+                [self._programs / "postgres", "-D", "data", "-k", self.directory]
+                + [f"-c{setting}" for setting in ("listen_addresses=", "fsync=off", f"synchronous_commit={commit}")]
                 + [f"-c{setting}" for setting in ("full_page_writes=off", "max_connections=200")],
                 cwd=self.directory,
                 stdin=subprocess.DEVNULL,
@@ -45,8 +56,7 @@ class Cluster:
                 preexec_fn=bound_to(parent, signal.SIGQUIT),  # noqa: PLW1509 - as in config.children
                 **self._identity,
             )
-        self.url = f"postgres://postgres@/postgres?host={self.directory}"
-        self._wait_until_ready(programs)
+        self._wait_until_ready()
 
     def _run(self, *command: str | Path) -> None:
         done = subprocess.run(
@@ -55,9 +65,9 @@ class Cluster:
         if done.returncode:
             raise RuntimeError(f"{command[0]} failed: {done.stderr or done.stdout}")
 
-    def _wait_until_ready(self, programs: Path) -> None:
+    def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + START_S
-        while subprocess.run([programs / "pg_isready", "-q", "-h", self.directory], check=False).returncode:
+        while subprocess.run([self._programs / "pg_isready", "-q", "-h", self.directory], check=False).returncode:
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"PostgreSQL did not start: {(self.directory / 'log').read_text()}")
             time.sleep(0.02)
@@ -70,9 +80,14 @@ class Cluster:
             connection.execute(f'CREATE DATABASE "{name}"')
         return f"postgres://postgres@/{name}?host={self.directory}"
 
-    def stop(self) -> None:
-        self.process.send_signal(signal.SIGQUIT)  # end at once, nothing here is kept
+    def end(self, how: signal.Signals) -> None:
+        """End the server and keep its data: SIGINT is `pg_ctl stop -m fast`, SIGQUIT is `-m immediate`, a crash."""
+        self.process.send_signal(how)
         self.process.wait(timeout=30)
+
+    def stop(self) -> None:
+        """End it for good."""
+        self.end(signal.SIGQUIT)  # at once, nothing here is kept
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
