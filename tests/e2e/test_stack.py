@@ -97,7 +97,7 @@ def test_stack_killed_leaves_no_process_and_starts_again(installation):
 
 def test_stack_asked_twice_does_not_wait_for_a_child_that_hangs(installation):
     installation.start("--no-demo")
-    os.kill(installation.process_of(" worker "), signal.SIGSTOP)
+    os.kill(installation.process_of("--pool=prefork"), signal.SIGSTOP)
     began = time.monotonic()
     installation.process.send_signal(signal.SIGINT)
     wait_until(lambda: not any("gunicorn" in command for command in installation.processes().values()), 10)
@@ -107,7 +107,7 @@ def test_stack_asked_twice_does_not_wait_for_a_child_that_hangs(installation):
 
 
 @pytest.mark.parametrize(
-    ("name", "command"), [("worker", " worker "), ("web", "gunicorn"), ("beat", " beat "), ("valkey", "valkey-server")]
+    ("name", "command"), [("worker", "--pool=prefork"), ("web", "gunicorn"), ("beat", " beat "), ("valkey", "valkey-server")]
 )
 def test_stack_when_a_child_dies_ends_the_rest_and_names_it(installation, name, command):
     installation.start("--no-demo")
@@ -120,15 +120,15 @@ def test_stack_when_a_child_dies_ends_the_rest_and_names_it(installation, name, 
 def test_worker_that_is_killed_takes_its_pool_with_it(installation):
     installation.start("--no-demo")
     installation.process.send_signal(signal.SIGSTOP)  # so that nobody else ends them
-    os.kill(installation.process_of(" worker "), signal.SIGKILL)
-    wait_until(lambda: not [one for one in installation.processes().values() if " worker " in one], 10)
+    os.kill(installation.process_of("--pool=prefork"), signal.SIGKILL)
+    wait_until(lambda: not [one for one in installation.processes().values() if "--pool=prefork" in one], 10)
     installation.process.send_signal(signal.SIGCONT)
     assert installation.wait() == 1
 
 
 def test_stack_order_saved_while_the_worker_is_away_is_delivered_later(installation):
     installation.start()
-    os.kill(installation.process_of(" worker "), signal.SIGKILL)
+    os.kill(installation.process_of("--pool=prefork"), signal.SIGKILL)
     assert installation.wait() == 1
     shell(
         installation,
