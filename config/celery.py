@@ -1,13 +1,10 @@
 """The Celery application. Tasks live in `callbacks.tasks`; what runs when is said here."""
 
 import os
-import signal
 from typing import Any
 
 from celery import Celery
-from celery.signals import worker_process_init, worker_ready
-
-from config.children import end_with_parent
+from celery.signals import worker_ready
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 # A name server that does not answer must not keep libcurl's few lookup threads busy for half a minute.
@@ -25,9 +22,3 @@ app.conf.beat_schedule = {
 def _sweep_at_once(**_: Any) -> None:
     """What waits for a worker waits no longer than that; and the worker's heart beats for the first time."""
     app.send_task("callbacks.tasks.sweep", expires=10)
-
-
-@worker_process_init.connect
-def _end_with_the_worker(**_: Any) -> None:
-    """A pool process whose worker was killed would hold its deliveries and take no more: it is killed too."""
-    end_with_parent(signal.SIGKILL)
