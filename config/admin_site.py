@@ -10,7 +10,8 @@ from typing import Any
 
 from django.contrib.admin import AdminSite
 from django.db.models import Count
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 
@@ -70,7 +71,7 @@ class PostbacksAdminSite(AdminSite):
             context["navigation"] = list(_navigation(request))
         return context
 
-    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         return super().index(request, _overview() | (extra_context or {}))
 
 

@@ -13,3 +13,9 @@ class ConfigConfig(AppConfig):
 
 class PostbacksAdminConfig(AdminConfig):
     default_site = "config.admin_site.PostbacksAdminSite"
+
+    def ready(self) -> None:
+        super().ready()
+        from config import accounts  # models are there only now
+
+        accounts.register()

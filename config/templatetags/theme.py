@@ -28,7 +28,7 @@ CHIPS: dict[str, tuple[str, str, str]] = {
     # callbacks and an affiliate's deliveries
     "working": ("ok", "check", "Working"),
     "failing": ("bad", "alert", "Failing"),
-    "unsent": ("idle", "ring", "Nothing sent yet"),
+    "silent": ("idle", "ring", "Nothing sent yet"),
     "paused": ("warn", "pause", "Paused"),
     "not_set": ("idle", "ring", "Not set"),
     # orders
@@ -89,6 +89,16 @@ def percent(rate: Decimal) -> str:
 
 
 @register.filter
+def milliseconds(value: float | None) -> str:
+    """`142 ms`, `0.4 ms`, `3.2 s`: as exact as it matters."""
+    if value is None:
+        return ""
+    if value >= 1000:
+        return f"{value / 1000:.1f} s"
+    return f"{value:.0f} ms" if value >= 9.95 else f"{value:.1f} ms"
+
+
+@register.filter
 def initials(name: str) -> str:
     """`RM` for Reyes Media: the first letters of the first two words."""
     words = [word for word in name.split() if word[0].isalnum()] or ["?"]
@@ -111,12 +121,12 @@ def _label(header: dict[str, Any]) -> str:
 
 @register.filter
 def page_start(page: int, changelist: Any) -> int:
-    return (page - 1) * changelist.list_per_page + 1
+    return int((page - 1) * changelist.list_per_page + 1)
 
 
 @register.filter
 def page_end(page: int, changelist: Any) -> int:
-    return min(page * changelist.list_per_page, changelist.result_count)
+    return int(min(page * changelist.list_per_page, changelist.result_count))
 
 
 @register.simple_tag

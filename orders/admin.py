@@ -1,0 +1,96 @@
+"""All orders: the list, and the form of one with what was sent for it."""
+
+from typing import Any
+
+from django.apps import apps
+from django.contrib import admin
+from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.http import HttpRequest
+from django.template.loader import render_to_string
+
+from orders.forms import OrderForm
+from orders.models import Order
+
+# The states of an order's deliveries, the worst first: the first that one of them is in is shown in the list.
+STATES = {
+    "failed": Q(status="failed"),
+    "retrying": Q(status="pending") & ~Q(last_error_kind=""),
+    "pending": Q(status__in=["pending", "sending"]),
+    "succeeded": Q(status="succeeded"),
+    "skipped": Q(status="skipped"),
+}
+
+
+def _deliveries() -> QuerySet[Any]:
+    """The deliveries of the order in the outer query. Orders import nothing that hears of them."""
+    return apps.get_model("callbacks", "Delivery").objects.filter(order=OuterRef("pk"))  # type: ignore[attr-defined,no-any-return]  # every model has it
+
+
+class DeliveriesFilter(admin.SimpleListFilter):
+    title = "deliveries"
+    parameter_name = "deliveries"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("failed", "Failed"), ("retrying", "Retrying"), ("succeeded", "Succeeded"), ("none", "None")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() == "none":
+            return queryset.filter(~Exists(_deliveries()))
+        if self.value() in STATES:
+            return queryset.filter(Exists(_deliveries().filter(STATES[str(self.value())])))
+        return queryset
+
+
+@admin.register(Order)
+class OrderAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
+    form = OrderForm
+    list_title = "All orders"
+    list_icon = "orders"
+    empty_title = "No orders yet"
+    empty_text = "Your shop hands them over through the API, or you add one here to try it."
+    list_display = ("number", "affiliate", "money_amount", "money_commission", "status_chip", "deliveries", "created")
+    list_filter = ("status", DeliveriesFilter, "currency")
+    list_select_related = ("affiliate",)
+    list_per_page = 50
+    search_fields = ("number", "affiliate__name", "affiliate__code")
+    search_help_text = "Search by number or affiliate"
+    show_full_result_count = False
+    fieldsets = (
+        (None, {"fields": ("number", "status", "link_url", "affiliate")}),
+        ("Money", {"fields": ("amount", "currency", "commission")}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Order]:
+        found = {f"is_{name}": Exists(_deliveries().filter(condition)) for name, condition in STATES.items()}
+        orders: QuerySet[Order] = super().get_queryset(request)
+        return orders.annotate(**found)
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """The choice of the affiliate alone: adding and changing one has pages of its own."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None and isinstance(field.widget, RelatedFieldWidgetWrapper):
+            field.widget = field.widget.widget
+        return field
+
+    # --- columns -------------------------------------------------------------
+    @admin.display(description="Amount", ordering="amount")
+    def money_amount(self, order: Order) -> str:
+        return render_to_string("admin/orders/money.html", {"amount": order.amount, "currency": order.currency})
+
+    @admin.display(description="Commission", ordering="commission")
+    def money_commission(self, order: Order) -> str:
+        return render_to_string("admin/orders/money.html", {"amount": order.commission, "currency": order.currency})
+
+    @admin.display(description="Status", ordering="status")
+    def status_chip(self, order: Order) -> str:
+        return render_to_string("admin/orders/status.html", {"order": order})
+
+    @admin.display(description="Deliveries")
+    def deliveries(self, order: Order) -> str:
+        state = next((name for name in STATES if getattr(order, f"is_{name}")), "")
+        return render_to_string("admin/orders/deliveries.html", {"state": state})
+
+    @admin.display(description="Came in", ordering="created_at")
+    def created(self, order: Order) -> str:
+        return render_to_string("admin/orders/created.html", {"order": order})

@@ -1,0 +1,59 @@
+"""What is typed about an order: the referral link as the URL it is, and a commission that may be left open."""
+
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+
+from orders import money, services
+from orders.models import Order
+
+
+class OrderForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable at run time
+    """The URL finds or makes the link and, where no affiliate is chosen, names the affiliate."""
+
+    link_url = forms.CharField(
+        label="Referral link",
+        required=False,
+        max_length=None,
+        widget=forms.TextInput(
+            attrs={"inputmode": "url", "autocomplete": "off", "placeholder": "https://shop.example/?ref=joe&sub_id=fb"}
+        ),
+        help_text="The full address the customer came through. Its ref parameter names the affiliate.",
+    )
+
+    class Meta:
+        model = Order
+        fields = ("number", "affiliate", "amount", "currency", "commission", "status")
+
+    field_order = ("number", "status", "link_url", "affiliate", "amount", "currency", "commission")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        link = self.instance.link if self.instance.pk else None
+        self.fields["link_url"].initial = link.url if link else ""
+        affiliate = self.fields.get("affiliate")
+        if isinstance(affiliate, forms.ModelChoiceField):
+            affiliate.empty_label = "Whoever the link names"
+        if self.instance.pk:
+            self._show_amounts(self.instance)
+
+    def _show_amounts(self, order: Order) -> None:
+        """The amounts with the currency's digits; a commission that follows the amount stays open, and goes on so."""
+        self.initial["amount"] = money.plain(order.amount, order.currency)
+        commission = money.plain(order.commission, order.currency)
+        self.initial["commission"] = commission if order.commission_given else None
+        if not order.commission_given and "commission" in self.fields:
+            self.fields["commission"].help_text = f"Left empty, the affiliate's rate makes it {commission}."
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        if "affiliate" not in cleaned:  # it was refused already
+            return cleaned
+        try:
+            cleaned["affiliate"], self.instance.link = services.resolve_link(
+                cleaned["affiliate"], cleaned.get("link_url", "")
+            )
+        except ValidationError as error:
+            self.add_error("link_url", error)
+        return cleaned
