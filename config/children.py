@@ -18,22 +18,16 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
-def end_with_parent(number: int = signal.SIGTERM) -> None:
-    """Have the kernel send this process signal `number` when its parent dies, however it dies. Linux only.
-
-    To be called in the child, which its parent's main thread must have made: the kernel watches that thread.
-    """
-    if _libc is not None:
-        _libc.prctl(_PR_SET_PDEATHSIG, number)
-
-
 def bound_to(parent: int, number: int = signal.SIGTERM) -> Callable[[], None]:
-    """What a new child of process `parent` runs first, so that it does not outlive it."""
+    """What a new child of process `parent` runs first: on Linux the kernel then sends it signal `number` when its
+    parent dies, however it dies. The parent's main thread must make the child: the kernel watches that thread.
+    """
 
     def bind() -> None:
-        end_with_parent(number)
-        if os.getppid() != parent:  # it died before the kernel was told
-            os._exit(1)
+        if _libc is not None:
+            _libc.prctl(_PR_SET_PDEATHSIG, number)
+            if os.getppid() != parent:  # it died before the kernel was told
+                os._exit(1)
 
     return bind
 
