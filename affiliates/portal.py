@@ -19,7 +19,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from affiliates.models import Affiliate
-from callbacks.models import CallbackSetting, Delivery, EventType
+from callbacks import health
+from callbacks.models import Delivery
 
 PAGE = 25
 
@@ -59,18 +60,11 @@ def for_affiliates(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespo
 @require_safe
 @for_affiliates
 def home(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
-    """The affiliate's two callbacks, each with its last delivery, and their deliveries, newest first."""
-    settings = {setting.event: setting for setting in CallbackSetting.objects.filter(affiliate=affiliate)}
-    rows = [(event, settings.get(event), _last_delivery(settings.get(event))) for event in EventType]
-    deliveries = Delivery.objects.filter(affiliate=affiliate).select_related("order").order_by("-pk")
+    """The affiliate's two callbacks, each with how it does, and their deliveries, newest first."""
+    deliveries = Delivery.objects.filter(affiliate=affiliate).order_by("-pk")
     page = Paginator(deliveries, PAGE).get_page(request.GET.get("page"))
-    return render(request, "portal/home.html", {"affiliate": affiliate, "callbacks": rows, "page": page})
-
-
-def _last_delivery(setting: CallbackSetting | None) -> Delivery | None:
-    if setting is None:
-        return None
-    return setting.deliveries.filter(last_attempt_at__isnull=False).order_by("-last_attempt_at").first()
+    context = {"affiliate": affiliate, "callbacks": health.callbacks_of(affiliate), "page": page}
+    return render(request, "portal/home.html", context)
 
 
 @require_safe

@@ -61,6 +61,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
     if directory != settings.DATA_DIR:  # pytest-django was quicker, and set Django up with the surroundings of others
         raise pytest.UsageError("DJANGO_SETTINGS_MODULE must not be set: the tests make their own surroundings first.")
+    # Made slow on purpose, and hashing passwords is not what is tested here.
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     if _only_hands_out_work(config):
         del os.environ["DJANGO_SETTINGS_MODULE"]  # as for us, so for the workers, who inherit this
 
