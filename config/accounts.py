@@ -16,7 +16,7 @@ OUR_APPS = ("affiliates", "orders", "callbacks", "auth")
 class AccountForm(UserChangeForm):  # type: ignore[type-arg]  # not subscriptable at run time
     class Meta:
         model = User
-        fields = "__all__"  # which are shown is said by the fieldsets  # noqa: DJ007 - as in Django's own
+        fields = "__all__"  # which are shown is said by the fieldsets
         field_classes: ClassVar = {"username": UsernameField}
         labels: ClassVar = {
             "is_active": "May log in",

@@ -107,7 +107,8 @@ def test_stack_asked_twice_does_not_wait_for_a_child_that_hangs(installation):
 
 
 @pytest.mark.parametrize(
-    ("name", "command"), [("worker", "--pool=prefork"), ("web", "gunicorn"), ("beat", " beat "), ("valkey", "valkey-server")]
+    ("name", "command"),
+    [("worker", "--pool=prefork"), ("web", "gunicorn"), ("beat", " beat "), ("valkey", "valkey-server")],
 )
 def test_stack_when_a_child_dies_ends_the_rest_and_names_it(installation, name, command):
     installation.start("--no-demo")
