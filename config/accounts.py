@@ -7,18 +7,35 @@ from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.forms import UserChangeForm, UsernameField
 from django.contrib.auth.models import Permission, User
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 
-OUR_APPS = ("affiliates", "orders", "callbacks", "auth")
+MODELS = ("affiliate", "link", "order", "callbacksetting", "delivery", "user")
+
+
+def grantable() -> QuerySet[Permission]:
+    """The permissions that open a page: nobody adds or deletes a delivery by hand."""
+    ours = Permission.objects.filter(content_type__model__in=MODELS).select_related("content_type")
+    return ours.exclude(Q(codename="add_delivery") | Q(codename="delete_delivery"))
+
+
+class PermissionsField(forms.ModelMultipleChoiceField):
+    widget = forms.CheckboxSelectMultiple
+
+    def label_from_instance(self, obj: Any) -> str:
+        return {"Can change delivery": "Resend delivery"}.get(obj.name, obj.name.removeprefix("Can ").capitalize())
 
 
 class AccountForm(UserChangeForm):  # type: ignore[type-arg]  # not subscriptable at run time
+    user_permissions = PermissionsField(label="May", queryset=Permission.objects.none(), required=False)
+
     class Meta:
         model = User
-        fields = "__all__"  # which are shown is said by the fieldsets
+        fields = ("username", "email", "first_name", "last_name", "password", "is_active", "is_staff", "is_superuser")
         field_classes: ClassVar = {"username": UsernameField}
         labels: ClassVar = {
+            "email": "E-mail",
             "is_active": "May log in",
             "is_staff": "May use the admin",
             "is_superuser": "May do everything",
@@ -29,6 +46,14 @@ class AccountForm(UserChangeForm):  # type: ignore[type-arg]  # not subscriptabl
             "is_staff": "Affiliates, who use the portal only, need no tick here.",
             "is_superuser": "Without the permissions below being ticked one by one.",
         }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        permissions = self.fields.get("user_permissions")
+        if isinstance(permissions, forms.ModelMultipleChoiceField):
+            permissions.queryset = grantable()
+        if "password" in self.fields:
+            self.fields["password"].help_text = ""
 
 
 class AccountAdmin(UserAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
@@ -41,18 +66,8 @@ class AccountAdmin(UserAdmin):  # type: ignore[type-arg]  # not subscriptable at
     fieldsets = (
         (None, {"fields": ("username", "email", "first_name", "last_name", "password")}),
         ("Access", {"fields": ("is_active", "is_staff", "is_superuser")}),
-        ("Permissions", {"fields": ("groups", "user_permissions")}),
+        ("Permissions", {"fields": ("user_permissions",)}),
     )
-
-    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        kwargs["widget"] = forms.CheckboxSelectMultiple
-        if db_field.name == "user_permissions":
-            ours = Permission.objects.filter(content_type__app_label__in=OUR_APPS)
-            kwargs["queryset"] = ours.select_related("content_type")
-        field = super().formfield_for_manytomany(db_field, request, **kwargs)
-        if field is not None:
-            field.help_text = ""
-        return field
 
     @admin.display(description="Role", ordering="is_staff")
     def role(self, user: User) -> str:
@@ -67,6 +82,9 @@ class AccountAdmin(UserAdmin):  # type: ignore[type-arg]  # not subscriptable at
     @admin.display(description="Last seen", ordering="last_login")
     def last_seen(self, user: User) -> str:
         return render_to_string("admin/auth/user/last_seen.html", {"user": user})
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        return PermissionsField(label="May", queryset=grantable(), required=False)
 
 
 def register() -> None:

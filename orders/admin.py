@@ -24,7 +24,7 @@ STATES = {
 
 def _deliveries() -> QuerySet[Any]:
     """The deliveries of the order in the outer query. Orders import nothing that hears of them."""
-    return apps.get_model("callbacks", "Delivery").objects.filter(order=OuterRef("pk"))  # type: ignore[attr-defined,no-any-return]  # every model has it
+    return apps.get_model("callbacks", "Delivery").objects.filter(order=OuterRef("pk"))  # type: ignore[no-any-return]  # every model has it
 
 
 class DeliveriesFilter(admin.SimpleListFilter):
