@@ -1,0 +1,109 @@
+"""Fixtures of the fault tests, and the table that `make chaos` ends with."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from django.core.management import call_command
+
+from tests.chaos.broker import Broker
+from tests.chaos.surroundings import IS_FULL, Surroundings, Tally, connected
+from tests.conftest import CLUSTER_URL
+from tests.receiver import Receiver
+
+IS_POSTGRESQL = os.environ.get("TEST_DATABASE", "sqlite") == "postgresql"
+# Not skipped, but absent: faults of the database that this run is not on, and what takes minutes.
+collect_ignore = ["test_sqlite.py" if IS_POSTGRESQL else "test_postgresql.py"] + ([] if IS_FULL else ["test_lease.py"])
+ROWS = pytest.StashKey[list[str]]()
+
+
+@pytest.fixture(scope="session")
+def new_chaos_database(
+    tmp_path_factory: pytest.TempPathFactory, django_db_blocker: pytest.FixtureRequest
+) -> Callable[[], str]:
+    """Makes a new database with all tables; its URL."""
+    name = f"chaos_{uuid4().hex}"
+    template = _url(name, tmp_path_factory.mktemp("template"))
+    _create(name)
+    with django_db_blocker.unblock(), connected(template):
+        call_command("migrate", interactive=False, verbosity=0)
+
+    def make() -> str:
+        copy = f"chaos_{uuid4().hex}"
+        url = _url(copy, tmp_path_factory.mktemp("database"))
+        _create(copy, template=name)
+        if not IS_POSTGRESQL:
+            shutil.copy(template.removeprefix("sqlite:///"), url.removeprefix("sqlite:///"))
+        return url
+
+    return make
+
+
+def _url(name: str, directory: Path) -> str:
+    if IS_POSTGRESQL:
+        return os.environ[CLUSTER_URL].replace("/postgres?", f"/{name}?")
+    return f"sqlite:///{directory}/postbacks.sqlite3"
+
+
+def _create(name: str, template: str = "template1") -> None:
+    if IS_POSTGRESQL:
+        with psycopg.connect(os.environ[CLUSTER_URL], autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as running:
+        yield running
+
+
+@pytest.fixture
+def chaos_broker(tmp_path: Path) -> Iterator[Broker]:
+    running = Broker(tmp_path)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def around(
+    tmp_path: Path,
+    new_chaos_database: Callable[[], str],
+    chaos_broker: Broker,
+    receiver: Receiver,
+    django_db_blocker: pytest.FixtureRequest,
+) -> Iterator[Surroundings]:
+    """Everything but worker, beat and shop, which the test starts."""
+    url = new_chaos_database()
+    with django_db_blocker.unblock(), connected(url):
+        surroundings = Surroundings(tmp_path, url, chaos_broker, receiver)
+        try:
+            yield surroundings
+        finally:
+            surroundings.close()
+
+
+# --- the table -----------------------------------------------------------------
+@pytest.fixture
+def report(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Add a line to the table: the fault, the count, and what else is worth saying."""
+
+    def add(fault: str, tally: Tally, remark: str = "") -> None:
+        rows = request.config.stash.setdefault(ROWS, [])
+        rows.append(
+            f"| {fault} | {tally.deliveries:,} | {tally.lost} | {tally.duplicates:,} | {tally.in_flight:,} | {remark} |"
+        )
+
+    return add
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if rows := config.stash.get(ROWS, None):
+        terminalreporter.section(f"faults on {'PostgreSQL' if IS_POSTGRESQL else 'SQLite'}")
+        terminalreporter.write_line("| fault | deliveries | lost | duplicates | in flight at the fault | remark |")
+        terminalreporter.write_line("|---|---|---|---|---|---|")
+        for row in rows:
+            terminalreporter.write_line(row)

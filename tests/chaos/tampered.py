@@ -1,0 +1,91 @@
+"""Runs `celery` or the shop with something wrong in it, which is how a fault happens at one exact place.
+
+`python -m tests.chaos.tampered celery ...` or `... shop`. CHAOS_DIE_AT names a place of `PLACES`: the process kills
+itself there, once for each file CHAOS_DIE_ONCE. CHAOS_CLOCK is a file with the seconds by which the clock is wrong.
+Nothing else is different from the real programs.
+"""
+
+import contextlib
+import functools
+import os
+import signal
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import django
+from django.utils import timezone
+
+
+def die(*_: object) -> None:
+    """Die at once, without a chance to tidy up; but not a second time."""
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(os.environ["CHAOS_DIE_ONCE"], os.O_CREAT | os.O_EXCL))
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def before(owner: Any, name: str) -> None:
+    wrap(owner, name, lambda original, *a, **k: (die(), original(*a, **k))[1])
+
+
+def after(owner: Any, name: str) -> None:
+    """After a call that did something: an empty answer does not count."""
+
+    def dying(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        result = original(*args, **kwargs)
+        if result is None or result:
+            die()
+        return result
+
+    wrap(owner, name, dying)
+
+
+def wrap(owner: Any, name: str, around: Callable[..., Any]) -> None:
+    setattr(owner, name, functools.partial(around, getattr(owner, name)))
+
+
+def places() -> dict[str, Callable[[], None]]:
+    from callbacks import bell, outbox  # Django is set up only now
+
+    return {
+        "recorded, not committed": lambda: after(outbox, "record"),
+        "committed, bell not rung": lambda: before(bell, "ring"),
+        "claimed, not sent": lambda: after(outbox, "claim"),
+        "answered 2xx, not settled": lambda: before(outbox, "settle"),
+        "attempt written, not committed": lambda: after(outbox, "_write_attempts"),
+        "settled": lambda: after(outbox, "settle"),
+        "leases taken back, bell not rung": lambda: after(outbox, "recover"),
+    }
+
+
+def set_clock(file: Path) -> None:
+    """Have all that Django and the engine know of the time be wrong by what the file says, as soon as it says so."""
+    right = timezone.now
+
+    def wrong() -> Any:
+        return right() + timedelta(seconds=float(file.read_text()))
+
+    timezone.now = wrong
+
+
+def main() -> None:
+    django.setup()
+    if place := os.environ.get("CHAOS_DIE_AT"):
+        places()[place]()
+    if clock := os.environ.get("CHAOS_CLOCK"):
+        set_clock(Path(clock))
+    program = sys.argv.pop(1)
+    if program == "shop":
+        from tests.chaos import shop
+
+        shop.serve()
+    else:
+        from celery.__main__ import main as celery
+
+        celery()
+
+
+if __name__ == "__main__":
+    main()
