@@ -14,6 +14,11 @@ class AffiliateForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscript
         model = Affiliate
         fields = ("name", "email", "code", "status", "commission_rate")
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk:
+            self.initial["commission_rate"] = f"{self.instance.commission_rate.normalize():f}"  # not 0.150000
+
     def clean_email(self) -> str:
         email = str(self.cleaned_data["email"])
         if self.instance.user_id is not None:

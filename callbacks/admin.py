@@ -12,10 +12,36 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.views.decorators.http import require_POST
 
+from affiliates.models import Affiliate
 from callbacks import outbox
 from callbacks.models import Delivery
 
 NAMED = 5  # how many refused deliveries a message names; the others are counted
+LISTED = 100  # affiliates in the filter
+
+
+class StateFilter(admin.ChoicesFieldListFilter):
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.title = "state"
+
+
+class DateFilter(admin.DateFieldListFilter):
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.title = "date"
+
+
+class AffiliateFilter(admin.RelatedFieldListFilter):
+    """The first affiliates by name, and always the one that is chosen: a list of thousands helps nobody."""
+
+    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> list[tuple[int, str]]:
+        chosen = request.GET.get(f"{self.field_path}__id__exact", "")
+        affiliates = Affiliate.objects.order_by("name", "pk").values_list("pk", "name")
+        choices = list(affiliates[:LISTED])
+        if chosen.isdecimal() and int(chosen) not in dict(choices):
+            choices += affiliates.filter(pk=int(chosen))
+        return choices
 
 
 @admin.register(Delivery)
@@ -23,7 +49,12 @@ class DeliveryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscrip
     actions = ("resend_selected",)
     list_display = ("order_column", "time", "affiliate_column", "event", "state", "last_code", "next_attempt")
     list_display_links = ("order_column",)
-    list_filter = ("status", "event", "created_at", "affiliate")
+    list_filter = (
+        ("status", StateFilter),
+        "event",
+        ("affiliate", AffiliateFilter),
+        ("created_at", DateFilter),
+    )
     list_select_related = ("affiliate", "order")
     list_per_page = 50
     search_fields = ("order__number",)

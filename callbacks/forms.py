@@ -4,7 +4,8 @@ from typing import Any, ClassVar
 
 from django import forms
 
-from callbacks import health, placeholders, repairing, templating
+from callbacks import health, repairing, templating
+from callbacks.correcting import corrected
 from callbacks.models import CallbackSetting
 from callbacks.variables import VARIABLES, Variable
 
@@ -52,14 +53,14 @@ class CallbackSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # not sub
         """Whether the choice to send other systems' placeholders as text is to be offered."""
         if self["send_as_typed"].value():
             return True
-        return self.is_bound and any(error.code == "foreign_placeholder" for error in self._url_errors())
+        return any(error.code == "foreign_placeholder" for error in self._url_errors())
 
     @property
-    def translations(self) -> tuple[placeholders.Foreign, ...]:
-        """Other systems' placeholders in what was typed that one of our variables stands for."""
-        if not self.has_foreign_placeholders:
-            return ()
-        return tuple(found for found in placeholders.find(self._mended()) if found.suggestion)
+    def corrected_url(self) -> str:
+        """What was typed with our variables in the place of what was meant by them; "" if none is known."""
+        typed = repairing.repair(self.typed_url)[0] if self._url_errors() else ""
+        url = corrected(typed)
+        return url if url != typed else ""
 
     @property
     def hints(self) -> tuple[templating.Problem, ...]:
@@ -70,16 +71,10 @@ class CallbackSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # not sub
     def variables(self) -> tuple[Variable, ...]:
         return VARIABLES
 
-    def translated(self) -> "CallbackSettingForm":
-        """The same form, unsaved, with our variables in the place of the placeholders they stand for."""
-        url = self._mended()
-        for found in reversed(self.translations):
-            url = url[: found.start] + str(found.suggestion) + url[found.end :]
-        data = {name: self[name].value() for name in ("method", "body_format")} | {"url": url}
-        return CallbackSettingForm(instance=self.instance, initial=data)
-
-    def _mended(self) -> str:
-        return repairing.repair(self.typed_url)[0]
+    def with_correction(self) -> "CallbackSettingForm":
+        """The same form, unsaved, with the corrected URL in it."""
+        data = {name: self[name].value() for name in ("method", "body_format")}
+        return CallbackSettingForm(instance=self.instance, initial=data | {"url": self.corrected_url or self.typed_url})
 
     def _url_errors(self) -> list[forms.ValidationError]:
-        return self.errors.as_data().get("url", [])
+        return self.errors.as_data().get("url", []) if self.is_bound else []

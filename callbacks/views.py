@@ -53,8 +53,8 @@ def set_up(request: HttpRequest, affiliate_id: int, event: EventType) -> HttpRes
         setting = setting or CallbackSetting(affiliate=affiliate, event=event)
         url_before = setting.url
         form = CallbackSettingForm(request.POST or None, instance=setting)
-        if "translate" in request.POST:
-            return _form_page(request, setting, form.translated(), status=200)
+        if "correct" in request.POST:
+            return _form_page(request, setting, form.with_correction(), status=200)
         if request.method != "POST":
             return _form_page(request, setting, form, status=200)
         if not form.is_valid():

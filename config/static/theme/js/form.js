@@ -5,18 +5,18 @@ export function enhance(root) {
   const field = root.querySelector(".template-editor textarea");
   if (!field) return;
   mirror(field);
-  for (const name of root.querySelectorAll("[data-insert]")) offer(name, field);
-  toolbar(root.querySelector(".variable-table"));
+  toolbar([...root.querySelectorAll("[data-insert]")].map((row) => offer(row, field)));
 }
 
 // --- the list of variables: one stop for the Tab key, arrows within ----------
-function offer(name, field) {
+function offer(row, field) {
   const button = document.createElement("button");
   button.type = "button";
-  button.className = "variable-button";
-  button.textContent = name.textContent;
-  button.addEventListener("click", () => insert(field, name.dataset.insert));
-  name.replaceChildren(button);
+  button.className = row.className;
+  button.append(...row.childNodes);
+  button.addEventListener("click", () => insert(field, row.dataset.insert));
+  row.replaceWith(button);
+  return button;
 }
 
 function insert(field, name) {
@@ -32,18 +32,18 @@ function insert(field, name) {
   if (open >= 0) field.setSelectionRange(start + 2 + open, start + 2 + open + 4);
 }
 
-function toolbar(list) {
-  const buttons = [...list.querySelectorAll("button")];
+function toolbar(buttons) {
   const select = (chosen) => buttons.forEach((button) => { button.tabIndex = button === chosen ? 0 : -1; });
   select(buttons[0]);
-  list.addEventListener("focusin", (event) => select(event.target.closest("button") ?? buttons[0]));
-  list.addEventListener("keydown", (event) => {
-    const at = buttons.indexOf(event.target);
-    const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: buttons.length - 1 }[event.key];
-    if (to === undefined) return;
-    event.preventDefault();
-    buttons[Math.min(Math.max(to, 0), buttons.length - 1)].focus();
-  });
+  for (const [at, button] of buttons.entries()) {
+    button.addEventListener("focus", () => select(button));
+    button.addEventListener("keydown", (event) => {
+      const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: buttons.length - 1 }[event.key];
+      if (to === undefined) return;
+      event.preventDefault();
+      buttons[Math.min(Math.max(to, 0), buttons.length - 1)].focus();
+    });
+  }
 }
 
 // --- colour behind the field: the same text, with the variables marked -------
