@@ -7,11 +7,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from affiliates.models import Affiliate
+from affiliates.models import Affiliate, Link
 from callbacks import outbox
 from callbacks.models import Attempt, Delivery
 from callbacks.outcomes import Outcome, Request
-from tests.factories import AffiliateFactory, LinkFactory, OrderFactory, callbacks_for
+from tests.factories import AffiliateFactory, OrderFactory, callbacks_for
 
 pytestmark = pytest.mark.django_db
 
@@ -37,7 +37,8 @@ def sign_in(client: Client, affiliate: Affiliate, password: str = PASSWORD) -> A
 
 
 def delivered(affiliate: Affiliate, number: str, code: int = 200, kind: str = "") -> Delivery:
-    OrderFactory(affiliate=affiliate, link=LinkFactory(affiliate=affiliate), number=number)
+    link = Link.objects.find_or_make(affiliate, "https://shop.example/?sub_id=fb")
+    OrderFactory(affiliate=affiliate, link=link, number=number)
     (claimed,) = outbox.claim(10)
     outcome = Outcome(claimed.pk, code, kind, f"The tracker answered {code}.", response_excerpt="thanks for telling")
     request = Request(claimed.pk, "GET", f"https://tracker.example/postback?order={number}", (("X-A", "b"),), None)
