@@ -20,11 +20,12 @@ def grantable() -> QuerySet[Permission]:
     return ours.exclude(Q(codename="add_delivery") | Q(codename="delete_delivery"))
 
 
-class PermissionsField(forms.ModelMultipleChoiceField):
+class PermissionsField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]  # not subscriptable at run time
     widget = forms.CheckboxSelectMultiple
 
     def label_from_instance(self, obj: Any) -> str:
-        return {"Can change delivery": "Resend delivery"}.get(obj.name, obj.name.removeprefix("Can ").capitalize())
+        name = str(obj.name)
+        return "Resend delivery" if name == "Can change delivery" else name.removeprefix("Can ").capitalize()
 
 
 class AccountForm(UserChangeForm):  # type: ignore[type-arg]  # not subscriptable at run time
