@@ -4,11 +4,10 @@ The database is the queue. Every change of state is conditional on the state it 
 sweeps or a person and a worker can meet on one row and only one of them wins. Sending is somebody else's.
 """
 
-import json
 import uuid
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,12 +15,13 @@ from django.db import connection, transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from affiliates.models import Affiliate, Link
-from callbacks import bell, targets
-from callbacks.models import Attempt, CallbackSetting, Delivery, EventType
+from affiliates.models import Affiliate
+from callbacks import attempts, bell, happenings, targets
+from callbacks.happenings import Happening
+from callbacks.models import CallbackSetting, Delivery, EventType
 from callbacks.outcomes import Outcome, Request
 from callbacks.variables import Event, snapshot
-from orders.models import Order, OrderState
+from orders.models import Order
 
 # How long a claimed delivery belongs to its worker. Longer than the longest attempt (10 s) plus the longest wait for
 # a free place among the attempts in flight; a dead worker's deliveries go out after this time.
@@ -31,33 +31,30 @@ Status, Skip = Delivery.Status, Delivery.SkipReason
 
 
 # --- record ------------------------------------------------------------------
-@dataclass(frozen=True, slots=True)
-class _Happening:
-    """What one affiliate is to be told about one order."""
+def record(orders: Iterable[Order]) -> int:
+    """Write a delivery for each callback setting that wants to hear of these just saved orders.
 
-    order: Order
-    event: EventType
-    affiliate_id: int
-    state: OrderState
-
-
-def record(orders: Sequence[Order]) -> int:
-    """Write a delivery for each active callback setting that wants to hear of these just saved orders.
-
-    Runs in the transaction that saved them, and rings the bell after its commit. A setting that exists but does not
-    apply gets a skipped delivery with the reason. Returns how many deliveries are due.
+    Runs in the transaction that saved them. Returns how many deliveries are due.
     """
-    happenings = [happening for order in orders for happening in _happenings(order)]
-    if not happenings:
+    return tell([happening for order in orders for happening in happenings.of(order)])
+
+
+def tell(news: Sequence[Happening]) -> int:
+    """Write a delivery for each of `news` and each callback setting that wants to hear of it.
+
+    Rings the bell after the commit of the transaction around. A setting that exists but does not apply gets a skipped
+    delivery with the reason. Returns how many deliveries are due.
+    """
+    if not news:
         return 0
     wanted: dict[tuple[int, str], list[CallbackSetting]] = defaultdict(list)
-    affiliates = {happening.affiliate_id for happening in happenings}
+    affiliates = {happening.affiliate_id for happening in news}
     for setting in CallbackSetting.objects.filter(affiliate__in=affiliates).select_related("affiliate"):
         wanted[setting.affiliate_id, setting.event].append(setting)
-    told = [(h, setting) for h in happenings for setting in wanted[h.affiliate_id, h.event]]
+    told = [(h, setting) for h in news for setting in wanted[h.affiliate_id, h.event]]
     if not told:
         return 0
-    links = _link_urls(happening for happening, _ in told)
+    links = happenings.link_urls(happening for happening, _ in told)
     deliveries = [_delivery(h, setting, links.get(h.state.link_id or 0, "")) for h, setting in told]
     Delivery.objects.bulk_create(deliveries, batch_size=500)
     due = sum(delivery.status == Status.PENDING for delivery in deliveries)
@@ -66,40 +63,7 @@ def record(orders: Sequence[Order]) -> int:
     return due
 
 
-def _happenings(order: Order) -> list[_Happening]:
-    before, after = order.before, order.after
-    assert after is not None, "record() takes orders that were saved"
-    if before == after:
-        return []
-    if before is not None and before.affiliate_id == after.affiliate_id:
-        if after.affiliate_id is None:
-            return []
-        return [_Happening(order, EventType.UPDATED, after.affiliate_id, after)]
-    happenings = []
-    if before is not None and before.affiliate_id is not None:
-        gone = replace(before, status=Order.Status.REJECTED.value)
-        happenings.append(_Happening(order, EventType.UPDATED, before.affiliate_id, gone))
-    if after.affiliate_id is not None:
-        happenings.append(_Happening(order, EventType.CREATED, after.affiliate_id, after))
-    return happenings
-
-
-def _link_urls(happenings: Iterable[_Happening]) -> dict[int, str]:
-    urls: dict[int, str] = {}
-    unknown = set()
-    for happening in happenings:
-        link_id = happening.state.link_id
-        if link_id is None:
-            continue
-        if Order.link.is_cached(happening.order) and happening.order.link and happening.order.link.pk == link_id:
-            urls[link_id] = happening.order.link.url
-        else:
-            unknown.add(link_id)
-    unknown -= urls.keys()
-    return urls | (dict(Link.objects.filter(pk__in=unknown).values_list("pk", "url")) if unknown else {})
-
-
-def _delivery(happening: _Happening, setting: CallbackSetting, link_url: str) -> Delivery:
+def _delivery(happening: Happening, setting: CallbackSetting, link_url: str) -> Delivery:
     event_id = uuid.uuid4()
     event = Event(
         type=happening.event.value,
@@ -237,7 +201,11 @@ def settle(settlements: Sequence[Settlement]) -> None:
     with transaction.atomic():
         rows = Delivery.objects.select_for_update(no_key=True).filter(pk__in=[s.claimed.pk for s in settlements])
         present = set(rows.order_by("pk").values_list("pk", flat=True))
-        _write_attempts([s for s in settlements if s.claimed.pk in present])
+        attempts.write(
+            (s.claimed.pk, s.claimed.trigger, s.began_at, s.request, s.outcome)
+            for s in settlements
+            if s.claimed.pk in present
+        )
         now = timezone.now()
         for (token, status, next_attempt_at, retry_step, code, kind), pks in groups.items():
             Delivery.objects.filter(pk__in=pks, claim_token=token).update(
@@ -257,35 +225,6 @@ def settle(settlements: Sequence[Settlement]) -> None:
                 CallbackSetting.objects.filter(pk=s.claimed.setting_id, url=s.claimed.template).update(
                     is_active=False, pause_reason=CallbackSetting.PauseReason.GONE
                 )
-
-
-_ATTEMPT_COLUMNS = (
-    "delivery_id", "trigger", "method", "url", "request_headers", "request_body", "status_code", "error_kind",
-    "detail", "response_headers", "response_excerpt", "remote_address", "dns_ms", "connect_ms", "tls_ms",
-    "first_byte_ms", "total_ms", "created_at",
-)  # fmt: skip
-_ATTEMPT_INSERT = "INSERT INTO {} ({}) VALUES ({})".format(  # noqa: S608 - names of our own
-    Attempt._meta.db_table,  # noqa: SLF001 - Django's documented name
-    ", ".join(f'"{column}"' for column in _ATTEMPT_COLUMNS),
-    ", ".join(["%s"] * len(_ATTEMPT_COLUMNS)),
-)
-
-
-def _write_attempts(settlements: Sequence[Settlement]) -> None:
-    """One prepared INSERT for all: instances and the ORM's compiler would take half of the time of a delivery."""
-    as_column = connection.ops.adapt_datetimefield_value
-    rows = [
-        (
-            s.claimed.pk, s.claimed.trigger, s.request.method, s.request.url, json.dumps(s.request.headers),
-            (s.request.body or b"").decode("utf-8"), s.outcome.status_code, s.outcome.error_kind, s.outcome.detail,
-            json.dumps(s.outcome.response_headers), s.outcome.response_excerpt, s.outcome.remote_address,
-            s.outcome.dns_ms, s.outcome.connect_ms, s.outcome.tls_ms, s.outcome.first_byte_ms, s.outcome.total_ms,
-            as_column(s.began_at),
-        )
-        for s in settlements
-    ]  # fmt: skip
-    with connection.cursor() as cursor:
-        cursor.executemany(_ATTEMPT_INSERT, rows)
 
 
 def skip(claimed: Claimed, reason: Delivery.SkipReason) -> None:

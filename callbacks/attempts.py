@@ -1,0 +1,41 @@
+"""Writes attempts: exactly what was sent and what came back, many with one prepared INSERT.
+
+Instances and the ORM's compiler would take half of the time that a delivery costs.
+"""
+
+import json
+from collections.abc import Iterable
+from datetime import datetime
+
+from django.db import connection
+
+from callbacks.models import Attempt
+from callbacks.outcomes import Outcome, Request
+
+_COLUMNS = (
+    "delivery_id", "trigger", "method", "url", "request_headers", "request_body", "status_code", "error_kind",
+    "detail", "response_headers", "response_excerpt", "remote_address", "dns_ms", "connect_ms", "tls_ms",
+    "first_byte_ms", "total_ms", "created_at",
+)  # fmt: skip
+_INSERT = "INSERT INTO {} ({}) VALUES ({})".format(  # noqa: S608 - names of our own
+    Attempt._meta.db_table,  # noqa: SLF001 - Django's documented name
+    ", ".join(f'"{column}"' for column in _COLUMNS),
+    ", ".join(["%s"] * len(_COLUMNS)),
+)
+
+
+def write(attempts: Iterable[tuple[int, str, datetime, Request, Outcome]]) -> None:
+    """Insert an attempt each: the delivery's id, the trigger, when it began, what was sent, what came of it."""
+    as_column = connection.ops.adapt_datetimefield_value
+    rows = [
+        (
+            delivery_id, trigger, request.method, request.url, json.dumps(request.headers),
+            (request.body or b"").decode("utf-8"), outcome.status_code, outcome.error_kind, outcome.detail,
+            json.dumps(outcome.response_headers), outcome.response_excerpt, outcome.remote_address,
+            outcome.dns_ms, outcome.connect_ms, outcome.tls_ms, outcome.first_byte_ms, outcome.total_ms,
+            as_column(began_at),
+        )
+        for delivery_id, trigger, began_at, request, outcome in attempts
+    ]  # fmt: skip
+    with connection.cursor() as cursor:
+        cursor.executemany(_INSERT, rows)

@@ -1,0 +1,27 @@
+"""`manage.py reconcile`: record what was missed because orders were written without a signal."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+from django.db import transaction
+from django.utils import timezone
+
+from callbacks import outbox, reconciling
+
+
+class Command(BaseCommand):
+    help = "Send what was missed: orders that QuerySet.update() or raw SQL wrote, which nobody heard of."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--days", type=int, default=30, help="how old the orders may be (default: 30)")
+        parser.add_argument("--dry-run", action="store_true", help="only say what would be sent")
+
+    def handle(self, *args: Any, days: int, dry_run: bool, **options: Any) -> None:
+        since = timezone.now() - timedelta(days=days)
+        with transaction.atomic():
+            missed = list(reconciling.missed(since))
+            for happening in missed:
+                self.stdout.write(f"{happening.order.number} {happening.event} for affiliate {happening.affiliate_id}")
+            due = 0 if dry_run else outbox.tell(missed)
+        self.stdout.write(f"{len(missed)} missed, {due} to be sent now.")

@@ -1,0 +1,91 @@
+from datetime import timedelta
+from decimal import Decimal
+from io import StringIO
+
+import pytest
+from django.core.management import call_command
+from django.utils import timezone
+
+from affiliates.models import Affiliate
+from callbacks.models import CallbackSetting, Delivery
+from orders.models import Order
+from tests.factories import AffiliateFactory, LinkFactory, OrderFactory, callbacks_for
+
+pytestmark = pytest.mark.django_db
+
+URL = "https://tracker.example/postback?order={{order.number}}"
+
+
+@pytest.fixture
+def affiliate() -> Affiliate:
+    affiliate = AffiliateFactory()
+    callbacks_for(affiliate, URL)
+    return affiliate
+
+
+def reconcile(*arguments: str) -> str:
+    out = StringIO()
+    call_command("reconcile", *arguments, stdout=out)
+    return out.getvalue().splitlines()[-1]
+
+
+def latest() -> tuple[str, str, str]:
+    delivery = Delivery.objects.order_by("-pk")[0]
+    assert delivery.affiliate
+    return delivery.event, delivery.affiliate.code, delivery.variables["order.status"]
+
+
+def test_reconcile_nothing_missed_sends_nothing(affiliate: Affiliate) -> None:
+    order = OrderFactory(affiliate=affiliate, link=LinkFactory(affiliate=affiliate))
+    order.status = "approved"
+    order.save()
+    OrderFactory()  # of somebody without a callback
+    OrderFactory(affiliate=None)
+    assert reconcile() == "0 missed, 0 to be sent now."
+
+
+def test_reconcile_updated_past_the_signal_is_sent_once(affiliate: Affiliate) -> None:
+    OrderFactory(affiliate=affiliate)
+    Order.objects.update(status="approved", amount=Decimal(60))
+    assert reconcile("--dry-run") == "1 missed, 0 to be sent now."
+    assert reconcile() == "1 missed, 1 to be sent now."
+    assert latest() == ("order.updated", affiliate.code, "approved")
+    assert reconcile() == "0 missed, 0 to be sent now."
+
+
+def test_reconcile_inserted_past_the_signal_is_sent_once(affiliate: Affiliate) -> None:
+    OrderFactory(affiliate=affiliate)
+    Delivery.objects.all().delete()
+    assert reconcile() == "1 missed, 1 to be sent now."
+    assert latest() == ("order.created", affiliate.code, "new")
+    assert reconcile() == "0 missed, 0 to be sent now."
+
+
+def test_reconcile_order_older_than_its_callback_is_left_alone(affiliate: Affiliate) -> None:
+    OrderFactory(affiliate=affiliate)
+    Delivery.objects.all().delete()
+    CallbackSetting.objects.update(created_at=timezone.now())
+    assert reconcile() == "0 missed, 0 to be sent now."
+
+
+def test_reconcile_order_older_than_asked_for_is_left_alone(affiliate: Affiliate) -> None:
+    OrderFactory(affiliate=affiliate)
+    Order.objects.update(status="approved", created_at=timezone.now() - timedelta(days=10))
+    assert reconcile("--days", "9") == "0 missed, 0 to be sent now."
+
+
+def test_reconcile_given_to_another_past_the_signal_tells_both(affiliate: Affiliate) -> None:
+    other = AffiliateFactory()
+    callbacks_for(other, URL)
+    OrderFactory(affiliate=affiliate)
+    Order.objects.update(affiliate=other)
+    assert reconcile() == "2 missed, 2 to be sent now."
+    told = {(d.event, d.affiliate_id, d.variables["order.status"]) for d in Delivery.objects.order_by("-pk")[:2]}
+    assert told == {("order.updated", affiliate.pk, "rejected"), ("order.created", other.pk, "new")}
+    assert reconcile() == "0 missed, 0 to be sent now."
+
+
+def test_reconcile_many_orders_are_read_in_chunks(affiliate: Affiliate) -> None:
+    Order.objects.bulk_create(Order(number=str(n), affiliate=affiliate, amount=1) for n in range(1100))
+    Order.objects.filter(number__in=["0", "700", "1099"]).update(status="approved")
+    assert reconcile() == "3 missed, 3 to be sent now."
