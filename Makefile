@@ -24,8 +24,8 @@ ifdef ARGS
 else
 	@$(BIN)/python -m tests.machine
 	@$(BIN)/coverage erase
-	TEST_DATABASE=sqlite $(BIN)/python -m pytest -n 2 --no-skips --cov --cov-report= --cov-fail-under=0
-	TEST_DATABASE=postgresql $(BIN)/python -m pytest -n 2 --no-skips --cov --cov-append --cov-report= --cov-fail-under=0
+	TEST_DATABASE=sqlite $(BIN)/python -m pytest -n 2 --dist worksteal --no-skips --cov --cov-report= --cov-fail-under=0
+	TEST_DATABASE=postgresql $(BIN)/python -m pytest -n 2 --dist worksteal --no-skips --cov --cov-append --cov-report= --cov-fail-under=0
 	$(BIN)/coverage report
 endif
 
