@@ -9,7 +9,7 @@ from django.template.loader import render_to_string
 from django.urls import URLPattern, path
 
 from affiliates import access, profile, views
-from affiliates.forms import AffiliateForm
+from affiliates.forms import AffiliateForm, LinkForm
 from affiliates.models import Affiliate, Link
 from callbacks.health import Health, with_health
 
@@ -115,7 +115,8 @@ class AffiliateAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscri
 
 @admin.register(Link)
 class LinkAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
-    list_display = ("url", "affiliate", "created_at")
+    form = LinkForm
+    list_display = ("url", "affiliate", "first_seen")
     list_select_related = ("affiliate",)
     list_per_page = 50
     search_fields = ("url", "affiliate__name", "affiliate__code")
@@ -123,6 +124,12 @@ class LinkAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptabl
     list_icon = "link"
     empty_title = "No links yet"
     empty_text = "A link appears here when the first order comes in through it."
-    autocomplete_fields = ("affiliate",)
     fields = ("affiliate", "url")
     show_full_result_count = False
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Link | None = None) -> tuple[str, ...]:
+        return ("affiliate",) if obj else ()  # its orders are that affiliate's too
+
+    @admin.display(description="First seen", ordering="created_at")
+    def first_seen(self, link: Link) -> str:
+        return render_to_string("admin/affiliates/first_seen.html", {"link": link})

@@ -6,7 +6,7 @@ from django import forms
 from django.contrib.auth.password_validation import password_validators_help_texts, validate_password
 
 from affiliates import access
-from affiliates.models import Affiliate
+from affiliates.models import Affiliate, Link
 
 
 class AffiliateForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable at run time
@@ -24,6 +24,17 @@ class AffiliateForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscript
         if self.instance.user_id is not None:
             access.check_name_is_free(self.instance, email)
         return email
+
+
+class LinkForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable at run time
+    class Meta:
+        model = Link
+        fields = ("affiliate", "url")
+
+    def _get_validation_exclusions(self) -> set[str]:
+        """The digest is not typed, but it is what says that the affiliate has this link already."""
+        excluded: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]  # the stubs leave it out
+        return excluded - {"digest"}
 
 
 def _password(label: str, **attrs: Any) -> forms.CharField:

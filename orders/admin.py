@@ -4,7 +4,6 @@ from typing import Any
 
 from django.apps import apps
 from django.contrib import admin
-from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 from django.template.loader import render_to_string
@@ -65,13 +64,6 @@ class OrderAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptab
         found = {f"is_{name}": Exists(_deliveries().filter(condition)) for name, condition in STATES.items()}
         orders: QuerySet[Order] = super().get_queryset(request)
         return orders.annotate(**found)
-
-    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """The choice of the affiliate alone: adding and changing one has pages of its own."""
-        field = super().formfield_for_dbfield(db_field, request, **kwargs)
-        if field is not None and isinstance(field.widget, RelatedFieldWidgetWrapper):
-            field.widget = field.widget.widget
-        return field
 
     # --- columns -------------------------------------------------------------
     @admin.display(description="Amount", ordering="amount")

@@ -1,6 +1,6 @@
 """What is typed about an order: the referral link as the URL it is, and a commission that may be left open."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -25,6 +25,11 @@ class OrderForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable
     class Meta:
         model = Order
         fields = ("number", "affiliate", "amount", "currency", "commission", "status")
+        # Not a number's own field: that keeps "58,00" to itself and sends nothing.
+        widgets: ClassVar = {
+            name: forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"})
+            for name in ("amount", "commission")
+        }
 
     field_order = ("number", "status", "link_url", "affiliate", "amount", "currency", "commission")
 
