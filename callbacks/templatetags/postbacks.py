@@ -7,6 +7,7 @@ from typing import Any
 from django import template
 from django.contrib.auth.models import PermissionsMixin
 from django.template.context import Context
+from django.utils import timezone
 
 from affiliates import referral
 from affiliates.models import Affiliate
@@ -60,6 +61,12 @@ def shown_state(delivery: Delivery) -> str:
     """The state of a delivery as its chip names it: one that waits for another try is `retrying`."""
     is_retrying = delivery.status == Delivery.Status.PENDING and delivery.last_error_kind
     return "retrying" if is_retrying else delivery.status
+
+
+@register.filter
+def is_overdue(delivery: Delivery) -> bool:
+    """Whether it only waits for a worker to take it."""
+    return delivery.next_attempt_at is not None and delivery.next_attempt_at <= timezone.now()
 
 
 @register.filter
@@ -129,7 +136,7 @@ def phases(attempt: Attempt) -> list[Phase]:
         ("TLS", "tls", attempt.tls_ms),
         ("answer", "answer", attempt.first_byte_ms),
     ]
-    spent = [(name, css_class, ms) for name, css_class, ms in measured if ms]
+    spent = [(name, css_class, ms) for name, css_class, ms in measured if ms and ms >= 0.05]
     known = sum(ms for _, _, ms in spent)
     rest = (attempt.total_ms or 0) - known
     if rest > 0.05:
