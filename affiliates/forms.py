@@ -6,7 +6,7 @@ from django import forms
 from django.contrib.auth.password_validation import password_validators_help_texts, validate_password
 
 from affiliates import access
-from affiliates.models import Affiliate, Link
+from affiliates.models import LINK_MAX_LENGTH, Affiliate, Link
 
 
 class AffiliateForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable at run time
@@ -27,6 +27,10 @@ class AffiliateForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscript
 
 
 class LinkForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable at run time
+    url = forms.URLField(label="URL", max_length=LINK_MAX_LENGTH, assume_scheme="https")
+
+    url = forms.CharField(label="URL", max_length=LINK_MAX_LENGTH, widget=forms.TextInput(attrs={"inputmode": "url"}))
+
     class Meta:
         model = Link
         fields = ("affiliate", "url")
