@@ -1,0 +1,111 @@
+"""The form of a callback: every code beside the field, nothing typed lost, repairs and corrections."""
+
+from typing import Any
+
+import pytest
+
+from callbacks.correcting import corrected
+from callbacks.forms import CallbackSettingForm
+from callbacks.models import CallbackSetting
+from tests.callbacks.templates import CASES
+from tests.factories import AffiliateFactory, CallbackSettingFactory
+
+pytestmark = pytest.mark.django_db
+
+GOOD = "https://tracker.example/postback?order={{order.number}}&cid={{link.sub_id}}"
+REFUSED = [case for case in CASES["cases"] if "error" in case]
+ACCEPTED = [case for case in CASES["cases"] if "url" in case]
+
+
+def typed(url: str, **fields: Any) -> CallbackSettingForm:
+    setting = CallbackSetting(affiliate=AffiliateFactory(), event="order.created")
+    return CallbackSettingForm({"method": "GET", "url": url} | fields, instance=setting)
+
+
+def codes(form: CallbackSettingForm) -> list[str | None]:
+    return [error.code for error in form.errors.as_data().get("url", [])]
+
+
+@pytest.mark.parametrize("case", REFUSED, ids=lambda case: case["name"])
+def test_form_refused_case_has_its_code_and_keeps_what_was_typed(case: dict[str, Any]) -> None:
+    form = typed(case["template"])
+    assert not form.is_valid()
+    assert case["error"] in codes(form)
+    assert form["url"].value() == case["template"]
+
+
+@pytest.mark.parametrize("case", ACCEPTED, ids=lambda case: case["name"])
+def test_form_accepted_case_is_saved(case: dict[str, Any]) -> None:
+    form = typed(case["template"], **({"send_as_typed": "on"} if case.get("send_as_typed") else {}))
+    assert form.is_valid(), form.errors
+    assert form.save().pk
+
+
+def test_form_damaged_paste_is_mended_and_says_so() -> None:
+    form = typed('  "https://tracker.example/?a={{order.number}}\r\n&amp;b={{link.sub_id}}" ')
+    assert form.is_valid(), form.errors
+    setting = form.save()
+    setting.refresh_from_db()
+    assert setting.url == "https://tracker.example/?a={{order.number}}&b={{link.sub_id}}"
+    assert {"line_breaks", "entities", "surroundings"} <= {repair.kind for repair in form.instance.repairs}
+
+
+def test_form_without_body_format_keeps_the_saved_one() -> None:
+    setting = CallbackSettingFactory(body_format="json", method="POST")
+    form = CallbackSettingForm({"method": "GET", "url": GOOD}, instance=setting)
+    assert form.is_valid(), form.errors
+    assert form.save().body_format == "json"
+
+
+def test_form_unknown_method_is_refused_beside_the_method() -> None:
+    form = typed(GOOD, method="PUT")
+    assert form.errors.as_data()["method"][0].code == "invalid_choice"
+    assert codes(form) == []
+
+
+def test_form_send_as_typed_is_offered_only_where_it_matters() -> None:
+    assert not typed(GOOD).has_foreign_placeholders
+    assert not typed("https://tracker.example/?a={{nonsense}}").has_foreign_placeholders
+    assert typed("https://tracker.example/?a={sub1}").has_foreign_placeholders
+    ticked = typed("https://tracker.example/?a={sub1}", send_as_typed="on")
+    assert ticked.is_valid(), ticked.errors
+    assert CallbackSettingForm(instance=ticked.save()).has_foreign_placeholders
+
+
+def test_form_hints_speak_of_the_saved_url_only() -> None:
+    setting = CallbackSettingFactory(url="http://tracker.example/?order={{order.number}}")
+    hints = [hint.code for hint in CallbackSettingForm(instance=setting).hints]
+    assert hints == ["plain_http", "no_click_id"]
+    assert CallbackSettingForm({"url": "nonsense"}, instance=setting).hints == ()
+
+
+def test_form_correction_is_unsaved_and_keeps_the_method() -> None:
+    form = typed("https://tracker.example/?cid={sub1}&o={{order_number}}", method="POST", body_format="json")
+    assert not form.is_valid()
+    again = form.with_correction()
+    assert again["url"].value() == "https://tracker.example/?cid={{link.sub_id}}&o={{order.number}}"
+    assert (again["method"].value(), again["body_format"].value()) == ("POST", "json")
+    assert not CallbackSetting.objects.exists()
+
+
+def test_form_without_correction_gives_back_what_was_typed() -> None:
+    form = typed("https://tracker.example/?{{order.number")
+    assert form.corrected_url == ""
+    assert form.with_correction()["url"].value() == "https://tracker.example/?{{order.number"
+
+
+@pytest.mark.parametrize(
+    ("template", "expected"),
+    [
+        ("https://t.example/?a={sub1}", "https://t.example/?a={{link.sub_id}}"),
+        ("https://t.example/?a={{clickid}}", "https://t.example/?a={{link.sub_id}}"),
+        ('https://t.example/?a={{clickid|default:"x"}}', 'https://t.example/?a={{link.sub_id|default:"x"}}'),
+        ("https://t.example/?a={{ORDER.NUMBER}}&b=[CLICKID]", "https://t.example/?a={{order.number}}&b={{link.sub_id}}"),
+        ("https://t.example/?a={{link.query.}}", "https://t.example/?a={{link.query.}}"),  # nobody knows which
+        ("https://t.example/?a={{}}", "https://t.example/?a={{}}"),
+        ("https://t.example/?a={{order.number}}", "https://t.example/?a={{order.number}}"),
+        ("https://t.example/?a={{order.number", "https://t.example/?a={{order.number"),
+    ],
+)
+def test_corrected_template_takes_the_suggestions(template: str, expected: str) -> None:
+    assert corrected(template) == expected
