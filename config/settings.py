@@ -57,6 +57,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django.contrib.humanize",
     "axes",
+    "ninja",
     "affiliates.apps.AffiliatesConfig",
     "orders.apps.OrdersConfig",
     "callbacks.apps.CallbacksConfig",

@@ -75,7 +75,12 @@ def _shown(order: Order) -> dict[str, Any]:
     }
 
 
-@api.post("/orders", response={200: OrderOut, 201: OrderOut, 422: Problems}, summary="Make or change an order")
+@api.post(
+    "/orders",
+    response={200: OrderOut, 201: OrderOut, 422: Problems},
+    summary="Make or change an order",
+    tags=["Orders"],
+)
 def place_order(request: HttpRequest, order: OrderIn) -> Status[dict[str, Any]]:
     """201 for a new order, 200 for one that was there. Sending the same order twice changes nothing."""
     given = order.model_dump(exclude_unset=True)
@@ -88,7 +93,7 @@ def place_order(request: HttpRequest, order: OrderIn) -> Status[dict[str, Any]]:
     return Status(201 if placed.is_new else 200, _shown(placed.order))
 
 
-@api.get("/orders/{path:number}", response={200: OrderOut, 404: Problems}, summary="Read an order")
+@api.get("/orders/{path:number}", response={200: OrderOut, 404: Problems}, summary="Read an order", tags=["Orders"])
 def read_order(request: HttpRequest, number: str) -> Status[dict[str, Any]]:
     order = Order.objects.select_related("affiliate", "link").filter(number=number).first()
     if order is None:
