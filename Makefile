@@ -10,7 +10,7 @@ PINS = sed -E '/^ *(\#|--hash)/d; s/ *\\$$//'
 CHECK_ENV = SECRET_KEY=for-checks-only DATABASE_URL=sqlite://:memory:
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format lock clean
+.PHONY: help run test bench check format lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -28,6 +28,9 @@ else
 	TEST_DATABASE=postgresql $(BIN)/python -m pytest -n 2 --dist worksteal --no-skips --cov --cov-append --cov-report= --cov-fail-under=0
 	$(BIN)/coverage report
 endif
+
+bench: .venv/installed-dev ## measure against the figures to reach and the peers; ARGS="drain latency" for some, --quick to try
+	@$(BIN)/python -m tests.bench $(ARGS)
 
 check: .venv/installed-dev ## lint, types, import rules, missing migrations, lock files
 	$(BIN)/ruff check

@@ -1,0 +1,77 @@
+"""How fast what waits goes out: deliveries a second, and CPU of the worker for each."""
+
+from dataclasses import dataclass
+
+from tests.bench import processes
+from tests.bench.figures import Figure, at_least, median
+from tests.bench.ground import Ground
+from tests.bench.installation import Installation, Worker
+from tests.bench.peers import LOOP, PACKAGE, TASK
+
+LIMIT_S = 60.0
+SHARE_OF_CEILING = 0.6
+TARGETS = {("postgresql", 1): 6_000, ("sqlite", 1): 5_000}
+
+
+@dataclass(frozen=True)
+class Drained:
+    rate: float
+    cpu_ms: float
+
+
+def drain_once(ours: Installation, worker: Worker, amount: int) -> Drained:
+    """Record so many while nobody is told, then ring and wait until all are settled."""
+    ours.record(amount)
+    used = processes.cpu_s(worker.pid)
+    done = ours.ask("drain", limit_s=LIMIT_S)
+    if done["not_succeeded"]:
+        raise RuntimeError(f"{done['not_succeeded']} deliveries did not succeed.")
+    cpu_ms = (processes.cpu_s(worker.pid) - used) * 1000 / done["count"]
+    return Drained(done["count"] / done["seconds"], cpu_ms)
+
+
+def drained(ours: Installation, worker: Worker, amount: int, repeats: int) -> Drained:
+    """The median of several."""
+    runs = [drain_once(ours, worker, amount) for _ in range(repeats)]
+    return Drained(median([run.rate for run in runs]), median([run.cpu_ms for run in runs]))
+
+
+def measure(ground: Ground) -> list[Figure]:
+    sizes = ground.sizes
+    theirs = {count: _of_peers(ground, count) for count in (1, 2)}
+    figures = []
+    for database in ("postgresql", "sqlite"):
+        for count in (1, 2):
+            with ground.installation(database) as ours, ours.worker(count) as worker:
+                run = drained(ours, worker, sizes.waiting, sizes.repeats)
+            target = TARGETS.get((database, count))
+            what = f"{database}, {count} process{'es' if count > 1 else ''}"
+            rates = {name: peer.rate for name, peer in theirs[count].items()}
+            costs = {name: peer.cpu_ms for name, peer in theirs[count].items()}
+            figures += [
+                Figure("drain", what, run.rate, "/s", target=at_least(target) if target else None, peers=rates),
+                Figure("drain", f"{what}: CPU of the worker", run.cpu_ms, "ms each", "less", peers=costs),
+            ]
+            if (database, count) == ("postgresql", 1) and LOOP in rates:
+                share = run.rate / rates[LOOP] * 100
+                figures.append(Figure("drain", "of the bare loop", share, "%", target=at_least(SHARE_OF_CEILING * 100)))
+    return figures
+
+
+def _of_peers(ground: Ground, count: int) -> dict[str, Drained]:
+    if ground.peers is None:
+        return {}
+    results = {}
+    for name in (PACKAGE, TASK):
+        peer = ground.peers.peer(name, ground.sink.url("/peer"))
+        with peer.worker(count) as worker:
+            results[name] = Drained(*peer.drain(ground.sizes.waiting_peers, worker, LIMIT_S))
+    if count == 1:
+        loop = ground.peers.peer(LOOP, ground.sink.url("/peer"))
+        runs = []
+        for _ in range(ground.sizes.repeats):
+            loop.ask("prepare", url=loop.url, amount=ground.sizes.waiting)
+            runs.append(loop.ask("drain"))
+        rate = median([run["count"] / run["seconds"] for run in runs])
+        results[LOOP] = Drained(rate, median([run["cpu_s"] * 1000 / run["count"] for run in runs]))
+    return results
