@@ -27,8 +27,6 @@ class AffiliateForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscript
 
 
 class LinkForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable at run time
-    url = forms.URLField(label="URL", max_length=LINK_MAX_LENGTH, assume_scheme="https")
-
     url = forms.CharField(label="URL", max_length=LINK_MAX_LENGTH, widget=forms.TextInput(attrs={"inputmode": "url"}))
 
     class Meta:

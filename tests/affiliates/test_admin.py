@@ -1,0 +1,214 @@
+"""All Affiliates, and the tabs of a profile."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from affiliates import profile
+from affiliates.models import Affiliate
+from callbacks.models import CallbackSetting, Delivery
+from tests.factories import AffiliateFactory, CallbackSettingFactory, LinkFactory, OrderFactory, callbacks_for
+
+pytestmark = pytest.mark.django_db
+
+LIST = "/admin/affiliates/affiliate/"
+URL = "https://tracker.example/postback?order={{order.number}}&cid={{link.sub_id}}"
+
+
+def of(affiliate: Affiliate, rest: str = "change/") -> str:
+    return f"{LIST}{affiliate.pk}/{rest}"
+
+
+def staff(client: Client, *permissions: str) -> None:
+    """Sign in somebody of the staff with these permissions only."""
+    user = User.objects.create_user("staff", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    client.force_login(user)
+
+
+def attempted(setting: CallbackSetting, kind: str = "", status: str = "succeeded", **fields: Any) -> Delivery:
+    return Delivery.objects.create(
+        setting=setting,
+        event=setting.event,
+        status=status,
+        last_attempt_at=timezone.now(),
+        last_error_kind=kind,
+        attempt_count=1,
+        **fields,
+    )
+
+
+def listed(client: Client, query: str = "") -> list[str]:
+    """The codes of the affiliates in the list."""
+    return [affiliate.code for affiliate in client.get(LIST + query).context["cl"].result_list]
+
+
+# --- All Affiliates ------------------------------------------------------------
+def test_list_row_says_orders_callbacks_and_health(admin_client: Client) -> None:
+    joe = AffiliateFactory(name="Joe", code="joe", email="joe@blog.example")
+    OrderFactory.create_batch(3, affiliate=joe)
+    for setting in callbacks_for(joe, URL):
+        attempted(setting)
+    page = admin_client.get(LIST)
+    (row,) = page.context["cl"].result_list
+    assert (row.order_count, row.callback_count, row.health) == (3, 2, "working")
+    text = page.content.decode()
+    for expected in ("All Affiliates", of(joe), "joe@blog.example", "2 of 2", "Working", "Approved"):
+        assert expected in text
+
+
+def test_list_health_is_failing_if_one_callback_fails_now(admin_client: Client) -> None:
+    created, updated = callbacks_for(AffiliateFactory(code="half"), URL)
+    attempted(created, "status", "failed")
+    attempted(created)  # it answers again
+    attempted(updated, "timeout", "failed")
+    AffiliateFactory(code="none")
+    (better, _) = callbacks_for(AffiliateFactory(code="well"), URL)
+    attempted(better, "status", "failed")
+    attempted(better)
+    health = {row.code: row.health for row in admin_client.get(LIST).context["cl"].result_list}
+    assert health == {"half": "failing", "none": "silent", "well": "working"}
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("?q=coffee", ["joe"]),
+        ("?q=MARTA%40deals", ["marta"]),
+        ("?q=mar", ["marta"]),
+        ("?q=nobody", []),
+        ("?status__exact=blocked", ["marta"]),
+        ("?callbacks=2", ["marta"]),
+        ("?callbacks=0", ["joe"]),
+        ("?callbacks=9", ["joe", "marta"]),
+        ("?health=failing", ["marta"]),
+        ("?health=silent", ["joe"]),
+    ],
+)
+def test_list_search_and_filters_find(admin_client: Client, query: str, expected: list[str]) -> None:
+    AffiliateFactory(name="Coffee Blog", code="joe", email="joe@blog.example")
+    marta = AffiliateFactory(name="Deals", code="marta", email="marta@deals.example", status="blocked")
+    attempted(callbacks_for(marta, URL)[0], "dns", "failed")
+    assert sorted(listed(admin_client, query)) == expected
+
+
+def test_list_takes_as_many_queries_for_thirty_as_for_one(admin_client: Client) -> None:
+    def count() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            admin_client.get(LIST)
+        return len(queries)
+
+    def add() -> None:
+        affiliate = AffiliateFactory()
+        OrderFactory(affiliate=affiliate)
+        attempted(callbacks_for(affiliate, URL)[0])
+
+    add()
+    count()
+    one = count()
+    for _ in range(29):
+        add()
+    assert count() == one
+    assert len(listed(admin_client)) == 30
+
+
+# --- the profile ---------------------------------------------------------------
+@pytest.mark.parametrize("tab", ["change/", "links/", "orders/", "settings/"])
+def test_profile_tab_shows_who_it_is_and_all_tabs(admin_client: Client, tab: str) -> None:
+    affiliate = AffiliateFactory(name="Reyes Media", code="reyes", email="partners@reyes.example")
+    text = admin_client.get(of(affiliate, tab)).content.decode()
+    for expected in ("Reyes Media", ">RM<", "reyes", "partners@reyes.example", "Approved"):
+        assert expected in text
+    for other in ("change/", "links/", "orders/", "settings/"):
+        assert f'href="{of(affiliate, other)}"{" aria-current=" if other == tab else ">"}' in text
+
+
+@pytest.mark.parametrize("tab", ["links/", "orders/", "settings/", "settings/portal/", "settings/portal/off/"])
+def test_profile_tab_of_nobody_is_not_found(admin_client: Client, tab: str) -> None:
+    assert admin_client.get(f"{LIST}999999/{tab}").status_code == 404
+
+
+@pytest.mark.parametrize("tab", ["change/", "links/", "orders/", "settings/", "settings/portal/"])
+def test_profile_tab_is_for_staff_with_the_permission(client: Client, tab: str) -> None:
+    affiliate = AffiliateFactory()
+    assert client.get(of(affiliate, tab)).headers["Location"].startswith("/admin/login/")
+    staff(client, "view_order")
+    assert client.get(of(affiliate, tab)).status_code == 403
+
+
+def test_profile_of_viewer_offers_no_change(client: Client) -> None:
+    affiliate = AffiliateFactory()
+    CallbackSettingFactory(affiliate=affiliate)
+    staff(client, "view_affiliate")
+    text = client.get(of(affiliate, "settings/")).content.decode()
+    for offered in ("Edit", "Set up", "Pause", "Remove", "Set password", "Change<"):
+        assert offered not in text
+    assert client.get(of(affiliate, "settings/portal/")).status_code == 403
+    assert client.post(of(affiliate, "settings/portal/off/")).status_code == 403
+
+
+def test_profile_form_saves_and_keeps_the_name_in_its_head_when_refused(admin_client: Client) -> None:
+    affiliate = AffiliateFactory(name="Old", code="old")
+    AffiliateFactory(code="taken")
+    fields = {"name": "New", "email": "new@e.example", "code": "new", "status": "blocked", "commission_rate": "0.2"}
+    page = admin_client.post(of(affiliate), fields | {"code": "taken"})
+    assert "Another affiliate has this code already." in page.content.decode()
+    assert page.context["title"] == "Old"
+    assert admin_client.post(of(affiliate), fields).status_code == 302
+    affiliate.refresh_from_db()
+    assert (affiliate.name, affiliate.commission_rate, affiliate.status) == ("New", Decimal("0.2"), "blocked")
+
+
+def test_facts_count_orders_earnings_by_currency_and_deliveries() -> None:
+    affiliate = AffiliateFactory(commission_rate=Decimal("0.1"))
+    OrderFactory(affiliate=affiliate, amount=Decimal(100))
+    OrderFactory(affiliate=affiliate, amount=Decimal(50), status="rejected")
+    OrderFactory(affiliate=affiliate, amount=Decimal(1000), currency="JPY")
+    setting = CallbackSettingFactory(affiliate=affiliate)
+    for _ in range(2):
+        attempted(setting)
+    attempted(setting, "status", "failed")
+    Delivery.objects.create(setting=setting, event="order.created", status="skipped", skip_reason="paused")
+    facts = profile.facts_of(affiliate)
+    assert facts.orders == 3
+    assert [(earned.amount, earned.currency) for earned in facts.commissions] == [(10, "USD"), (100, "JPY")]
+    assert facts.delivered == Decimal("66.6")
+
+
+def test_facts_of_newcomer_are_empty() -> None:
+    assert profile.facts_of(AffiliateFactory()) == profile.Facts(0, (), None)
+
+
+def test_facts_share_is_never_rounded_up_to_all() -> None:
+    setting = CallbackSettingFactory()
+    Delivery.objects.bulk_create(
+        Delivery(setting=setting, affiliate=setting.affiliate, event="order.created", status=status, attempt_count=1)
+        for status in ["succeeded"] * 1999 + ["failed"]
+    )
+    assert profile.facts_of(setting.affiliate).delivered == Decimal("99.9")
+
+
+def test_links_tab_lists_links_with_their_orders(admin_client: Client) -> None:
+    affiliate = AffiliateFactory(code="joe")
+    assert "No links yet" in admin_client.get(of(affiliate, "links/")).content.decode()
+    link = LinkFactory(affiliate=affiliate, url="https://shop.example/?ref=joe&sub_id=fb-77")
+    OrderFactory.create_batch(2, affiliate=affiliate, link=link)
+    (row,) = admin_client.get(of(affiliate, "links/")).context["page"]
+    assert (row.url, row.order_count) == (link.url, 2)
+    assert "fb-77</td>" in admin_client.get(of(affiliate, "links/")).content.decode()
+
+
+def test_orders_tab_lists_own_orders_in_pages(admin_client: Client) -> None:
+    affiliate = AffiliateFactory()
+    assert "No orders yet" in admin_client.get(of(affiliate, "orders/")).content.decode()
+    OrderFactory.create_batch(30, affiliate=affiliate)
+    OrderFactory(number="somebody-elses")
+    pages = [admin_client.get(of(affiliate, f"orders/?page={number}")) for number in (1, 2)]
+    assert [len(page.context["page"]) for page in pages] == [25, 5]
+    assert all("somebody-elses" not in page.content.decode() for page in pages)
