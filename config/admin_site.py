@@ -9,8 +9,10 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib.admin import AdminSite
+from django.contrib.auth.views import LogoutView
 from django.db.models import Count
 from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -55,7 +57,13 @@ NAVIGATION: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
     ),
     ("Orders", (("All orders", "orders", "orders.view_order", "orders_order_changelist"),)),
     ("Callbacks", (("Deliveries", "deliveries", "callbacks.view_delivery", "callbacks_delivery_changelist"),)),
-    ("System", (("Users", "users", "auth.view_user", "auth_user_changelist"),)),
+    (
+        "System",
+        (
+            ("Users", "users", "auth.view_user", "auth_user_changelist"),
+            ("API tokens", "key", "orders.view_apitoken", "orders_apitoken_changelist"),
+        ),
+    ),
 )
 
 
@@ -72,7 +80,11 @@ class PostbacksAdminSite(AdminSite):
         return context
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
-        return super().index(request, _overview() | (extra_context or {}))
+        return super().index(request, _overview(request) | (extra_context or {}))
+
+    def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponseBase:
+        """To the admin's own log-in; elsewhere one leaves to the portal's."""
+        return LogoutView.as_view(next_page="admin:login")(request)
 
 
 def _navigation(request: HttpRequest) -> Iterator[Section]:
@@ -99,7 +111,9 @@ def _latest() -> Any:
     return Delivery.objects.order_by().filter(pk__gt=newest - LATEST, created_at__gt=timezone.now() - DAY)
 
 
-def _overview() -> dict[str, Any]:
+def _overview(request: HttpRequest) -> dict[str, Any]:
+    if not request.user.has_perm("callbacks.view_delivery"):
+        return {}
     counts = dict(_latest().values_list("status").annotate(count=Count("pk")))
     failures = Delivery.objects.filter(status=Delivery.Status.FAILED).select_related("affiliate", "order")
     return {

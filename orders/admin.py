@@ -1,15 +1,17 @@
-"""All orders: the list, and the form of one with what was sent for it."""
+"""All orders, the form of one with what was sent for it, and the tokens that programs hand orders over with."""
 
 from typing import Any
 
 from django.apps import apps
 from django.contrib import admin
 from django.db.models import Exists, OuterRef, Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
+from django.template.response import TemplateResponse
 
+from orders import tokens
 from orders.forms import OrderForm
-from orders.models import Order
+from orders.models import ApiToken, Order
 
 # The states of an order's deliveries, the worst first: the first that one of them is in is shown in the list.
 STATES = {
@@ -86,3 +88,43 @@ class OrderAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptab
     @admin.display(description="Came in", ordering="created_at")
     def created(self, order: Order) -> str:
         return render_to_string("admin/orders/created.html", {"order": order})
+
+
+@admin.register(ApiToken)
+class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
+    """A token is made and taken away, never changed; it is shown on the page that its making answers with."""
+
+    fields = ("name",)
+    list_title = "API tokens"
+    list_subtitle = "What your shop's back end hands over orders with."
+    list_icon = "key"
+    empty_title = "No tokens yet"
+    empty_text = "Make one for each program that hands over orders, so that each can be taken away alone."
+    list_display = ("name", "created", "revoke")
+    list_display_links = None
+    ordering = ("name",)
+    actions = None
+
+    def get_form(self, request: HttpRequest, obj: ApiToken | None = None, change: bool = False, **kwargs: Any) -> Any:
+        help_texts = {"name": "Who will use it, such as shop."}
+        return super().get_form(request, obj, change, help_texts=help_texts, **kwargs)
+
+    def has_change_permission(self, request: HttpRequest, obj: ApiToken | None = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        obj.token = tokens.give(obj)
+
+    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
+        """The token goes into this answer and nowhere else: a message would leave it in a cookie."""
+        context = {"title": f"Token for {obj.name}", "opts": self.opts, "name": obj.name, "token": obj.token}
+        context = self.admin_site.each_context(request) | context
+        return TemplateResponse(request, "admin/orders/apitoken/made.html", context)
+
+    @admin.display(description="Made", ordering="created_at")
+    def created(self, record: ApiToken) -> str:
+        return render_to_string("admin/orders/apitoken/made_at.html", {"record": record})
+
+    @admin.display(description="")
+    def revoke(self, record: ApiToken) -> str:
+        return render_to_string("admin/orders/apitoken/revoke.html", {"record": record})

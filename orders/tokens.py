@@ -10,14 +10,26 @@ PREFIX = "apb_"
 
 def create(name: str) -> str:
     """Make a token called `name` and return it; it cannot be read again. An existing name gets a new token."""
-    token = PREFIX + secrets.token_urlsafe(32)
+    token = _new()
     ApiToken.objects.update_or_create(name=name, defaults={"digest": _digest(token)})
+    return token
+
+
+def give(record: ApiToken) -> str:
+    """Save `record` with a new token and return that; it cannot be read again."""
+    token = _new()
+    record.digest = _digest(token)
+    record.save()
     return token
 
 
 def find(token: str) -> ApiToken | None:
     """The record of a token, or None for one that nobody made."""
     return ApiToken.objects.filter(digest=_digest(token)).first()
+
+
+def _new() -> str:
+    return PREFIX + secrets.token_urlsafe(32)
 
 
 def _digest(token: str) -> str:
