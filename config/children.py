@@ -23,7 +23,7 @@ def bound_to(parent: int, number: int = signal.SIGTERM) -> Callable[[], None]:
     parent dies, however it dies. The parent's main thread must make the child: the kernel watches that thread.
     """
 
-    def bind() -> None:
+    def bind() -> None:  # pragma: no cover - between fork and exec nothing is measured
         if _libc is not None:
             _libc.prctl(_PR_SET_PDEATHSIG, number)
             if os.getppid() != parent:  # it died before the kernel was told

@@ -1,9 +1,11 @@
 """`manage.py dev` as a newcomer meets it: it starts, says so, survives, and leaves nothing behind."""
 
+import contextlib
 import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -203,11 +205,26 @@ def test_stack_with_a_wrong_environment_says_so(installation, name, value, sente
     assert not installation.processes()
 
 
-@pytest.mark.parametrize("name", ["file", "file/below"])
-def test_stack_with_a_data_dir_that_is_none_says_so(installation, tmp_path, name):
+@pytest.mark.parametrize("secret_key", ["", "given" * 10])
+def test_stack_with_a_data_dir_that_is_none_says_so(installation, tmp_path, secret_key):
     (tmp_path / "file").write_text("")
-    installation.env["DATA_DIR"] = str(tmp_path / name)
+    installation.env |= {"DATA_DIR": str(tmp_path / "file" / "below"), "SECRET_KEY": secret_key}
     assert refused(installation).startswith("DATA_DIR cannot be used")
+
+
+def test_stack_with_a_broker_that_does_not_start_says_so(installation):
+    (installation.data_dir / "valkey").mkdir(parents=True)
+    (installation.data_dir / "valkey" / "appendonlydir").write_text("this is no directory")
+    assert refused(installation).startswith("The embedded Valkey did not start: ")
+
+
+def test_stack_with_a_database_of_somebody_else_says_so(installation, tmp_path):
+    with contextlib.closing(sqlite3.connect(tmp_path / "other.sqlite3")) as database:
+        database.execute("CREATE TABLE affiliates_affiliate (id integer)")
+    installation.env["DATABASE_URL"] = f"sqlite:///{tmp_path}/other.sqlite3"
+    sentence = refused(installation)
+    assert sentence.startswith("The database could not be brought up to date: ")
+    assert "already exists" in sentence
 
 
 def test_stack_with_the_data_of_a_running_one_says_so(stack, installation):

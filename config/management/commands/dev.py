@@ -27,8 +27,8 @@ class Command(BaseCommand):
             sys.exit(1)
 
     def _welcome(self, stack: Stack) -> None:
-        if stack.is_demo and newcomer.is_new() and not newcomer.make_demo(stack.env):
-            self.stderr.write("The demo data could not be made; everything else goes on without.")
+        if stack.is_demo and newcomer.is_new():
+            newcomer.make_demo(stack.env)
         if login := newcomer.make_login():
             self.stdout.write(
                 f"Sign in at {stack.address}admin/ as {login.username} with the password {login.password}\n"
