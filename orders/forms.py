@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.db import transaction
 
 from orders import money, services
 from orders.models import Order
@@ -56,9 +57,13 @@ class OrderForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable
         if "affiliate" not in cleaned:  # it was refused already
             return cleaned
         try:
-            cleaned["affiliate"], self.instance.link = services.resolve_link(
-                cleaned["affiliate"], cleaned.get("link_url", "")
-            )
+            with transaction.atomic():
+                cleaned["affiliate"], _ = services.resolve_link(cleaned["affiliate"], cleaned.get("link_url", ""))
+                transaction.set_rollback(True)  # a new link is made when the order is saved, not while it is checked
         except ValidationError as error:
             self.add_error("link_url", error)
         return cleaned
+
+    def save(self, commit: bool = True) -> Any:
+        _, self.instance.link = services.resolve_link(self.instance.affiliate, self.cleaned_data["link_url"])
+        return super().save(commit)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from babel.numbers import format_currency
+from babel.numbers import format_currency, get_currency_symbol
 from django import template
 from django.contrib.admin.views.main import PAGE_VAR
 from django.utils.html import format_html
@@ -79,7 +79,8 @@ def money(amount: Decimal | None, currency: str) -> str:
 
 def _pattern(currency: str) -> str:
     digits = currencies.minor_digits(currency)
-    return "¤#,##0" + ("." + "0" * digits if digits else "")
+    space = "\N{NO-BREAK SPACE}" if get_currency_symbol(currency, "en_US")[-1].isalpha() else ""
+    return f"¤{space}#,##0" + ("." + "0" * digits if digits else "")
 
 
 @register.filter

@@ -1,0 +1,236 @@
+"""All orders and the form of one, through the admin's own pages."""
+
+from decimal import Decimal
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from affiliates.models import Link
+from callbacks.models import CallbackSetting, Delivery
+from orders.models import Order
+from tests.factories import AffiliateFactory, CallbackSettingFactory, OrderFactory
+
+pytestmark = pytest.mark.django_db
+
+LIST, ADD = "/admin/orders/order/", "/admin/orders/order/add/"
+LINK = "https://shop.example/p?ref=joe&sub_id=fb#top"
+
+
+@pytest.fixture
+def joe():
+    return AffiliateFactory(code="joe", name="Joe's Coffee Blog")
+
+
+def typed(**changes):
+    data = {
+        "number": "#100001",
+        "status": "new",
+        "link_url": "",
+        "affiliate": "",
+        "amount": "58.00",
+        "currency": "USD",
+        "commission": "",
+    }
+    return data | changes
+
+
+def change_url(order):
+    return reverse("admin:orders_order_change", args=[order.pk])
+
+
+def page(response):
+    return response.content.decode()
+
+
+# --- the form ----------------------------------------------------------------
+def test_order_form_link_names_the_affiliate_and_makes_the_link(admin_client, joe):
+    assert admin_client.post(ADD, typed(link_url=f" {LINK} ")).status_code == 302
+    order = Order.objects.get()
+    assert (order.affiliate, order.link.url) == (joe, LINK)
+    assert order.commission == Decimal("8.70")
+    assert not order.commission_given
+
+
+def test_order_form_commission_typed_is_kept(admin_client, joe):
+    admin_client.post(ADD, typed(affiliate=joe.pk, commission="3.21"))
+    order = Order.objects.get()
+    assert order.commission == Decimal("3.21")
+    assert order.commission_given
+
+
+def test_order_form_without_affiliate_and_link_is_nobodys(admin_client):
+    admin_client.post(ADD, typed())
+    assert Order.objects.get().affiliate is None
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "code"),
+    [
+        ("currency", "ZZZ", "unknown_currency"),
+        ("amount", "NaN", "invalid"),
+        ("amount", "Infinity", "invalid"),
+        ("amount", "9" * 30, "max_digits"),
+        ("amount", "58,00", "invalid"),
+        ("amount", "", "required"),
+        ("amount", "1.005", "too_many_decimals"),
+        ("commission", "1.005", "too_many_decimals"),
+        ("number", "#TAKEN", "unique"),
+        ("number", "", "required"),
+        ("link_url", "no link", "bad_link"),
+        ("link_url", "https://shop.example/?ref=nobody", "unknown_referral"),
+        ("status", "paid", "invalid_choice"),
+    ],
+)
+def test_order_form_bad_value_is_refused_beside_its_field_and_nothing_is_lost(admin_client, joe, field, value, code):
+    OrderFactory(number="#TAKEN", affiliate=joe)
+    response = admin_client.post(ADD, typed(**{field: value}))
+    form = response.context["adminform"].form
+    assert [error.code for error in form.errors.as_data()[field]] == [code]
+    assert f'id="id_{field}_error"' in page(response)
+    assert f'data-code="{code}"' in page(response)
+    if field != "status":
+        assert form[field].value() == value
+    assert Order.objects.count() == 1
+
+
+def test_order_form_link_of_another_affiliate_is_refused_beside_the_link(admin_client, joe):
+    marta = AffiliateFactory(code="marta")
+    response = admin_client.post(ADD, typed(affiliate=marta.pk, link_url=LINK))
+    errors = response.context["adminform"].form.errors.as_data()
+    assert [error.code for error in errors["link_url"]] == ["link_of_another_affiliate"]
+    assert "This link belongs to Joe&#x27;s Coffee Blog" in page(response)
+    assert not Order.objects.exists()
+    assert not Link.objects.exists()
+
+
+def test_order_form_refused_for_another_reason_makes_no_link(admin_client, joe):
+    admin_client.post(ADD, typed(link_url=LINK, amount="NaN"))
+    assert not Link.objects.exists()
+
+
+def test_order_form_of_a_saved_order_shows_what_is_there(admin_client, joe):
+    admin_client.post(ADD, typed(link_url=LINK, currency="JPY", amount="1200"))
+    response = admin_client.get(change_url(Order.objects.get()))
+    form = response.context["adminform"].form
+    assert form["link_url"].value() == LINK
+    assert form["amount"].value() == "1200"
+    assert form["commission"].value() is None
+    assert "the affiliate's rate makes it 180" in page(response)
+
+
+def test_order_form_saved_as_it_was_sends_nothing(admin_client, joe):
+    CallbackSettingFactory(affiliate=joe, event="order.updated")
+    admin_client.post(ADD, typed(link_url=LINK))
+    order = Order.objects.get()
+    admin_client.post(change_url(order), typed(link_url=LINK, affiliate=joe.pk))
+    assert not Delivery.objects.exists()
+    admin_client.post(change_url(order), typed(link_url=LINK, affiliate=joe.pk, status="approved"))
+    assert Delivery.objects.get().variables["order.status"] == "approved"
+
+
+def test_order_form_link_cleared_leaves_the_order_without(admin_client, joe):
+    admin_client.post(ADD, typed(link_url=LINK))
+    order = Order.objects.get()
+    admin_client.post(change_url(order), typed(link_url="", affiliate=joe.pk))
+    order.refresh_from_db()
+    assert (order.link, order.affiliate) == (None, joe)
+
+
+# --- what was sent -----------------------------------------------------------
+def test_order_page_with_deliveries_lists_them(admin_client, joe):
+    CallbackSettingFactory(affiliate=joe)
+    order = OrderFactory(affiliate=joe)
+    response = admin_client.get(change_url(order))
+    delivery = Delivery.objects.get()
+    assert reverse("admin:callbacks_delivery_change", args=[delivery.pk]) in page(response)
+    assert 'data-state="pending"' in page(response)
+
+
+def test_order_page_without_deliveries_says_why(admin_client, joe):
+    response = admin_client.get(change_url(OrderFactory(affiliate=joe)))
+    assert "has no S2S callback yet" in page(response)
+    assert reverse("admin:affiliates_affiliate_settings", args=[joe.pk]) in page(response)
+
+
+def test_order_page_of_nobody_says_that_there_is_nobody_to_tell(admin_client):
+    response = admin_client.get(change_url(OrderFactory(affiliate=None)))
+    assert "there is nobody to tell" in page(response)
+
+
+# --- the list ----------------------------------------------------------------
+def test_order_list_shows_money_in_its_currency_and_the_state_of_deliveries(admin_client, joe):
+    CallbackSettingFactory(affiliate=joe)
+    OrderFactory(affiliate=joe, number="#JPY", amount=Decimal(120000), currency="JPY")
+    OrderFactory(affiliate=joe, number="#KWD", amount=Decimal("1284.5"), currency="KWD")
+    Delivery.objects.filter(order__number="#KWD").update(status="failed", next_attempt_at=None)
+    text = page(admin_client.get(LIST))
+    assert "¥120,000" in text
+    assert "KWD\xa01,284.500" in text
+    assert text.count('data-state="pending"') == 1
+    assert text.count('data-state="failed"') == 1
+
+
+@pytest.mark.parametrize(
+    ("query", "numbers"),
+    [
+        ("?q=%23A2", ["#A2"]),
+        ("?q=coffee", ["#A1"]),
+        ("?status__exact=approved", ["#A2"]),
+        ("?deliveries=none", ["#A2"]),
+        ("?deliveries=failed", []),
+        ("?deliveries=retrying", ["#A1"]),
+        ("?currency=EUR", ["#A2"]),
+    ],
+)
+def test_order_list_search_and_filters_find(admin_client, joe, query, numbers):
+    CallbackSettingFactory(affiliate=joe)
+    OrderFactory(affiliate=joe, number="#A1")
+    Delivery.objects.update(last_error_kind="dns")
+    OrderFactory(number="#A2", status="approved", currency="EUR")
+    response = admin_client.get(LIST + query)
+    assert [order.number for order in response.context["cl"].result_list] == numbers
+
+
+@pytest.mark.parametrize("url", [LIST, "/admin/affiliates/link/"])
+def test_list_of_thirty_asks_as_often_as_of_one(admin_client, django_assert_num_queries, joe, url):
+    CallbackSettingFactory(affiliate=joe)
+
+    def make(number):
+        admin_client.post(ADD, typed(number=number, link_url=f"{LINK}{number[1:]}"))
+
+    make("#1")
+    admin_client.get(url)  # what is asked once per process is asked now
+    with CaptureQueriesContext(connection) as of_one:
+        admin_client.get(url)
+    asked = len(of_one)
+    for number in range(2, 31):
+        make(f"#{number}")
+    with django_assert_num_queries(asked):
+        admin_client.get(url)
+
+
+def test_order_list_empty_says_what_to_do_next(admin_client):
+    text = page(admin_client.get(LIST))
+    assert "No orders yet" in text
+    assert ADD in text
+    assert "Nothing matches" in page(admin_client.get(LIST + "?q=zzz"))
+
+
+def test_order_list_pages_by_fifty(admin_client, joe):
+    Order.objects.bulk_create([OrderFactory.build(number=f"#{n}", affiliate=joe, commission=0) for n in range(51)])
+    text = page(admin_client.get(LIST + "?p=2"))
+    assert "51\N{EN DASH}51 of 51 orders" in text
+    assert 'aria-current="page">2<' in text
+
+
+def test_order_can_be_deleted_and_its_deliveries_stay(admin_client, joe):
+    CallbackSettingFactory(affiliate=joe)
+    order = OrderFactory(affiliate=joe)
+    url = reverse("admin:orders_order_delete", args=[order.pk])
+    assert "There is no way back" in page(admin_client.get(url))
+    assert admin_client.post(url, {"post": "yes"}).status_code == 302
+    assert not Order.objects.exists()
+    assert Delivery.objects.get().order is None
+    assert CallbackSetting.objects.exists()
