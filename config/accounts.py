@@ -6,7 +6,7 @@ from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.forms import UserChangeForm, UsernameField
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import Group, Permission, User
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.template.loader import render_to_string
@@ -89,6 +89,6 @@ class AccountAdmin(UserAdmin):  # type: ignore[type-arg]  # not subscriptable at
 
 
 def register() -> None:
-    """Put these pages in the place of those that Django registered."""
-    admin.site.unregister(User)
+    """Put these pages in the place of those that Django registered. Permissions are given to people, not to groups."""
+    admin.site.unregister([User, Group])
     admin.site.register(User, AccountAdmin)
