@@ -49,6 +49,7 @@ def test_navigation_of_a_superuser_has_every_page_in_order(admin_client):
         "/admin/orders/order/",
         "/admin/callbacks/delivery/",
         "/admin/auth/user/",
+        "/admin/orders/apitoken/",
     ]
     text = page(admin_client.get(INDEX))
     assert "All Affiliates" in text
