@@ -76,7 +76,10 @@ def error_words(kind: str) -> str:
 
 @register.filter
 def ordinal(number: int) -> str:
-    return ORDINALS[number] if 0 < number < len(ORDINALS) else f"{number}th"
+    if number < len(ORDINALS):
+        return ORDINALS[number]
+    ending = "th" if number % 100 in {11, 12, 13} else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
 
 
 @register.filter
@@ -96,10 +99,8 @@ def milliseconds(value: float | None) -> str:
 
 
 @register.filter
-def duration(value: timedelta | None) -> str:
+def duration(value: timedelta) -> str:
     """`8 s`, `5 min 3 s`, `2 h 10 min`, `3 d 4 h`: the two largest units."""
-    if value is None:
-        return ""
     seconds = max(0, round(value.total_seconds()))
     parts: list[tuple[int, str]] = []
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min"), (1, "s")):
@@ -174,12 +175,3 @@ def waited_since(attempt: Attempt, earlier: Any) -> timedelta:
     """The time from an earlier moment to the beginning of this attempt."""
     waited: timedelta = attempt.created_at - earlier
     return waited
-
-
-@register.filter
-def host(delivery: Delivery) -> str:
-    """The host that a delivery's callback calls; "" if that is gone."""
-    if delivery.setting is None:
-        return ""
-    _, _, rest = delivery.setting.url.partition("://")
-    return rest.partition("/")[0].partition("?")[0]

@@ -1,0 +1,252 @@
+"""The log: the list of deliveries, the story of one, resending."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from callbacks.models import Attempt, CallbackSetting, Delivery
+from tests.factories import AffiliateFactory, CallbackSettingFactory, LinkFactory, OrderFactory
+
+pytestmark = pytest.mark.django_db
+
+LIST = "/admin/callbacks/delivery/"
+URL = "https://tracker.example/postback?order={{order.number}}"
+
+
+@pytest.fixture
+def setting() -> CallbackSetting:
+    return CallbackSettingFactory(affiliate=AffiliateFactory(name="Joe", code="joe"), url=URL)
+
+
+@pytest.fixture
+def deliver(setting: CallbackSetting) -> Callable[..., Delivery]:
+    """Makes an order with its delivery, in the state that is asked for."""
+
+    def make(number: str, status: str = "succeeded", **fields: Any) -> Delivery:
+        link = LinkFactory(affiliate=setting.affiliate, url=f"https://shop.example/p?ref=joe&sub_id={number[1:]}")
+        order = OrderFactory(number=number, affiliate=setting.affiliate, link=link)
+        fields = {"status": status, "next_attempt_at": timezone.now() if status == "pending" else None} | fields
+        Delivery.objects.filter(order=order).update(**fields)
+        return Delivery.objects.get(order=order)
+
+    return make
+
+
+def attempt(delivery: Delivery, **fields: Any) -> Attempt:
+    fields = {
+        "trigger": "initial",
+        "method": "GET",
+        "url": "https://tracker.example/postback?order=%231",
+        "status_code": 200,
+        "detail": "The tracker answered 200 OK.",
+        "created_at": timezone.now(),
+    } | fields
+    return Attempt.objects.create(delivery=delivery, **fields)
+
+
+def found(client: Client, query: str = "") -> list[str]:
+    return [delivery.order_number for delivery in client.get(LIST + query).context["cl"].result_list]
+
+
+def page_of(client: Client, delivery: Delivery) -> str:
+    return " ".join(client.get(delivery.get_absolute_url()).content.decode().split())
+
+
+# --- the list ------------------------------------------------------------------
+def test_list_shows_newest_first_with_state_code_and_next_attempt(
+    admin_client: Client, deliver: Callable[..., Delivery]
+) -> None:
+    deliver("#1", last_status_code=200)
+    later = timezone.now() + timedelta(minutes=5)
+    deliver("#2", "pending", last_error_kind="timeout", last_attempt_at=timezone.now(), next_attempt_at=later)
+    assert found(admin_client) == ["#2", "#1"]
+    text = admin_client.get(LIST).content.decode()
+    for expected in ("Joe", "Order created", "Succeeded", "200", "Retrying", f"{later:%H:%M:%S} UTC"):
+        assert expected in text
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("?q=100001", ["#100001"]),
+        ("?q=%23100001", ["#100001"]),
+        ("?q=1000", ["#100002", "#100001"]),
+        ("?q=nothing", []),
+        ("?q=", ["#100002", "#100001"]),
+        ("?status__exact=failed", ["#100002"]),
+        ("?event__exact=order.updated", []),
+        ("?affiliate__id__exact=JOE", ["#100002", "#100001"]),
+        ("?affiliate__id__exact=999999", []),
+        ("?created_at__gte=2100-01-01%2000:00:00%2B00:00", []),
+    ],
+)
+def test_list_search_and_filters_find(
+    admin_client: Client, deliver: Callable[..., Delivery], setting: CallbackSetting, query: str, expected: list[str]
+) -> None:
+    deliver("#100001")
+    deliver("#100002", "failed")
+    assert found(admin_client, query.replace("JOE", str(setting.affiliate_id))) == expected
+
+
+def test_list_filter_names_the_chosen_affiliate_beyond_the_first_hundred(admin_client: Client) -> None:
+    AffiliateFactory.create_batch(101, name="Another")
+    last = AffiliateFactory(name="Zoe")
+    assert ">Zoe" not in admin_client.get(LIST).content.decode()
+    assert ">Zoe" in admin_client.get(f"{LIST}?affiliate__id__exact={last.pk}").content.decode()
+
+
+def test_list_takes_as_many_queries_for_thirty_as_for_one(
+    admin_client: Client, deliver: Callable[..., Delivery]
+) -> None:
+    def count() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            admin_client.get(LIST)
+        return len(queries)
+
+    deliver("#1")
+    count()
+    one = count()
+    for number in range(2, 31):
+        deliver(f"#{number}")
+    assert count() == one
+    assert len(found(admin_client)) == 30
+
+
+def test_log_cannot_be_added_to_changed_or_deleted(admin_client: Client, deliver: Callable[..., Delivery]) -> None:
+    delivery = deliver("#1")
+    assert admin_client.get(LIST + "add/").status_code == 403
+    assert admin_client.post(f"{LIST}{delivery.pk}/delete/", {"post": "yes"}).status_code == 403
+    admin_client.post(delivery.get_absolute_url(), {"status": "failed"})
+    actions = admin_client.get(LIST).context["action_form"].fields["action"].choices
+    assert [name for name, _ in actions] == ["", "resend_selected"]
+    delivery.refresh_from_db()
+    assert delivery.status == "succeeded"
+
+
+def test_log_is_for_staff_with_the_permission(client: Client, deliver: Callable[..., Delivery]) -> None:
+    delivery = deliver("#1")
+    user = User.objects.create_user("staff", is_staff=True)
+    assert client.get(LIST).headers["Location"].startswith("/admin/login/")
+    client.force_login(user)
+    assert client.get(LIST).status_code == 403
+    assert client.get(delivery.get_absolute_url()).status_code == 403
+    user.user_permissions.set(Permission.objects.filter(codename="view_delivery"))
+    assert client.get(LIST).status_code == 200
+    assert ">Resend<" not in page_of(client, delivery)
+    assert client.post(f"{LIST}{delivery.pk}/resend/").status_code == 403
+
+
+# --- resending -------------------------------------------------------------------
+def test_resend_action_counts_and_names_the_refused(admin_client: Client, deliver: Callable[..., Delivery]) -> None:
+    fine = [deliver("#1"), deliver("#2", "failed")]
+    leased = {"claim_token": fine[0].event_id, "leased_until": timezone.now()}
+    busy = deliver("#3", "sending", **leased)
+    picked = [delivery.pk for delivery in (*fine, busy)]
+    answer = admin_client.post(LIST, {"action": "resend_selected", "_selected_action": picked}, follow=True)
+    text = answer.content.decode()
+    assert "2 deliveries are on the way again." in text
+    assert "#3 · Order created was not resent. It is being sent right now." in text
+    states = dict(Delivery.objects.values_list("pk", "status"))
+    assert [states[pk] for pk in picked] == ["pending", "pending", "sending"]
+
+
+def test_resend_action_names_five_and_counts_the_rest(
+    admin_client: Client, deliver: Callable[..., Delivery], setting: CallbackSetting
+) -> None:
+    picked = [deliver(f"#{number}", "failed").pk for number in range(8)]
+    setting.delete()
+    answer = admin_client.post(LIST, {"action": "resend_selected", "_selected_action": picked}, follow=True)
+    text = answer.content.decode()
+    assert text.count("was not resent. Its callback was deleted") == 5
+    assert "3 more were not resent" in text
+    assert "on the way" not in text
+
+
+def test_resend_of_one_is_a_post_and_comes_back_to_it(admin_client: Client, deliver: Callable[..., Delivery]) -> None:
+    delivery = deliver("#1", "failed")
+    assert admin_client.get(f"{LIST}{delivery.pk}/resend/").status_code == 405
+    assert admin_client.post(f"{LIST}999999/resend/").status_code == 404
+    answer = admin_client.post(f"{LIST}{delivery.pk}/resend/", follow=True)
+    assert answer.redirect_chain == [(delivery.get_absolute_url(), 302)]
+    assert "1 delivery is on the way again." in answer.content.decode()
+    delivery.refresh_from_db()
+    assert (delivery.status, delivery.next_trigger) == ("pending", "manual")
+
+
+# --- the story of one --------------------------------------------------------------
+@pytest.mark.parametrize("rest", ["999999/change/", "nonsense/change/"])
+def test_delivery_unknown_is_not_found(admin_client: Client, rest: str) -> None:
+    assert admin_client.get(LIST + rest).status_code == 404
+
+
+def test_delivery_page_tells_the_story_newest_first(admin_client: Client, deliver: Callable[..., Delivery]) -> None:
+    delivery = deliver("#100482", attempt_count=2)
+    attempt(delivery, status_code=None, error_kind="timeout", detail="No answer came within 10 seconds.")
+    attempt(
+        delivery,
+        trigger="retry",
+        remote_address="203.0.113.7",
+        request_headers=[["webhook-id", "abc"]],
+        response_headers=[["X-Served-By", "t1"]],
+        response_excerpt="<b>thanks</b>",
+        total_ms=142.0,
+        connect_ms=23.0,
+    )
+    text = page_of(admin_client, delivery)
+    story = ["The tracker answered 200 OK.", "No answer came within 10 seconds.", "Order saved, recorded for this"]
+    places = [text.index(part) for part in story]
+    assert places == sorted(places)
+    for expected in (
+        "#100482 · Order created", "Succeeded", "Joe", "tracker.example", "second attempt", "203.0.113.7",
+        "https://tracker.example/postback?order=%231", "webhook-id: abc", "X-Served-By: t1",
+        "&lt;b&gt;thanks&lt;/b&gt;", "142 ms", "connect 23 ms", "Copy as curl", "$58.00", "$8.70",
+    ):  # fmt: skip
+        assert expected in text
+
+
+def test_delivery_page_shows_frozen_values_and_which_are_empty(
+    admin_client: Client, deliver: Callable[..., Delivery]
+) -> None:
+    delivery = deliver("#7")
+    text = page_of(admin_client, delivery)
+    for name in ("order.amount", "event.id", "link.query.ref", "link.hash"):
+        assert f"<dt>{name}</dt>" in text
+    assert str(delivery.event_id) in text
+    assert "empty: the link has none" in text
+    OrderFactory(number="#8", affiliate=delivery.affiliate)
+    linkless = Delivery.objects.get(order__number="#8")
+    assert "empty: the order has no link" in page_of(admin_client, linkless)
+
+
+@pytest.mark.parametrize(
+    ("status", "fields", "expected"),
+    [
+        ("pending", {}, "Waiting for the first attempt"),
+        ("sending", {"claim_token": "0b9f8a52-6f0e-4a3c-9d55-2f1f4b6f1c11", "leased_until": timezone.now()},
+         "Being sent right now"),
+        ("skipped", {"skip_reason": "paused"}, "The callback was paused when this happened."),
+        ("failed", {}, "Given up"),
+    ],
+)  # fmt: skip
+def test_delivery_page_says_how_far_it_got(
+    admin_client: Client, deliver: Callable[..., Delivery], status: str, fields: dict[str, Any], expected: str
+) -> None:
+    assert expected in page_of(admin_client, deliver("#1", status, **fields))
+
+
+def test_delivery_page_without_order_setting_and_attempts_is_there(
+    admin_client: Client, deliver: Callable[..., Delivery], setting: CallbackSetting
+) -> None:
+    delivery = deliver("#9", "failed")
+    Delivery.objects.update(order=None)
+    setting.delete()
+    text = page_of(admin_client, delivery)
+    assert "#9 · Order created" in text
+    assert "Copy as curl" not in text

@@ -1,0 +1,55 @@
+"""What the pages of the log are made of: the command to repeat a request, shares of time, words."""
+
+from datetime import timedelta
+
+import pytest
+
+from callbacks import curl
+from callbacks.models import Attempt
+from callbacks.templatetags import postbacks
+
+
+def test_curl_command_repeats_the_request_quoted_for_a_shell() -> None:
+    sent = Attempt(
+        method="POST",
+        url="https://tracker.example/?a=it's&b=[1]",
+        request_headers=[["Content-Length", "7"], ["webhook-id", "a b"]],
+        request_body="{'x':1}",
+    )
+    assert curl.command(sent) == (
+        "curl --include --globoff \\\n  --request POST \\\n  --header 'webhook-id: a b' \\\n"
+        "  --data-raw '{'\"'\"'x'\"'\"':1}' \\\n  'https://tracker.example/?a=it'\"'\"'s&b=[1]'"
+    )
+    assert curl.command(Attempt(method="GET", url="")) == ""
+
+
+def test_phases_are_shares_of_the_whole_and_add_up() -> None:
+    measured = Attempt(dns_ms=5, connect_ms=23, tls_ms=37, first_byte_ms=70, total_ms=142)
+    phases = postbacks.phases(measured)
+    assert [(phase.name, phase.ms) for phase in phases] == [
+        ("name", 5), ("connect", 23), ("TLS", 37), ("answer", 70), ("rest", 7),
+    ]  # fmt: skip
+    assert sum(phase.share for phase in phases) == pytest.approx(100, abs=0.1)
+    assert phases[-1].start + phases[-1].share == pytest.approx(100, abs=0.1)
+    assert postbacks.phases(Attempt()) == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [(0.2, "less than a second"), (8, "8 s"), (303, "5 min 3 s"), (7200, "2 h"), (7800, "2 h 10 min"),
+     (273600, "3 d 4 h"), (86405, "1 d"), (-3, "less than a second")],
+)  # fmt: skip
+def test_duration_names_the_two_largest_units(seconds: float, expected: str) -> None:
+    assert postbacks.duration(timedelta(seconds=seconds)) == expected
+
+
+@pytest.mark.parametrize(("ms", "expected"), [(None, ""), (0.42, "0.4 ms"), (142.3, "142 ms"), (3200, "3.2 s")])
+def test_milliseconds_are_as_exact_as_it_matters(ms: float | None, expected: str) -> None:
+    assert postbacks.milliseconds(ms) == expected
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"), [(1, "first"), (10, "tenth"), (11, "11th"), (21, "21st"), (112, "112th")]
+)
+def test_ordinal_is_a_word_as_long_as_there_is_one(number: int, expected: str) -> None:
+    assert postbacks.ordinal(number) == expected
