@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
-from django.contrib.auth.forms import UserChangeForm, UsernameField
+from django.contrib.auth.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm, UsernameField
 from django.contrib.auth.models import Group, Permission, User
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
@@ -57,8 +57,35 @@ class AccountForm(UserChangeForm):  # type: ignore[type-arg]  # not subscriptabl
             self.fields["password"].help_text = ""
 
 
+class NewAccountForm(UserCreationForm):  # type: ignore[type-arg]  # not subscriptable at run time
+    class Meta:
+        model = User
+        fields = ("username", "email")
+        field_classes: ClassVar = {"username": UsernameField}
+        labels: ClassVar = {"email": "E-mail"}
+        help_texts: ClassVar = {"username": "Letters, digits and any of @ . + - _"}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in ("password1", "password2"):
+            self.fields[name].required = True  # Django's own check comes later, so the label would say "optional"
+        self.fields["password2"].label = "Password again"
+
+
+class PasswordForm(AdminPasswordChangeForm):  # type: ignore[type-arg]  # not subscriptable at run time
+    """A new password for somebody. Who may log in at all is a tick on their page, not a kind of password."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields.pop("usable_password", None)
+        self.fields["password2"].label = "Password again"
+
+
 class AccountAdmin(UserAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
     form = AccountForm
+    add_form = NewAccountForm
+    change_password_form = PasswordForm
+    add_fieldsets = ((None, {"fields": ("username", "email", "password1", "password2")}),)
     list_icon = "users"
     list_display = ("username", "email", "role", "is_on", "last_seen")
     list_filter = ("is_staff", "is_superuser", "is_active")
