@@ -82,7 +82,7 @@ class PostbacksAdminSite(AdminSite):
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         return super().index(request, _overview(request) | (extra_context or {}))
 
-    def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponseBase:
+    def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponseBase:  # type: ignore[override]  # the stubs know no redirect
         """To the admin's own log-in; elsewhere one leaves to the portal's."""
         return LogoutView.as_view(next_page="admin:login")(request)
 

@@ -125,10 +125,19 @@ def test_password_change_refused_says_why_beside_the_field_and_then_works(admin_
 
 # --- the stock look ----------------------------------------------------------
 PAGES = [
-    INDEX, "/admin/login/", "/admin/password_change/", "/admin/affiliates/affiliate/",
-    "/admin/affiliates/affiliate/add/", "/admin/affiliates/link/", "/admin/affiliates/link/add/", "/admin/orders/order/", "/admin/orders/order/add/",
-    "/admin/callbacks/delivery/", "/admin/auth/user/", "/admin/auth/user/add/",
-]  # fmt: skip
+    INDEX,
+    "/admin/login/",
+    "/admin/password_change/",
+    "/admin/affiliates/affiliate/",
+    "/admin/affiliates/affiliate/add/",
+    "/admin/affiliates/link/",
+    "/admin/affiliates/link/add/",
+    "/admin/orders/order/",
+    "/admin/orders/order/add/",
+    "/admin/callbacks/delivery/",
+    "/admin/auth/user/",
+    "/admin/auth/user/add/",
+]
 
 
 @pytest.mark.parametrize("url", PAGES)
@@ -170,7 +179,7 @@ def test_form_without_its_token_is_a_page_of_ours(admin_user):
 
 
 def test_error_of_ours_is_a_page_of_ours(admin_client, monkeypatch):
-    monkeypatch.setattr("config.admin_site._overview", lambda request: 1 / 0)
+    monkeypatch.setattr("config.admin_site._overview", lambda _: 1 / 0)
     admin_client.raise_request_exception = False
     response = admin_client.get(INDEX)
     assert response.status_code == 500
