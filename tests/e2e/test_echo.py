@@ -2,7 +2,10 @@
 
 import json
 import urllib.error
+import urllib.parse
 import urllib.request
+
+from playwright.sync_api import expect
 
 from config import echo
 
@@ -54,3 +57,12 @@ def test_echo_keeps_the_last_requests_only(stack):
 def test_echo_shows_markup_as_text(stack):
     request(f"{stack.base_url}/echo/x?y=<script>alert(1)</script>", method="GET")
     assert "<script>alert" not in request(f"{stack.base_url}/echo/")[1]
+
+
+def test_echo_page_in_a_browser_shows_a_request_and_breaks_no_policy(stack, browser_page):
+    request(f"{stack.base_url}/echo/seen?subid=fb-1042", method="GET")
+    browser_page.goto(f"{stack.base_url}/echo/")
+    row = browser_page.get_by_role("row", name="GET /echo/seen?subid=fb-1042")
+    expect(row).to_be_visible()
+    row.get_by_text("headers").click()
+    expect(row.get_by_text("User-Agent")).to_be_visible()
