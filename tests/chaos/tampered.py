@@ -47,14 +47,14 @@ def wrap(owner: Any, name: str, around: Callable[..., Any]) -> None:
 
 
 def places() -> dict[str, Callable[[], None]]:
-    from callbacks import bell, outbox  # Django is set up only now
+    from callbacks import attempts, bell, outbox  # Django is set up only now
 
     return {
         "recorded, not committed": lambda: after(outbox, "record"),
         "committed, bell not rung": lambda: before(bell, "ring"),
         "claimed, not sent": lambda: after(outbox, "claim"),
         "answered 2xx, not settled": lambda: before(outbox, "settle"),
-        "attempt written, not committed": lambda: after(outbox, "_write_attempts"),
+        "attempt written, not committed": lambda: after(attempts, "write"),
         "settled": lambda: after(outbox, "settle"),
         "leases taken back, bell not rung": lambda: after(outbox, "recover"),
     }

@@ -1,0 +1,98 @@
+"""Two of everything: beats, sweeps, workers, all after the same rows."""
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+
+from django.db import connections
+from django.utils import timezone
+
+from callbacks import outbox
+from callbacks.models import Attempt, Delivery
+from tests.chaos.surroundings import Surroundings, size
+from tests.receiver import Answer, Receiver
+
+DELIVERIES = size(600, 10_000)
+ROUNDS = size(20, 200)
+RIVALS = 4
+
+
+def at_once(do: Callable[[], int]) -> list[int]:
+    """Do it in several threads at the same time, each with a connection of its own."""
+    results: list[int] = []
+    barrier = threading.Barrier(RIVALS)
+
+    def run() -> None:
+        try:
+            barrier.wait(timeout=10)
+            results.append(do())
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=run) for _ in range(RIVALS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=30)
+    assert len(results) == RIVALS
+    return results
+
+
+def test_two_workers_and_two_beats_send_nothing_twice(
+    around: Surroundings, receiver: Receiver, report: Callable[..., None]
+) -> None:
+    receiver.answer("*", Answer(delay_s=0.01))
+    around.place(DELIVERIES)
+    for _ in range(2):
+        around.beat()
+        around.worker()
+    around.wait_until_sent(120)
+    tally = around.tally()
+    assert (tally.deliveries, tally.duplicates) == (DELIVERIES, 0)
+    assert Attempt.objects.count() == DELIVERIES
+    report("two workers, two beats", tally)
+
+
+def test_claims_at_once_on_one_row_give_it_to_one(around: Surroundings, django_db_blocker) -> None:
+    around.place(2)
+    delivery = Delivery.objects.get(event="order.created")
+    for _ in range(ROUNDS):
+        assert sorted(at_once(lambda: len(outbox.claim(10)))) == [0] * (RIVALS - 1) + [1]
+        delivery.refresh_from_db()
+        assert delivery.status == "sending"
+        assert delivery.attempt_count == 0
+        around.expire_leases()
+        outbox.recover()
+
+
+def test_sweeps_at_once_take_a_lease_back_once(around: Surroundings) -> None:
+    around.place(2)
+    for _ in range(ROUNDS):
+        assert len(outbox.claim(10)) == 1
+        around.expire_leases()
+        assert sum(at_once(outbox.recover)) == 1
+
+
+def test_sweeps_at_once_with_claims_never_give_a_row_to_two(around: Surroundings) -> None:
+    """Each thread takes back and claims; whoever has the row now holds the only token that is still good."""
+    around.place(2)
+    for _ in range(ROUNDS):
+        outbox.claim(10)
+        around.expire_leases()
+        assert sum(at_once(lambda: outbox.recover() * 0 + len(outbox.claim(10)))) == 1
+        around.expire_leases()
+        outbox.recover()
+
+
+def test_claim_whose_lease_was_lost_cannot_settle_over_the_new_owner(around: Surroundings) -> None:
+    around.place(2)
+    (late,) = outbox.claim(1)
+    around.expire_leases()
+    outbox.recover()
+    (owner,) = outbox.claim(1)
+    outbox.give_back([late])
+    outbox.skip(late, Delivery.SkipReason.PAUSED)
+    delivery = Delivery.objects.get(pk=late.pk)
+    assert (delivery.status, delivery.claim_token) == ("sending", owner.token)
+    assert delivery.leased_until
+    assert delivery.leased_until > timezone.now() + outbox.LEASE - timedelta(seconds=30)
