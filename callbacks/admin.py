@@ -12,36 +12,17 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.views.decorators.http import require_POST
 
-from affiliates.models import Affiliate
+from affiliates.filters import AffiliateFilter, DateFilter
 from callbacks import outbox
 from callbacks.models import Delivery
 
 NAMED = 5  # how many refused deliveries a message names; the others are counted
-LISTED = 100  # affiliates in the filter
 
 
 class StateFilter(admin.ChoicesFieldListFilter):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.title = "state"
-
-
-class DateFilter(admin.DateFieldListFilter):
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.title = "date"
-
-
-class AffiliateFilter(admin.RelatedFieldListFilter):
-    """The first affiliates by name, and always the one that is chosen: a list of thousands helps nobody."""
-
-    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        affiliates = Affiliate.objects.order_by("name", "pk")
-        chosen = request.GET.get(f"{self.field_path}__id__exact", "")
-        listed = {affiliate.pk: affiliate for affiliate in affiliates[:LISTED]}
-        if chosen.isdecimal() and int(chosen) not in listed:
-            listed |= affiliates.in_bulk([int(chosen)])
-        return [(str(pk), affiliate.name) for pk, affiliate in listed.items()]
 
 
 @admin.register(Delivery)

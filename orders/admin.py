@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 
+from affiliates.filters import AffiliateFilter, DateFilter
 from orders import tokens
 from orders.forms import OrderForm
 from orders.models import ApiToken, Order
@@ -21,6 +22,8 @@ STATES = {
     "succeeded": Q(status="succeeded"),
     "skipped": Q(status="skipped"),
 }
+
+LATEST = 1000  # orders that the filter of currencies looks at
 
 
 def _deliveries() -> QuerySet[Any]:
@@ -43,6 +46,21 @@ class DeliveriesFilter(admin.SimpleListFilter):
         return queryset
 
 
+class CurrencyFilter(admin.SimpleListFilter):
+    """The currencies of the latest orders: to look through all of them for each page costs more than it tells."""
+
+    title = "currency"
+    parameter_name = "currency"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        latest = Order.objects.order_by("-pk").values_list("currency", flat=True)[:LATEST]
+        chosen = request.GET.get(self.parameter_name)
+        return [(code, code) for code in sorted({*latest, *([chosen] if chosen else [])})]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(currency=self.value()) if self.value() else queryset
+
+
 @admin.register(Order)
 class OrderAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
     form = OrderForm
@@ -51,7 +69,13 @@ class OrderAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptab
     empty_title = "No orders yet"
     empty_text = "Your shop hands them over through the API, or you add one here to try it."
     list_display = ("number", "affiliate", "money_amount", "money_commission", "status_chip", "deliveries", "created")
-    list_filter = ("status", DeliveriesFilter, "currency")
+    list_filter = (
+        "status",
+        DeliveriesFilter,
+        ("affiliate", AffiliateFilter),
+        CurrencyFilter,
+        ("created_at", DateFilter),
+    )
     list_select_related = ("affiliate",)
     list_per_page = 50
     search_fields = ("number", "affiliate__name", "affiliate__code")
@@ -111,6 +135,12 @@ class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscrip
 
     def has_change_permission(self, request: HttpRequest, obj: ApiToken | None = None) -> bool:
         return False
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        context = (extra_context or {}) | {"show_save_and_add_another": False}  # the token would be shown to nobody
+        return super().add_view(request, form_url, context)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         obj.token = tokens.give(obj)
