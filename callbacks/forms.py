@@ -11,6 +11,8 @@ from callbacks.variables import VARIABLES, Variable
 
 PLACEHOLDER = "https://tracker.example/postback?cid={{link.sub_id}}&payout={{order.commission}}"
 
+BODY_FORMATS = [("form", "Form: the same parameters again"), ("json", "JSON: the whole event")]
+
 
 class CallbackSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable at run time
     """Saves one callback setting. What a model's `clean()` refuses stands beside the field, with its code."""
@@ -35,8 +37,10 @@ class CallbackSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # not sub
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["body_format"].required = False  # a GET has no body to choose a form for
-        url = self.fields["url"]
+        body_format, url = self.fields["body_format"], self.fields["url"]
+        assert isinstance(body_format, forms.TypedChoiceField)
+        body_format.choices = BODY_FORMATS
+        body_format.required = False  # a GET has no body to choose a format for
         assert isinstance(url, forms.CharField)
         url.strip = False  # what was typed stays as typed until the model has mended it and can say so
 

@@ -84,7 +84,7 @@ async function send(dialog, form, button) {
     else if (answer.ok || answer.status === 422) {
       fill(dialog, await answer.text());
       focusField(dialog);
-    } else if (answer.status === 403) note(dialog, "The server did not accept this from your account. Nothing was saved.");
+    } else if (answer.status === 403) note(dialog, "The server did not accept this: you may be signed out, or not allowed to change it. Sign in in another tab, then press Submit again: nothing you typed is lost.");
     else note(dialog, `The server answered ${answer.status}. Nothing was saved; try again.`);
   } catch {
     note(dialog, "The server could not be reached. Nothing was saved; try again.");

@@ -1,0 +1,241 @@
+"""The merchant's path, walked in a browser on the real stack: from the list of affiliates to the tracker's answer."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from tests.e2e.installation import Installation, wait_until
+from tests.receiver import Received, Receiver
+
+expect.set_options(timeout=15_000)  # a machine that runs all tests at once is a slow one
+TEMPLATE = "?order={{order.number}}&amount={{order.amount}}&subid={{link.sub_id}}"
+
+
+@pytest.fixture
+def merchant(stack: Installation, browser_page: Page) -> Page:
+    """A page of a merchant who has just signed in."""
+    sign_in(stack, browser_page)
+    return browser_page
+
+
+@pytest.fixture
+def merchant_without_scripts(stack: Installation, browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    sign_in(stack, page)
+    yield page
+    context.close()
+
+
+def sign_in(stack: Installation, page: Page) -> None:
+    assert stack.login
+    page.goto(f"{stack.base_url}/admin/")
+    page.get_by_label("Username").fill(stack.login.username)
+    page.get_by_label("Password").fill(stack.login.password)
+    page.get_by_role("button", name="Log in").click()
+
+
+def open_settings(page: Page, name: str) -> None:
+    page.get_by_role("link", name="All Affiliates").first.click()
+    page.get_by_role("link", name=name, exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text(name)
+    page.get_by_role("link", name="Settings", exact=True).click()
+
+
+def row_of(page: Page, event: str) -> Locator:
+    return page.locator(f"#order-{event}")
+
+
+def window_of(page: Page, event: str) -> Locator:
+    return page.get_by_role("dialog", name=f"Setup order {event} callback", exact=True)
+
+
+def arrived(receiver: Receiver, path: str) -> list[Received]:
+    return [request for request in receiver.requests if request.path == path]
+
+
+def add_order(page: Page, number: str, link: str) -> None:
+    page.get_by_role("link", name="All orders").click()
+    page.get_by_role("link", name="Add order").click()
+    page.get_by_label("Number").fill(number)
+    page.get_by_label("Referral link").fill(link)
+    page.get_by_label("Amount").fill("58.00")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_role("status")).to_contain_text("added successfully")
+
+
+def test_merchant_sets_a_callback_and_sees_the_order_arrive(
+    stack: Installation, session_receiver: Receiver, merchant: Page
+) -> None:
+    page, url = merchant, session_receiver.url("/walk")
+    open_settings(page, "Trail Reviews")
+    expect(row_of(page, "created")).to_contain_text("Not set")
+    row_of(page, "created").get_by_role("link", name="Set up").click()
+
+    window = window_of(page, "created")
+    expect(window.get_by_label("URL")).to_be_focused()
+    expect(window.get_by_label("GET")).to_be_checked()
+    expect(window.get_by_text("POST body")).to_be_hidden()
+    window.get_by_label("URL").fill(f" {url}?order={{{{order.number}}}}&amount={{{{order.amount}}}}\n&subid=")
+    window.get_by_role("button", name="link.sub_id").click()
+    window.get_by_role("button", name="Submit").click()
+    expect(window).to_be_hidden()
+    expect(page.get_by_role("status")).to_contain_text("Order created callback of Trail Reviews saved.")
+    expect(page.get_by_role("status")).to_contain_text("Line breaks and tabs from the paste were removed.")
+    expect(row_of(page, "created")).to_contain_text(url + TEMPLATE)
+    expect(row_of(page, "created")).to_contain_text("Nothing sent yet")
+    expect(row_of(page, "created").get_by_role("link", name="Edit")).to_be_focused()
+
+    add_order(page, "#910001", "https://shop.example/p?ref=trail&sub_id=fb%20summer")
+    saved_at = time.time()
+    wait_until(lambda: arrived(session_receiver, "/walk"), 5)
+    (request,) = arrived(session_receiver, "/walk")
+    assert request.at - saved_at < 1
+    assert request.target == "/walk?order=%23910001&amount=58.00&subid=fb%20summer"
+
+    page.get_by_role("link", name="Deliveries").click()
+    expect(page.locator("#result_list tbody tr").first).to_contain_text("#910001")
+    page.get_by_role("link", name="#910001").click()
+    # What the worker writes after the answer may be a moment behind the request.
+    wait_until(lambda: page.reload() and page.get_by_text("The tracker answered 200 OK.").count(), 10)
+    expect(page.locator(".timeline")).to_contain_text(session_receiver.url(request.target))
+    expect(page.locator(".timeline")).to_contain_text("Order saved, recorded for this callback")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Succeeded")
+
+    page.get_by_role("button", name="Resend").click()
+    expect(page.get_by_role("status")).to_contain_text("1 delivery is on the way again.")
+    wait_until(lambda: len(arrived(session_receiver, "/walk")) == 2, 5)
+    assert arrived(session_receiver, "/walk")[1].header("webhook-id") == request.header("webhook-id")
+
+    open_settings(page, "Trail Reviews")
+    expect(row_of(page, "created")).to_contain_text("Working")
+    expect(row_of(page, "created")).to_contain_text("order #910001")
+
+
+def test_window_refusing_a_url_stays_open_with_the_text(merchant: Page) -> None:
+    page, typed = merchant, "https://tracker.example/?a={{clickid}}&b={sub1}"
+    open_settings(page, "Marta Deals")
+    opener = row_of(page, "updated").get_by_role("link", name="Set up")
+    opener.click()
+    window = window_of(page, "updated")
+    field = window.get_by_label("URL")
+    window.get_by_label("POST").check()
+    window.get_by_label("JSON: the whole event").check()
+    field.fill(typed)
+    window.get_by_role("button", name="Submit").click()
+    expect(window.locator('[data-code="unknown_variable"]')).to_contain_text("Did you mean {{link.sub_id}}?")
+    expect(window.locator('[data-code="foreign_placeholder"]')).to_be_visible()
+    expect(field).to_have_value(typed)
+    expect(field).to_be_focused()
+    expect(field).to_have_accessible_description(
+        "There is no variable {{clickid}}. Did you mean {{link.sub_id}}? {sub1} is a placeholder of another system and"
+        " would be sent as it stands. Write {{link.sub_id}} for {sub1}, or tick “send as typed”."
+    )
+    expect(window.get_by_label("JSON: the whole event")).to_be_checked()
+    expect(window.get_by_label("Send as typed")).to_be_visible()
+    assert Axe().run(page).violations_count == 0
+
+    page.keyboard.press("Escape")
+    expect(window).to_be_hidden()
+    expect(opener).to_be_focused()
+    opener.click()
+    expect(field).to_have_value(typed)  # closed by Escape, not given up
+
+    window.get_by_role("button", name="Use the variables suggested").click()
+    expect(field).to_have_value("https://tracker.example/?a={{link.sub_id}}&b={{link.sub_id}}")
+    window.get_by_role("link", name="Cancel").click()
+    expect(window).to_be_hidden()
+    opener.click()
+    expect(field).to_have_value("")
+    page.keyboard.press("Escape")
+    expect(row_of(page, "updated")).to_contain_text("Not set")
+
+
+def test_window_is_worked_with_the_keyboard_alone(stack: Installation, merchant: Page) -> None:
+    page = merchant
+    open_settings(page, "Marta Deals")
+    row_of(page, "created").get_by_role("link", name="Set up").focus()
+    page.keyboard.press("Enter")
+    window = window_of(page, "created")
+    field = window.get_by_label("URL")
+    expect(field).to_be_focused()
+    page.keyboard.press("Shift+Tab")
+    expect(window.get_by_label("GET")).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    expect(window.get_by_label("POST")).to_be_checked()
+    expect(window.get_by_label("Form: the same parameters again")).to_be_visible()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    expect(field).to_be_focused()
+    page.keyboard.type("https://tracker.example/?cid=")
+    page.keyboard.press("Tab")  # one stop for all variables
+    expect(window.get_by_role("button", name="order.number")).to_be_focused()
+    for _ in range(9):
+        page.keyboard.press("ArrowDown")
+    expect(window.get_by_role("button", name="link.query.NAME")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(field).to_be_focused()
+    page.keyboard.type("clickid")  # over NAME, which is chosen
+    expect(field).to_have_value("https://tracker.example/?cid={{link.query.clickid}}")
+    page.keyboard.press("Enter")
+    expect(window).to_be_hidden()
+    expect(row_of(page, "created")).to_contain_text("https://tracker.example/?cid={{link.query.clickid}}")
+    expect(row_of(page, "created").get_by_role("link", name="Edit")).to_be_focused()
+
+
+def test_window_of_somebody_signed_out_loses_nothing(stack: Installation, merchant: Page) -> None:
+    page = merchant
+    open_settings(page, "Joe's Coffee Blog")
+    row_of(page, "updated").get_by_role("link", name="Set up").click()
+    window = window_of(page, "updated")
+    window.get_by_label("URL").fill("https://tracker.example/?o={{order.number}}&c={{link.sub_id}}")
+    page.context.clear_cookies(name="sessionid")
+    window.get_by_role("button", name="Submit").click()
+    expect(window.get_by_role("alert")).to_contain_text("You are signed out.")
+    other = page.context.new_page()
+    sign_in(stack, other)
+    window.get_by_role("button", name="Submit").click()
+    expect(window).to_be_hidden()
+    expect(row_of(page, "updated")).to_contain_text("{{link.sub_id}}")
+
+
+def test_pages_without_scripts_do_all_of_it(stack: Installation, merchant_without_scripts: Page) -> None:
+    page, typed = merchant_without_scripts, "https://tracker.example/?a={sub1}&o={{order.number}}"
+    open_settings(page, "Joe's Coffee Blog")
+    row_of(page, "created").get_by_role("link", name="Edit").click()
+    expect(page.get_by_role("heading", name="Setup order created callback", exact=True)).to_be_visible()
+    page.get_by_label("URL").fill(typed)
+    page.get_by_role("button", name="Submit").click()
+    expect(page.locator('[data-code="foreign_placeholder"]')).to_be_visible()
+    expect(page.get_by_label("URL")).to_have_value(typed)
+    page.get_by_label("Send as typed").check()
+    page.get_by_role("button", name="Submit").click()
+    expect(page.get_by_role("status")).to_contain_text("Order created callback of Joe's Coffee Blog saved.")
+    expect(row_of(page, "created")).to_contain_text(typed)
+    row_of(page, "created").get_by_role("button", name="Pause").click()
+    expect(row_of(page, "created")).to_contain_text("Paused")
+    row_of(page, "created").get_by_role("link", name="Remove").click()
+    page.get_by_role("button", name="Remove").click()
+    expect(row_of(page, "created")).to_contain_text("Not set")
+
+
+def test_affiliate_signs_in_with_the_password_that_the_merchant_set(stack: Installation, merchant: Page) -> None:
+    page = merchant
+    open_settings(page, "Trail Reviews")
+    page.get_by_role("link", name="Set password").click()
+    window = page.get_by_role("dialog", name="Set portal password")
+    window.get_by_label("Password", exact=True).fill("short")
+    window.get_by_role("button", name="Save password").click()
+    expect(window.locator('[data-code="password_too_short"]')).to_be_visible()
+    for label in ("Password", "Password again"):
+        window.get_by_label(label, exact=True).fill("a long enough passphrase")
+    window.get_by_role("button", name="Save password").click()
+    expect(page.get_by_role("status")).to_contain_text("Trail Reviews can sign in to the portal now")
+    page.locator("#portal-access").get_by_role("link", name="/portal/").click()
+    page.get_by_label("E-mail").fill("hello@trailreviews.example")
+    page.get_by_label("Password").fill("a long enough passphrase")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_text("Order created callback")).to_be_visible()
