@@ -71,6 +71,7 @@ class PostbacksAdminSite(AdminSite):
     site_header = site_title = "Affiliate Postbacks"
     index_title = "Overview"
     site_url = None
+    empty_value_display = "\N{EN DASH}"
     enable_nav_sidebar = False  # Django's; ours is in each_context
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:

@@ -155,6 +155,6 @@ class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscrip
     def created(self, record: ApiToken) -> str:
         return render_to_string("admin/orders/apitoken/made_at.html", {"record": record})
 
-    @admin.display(description="")
+    @admin.display(description="Action")
     def revoke(self, record: ApiToken) -> str:
         return render_to_string("admin/orders/apitoken/revoke.html", {"record": record})
