@@ -1,7 +1,7 @@
 """What a measurement gives: figures, with their targets and the same figure of the peers, as a table and as JSON."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Literal
 
@@ -26,7 +26,7 @@ class Figure:
     unit: str
     better: Better = "more"
     target: Target | None = None
-    peers: dict[str, float | None] = field(default_factory=dict)
+    peers: Mapping[str, float | None] = field(default_factory=dict)
     note: str = ""
 
     @property
