@@ -82,7 +82,7 @@ class OrderAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptab
     search_help_text = "Search by number or affiliate"
     show_full_result_count = False
     fieldsets = (
-        (None, {"fields": ("number", "status", "link_url", "affiliate")}),
+        (None, {"fields": ("number", "status", "link", "affiliate")}),
         ("Money", {"fields": ("amount", "currency", "commission")}),
     )
 

@@ -13,7 +13,7 @@ from orders.models import Order
 class OrderForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable at run time
     """The URL finds or makes the link and, where no affiliate is chosen, names the affiliate."""
 
-    link_url = forms.CharField(
+    link = forms.CharField(
         label="Referral link",
         required=False,
         max_length=None,
@@ -32,12 +32,12 @@ class OrderForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable
             for name in ("amount", "commission")
         }
 
-    field_order = ("number", "status", "link_url", "affiliate", "amount", "currency", "commission")
+    field_order = ("number", "status", "link", "affiliate", "amount", "currency", "commission")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         link = self.instance.link if self.instance.pk else None
-        self.fields["link_url"].initial = link.url if link else ""
+        self.initial["link"] = link.url if link else ""
         affiliate = self.fields.get("affiliate")
         if isinstance(affiliate, forms.ModelChoiceField):
             affiliate.empty_label = "Whoever the link names"
@@ -54,16 +54,18 @@ class OrderForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
+        # What was typed is a URL; the order wants the link, which is found now and made, if it is new, when saving.
+        self.typed_link, cleaned["link"] = cleaned.get("link", ""), None
         if "affiliate" not in cleaned:  # it was refused already
             return cleaned
         try:
             with transaction.atomic():
-                cleaned["affiliate"], _ = services.resolve_link(cleaned["affiliate"], cleaned.get("link_url", ""))
-                transaction.set_rollback(True)  # a new link is made when the order is saved, not while it is checked
+                cleaned["affiliate"], _ = services.resolve_link(cleaned["affiliate"], self.typed_link)
+                transaction.set_rollback(True)
         except ValidationError as error:
-            self.add_error("link_url", error)
+            self.add_error("link", error)
         return cleaned
 
     def save(self, commit: bool = True) -> Any:
-        _, self.instance.link = services.resolve_link(self.instance.affiliate, self.cleaned_data["link_url"])
+        _, self.instance.link = services.resolve_link(self.instance.affiliate, self.typed_link)
         return super().save(commit)

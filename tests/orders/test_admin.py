@@ -27,7 +27,7 @@ def typed(**changes):
     data = {
         "number": "#100001",
         "status": "new",
-        "link_url": "",
+        "link": "",
         "affiliate": "",
         "amount": "58.00",
         "currency": "USD",
@@ -46,7 +46,7 @@ def page(response):
 
 # --- the form ----------------------------------------------------------------
 def test_order_form_link_names_the_affiliate_and_makes_the_link(admin_client, joe):
-    assert admin_client.post(ADD, typed(link_url=f" {LINK} ")).status_code == 302
+    assert admin_client.post(ADD, typed(link=f" {LINK} ")).status_code == 302
     order = Order.objects.get()
     assert (order.affiliate, order.link.url) == (joe, LINK)
     assert order.commission == Decimal("8.70")
@@ -78,8 +78,8 @@ def test_order_form_without_affiliate_and_link_is_nobodys(admin_client):
         ("commission", "1.005", "too_many_decimals"),
         ("number", "#TAKEN", "unique"),
         ("number", "", "required"),
-        ("link_url", "no link", "bad_link"),
-        ("link_url", "https://shop.example/?ref=nobody", "unknown_referral"),
+        ("link", "no link", "bad_link"),
+        ("link", "https://shop.example/?ref=nobody", "unknown_referral"),
         ("status", "paid", "invalid_choice"),
     ],
 )
@@ -97,24 +97,24 @@ def test_order_form_bad_value_is_refused_beside_its_field_and_nothing_is_lost(ad
 
 def test_order_form_link_of_another_affiliate_is_refused_beside_the_link(admin_client, joe):
     marta = AffiliateFactory(code="marta")
-    response = admin_client.post(ADD, typed(affiliate=marta.pk, link_url=LINK))
+    response = admin_client.post(ADD, typed(affiliate=marta.pk, link=LINK))
     errors = response.context["adminform"].form.errors.as_data()
-    assert [error.code for error in errors["link_url"]] == ["link_of_another_affiliate"]
+    assert [error.code for error in errors["link"]] == ["link_of_another_affiliate"]
     assert "This link belongs to Joe&#x27;s Coffee Blog" in page(response)
     assert not Order.objects.exists()
     assert not Link.objects.exists()
 
 
 def test_order_form_refused_for_another_reason_makes_no_link(admin_client, joe):
-    admin_client.post(ADD, typed(link_url=LINK, amount="NaN"))
+    admin_client.post(ADD, typed(link=LINK, amount="NaN"))
     assert not Link.objects.exists()
 
 
 def test_order_form_of_a_saved_order_shows_what_is_there(admin_client, joe):
-    admin_client.post(ADD, typed(link_url=LINK, currency="JPY", amount="1200"))
+    admin_client.post(ADD, typed(link=LINK, currency="JPY", amount="1200"))
     response = admin_client.get(change_url(Order.objects.get()))
     form = response.context["adminform"].form
-    assert form["link_url"].value() == LINK
+    assert form["link"].value() == LINK
     assert form["amount"].value() == "1200"
     assert form["commission"].value() is None
     assert "the affiliate's rate makes it 180" in page(response)
@@ -122,18 +122,18 @@ def test_order_form_of_a_saved_order_shows_what_is_there(admin_client, joe):
 
 def test_order_form_saved_as_it_was_sends_nothing(admin_client, joe):
     CallbackSettingFactory(affiliate=joe, event="order.updated")
-    admin_client.post(ADD, typed(link_url=LINK))
+    admin_client.post(ADD, typed(link=LINK))
     order = Order.objects.get()
-    admin_client.post(change_url(order), typed(link_url=LINK, affiliate=joe.pk))
+    admin_client.post(change_url(order), typed(link=LINK, affiliate=joe.pk))
     assert not Delivery.objects.exists()
-    admin_client.post(change_url(order), typed(link_url=LINK, affiliate=joe.pk, status="approved"))
+    admin_client.post(change_url(order), typed(link=LINK, affiliate=joe.pk, status="approved"))
     assert Delivery.objects.get().variables["order.status"] == "approved"
 
 
 def test_order_form_link_cleared_leaves_the_order_without(admin_client, joe):
-    admin_client.post(ADD, typed(link_url=LINK))
+    admin_client.post(ADD, typed(link=LINK))
     order = Order.objects.get()
-    admin_client.post(change_url(order), typed(link_url="", affiliate=joe.pk))
+    admin_client.post(change_url(order), typed(link="", affiliate=joe.pk))
     order.refresh_from_db()
     assert (order.link, order.affiliate) == (None, joe)
 
@@ -198,7 +198,7 @@ def test_list_of_thirty_asks_as_often_as_of_one(admin_client, django_assert_num_
     CallbackSettingFactory(affiliate=joe)
 
     def make(number):
-        admin_client.post(ADD, typed(number=number, link_url=f"{LINK}{number[1:]}"))
+        admin_client.post(ADD, typed(number=number, link=f"{LINK}{number[1:]}"))
 
     make("#1")
     admin_client.get(url)  # what is asked once per process is asked now
