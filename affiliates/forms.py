@@ -3,7 +3,7 @@
 from typing import Any
 
 from django import forms
-from django.contrib.auth.password_validation import password_validators_help_texts, validate_password
+from django.contrib.auth.password_validation import validate_password
 
 from affiliates import access
 from affiliates.models import LINK_MAX_LENGTH, Affiliate, Link
@@ -53,10 +53,6 @@ class PortalPasswordForm(forms.Form):
     def __init__(self, affiliate: Affiliate, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.affiliate = affiliate
-
-    @property
-    def rules(self) -> list[str]:
-        return password_validators_help_texts()
 
     def clean_new_password1(self) -> str:
         password = str(self.cleaned_data["new_password1"])

@@ -98,6 +98,10 @@ class DeliveryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscrip
     def has_resend_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("callbacks.change_delivery")
 
+    def get_action_choices(self, request: HttpRequest, default_choices: Any = ()) -> list[tuple[str, str]]:
+        """No empty choice: there is but one action."""
+        return super().get_action_choices(request, list(default_choices))
+
     @admin.action(description="Resend", permissions=["resend"])
     def resend_selected(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
         _resend(request, list(queryset.values_list("pk", flat=True)))

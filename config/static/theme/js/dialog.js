@@ -109,8 +109,15 @@ async function saved(dialog, { location: target }) {
     location.assign(target);
     return;
   }
-  document.getElementById(dialog.opener)?.focus();
-  document.getElementById("messages")?.scrollIntoView({ block: "nearest" });
+  document.getElementById(dialog.opener)?.focus({ preventScroll: true });
+  announce(document.getElementById("messages"));
+}
+
+// What was said stands at the top of the page. Where that is out of sight, it is shown at the bottom for some seconds.
+function announce(messages) {
+  if (messages.getBoundingClientRect().top >= 0) return;
+  messages.classList.add("is-toast");
+  setTimeout(() => messages.classList.remove("is-toast"), 8000);
 }
 
 document.addEventListener("click", (event) => {
