@@ -26,7 +26,7 @@ from callbacks import bell
 from config.children import Child
 from config.valkey import Valkey, ValkeyError
 
-READY_S = 60.0
+READY_S = 120.0
 LOCK_S = 5.0  # how long the last start's Valkey may take to end
 WATCH_S = 0.1
 # How long each child may take to end, in the order in which they are asked. The worker finishes what is on the wire.

@@ -16,8 +16,8 @@ from uuid import uuid4
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-READY_S = 60.0
-STOP_S = 30.0
+READY_S = 130.0
+STOP_S = 60.0
 LOGIN = re.compile(r"Sign in at \S+ as (\S+) with the password (\S+)")
 
 

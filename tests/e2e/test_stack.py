@@ -60,7 +60,7 @@ def test_stack_on_a_new_database_makes_demo_data_and_prints_the_login_once(insta
     assert installation.lines[-1] == f"ready http://127.0.0.1:{installation.port}/"
     assert not any("Sign in" in line for line in installation.lines)
     assert shell(installation, COUNT) == "12"
-    assert took < 20  # 5 s where nothing else runs on the machine
+    assert took < 30  # under 5 s where nothing else runs; here other tests do
     assert installation.stop() == 0
 
 
