@@ -1,6 +1,6 @@
 """How callbacks do, in one word each: read from the last request that was sent for a setting."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.conf import settings
 from django.db.models import Case, Count, Exists, OuterRef, Q, QuerySet, Subquery, TextChoices, Value, When
@@ -49,8 +49,12 @@ class Callback:
 
 
 def finding_of(setting: CallbackSetting) -> templating.Finding:
+    """What is to be said of a saved URL by today's rules."""
     policy = addresses.policy_from(settings)
-    return templating.check(setting.url, policy, send_as_typed=setting.send_as_typed)
+    finding = templating.check(setting.url, policy, send_as_typed=setting.send_as_typed)
+    if setting.method == "POST" and setting.body_format == "json":  # the body tells of the link
+        return replace(finding, warnings=tuple(w for w in finding.warnings if w.code != "no_click_id"))
+    return finding
 
 
 def callbacks_of(affiliate: Affiliate) -> list[Callback]:

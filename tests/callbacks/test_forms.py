@@ -109,3 +109,11 @@ def test_form_without_correction_gives_back_what_was_typed() -> None:
 )
 def test_corrected_template_takes_the_suggestions(template: str, expected: str) -> None:
     assert corrected(template) == expected
+
+
+@pytest.mark.parametrize(("body_format", "warns"), [("form", True), ("json", False)])
+def test_hints_missing_click_id_is_none_where_the_body_tells_of_the_link(body_format: str, warns: bool) -> None:
+    url = "https://tracker.example/postback?order={{order.number}}"
+    setting = CallbackSettingFactory(method="POST", body_format=body_format, url=url)
+    hints = [hint.code for hint in CallbackSettingForm(instance=setting).hints]
+    assert ("no_click_id" in hints) is warns
