@@ -100,7 +100,10 @@ def test_form_without_correction_gives_back_what_was_typed() -> None:
         ("https://t.example/?a={sub1}", "https://t.example/?a={{link.sub_id}}"),
         ("https://t.example/?a={{clickid}}", "https://t.example/?a={{link.sub_id}}"),
         ('https://t.example/?a={{clickid|default:"x"}}', 'https://t.example/?a={{link.sub_id|default:"x"}}'),
-        ("https://t.example/?a={{ORDER.NUMBER}}&b=[CLICKID]", "https://t.example/?a={{order.number}}&b={{link.sub_id}}"),
+        (
+            "https://t.example/?a={{ORDER.NUMBER}}&b=[CLICKID]",
+            "https://t.example/?a={{order.number}}&b={{link.sub_id}}",
+        ),
         ("https://t.example/?a={{link.query.}}", "https://t.example/?a={{link.query.}}"),  # nobody knows which
         ("https://t.example/?a={{}}", "https://t.example/?a={{}}"),
         ("https://t.example/?a={{order.number}}", "https://t.example/?a={{order.number}}"),
