@@ -21,7 +21,8 @@ class Broker(Valkey):
 
     def start(self) -> None:
         place = urlsplit(self.url)
-        assert place.port and place.password
+        assert place.port
+        assert place.password
         configuration = self._configuration(place.port, place.password)
         self.child = Child("valkey", [str(get_binary_path()), "-"], stdin=configuration, log=self.log)
         assert self._answers(), self._last_words()

@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import psycopg
@@ -11,9 +12,12 @@ import pytest
 from django.core.management import call_command
 
 from tests.chaos.broker import Broker
-from tests.chaos.surroundings import IS_FULL, Surroundings, Tally, connected
+from tests.chaos.surroundings import IS_FULL, Surroundings, connected
 from tests.conftest import CLUSTER_URL
 from tests.receiver import Receiver
+
+if TYPE_CHECKING:
+    from tests.chaos.counting import Tally
 
 IS_POSTGRESQL = os.environ.get("TEST_DATABASE", "sqlite") == "postgresql"
 # Not skipped, but absent: faults of the database that this run is not on, and what takes minutes.
@@ -91,7 +95,7 @@ def around(
 def report(request: pytest.FixtureRequest) -> Callable[..., None]:
     """Add a line to the table: the fault, the count, and what else is worth saying."""
 
-    def add(fault: str, tally: Tally, remark: str = "") -> None:
+    def add(fault: str, tally: "Tally", remark: str = "") -> None:
         rows = request.config.stash.setdefault(ROWS, [])
         rows.append(
             f"| {fault} | {tally.deliveries:,} | {tally.lost} | {tally.duplicates:,} | {tally.in_flight:,} | {remark} |"

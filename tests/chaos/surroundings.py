@@ -1,32 +1,28 @@
 """What a fault happens in: a database, a broker and a receiver of its own, and the product's real processes.
 
 Each of them can be killed, stopped, frozen and started again alone; all of them end with the test, by their process
-ids. And the count at the end: what was lost, what came twice, what came in the wrong order.
+ids. Imported before Django is set up, so what needs it is imported where it is needed.
 """
 
 import contextlib
-import json
 import os
-import queue
 import signal
-import subprocess
 import sys
-import threading
 import time
-from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from config.children import Child, bound_to
 from tests.chaos.broker import Broker
-from tests.chaos.shop import Job, Report
+from tests.chaos.processes import ROOT, Program, Shop
 from tests.receiver import Receiver
 from tests.waiting import wait_until
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+if TYPE_CHECKING:
+    from tests.chaos.counting import Fault, Tally
+
 IS_FULL = os.environ.get("CHAOS", "short") == "full"
 # It knows its affiliate, order, event and delivery by the query alone.
 QUERY = "?order={{order.number}}&event={{event}}&status={{order.status}}&id={{event.id}}"
@@ -35,120 +31,6 @@ QUERY = "?order={{order.number}}&event={{event}}&status={{order.status}}&id={{ev
 def size(short: int, full: int) -> int:
     """How large a test is: short with every run of the suite, full in `make chaos`."""
     return full if IS_FULL else short
-
-
-@dataclass(frozen=True)
-class Fault:
-    """What was claimed, and not recorded, at the time of a fault."""
-
-    event_ids: frozenset[str]
-    at: float
-
-
-@dataclass(frozen=True)
-class Tally:
-    """How it ended. `in_flight` counts what had been sent and was not recorded when a fault came."""
-
-    deliveries: int
-    lost: int
-    duplicates: int
-    in_flight: int
-
-
-class Program(Child):
-    """A worker, a beat or a shop."""
-
-    @property
-    def pid(self) -> int:
-        return self.process.pid
-
-    def kill(self) -> None:
-        """End it as a power cut would, with whatever it was doing."""
-        self.process.kill()
-        self.process.wait()
-        wait_until(lambda: not self._session(), 10)  # its pool dies with it
-
-    def pool(self) -> list[int]:
-        """The ids of a worker's pool processes."""
-        return [pid for pid, parent in self._session().items() if parent == self.pid]
-
-    def kill_pool(self, meanwhile: Callable[[], Any]) -> None:
-        """Kill the pool processes, and do something before the worker can make new ones."""
-        os.kill(self.pid, signal.SIGSTOP)
-        try:
-            dead = self.pool()
-            for pid in dead:
-                os.kill(pid, signal.SIGKILL)
-            meanwhile()
-        finally:
-            os.kill(self.pid, signal.SIGCONT)
-        wait_until(lambda: not set(dead) & set(self.pool()), 10)
-
-    def _session(self) -> dict[int, int]:
-        """The living processes of its session, each with its parent."""
-        rows = subprocess.run(
-            ["ps", "-A", "-o", "pid=,ppid=,sess=,stat="], capture_output=True, text=True, check=True
-        ).stdout.split("\n")
-        found = [row.split() for row in rows if row]
-        return {
-            int(pid): int(parent) for pid, parent, session, stat in found if int(session) == self.pid and stat[0] != "Z"
-        }
-
-
-class Shop:
-    """The shop's back end: a process that saves orders when told to."""
-
-    def __init__(self, command: list[str], env: Mapping[str, str], log: Path) -> None:
-        with log.open("ab") as errors:
-            self.process = subprocess.Popen(
-                command,
-                env=env,
-                cwd=ROOT,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-                preexec_fn=bound_to(os.getpid()),  # noqa: PLW1509 - as in config.children
-            )
-        self._reports: queue.Queue[Report | None] = queue.Queue()
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def begin(self, **job: Any) -> None:
-        assert self.process.stdin
-        self.process.stdin.write(json.dumps(asdict(Job(**job))) + "\n")
-        self.process.stdin.flush()
-
-    def report(self, within_s: float = 60) -> Report:
-        report = self._reports.get(timeout=within_s)
-        assert report, "The shop's process has died."
-        return report
-
-    def do(self, **job: Any) -> Report:
-        self.begin(**job)
-        return self.report()
-
-    def dies(self, within_s: float = 30) -> int:
-        """Wait for its end; the number of the signal that it died by."""
-        return -self.process.wait(timeout=within_s)
-
-    def stop(self) -> None:
-        assert self.process.stdin
-        with contextlib.suppress(OSError):
-            self.process.stdin.close()
-        try:
-            self.process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self._reader.join(timeout=5)
-
-    def _read(self) -> None:
-        assert self.process.stdout
-        with self.process.stdout as lines:
-            for line in lines:
-                self._reports.put(Report(**json.loads(line)))
-        self._reports.put(None)
 
 
 class Surroundings:
@@ -239,7 +121,7 @@ class Surroundings:
     # --- affiliates, orders --------------------------------------------------
     def affiliates(self, count: int, **fields: Any) -> list[str]:
         """Make affiliates with both callbacks, each to a path of its own; their codes."""
-        from tests.factories import AffiliateFactory, callbacks_for  # Django is set up only now
+        from tests.factories import AffiliateFactory, callbacks_for
 
         made = [AffiliateFactory() for _ in range(count)]
         for affiliate in made:
@@ -247,7 +129,7 @@ class Surroundings:
         return [affiliate.code for affiliate in made]
 
     def affiliate_without_callbacks(self) -> str:
-        from tests.factories import AffiliateFactory  # as above
+        from tests.factories import AffiliateFactory
 
         return AffiliateFactory().code
 
@@ -256,11 +138,11 @@ class Surroundings:
         self._saved += count
         return self._saved - count + 1
 
-    def place(self, deliveries: int, *, affiliates: int = 4) -> list[str]:
-        """Save orders that make so many deliveries, half of them *created*, half *updated*; the affiliates' codes."""
-        count, codes = deliveries // 2, self.affiliates(affiliates)
+    def place(self, deliveries: int, *, affiliates: int = 4, is_changed: bool = True) -> list[str]:
+        """Save orders that make so many deliveries, half of them *updated* if `is_changed`; the affiliates' codes."""
+        count, codes = deliveries // 2 if is_changed else deliveries, self.affiliates(affiliates)
         shop = self.shop()
-        shop.begin(first=self.next_number(count), count=count, codes=codes, is_bulk=True, is_changed=True)
+        shop.begin(first=self.next_number(count), count=count, codes=codes, is_bulk=True, is_changed=is_changed)
         assert len(shop.report(within_s=300).saved) == count
         return codes
 
@@ -270,19 +152,24 @@ class Surroundings:
 
         return frozenset(str(i) for i in Delivery.objects.filter(status="sending").values_list("event_id", flat=True))
 
-    def note_fault(self) -> Fault:
+    def note_fault(self) -> "Fault":
         """Remember what was claimed when a fault came: only that may come twice. To be called with the worker down."""
+        from tests.chaos.counting import Fault
+
         fault = Fault(self.claimed(), time.time())
         self.faults.append(fault)
         return fault
 
-    def expire_leases(self) -> None:
-        """Put the leases of what is claimed into the past, which is what a minute of waiting would do."""
+    def expire_leases(self, event_ids: Collection[str] | None = None) -> None:
+        """Put the leases of what is claimed, or of these alone, into the past: what a minute of waiting would do."""
         from django.utils import timezone
 
         from callbacks.models import Delivery
 
-        Delivery.objects.filter(status="sending").update(leased_until=timezone.now() - timedelta(seconds=1))
+        claimed = Delivery.objects.filter(status="sending")
+        if event_ids is not None:
+            claimed = claimed.filter(event_id__in=event_ids)
+        claimed.update(leased_until=timezone.now() - timedelta(seconds=1))
 
     def make_due(self) -> None:
         """Make every retry due now, which is what waiting for it would do."""
@@ -305,47 +192,15 @@ class Surroundings:
         )
         return time.monotonic() - began
 
-    # --- the count -----------------------------------------------------------
-    def tally(self, refused: Collection[str] = ()) -> Tally:
-        """Count, and assert what holds after every fault: nothing is lost; twice came only what was in flight at a
-        fault, under the same id; per order *created* came before *updated*.
+    def tally(self, refused: Collection[str] = ()) -> "Tally":
+        """Count what came, and assert what holds after every fault; see `tests.chaos.counting`."""
+        from tests.chaos import counting
 
-        What was `refused`, or got no answer, came again rightly.
-        """
-        from callbacks.models import Delivery
-        from orders.models import Order
-
-        requests = list(self.receiver.requests)
-        came: dict[str, list[float]] = defaultdict(list)
-        for request in requests:
-            event_id = request.header("webhook-id")
-            assert event_id and ("id", event_id) in request.query
-            came[event_id].append(request.at)
-        rows = Delivery.objects.exclude(status="skipped").values_list("event_id", "status")
-        states = {str(event_id): status for event_id, status in rows}
-        assert came.keys() <= states.keys(), "Something was sent that is not in the database."
-        lost = [event_id for event_id, status in states.items() if status != "succeeded" or event_id not in came]
-        assert not lost, f"lost: {len(lost)} of {len(states)}: {self.states()} {self.log()}"
-        told = set(Delivery.objects.filter(event="order.created").values_list("order__number", flat=True))
-        wanted = Order.objects.filter(affiliate__callback_settings__event="order.created")
-        untold = set(wanted.values_list("number", flat=True)) - told
-        assert not untold, f"saved, but never recorded: {untold}"
-        twice = {event_id for event_id, times in came.items() if len(times) > 1}.difference(refused)
-        excused = set().union(*(fault.event_ids for fault in self.faults))
-        assert twice <= excused, f"came twice without a reason: {len(twice - excused)} of {len(states)}; {self.log()}"
-        in_flight = sum(min(came[i]) < fault.at for fault in self.faults for i in fault.event_ids if i in came)
-        duplicates = sum(len(came[event_id]) - 1 for event_id in twice)
-        assert duplicates <= in_flight, f"{duplicates} duplicates of {in_flight} in flight"
-        self._assert_order()
-        return Tally(len(states), len(lost), duplicates, in_flight)
-
-    def _assert_order(self) -> None:
-        created: set[str] = set()
-        for request in self.receiver.requests:
-            query = dict(request.query)
-            if query["event"] == "order.created":
-                created.add(query["order"])
-            assert query["order"] in created, f"{query['order']} was updated before it was created."
+        try:
+            return counting.tally(list(self.receiver.requests), self.faults, refused)
+        except AssertionError as failure:
+            failure.add_note(f"{self.states()} {self.log()}")
+            raise
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Processes that die at the worst place there is: a real one, by SIGKILL, with its database and broker left as they are.
+"""Processes that die at the worst place there is: real ones, by SIGKILL, with database and broker left as they are.
 
 The places are in `tests.chaos.tampered`.
 """

@@ -53,7 +53,7 @@ def test_two_workers_and_two_beats_send_nothing_twice(
     report("two workers, two beats", tally)
 
 
-def test_claims_at_once_on_one_row_give_it_to_one(around: Surroundings, django_db_blocker) -> None:
+def test_claims_at_once_on_one_row_give_it_to_one(around: Surroundings) -> None:
     around.place(2)
     delivery = Delivery.objects.get(event="order.created")
     for _ in range(ROUNDS):

@@ -1,0 +1,113 @@
+"""PostgreSQL that goes away, hangs up or lets nobody in."""
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from django.core.management import call_command
+from django.db import connection
+
+from tests.chaos.broker import Broker
+from tests.chaos.surroundings import Surroundings, connected, size
+from tests.postgresql import Cluster
+from tests.receiver import Answer, Receiver
+
+DELIVERIES = size(400, 4000)
+LOCK_S = size(3, 30)
+RESTARTS = size(2, 10)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """A cluster that may be ended: the other tests have another."""
+    running = Cluster(durable=True)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def around(
+    tmp_path: Path, cluster: Cluster, chaos_broker: Broker, receiver: Receiver, django_db_blocker
+) -> Iterator[Surroundings]:
+    url = cluster.create_database(f"chaos_{time.monotonic_ns()}")
+    with django_db_blocker.unblock(), connected(url):
+        call_command("migrate", interactive=False, verbosity=0)
+        surroundings = Surroundings(tmp_path, url, chaos_broker, receiver)
+        try:
+            yield surroundings
+        finally:
+            surroundings.close()
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT], ids=["fast", "immediate"])
+def test_postgresql_restarted_loses_nothing_that_was_saved(
+    around: Surroundings, cluster: Cluster, receiver: Receiver, report: Callable[..., None], how: signal.Signals
+) -> None:
+    receiver.answer("*", Answer(delay_s=0.02))
+    codes = around.place(DELIVERIES)
+    around.beat()
+    around.worker()
+    shop, orders = around.shop(), DELIVERIES // 4
+    receiver.wait_for(1, 30)
+    shop.begin(first=around.next_number(orders), count=orders, codes=codes, is_changed=True, pause_ms=10)
+    for restart in range(RESTARTS):
+        receiver.wait_for((restart + 1) * DELIVERIES // (RESTARTS + 2), 60)
+        cluster.end(how)
+        cluster.start()
+    connection.close()  # the test's own, which ended with the others
+    live = shop.report(within_s=120)
+    around.wait_until_sent(60)
+    tally = around.tally()
+    assert tally.deliveries >= DELIVERIES + len(live.saved)  # more if the answer to a commit was lost
+    refused = f"{len(live.failures)} savings refused"
+    report(
+        f"PostgreSQL restarted ({'fast' if how == signal.SIGINT else 'immediate'}), {RESTARTS} times", tally, refused
+    )
+
+
+def test_postgresql_backends_terminated_again_and_again_lose_nothing(
+    around: Surroundings, cluster: Cluster, receiver: Receiver, report: Callable[..., None]
+) -> None:
+    receiver.answer("*", Answer(delay_s=0.02))
+    around.place(DELIVERIES)
+    around.beat()
+    around.worker()
+    times = size(5, 50)
+    connection.close()  # the test's own would end with the others
+    with psycopg.connect(cluster.url, autocommit=True) as administrator:
+        for time_ in range(times):
+            receiver.wait_for((time_ + 1) * DELIVERIES // (times + 2), 60)
+            administrator.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+            )
+    around.wait_until_sent(60)
+    report(f"PostgreSQL's backends terminated, {times} times", around.tally())
+
+
+def test_outbox_locked_makes_nobody_send_anything_twice(
+    around: Surroundings, cluster: Cluster, receiver: Receiver, report: Callable[..., None]
+) -> None:
+    receiver.answer("*", Answer(delay_s=0.02))
+    codes = around.place(DELIVERIES)
+    around.beat()
+    around.worker()
+    shop = around.shop()
+    receiver.wait_for(DELIVERIES // 4, 60)
+    url = around.env["DATABASE_URL"]
+    released = threading.Event()
+    with psycopg.connect(url) as other:
+        other.execute("LOCK TABLE callbacks_delivery IN ACCESS EXCLUSIVE MODE")
+        shop.begin(first=around.next_number(5), count=5, codes=codes)  # waits, and is not refused
+        released.wait(LOCK_S)
+        other.rollback()
+    began = time.monotonic()
+    assert not shop.report(within_s=60).failures
+    around.wait_until_sent(60)
+    took = time.monotonic() - began
+    report(f"outbox locked for {LOCK_S} s", around.tally(), f"all out {took:.1f} s after it")
+    assert took < 20
