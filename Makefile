@@ -10,7 +10,7 @@ PINS = sed -E '/^ *(\#|--hash)/d; s/ *\\$$//'
 CHECK_ENV = SECRET_KEY=for-checks-only DATABASE_URL=sqlite://:memory:
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench check format lock clean
+.PHONY: help run test bench chaos check format lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -31,6 +31,11 @@ endif
 
 bench: .venv/installed-dev ## measure against the figures to reach and the peers; ARGS="drain latency" for some, --quick to try
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+chaos: .venv/installed-dev ## break everything in full size on SQLite and PostgreSQL, and count; ARGS="-k broker" for some
+	@$(BIN)/python -m tests.machine
+	@CHAOS=full TEST_DATABASE=sqlite $(BIN)/python -m pytest --no-skips tests/chaos $(ARGS)
+	@CHAOS=full TEST_DATABASE=postgresql $(BIN)/python -m pytest --no-skips tests/chaos $(ARGS)
 
 check: .venv/installed-dev ## lint, types, import rules, missing migrations, lock files
 	$(BIN)/ruff check
