@@ -52,7 +52,8 @@ def set_up(request: HttpRequest, affiliate_id: int, event: EventType) -> HttpRes
             raise PermissionDenied
         setting = setting or CallbackSetting(affiliate=affiliate, event=event)
         url_before = setting.url
-        form = CallbackSettingForm(request.POST or None, instance=setting)
+        offered = {"url": request.GET["url"]} if "url" in request.GET else None  # by the log, after a redirect
+        form = CallbackSettingForm(request.POST or None, instance=setting, initial=offered)
         if "correct" in request.POST:
             return _form_page(request, setting, form.with_correction(), status=200)
         if request.method != "POST":

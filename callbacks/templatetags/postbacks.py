@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from affiliates import referral
 from affiliates.models import Affiliate
-from callbacks import curl, grammar, health
-from callbacks.models import Attempt, Delivery
+from callbacks import correcting, curl, grammar, health
+from callbacks.models import Attempt, CallbackSetting, Delivery
 from callbacks.variables import LINK_QUERY, NAMES, VARIABLES
 
 register = template.Library()
@@ -168,6 +168,15 @@ def snapshot(delivery: Delivery) -> list[tuple[str, str]]:
 def has_link(values: dict[str, str]) -> bool:
     """Whether the customer came through a link, which has a path if nothing else."""
     return any(value for name, value in values.items() if name.startswith("link."))
+
+
+@register.filter
+def moved_template(attempt: Attempt, setting: CallbackSetting | None) -> str:
+    """The template of the callback at the address that the tracker pointed to; "" if there is none to be told."""
+    locations = [value for name, value in attempt.response_headers if name.lower() == "location"]
+    if setting is None or attempt.error_kind != "redirect" or not locations:
+        return ""
+    return correcting.redirected(setting.url, attempt.url, locations[0])
 
 
 @register.filter

@@ -250,3 +250,20 @@ def test_delivery_page_without_order_setting_and_attempts_is_there(
     text = page_of(admin_client, delivery)
     assert "#9 · Order created" in text
     assert "Copy as curl" not in text
+
+
+def test_delivery_page_offers_the_address_that_the_tracker_pointed_to(
+    admin_client: Client, deliver: Callable[..., Delivery], setting: CallbackSetting
+) -> None:
+    delivery = deliver("#1", "failed")
+    sent = "https://tracker.example/postback?order=%231"
+    headers = [["Location", "https://new.example/postback?order=%231"]]
+    attempt(delivery, url=sent, status_code=301, error_kind="redirect", response_headers=headers)
+    text = page_of(admin_client, delivery)
+    path = f"/admin/affiliates/affiliate/{setting.affiliate_id}/settings/callbacks/created/"
+    offer = "https%3A%2F%2Fnew.example%2Fpostback%3Forder%3D%7B%7Border.number%7D%7D"
+    assert f'href="{path}?url={offer}"' in text
+    form = admin_client.get(f"{path}?url={offer}").content.decode()
+    assert "https://new.example/postback?order={{order.number}}</textarea>" in form
+    setting.delete()
+    assert "Put this address" not in page_of(admin_client, delivery)

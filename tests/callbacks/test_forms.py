@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from callbacks.correcting import corrected
+from callbacks.correcting import corrected, redirected
 from callbacks.forms import CallbackSettingForm
 from callbacks.models import CallbackSetting
 from tests.callbacks.templates import CASES
@@ -120,3 +120,32 @@ def test_hints_missing_click_id_is_none_where_the_body_tells_of_the_link(body_fo
     setting = CallbackSettingFactory(method="POST", body_format=body_format, url=url)
     hints = [hint.code for hint in CallbackSettingForm(instance=setting).hints]
     assert ("no_click_id" in hints) is warns
+
+
+MOVING = "https://t.example/pb?o={{order.number}}"
+SENT = "https://t.example/pb?o=%231"
+
+
+@pytest.mark.parametrize(
+    ("template", "sent", "location", "expected"),
+    [
+        (MOVING, SENT, "https://new.example/pb?o=%231", "https://new.example/pb?o={{order.number}}"),
+        (MOVING, SENT, "https://t.example/v2/pb?o=%231", "https://t.example/v2/pb?o={{order.number}}"),
+        (MOVING, SENT, "/v2/pb?o=%231", "https://t.example/v2/pb?o={{order.number}}"),
+        (
+            "http://t.example/{{order.number}}/x",
+            "http://t.example/%231/x",
+            "https://t.example/%231/x",
+            "https://t.example/{{order.number}}/x",
+        ),
+        ("http://t.example/{{order.number}}/x", "http://t.example/%231/x", "https://t.example/y/%231", ""),
+        (MOVING, SENT, "https://t.example/login", ""),
+        (MOVING, SENT, "https://t.example/pb?o=%231", ""),
+        (MOVING, SENT, "ftp://t.example/pb?o=%231", ""),
+        (MOVING, SENT, "https://[nonsense/pb?o=%231", ""),
+    ],
+)
+def test_redirected_template_keeps_its_variables_or_is_not_offered(
+    template: str, sent: str, location: str, expected: str
+) -> None:
+    assert redirected(template, sent, location) == expected
