@@ -256,7 +256,7 @@ def test_order_saved_by_another_process_rings_the_bell_of_the_embedded_broker(st
             "Order(number='#rung', affiliate=Affiliate.objects.get(code='joe'), amount=1).save(); print(time.time())",
         )
     )
-    wait_until(lambda: "order=%23rung&" in get(f"{stack.base_url}/echo/")[1].replace("&amp;", "&"), 10)
+    wait_until(lambda: "order=%23rung&" in get(f"{stack.base_url}/echo/")[1].replace("&amp;", "&"), 30)
     arrived_at = float(
         shell(
             stack,
