@@ -34,8 +34,8 @@ bench: .venv/installed-dev ## measure against the figures to reach and the peers
 
 chaos: .venv/installed-dev ## break everything in full size on SQLite and PostgreSQL, and count; ARGS="-k broker" for some
 	@$(BIN)/python -m tests.machine
-	@CHAOS=full TEST_DATABASE=sqlite $(BIN)/python -m pytest --no-skips tests/chaos $(ARGS)
-	@CHAOS=full TEST_DATABASE=postgresql $(BIN)/python -m pytest --no-skips tests/chaos $(ARGS)
+	@CHAOS=$${CHAOS:-full} TEST_DATABASE=sqlite $(BIN)/python -m pytest --no-skips tests/chaos $(ARGS)
+	@CHAOS=$${CHAOS:-full} TEST_DATABASE=postgresql $(BIN)/python -m pytest --no-skips tests/chaos $(ARGS)
 
 check: .venv/installed-dev ## lint, types, import rules, missing migrations, lock files
 	$(BIN)/ruff check

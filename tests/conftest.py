@@ -18,6 +18,9 @@ from config.valkey import Valkey
 from tests import machine
 from tests.postgresql import Cluster
 
+# The faults take their time and want the machine for themselves: `make chaos` asks for them.
+collect_ignore = [] if "CHAOS" in os.environ else ["chaos"]
+
 CLUSTER_URL = "TEST_POSTGRESQL_URL"  # how xdist's workers learn of the cluster that their controller started
 CLUSTER = pytest.StashKey[Cluster]()
 BROKER = pytest.StashKey[Valkey]()
