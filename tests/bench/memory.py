@@ -35,7 +35,7 @@ def measure(ground: Ground) -> list[Figure]:
         used = processes.cpu_s(worker.pid)
         sampler = Sampler(worker)
         sampler.start()
-        done = ours.ask("drain", limit_s=LIMIT_S * 2)
+        done = ours.ask("drain", limit_s=LIMIT_S)
         sampler.over.set()
         sampler.join()
         end = processes.memory(worker.pid)
