@@ -141,7 +141,7 @@ def phases(attempt: Attempt) -> list[Phase]:
     known = sum(ms for _, _, ms in spent)
     rest = (attempt.total_ms or 0) - known
     if rest > 0.05:
-        spent.append(("rest", "rest", rest))
+        spent.append(("rest" if attempt.first_byte_ms else "waiting", "rest", rest))
     whole = sum(ms for _, _, ms in spent)
     found, start = [], 0.0
     for name, css_class, ms in spent:

@@ -32,6 +32,8 @@ def test_phases_are_shares_of_the_whole_and_add_up() -> None:
     assert sum(phase.share for phase in phases) == pytest.approx(100, abs=0.1)
     assert phases[-1].start + phases[-1].share == pytest.approx(100, abs=0.1)
     assert postbacks.phases(Attempt()) == []
+    silent = Attempt(connect_ms=23, total_ms=10_000)
+    assert [phase.name for phase in postbacks.phases(silent)] == ["connect", "waiting"]
 
 
 @pytest.mark.parametrize(
