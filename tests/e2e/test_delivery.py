@@ -69,9 +69,9 @@ def test_order_refused_by_the_tracker_is_sent_again_after_five_seconds(
 ) -> None:
     session_receiver.answer("/shy", Answer(status=503), Answer(status=200))
     stack.manage("shell", code=SET_UP.format(code="shy", url=session_receiver.url("/shy") + TEMPLATE))
-    hand_over(stack, token, number="#900002", amount="1", currency="USD", affiliate="shy")
+    hand_over(stack, token, number="#900010", amount="1", currency="USD", affiliate="shy")
     wait_until(lambda: len(arrived_at(session_receiver, "/shy")) == 2, 30)
     first, second = arrived_at(session_receiver, "/shy")
     assert 5 <= second.at - first.at < 15
     assert first.header("webhook-id") == second.header("webhook-id")
-    wait_until(lambda: "attempt retry 200" in log_of(stack, "#900002"), 10)
+    wait_until(lambda: "attempt retry 200" in log_of(stack, "#900010"), 10)
