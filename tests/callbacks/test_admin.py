@@ -95,6 +95,14 @@ def test_list_search_and_filters_find(
     assert found(admin_client, query.replace("JOE", str(setting.affiliate_id))) == expected
 
 
+def test_list_search_for_a_whole_number_finds_no_longer_one(
+    admin_client: Client, deliver: Callable[..., Delivery]
+) -> None:
+    deliver("#77")
+    deliver("#777")
+    assert found(admin_client, "?q=77") == ["#77"]
+
+
 def test_list_filter_names_the_chosen_affiliate_beyond_the_first_hundred(admin_client: Client) -> None:
     AffiliateFactory.create_batch(101, name="Another")
     last = AffiliateFactory(name="Zoe")

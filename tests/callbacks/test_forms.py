@@ -50,6 +50,12 @@ def test_form_damaged_paste_is_mended_and_says_so() -> None:
     assert {"line_breaks", "entities", "surroundings"} <= {repair.kind for repair in form.instance.repairs}
 
 
+def test_form_spaces_around_are_mended_where_it_can_be_said() -> None:
+    form = typed(f"  {GOOD} ")
+    assert form.is_valid(), form.errors
+    assert [repair.kind for repair in form.instance.repairs] == ["surroundings"]
+
+
 def test_form_without_body_format_keeps_the_saved_one() -> None:
     setting = CallbackSettingFactory(body_format="json", method="POST")
     form = CallbackSettingForm({"method": "GET", "url": GOOD}, instance=setting)
