@@ -32,7 +32,7 @@ from tests.bench.figures import Figure, table
 from tests.bench.ground import FULL, QUICK, Ground
 from tests.bench.processes import ROOT
 
-PARTS: dict[str, Callable[[Ground], list[Figure]]] = {
+PARTS: dict[str, Callable[[Ground], Iterator[Figure]]] = {
     "drain": drain.measure,
     "latency": latency.measure,
     "save": saving.measure,
@@ -98,7 +98,7 @@ def main() -> int:
             started = time.monotonic()
             try:
                 with deadline(options.limit):
-                    figures += PARTS[name](ground)
+                    figures.extend(PARTS[name](ground))
             except Exception as error:  # noqa: BLE001 - the other parts are worth having all the same
                 failures[name] = f"{type(error).__name__}: {error}"
                 print(f"failed: {error}", flush=True)

@@ -1,5 +1,6 @@
 """How fast what waits goes out: deliveries a second, and CPU of the worker for each."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tests.bench import processes
@@ -36,10 +37,9 @@ def drained(ours: Installation, worker: Worker, amount: int, repeats: int) -> Dr
     return Drained(median([run.rate for run in runs]), median([run.cpu_ms for run in runs]))
 
 
-def measure(ground: Ground) -> list[Figure]:
+def measure(ground: Ground) -> Iterator[Figure]:
     sizes = ground.sizes
     theirs = {count: _of_peers(ground, count) for count in (1, 2)}
-    figures = []
     for database in ("postgresql", "sqlite"):
         for count in (1, 2):
             with ground.installation(database) as ours, ours.worker(count) as worker:
@@ -48,14 +48,13 @@ def measure(ground: Ground) -> list[Figure]:
             what = f"{database}, {count} process{'es' if count > 1 else ''}"
             rates = {name: peer.rate for name, peer in theirs[count].items()}
             costs = {name: peer.cpu_ms for name, peer in theirs[count].items()}
-            figures += [
+            yield from [
                 Figure("drain", what, run.rate, "/s", target=at_least(target) if target else None, peers=rates),
                 Figure("drain", f"{what}: CPU of the worker", run.cpu_ms, "ms each", "less", peers=costs),
             ]
             if (database, count) == ("postgresql", 1) and LOOP in rates:
                 share = run.rate / rates[LOOP] * 100
-                figures.append(Figure("drain", "of the bare loop", share, "%", target=at_least(SHARE_OF_CEILING * 100)))
-    return figures
+                yield Figure("drain", "of the bare loop", share, "%", target=at_least(SHARE_OF_CEILING * 100))
 
 
 def _of_peers(ground: Ground, count: int) -> dict[str, Drained]:

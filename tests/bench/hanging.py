@@ -1,5 +1,7 @@
 """Whether one endpoint that hangs delays the others: their latency with it and without it."""
 
+from collections.abc import Iterator
+
 from tests.bench.figures import Figure, at_most, percentile
 from tests.bench.ground import Ground
 from tests.bench.latency import latencies
@@ -10,7 +12,7 @@ RATE = 100  # orders a second, of all the others together
 SLOWER = 20.0  # percent
 
 
-def measure(ground: Ground) -> list[Figure]:
+def measure(ground: Ground) -> Iterator[Figure]:
     hosts = [f"127.0.0.{2 + n}" for n in range(ENDPOINTS)]  # each a host of its own, as trackers are
     with Arrivals(*hosts) as arrivals:
         hanging = arrivals.url("/hang")
@@ -28,6 +30,6 @@ def measure(ground: Ground) -> list[Figure]:
     before, after = (percentile(sample, 95) for sample in samples)
     note = f"{before:.1f} ms without, {after:.1f} ms with {ground.sizes.hanging:,} waiting for the one that hangs"
     slower = (after / before - 1) * 100
-    return [
+    yield from [
         Figure("hanging", f"longer p95 of the other {ENDPOINTS - 1}", slower, "%", "less", at_most(SLOWER), note=note)
     ]

@@ -1,5 +1,7 @@
 """Whether the cost of a delivery grows with history: the drain with a million old deliveries, and without."""
 
+from collections.abc import Iterator
+
 from tests.bench.drain import Drained, drained
 from tests.bench.figures import Figure, at_most
 from tests.bench.ground import Ground
@@ -19,8 +21,7 @@ def grown(ground: Ground, database: str) -> tuple[Installation, Drained]:
     return ground.grown[database]
 
 
-def measure(ground: Ground) -> list[Figure]:
-    figures = []
+def measure(ground: Ground) -> Iterator[Figure]:
     for database in ("postgresql", "sqlite"):
         ours, before = grown(ground, database)
         with ours.worker(1) as worker:
@@ -28,5 +29,4 @@ def measure(ground: Ground) -> list[Figure]:
         slower = (before.rate / after.rate - 1) * 100
         what = f"{database}: longer with {ground.sizes.old:,} old deliveries"
         note = f"{before.rate:,.0f}/s before, {after.rate:,.0f}/s after"
-        figures.append(Figure("history", what, slower, "%", "less", at_most(SLOWER), note=note))
-    return figures
+        yield Figure("history", what, slower, "%", "less", at_most(SLOWER), note=note)

@@ -1,6 +1,6 @@
 """How long from an order's commit until the tracker has the request, quiet and under load."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from tests.bench.figures import Figure, Target, at_most, percentile
 from tests.bench.ground import ENDPOINTS, Ground
@@ -20,9 +20,8 @@ def latencies(committed: Mapping[str, float], arrived: Mapping[str, float]) -> S
     return [(arrived[number] - at) * 1000 for number, at in committed.items()]
 
 
-def measure(ground: Ground) -> list[Figure]:
+def measure(ground: Ground) -> Iterator[Figure]:
     theirs = _of_task(ground)
-    figures = []
     for database in ("postgresql", "sqlite"):
         urls = [ground.arrivals.url(f"/{n}") for n in range(ENDPOINTS)]
         with ground.installation(database, urls) as ours, ours.worker(2, beat=True):
@@ -34,8 +33,7 @@ def measure(ground: Ground) -> list[Figure]:
                     peers: dict[str, float | None] = {TASK: percentile(theirs[name], percent)} if theirs else {}
                     what = f"{database}, {name}: p{percent}"
                     ours_ms = percentile(sample, percent)
-                    figures.append(Figure("latency", what, ours_ms, "ms", "less", _target(name, percent), peers))
-    return figures
+                    yield Figure("latency", what, ours_ms, "ms", "less", _target(name, percent), peers)
 
 
 def _target(name: str, percent: int) -> Target | None:

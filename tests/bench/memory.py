@@ -1,6 +1,7 @@
 """What the worker holds in memory over a long run: flat, or growing with what it has sent?"""
 
 import threading
+from collections.abc import Iterator
 
 from tests.bench import processes
 from tests.bench.drain import LIMIT_S
@@ -27,7 +28,7 @@ class Sampler(threading.Thread):
             self.samples.append(processes.memory(self.pid))
 
 
-def measure(ground: Ground) -> list[Figure]:
+def measure(ground: Ground) -> Iterator[Figure]:
     amount = ground.sizes.long_run
     with ground.installation("postgresql") as ours, ours.worker(1) as worker:
         ours.record(amount)
@@ -46,7 +47,7 @@ def measure(ground: Ground) -> list[Figure]:
     note = (
         f"of all processes together; largest: {start.largest:.0f} at the start, {middle.largest:.0f}, {end.largest:.0f}"
     )
-    return [
+    yield from [
         Figure("memory", f"most over {amount:,} deliveries", most.all, "MiB", "less", at_most(MEMORY_MIB), note=note),
         Figure("memory", "growth in the second half", growth, "%", "less", at_most(GROWTH)),
         Figure(

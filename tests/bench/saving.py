@@ -2,6 +2,7 @@
 
 import signal
 import time
+from collections.abc import Iterator
 
 from tests.bench.figures import Figure, at_most, median
 from tests.bench.ground import Ground
@@ -14,8 +15,7 @@ OUTAGE_RATE = 50  # orders a second
 PATIENCE_S = 10.0  # for a peer that waits for ever
 
 
-def measure(ground: Ground) -> list[Figure]:
-    figures = []
+def measure(ground: Ground) -> Iterator[Figure]:
     for database in ("postgresql", "sqlite"):
         peers = _of_task(ground) if database == "postgresql" else {}
         with ground.installation(database) as ours:
@@ -24,9 +24,8 @@ def measure(ground: Ground) -> list[Figure]:
             added = median(taken["with"]) - without
             note = f"{without:.2f} ms without a callback"
             what = f"{database}: added, p50"
-            figures.append(Figure("save", what, added, "ms", "less", at_most(ADDED_MS), peers, note))
-            figures += _outages(ours, ground, database)
-    return figures
+            yield Figure("save", what, added, "ms", "less", at_most(ADDED_MS), peers, note)
+            yield from _outages(ours, ground, database)
 
 
 def _outages(ours: Installation, ground: Ground, database: str) -> list[Figure]:
