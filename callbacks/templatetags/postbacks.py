@@ -89,16 +89,6 @@ def sub_id(link_url: str) -> str:
 
 
 @register.filter
-def milliseconds(value: float | None) -> str:
-    """`0.4 ms`, `142 ms`, `3.2 s`: as exact as it matters."""
-    if value is None:
-        return ""
-    if value >= 1000:
-        return f"{value / 1000:.1f} s"
-    return f"{value:.0f} ms" if value >= 0.95 else f"{value:.1f} ms"
-
-
-@register.filter
 def duration(value: timedelta) -> str:
     """`8 s`, `5 min 3 s`, `2 h 10 min`, `3 d 4 h`: the two largest units."""
     seconds = max(0, round(value.total_seconds()))

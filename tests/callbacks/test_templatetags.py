@@ -45,11 +45,6 @@ def test_duration_names_the_two_largest_units(seconds: float, expected: str) -> 
     assert postbacks.duration(timedelta(seconds=seconds)) == expected
 
 
-@pytest.mark.parametrize(("ms", "expected"), [(None, ""), (0.42, "0.4 ms"), (142.3, "142 ms"), (3200, "3.2 s")])
-def test_milliseconds_are_as_exact_as_it_matters(ms: float | None, expected: str) -> None:
-    assert postbacks.milliseconds(ms) == expected
-
-
 @pytest.mark.parametrize(
     ("number", "expected"), [(1, "first"), (10, "tenth"), (11, "11th"), (21, "21st"), (112, "112th")]
 )
