@@ -197,6 +197,14 @@ def test_claim_takes_the_earliest_due_first_and_no_more_than_asked(affiliate: Af
     assert [c.pk for c in outbox.claim(5)] == [late.pk]
 
 
+def test_claim_first_attempts_go_before_retries(affiliate: Affiliate) -> None:
+    OrderFactory.create_batch(2, affiliate=affiliate)
+    again, first = Delivery.objects.order_by("pk")
+    Delivery.objects.filter(pk=again.pk).update(attempt_count=1, next_attempt_at=timezone.now() - timedelta(hours=1))
+    assert [c.pk for c in outbox.claim(1)] == [first.pk]
+    assert [c.pk for c in outbox.claim(2)] == [again.pk]
+
+
 def test_claim_updated_waits_for_the_first_attempt_of_created(affiliate: Affiliate) -> None:
     order = OrderFactory(affiliate=affiliate)
     order.status = "approved"

@@ -295,13 +295,3 @@ def test_run_host_that_refuses_ten_times_is_held_and_then_probed(receiver: Recei
         pump.run()
         assert len(back.wait_for(59 - attempts)) == 59 - attempts
     assert not TroubledHost.objects.exists()
-
-
-def test_run_first_attempts_go_before_retries(receiver: Receiver) -> None:
-    order_told_at(receiver.url("/pb?o={{order.number}}"))
-    Delivery.objects.update(attempt_count=1, next_attempt_at=timezone.now() - timedelta(hours=1))
-    affiliate = AffiliateFactory()
-    callbacks_for(affiliate, receiver.url("/pb?o={{order.number}}"))
-    OrderFactory(affiliate=affiliate, number="new")
-    pump.run()
-    assert [request.query[0][1] for request in receiver.wait_for(2)] == ["new", "#100001"]
