@@ -25,6 +25,8 @@ def drain_once(ours: Installation, worker: Worker, amount: int) -> Drained:
     ours.record(amount)
     used = processes.cpu_s(worker.pid)
     done = ours.ask("drain", limit_s=LIMIT_S)
+    if done["count"] != amount:
+        raise RuntimeError(f"Only {done['count']} of {amount} deliveries had waited for the bell.")
     if done["not_succeeded"]:
         raise RuntimeError(f"{done['not_succeeded']} deliveries did not succeed.")
     cpu_ms = (processes.cpu_s(worker.pid) - used) * 1000 / done["count"]

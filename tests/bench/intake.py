@@ -6,6 +6,7 @@ from tests.bench.figures import Figure
 from tests.bench.ground import Ground
 from tests.bench.peers import PACKAGE, TASK
 
+PATIENCE_S = 120.0
 PEER_SHARE = 10  # the peers, who must save one by one, get this part of it
 
 
@@ -28,5 +29,5 @@ def _of_peers(ground: Ground, amount: int) -> dict[str, float | None]:
         peer = ground.peers.peer(name, ground.sink.url("/peer"))
         rates[name] = amount / peer.save(amount)
         with peer.worker(2):
-            peer.wait(60)
+            peer.wait(PATIENCE_S)
     return rates

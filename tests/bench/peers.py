@@ -23,6 +23,7 @@ from tests.postgresql import Cluster
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 PACKAGE, TASK, LOOP = "django-webhook", "task by hand", "bare loop"
 INSTALL_S = 240
+WARM_S = 120.0
 
 
 class PeersError(Exception):
@@ -88,7 +89,7 @@ class Peer:
         with Worker(python, app, self.env, self.peers.directory, count) as worker:
             worker.wait_until_ready()
             self.save(20)
-            self.wait(30)
+            self.wait(WARM_S)
             yield worker
 
     def save(self, amount: int) -> float:

@@ -6,6 +6,7 @@ It runs in a process of its own, because Django knows one set of databases in a 
 import os
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from itertools import count
 
 import django
@@ -19,6 +20,7 @@ from django.db import connection, transaction  # noqa: E402
 from affiliates.models import Affiliate, Link  # noqa: E402
 from callbacks import bell, tasks  # noqa: E402
 from callbacks.models import CallbackSetting, Delivery  # noqa: E402
+from config.celery import app  # noqa: E402
 from orders.models import Order  # noqa: E402
 from tests.bench import actions, pacing, past  # noqa: E402
 
@@ -30,6 +32,7 @@ TEMPLATE = (
 )
 LINKS = 20  # of each affiliate
 CHUNK = 1000
+IDLE_S = 20.0
 SWEEP_S = 2.0  # beat's own pace, see config.celery
 _numbers = count(time.time_ns() // 1000)
 
@@ -84,11 +87,25 @@ def drain(limit_s: float) -> dict[str, float]:
             raise TimeoutError(f"{Delivery.objects.filter(status='pending').count()} were left after {limit_s} s.")
         if now - swept_at >= SWEEP_S:
             swept_at = now
-            tasks.sweep.apply_async(retry=False)
+            tasks.sweep.apply_async(retry=False, expires=SWEEP_S)
         time.sleep(0.02)
     ended = time.monotonic()
+    _wait_until_idle()
     failed = Delivery.objects.exclude(status="succeeded").count()
     return {"count": waiting, "seconds": ended - began, "not_succeeded": failed}
+
+
+def _wait_until_idle() -> None:
+    """Wait until the worker has done all its tasks: a sweep that it still had would find what is recorded next."""
+    app.control.purge()
+    deadline = time.monotonic() + IDLE_S
+    for _ in range(2):  # one may have been under way already when we asked
+        asked_at = datetime.now(UTC)
+        tasks.sweep.apply_async(retry=False)
+        while (beat_at := bell.last_heartbeat()) is None or beat_at < asked_at:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"The worker was still busy after {IDLE_S} s.")
+            time.sleep(0.02)
 
 
 def is_anything_left() -> bool:
