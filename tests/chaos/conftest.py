@@ -10,6 +10,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 from django.core.management import call_command
+from pytest_django import DjangoDbBlocker
 
 from tests.chaos.broker import Broker
 from tests.chaos.surroundings import IS_FULL, Surroundings, connected
@@ -20,14 +21,24 @@ if TYPE_CHECKING:
     from tests.chaos.counting import Tally
 
 IS_POSTGRESQL = os.environ.get("TEST_DATABASE", "sqlite") == "postgresql"
-# Not skipped, but absent: faults of the database that this run is not on, and what takes minutes.
-collect_ignore = ["test_sqlite.py" if IS_POSTGRESQL else "test_postgresql.py"] + ([] if IS_FULL else ["test_lease.py"])
+# Not skipped, but absent: faults of the database that this run is not on.
+collect_ignore = ["test_sqlite.py" if IS_POSTGRESQL else "test_postgresql.py"]
 ROWS = pytest.StashKey[list[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "full: only in full size, because others are more telling or it takes a minute")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    left_out = [] if IS_FULL else [item for item in items if item.get_closest_marker("full")]
+    items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=left_out)
 
 
 @pytest.fixture(scope="session")
 def new_chaos_database(
-    tmp_path_factory: pytest.TempPathFactory, django_db_blocker: pytest.FixtureRequest
+    tmp_path_factory: pytest.TempPathFactory, django_db_blocker: DjangoDbBlocker
 ) -> Callable[[], str]:
     """Makes a new database with all tables; its URL."""
     name = f"chaos_{uuid4().hex}"
@@ -78,7 +89,7 @@ def around(
     new_chaos_database: Callable[[], str],
     chaos_broker: Broker,
     receiver: Receiver,
-    django_db_blocker: pytest.FixtureRequest,
+    django_db_blocker: DjangoDbBlocker,
 ) -> Iterator[Surroundings]:
     """Everything but worker, beat and shop, which the test starts."""
     url = new_chaos_database()

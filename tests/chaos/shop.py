@@ -22,6 +22,7 @@ class Job:
     is_changed: bool = False  # each is approved right after it was made
     is_bulk: bool = False  # all at once, each step in one transaction
     pause_ms: float = 0.0
+    seconds: float = 600.0  # and then no more orders, however few they were
 
 
 @dataclass
@@ -64,8 +65,10 @@ def _save_all(orders: list[Any], job: Job) -> Report:
 
 
 def _save_each(orders: list[Any], job: Job) -> Report:
-    report = Report()
+    report, until = Report(), time.monotonic() + job.seconds
     for order in orders:
+        if time.monotonic() > until:
+            break
         _save(report, order)
         if job.is_changed and order.pk:
             order.status = "approved"

@@ -22,8 +22,8 @@ DELIVERIES = size(60, 2000)
     [
         ("claimed, not sent", False),
         ("answered 2xx, not settled", True),
-        ("attempt written, not committed", True),
-        ("settled", False),
+        pytest.param("attempt written, not committed", True, marks=pytest.mark.full),
+        pytest.param("settled", False, marks=pytest.mark.full),
     ],
 )
 def test_worker_that_dies_loses_nothing(
@@ -45,6 +45,7 @@ def test_worker_that_dies_loses_nothing(
     report(f"crash: {place}", tally)
 
 
+@pytest.mark.full
 def test_sweep_that_dies_after_it_took_leases_back_loses_nothing(
     around: Surroundings, report: Callable[..., None]
 ) -> None:

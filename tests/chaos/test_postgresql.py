@@ -10,7 +10,9 @@ import psycopg
 import pytest
 from django.core.management import call_command
 from django.db import connection
+from pytest_django import DjangoDbBlocker
 
+from callbacks.models import Attempt
 from tests.chaos.broker import Broker
 from tests.chaos.surroundings import Surroundings, connected, size
 from tests.postgresql import Cluster
@@ -19,6 +21,7 @@ from tests.receiver import Answer, Receiver
 DELIVERIES = size(400, 4000)
 LOCK_S = size(3, 30)
 RESTARTS = size(2, 10)
+WAYS = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT}  # of pg_ctl stop
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +34,7 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture
 def around(
-    tmp_path: Path, cluster: Cluster, chaos_broker: Broker, receiver: Receiver, django_db_blocker
+    tmp_path: Path, cluster: Cluster, chaos_broker: Broker, receiver: Receiver, django_db_blocker: DjangoDbBlocker
 ) -> Iterator[Surroundings]:
     url = cluster.create_database(f"chaos_{time.monotonic_ns()}")
     with django_db_blocker.unblock(), connected(url):
@@ -43,9 +46,9 @@ def around(
             surroundings.close()
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT], ids=["fast", "immediate"])
+@pytest.mark.parametrize("how", [pytest.param("fast", marks=pytest.mark.full), "immediate"])
 def test_postgresql_restarted_loses_nothing_that_was_saved(
-    around: Surroundings, cluster: Cluster, receiver: Receiver, report: Callable[..., None], how: signal.Signals
+    around: Surroundings, cluster: Cluster, receiver: Receiver, report: Callable[..., None], how: str
 ) -> None:
     receiver.answer("*", Answer(delay_s=0.02))
     codes = around.place(DELIVERIES)
@@ -56,7 +59,7 @@ def test_postgresql_restarted_loses_nothing_that_was_saved(
     shop.begin(first=around.next_number(orders), count=orders, codes=codes, is_changed=True, pause_ms=10)
     for restart in range(RESTARTS):
         receiver.wait_for((restart + 1) * DELIVERIES // (RESTARTS + 2), 60)
-        cluster.end(how)
+        cluster.end(WAYS[how])
         cluster.start()
     connection.close()  # the test's own, which ended with the others
     live = shop.report(within_s=120)
@@ -102,6 +105,9 @@ def test_outbox_locked_makes_nobody_send_anything_twice(
     released = threading.Event()
     with psycopg.connect(url) as other:
         other.execute("LOCK TABLE callbacks_delivery IN ACCESS EXCLUSIVE MODE")
+        claimed = other.execute("SELECT count(*) FROM callbacks_delivery WHERE status = 'sending'").fetchone()
+        assert claimed
+        assert claimed[0]  # something is on the wire
         shop.begin(first=around.next_number(5), count=5, codes=codes)  # waits, and is not refused
         released.wait(LOCK_S)
         other.rollback()
@@ -109,5 +115,32 @@ def test_outbox_locked_makes_nobody_send_anything_twice(
     assert not shop.report(within_s=60).failures
     around.wait_until_sent(60)
     took = time.monotonic() - began
-    report(f"outbox locked for {LOCK_S} s", around.tally(), f"all out {took:.1f} s after it")
+    tally = around.tally()
+    assert Attempt.objects.count() == tally.deliveries  # nothing seemed to have timed out meanwhile
+    report(f"outbox locked for {LOCK_S} s", tally, f"all out {took:.1f} s after it")
+    assert took < 20
+
+
+@pytest.mark.full
+def test_worker_asked_to_end_while_postgresql_is_away_ends_in_time(
+    around: Surroundings, cluster: Cluster, receiver: Receiver, report: Callable[..., None]
+) -> None:
+    """What was answered cannot be recorded, and is sent again: it was in flight when the database went."""
+    receiver.answer("*", Answer(delay_s=0.5))
+    around.place(100)
+    worker = around.worker()
+    receiver.wait_for(4, 30)
+    cluster.end(signal.SIGQUIT)
+    began = time.monotonic()
+    worker.signal(signal.SIGTERM)
+    worker.process.wait(timeout=25)
+    took = time.monotonic() - began
+    cluster.start()
+    connection.close()
+    around.note_fault()
+    around.expire_leases()
+    around.beat()
+    around.worker()
+    around.wait_until_sent(60)
+    report("SIGTERM while PostgreSQL is away", around.tally(), f"ended after {took:.1f} s")
     assert took < 20

@@ -1,0 +1,122 @@
+"""A broker that freezes, goes, forgets or has no room: orders are saved all the same, and everything goes out."""
+
+import os
+import signal
+import statistics
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.chaos.broker import Broker
+from tests.chaos.shop import Report
+from tests.chaos.surroundings import Surroundings, size
+from tests.receiver import Receiver
+from tests.waiting import wait_until
+
+# In full, longer than the pause after a ring that failed, so that many saves meet the broker, and so long that a worker
+# which waits longer and longer before it tries to connect again would be found out.
+OUTAGE_S = size(3, 60)
+PAUSE_MS = 20
+MOST = 5000
+OUT_AFTER_S = 10
+ADDED_MS, WORST_MS = 5.0, 250.0
+
+
+@pytest.fixture
+def codes(around: Surroundings, receiver: Receiver) -> list[str]:
+    """Affiliates who were told of an order, so worker and beat are up, with connections to everything."""
+    codes = around.affiliates(2)
+    around.beat()
+    around.worker()
+    around.shop().do(first=around.next_number(2), count=2, codes=codes)
+    receiver.wait_for(2, 30)
+    return codes
+
+
+OUTAGES: dict[str, Callable[[Broker], object]] = {
+    "frozen": Broker.frozen,
+    "gone": Broker.gone,
+    "out of memory": Broker.out_of_memory,
+}
+
+
+@pytest.mark.parametrize("outage", OUTAGES)
+def test_broker_away_costs_a_save_little_and_everything_goes_out_after_its_return(
+    around: Surroundings, codes: list[str], report: Callable[..., None], outage: str
+) -> None:
+    shop, untold = around.shops[0], [around.affiliate_without_callbacks() for _ in codes]
+    first = around.next_number(MOST)
+    with OUTAGES[outage](around.broker):
+        shop.begin(first=first, count=MOST, codes=[*codes, *untold], pause_ms=PAUSE_MS, seconds=OUTAGE_S)
+        saved = shop.report(within_s=OUTAGE_S + 60)
+    took = around.wait_until_sent(OUT_AFTER_S)
+    assert not saved.failures
+    tally = around.tally()
+    assert tally.duplicates == 0
+    cost = _assert_cheap(saved, codes, untold)
+    report(f"broker {outage}, {OUTAGE_S} s", tally, f"{cost}; all out {took:.1f} s after its return")
+
+
+def _assert_cheap(saved: Report, codes: list[str], untold: list[str]) -> str:
+    """What being told adds to the saving of an order is within the figures, plus the noise of savings that ring no
+    bell; in a sentence.
+    """
+    told, plain = ([ms for code in some for ms in saved.ms[code]] for some in (codes, untold))
+    lower, median, upper = statistics.quantiles(plain, n=4)
+    added, worst = statistics.median(told) - median, max(told)
+    assert added <= ADDED_MS + upper - lower
+    assert worst <= WORST_MS + max(plain)
+    return f"adds {added:.1f} ms to a save (p50), {worst:.0f} ms at worst"
+
+
+def test_broker_restarted_again_and_again_loses_nothing(
+    around: Surroundings, codes: list[str], report: Callable[..., None]
+) -> None:
+    shop, count = around.shops[0], size(200, 3000)
+    shop.begin(first=around.next_number(count), count=count, codes=codes, is_changed=True, pause_ms=10)
+    for _ in range(5):
+        with around.broker.gone():
+            pass
+        came = len(around.receiver.requests)
+        around.receiver.wait_for(min(came + 10, 2 * count), 10 + OUT_AFTER_S)
+    assert not shop.report(within_s=120).failures
+    took = around.wait_until_sent(OUT_AFTER_S)
+    report("broker restarted 5 times", around.tally(), f"all out {took:.1f} s after the last order")
+
+
+def test_broker_flushed_again_and_again_loses_nothing(
+    around: Surroundings, codes: list[str], report: Callable[..., None]
+) -> None:
+    shop, count = around.shops[0], size(100, 3000)
+    shop.begin(first=around.next_number(count), count=count, codes=codes, is_changed=True, pause_ms=5)
+    flushes = 0
+    with around.broker.client() as client:
+        for came in range(2, 2 * count, 10):
+            around.receiver.wait_for(came, OUT_AFTER_S)
+            client.flushall()
+            flushes += 1
+    assert not shop.report(within_s=120).failures
+    took = around.wait_until_sent(OUT_AFTER_S)
+    report(f"broker flushed {flushes} times", around.tally(), f"all out {took:.1f} s after the last order")
+
+
+def test_broker_full_with_a_message_under_way_does_not_end_the_worker(
+    around: Surroundings, codes: list[str], report: Callable[..., None]
+) -> None:
+    """The worker writes down at the broker what it takes from it; that it cannot must not be its end."""
+    worker = around.programs[-1]
+    os.kill(worker.pid, signal.SIGSTOP)
+    around.shops[0].do(first=around.next_number(1), count=1, codes=codes)  # its ring waits for the worker
+    with around.broker.out_of_memory():
+        os.kill(worker.pid, signal.SIGCONT)
+        wait_until(lambda: worker.has_ended() or _has_complained(around), 10, around.log)
+        began = time.monotonic()
+        wait_until(lambda: worker.has_ended() or time.monotonic() - began > 2, 5)
+        assert not worker.has_ended(), around.log()
+    around.wait_until_sent(OUT_AFTER_S)
+    report("broker out of memory with a message under way", around.tally())
+
+
+def _has_complained(around: Surroundings) -> bool:
+    return "OutOfMemory" in around.log() or "OOM" in around.log()

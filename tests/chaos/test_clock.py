@@ -1,0 +1,66 @@
+"""A clock that is an hour wrong for a while, for the shop and the workers alike."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from django.utils import timezone
+
+from callbacks.models import Attempt, Delivery
+from tests.chaos.surroundings import Surroundings, size
+from tests.receiver import Answer, Receiver
+from tests.waiting import wait_until
+
+DELIVERIES = size(400, 4000)
+QUICK = 80
+HOUR = 3600.0
+
+
+def _are_leases_new(around: Surroundings) -> bool:
+    """Whether somebody has claimed something since the clock was set forward."""
+    return Delivery.objects.filter(leased_until__gt=timezone.now() + timedelta(seconds=HOUR)).exists()
+
+
+def test_clock_set_an_hour_forward_sends_nothing_twice_but_what_was_on_the_wire(
+    around: Surroundings, receiver: Receiver, report: Callable[..., None]
+) -> None:
+    """All leases seem to have ended at once, as they do for a worker that an endpoint keeps waiting for so long. What
+    it holds and has not sent is somebody else's now.
+    """
+    receiver.answer("*", *[Answer()] * QUICK, Answer(delay_s=4))  # slow only once much is claimed
+    around.place(DELIVERIES, affiliates=2, is_changed=False)
+    around.beat()
+    around.worker(**around.wrong_clock)
+    receiver.wait_for(QUICK + 20, 60)
+    claimed = around.claimed()
+    around.set_clock(HOUR)
+    around.note_fault(claimed)
+    wait_until(lambda: _are_leases_new(around), 30, around.log)
+    receiver.answer("*", Answer())
+    around.wait_until_sent(60)
+    tally = around.tally()
+    assert tally.deliveries == DELIVERIES
+    assert tally.in_flight
+    report("clock an hour forward", tally)
+
+
+def test_clock_set_an_hour_back_and_right_again_loses_nothing(
+    around: Surroundings, receiver: Receiver, report: Callable[..., None]
+) -> None:
+    receiver.answer("*", Answer(delay_s=0.3))
+    around.place(120, affiliates=2)
+    around.beat()
+    around.worker(**around.wrong_clock)
+    receiver.wait_for(10, 30)
+    around.set_clock(-HOUR)
+    count = len(receiver.requests)
+    codes = around.affiliates(1)
+    shop = around.shop(**around.wrong_clock)
+    shop.do(first=around.next_number(5), count=5, codes=codes)  # goes out at once, whatever the clock says
+    wait_until(lambda: sum(request.path == f"/{codes[0]}" for request in receiver.requests) == 5, 30, around.log)
+    assert len(receiver.requests) > count
+    around.set_clock(0)
+    around.wait_until_sent(60)
+    tally = around.tally()
+    assert tally.duplicates == 0
+    assert Attempt.objects.count() == tally.deliveries
+    report("clock an hour back, and right again", tally)
