@@ -22,6 +22,7 @@ _INSERT = "INSERT INTO {} ({}) VALUES ({})".format(  # noqa: S608 - names of our
     ", ".join(f'"{column}"' for column in _COLUMNS),
     ", ".join(["%s"] * len(_COLUMNS)),
 )
+_COPY = "COPY {} ({}) FROM STDIN".format(Attempt._meta.db_table, ", ".join(_COLUMNS))  # noqa: SLF001
 
 
 def write(attempts: Iterable[tuple[int, str, datetime, Request, Outcome]]) -> None:
@@ -38,4 +39,9 @@ def write(attempts: Iterable[tuple[int, str, datetime, Request, Outcome]]) -> No
         for delivery_id, trigger, began_at, request, outcome in attempts
     ]  # fmt: skip
     with connection.cursor() as cursor:
-        cursor.executemany(_INSERT, rows)
+        if connection.vendor == "postgresql":
+            with cursor.copy(_COPY) as copy:
+                for row in rows:
+                    copy.write_row(row)
+        else:
+            cursor.executemany(_INSERT, rows)

@@ -108,6 +108,15 @@ class Lanes(Generic[J]):
 
     def finish(self, job: J, *, is_slow: bool) -> None:
         """A job is no more in flight. `is_slow`: it was given up because no answer came in time."""
+        self.cancel(job)
+        lane = self._lanes[job.setting_id]
+        if lane.is_trusted == is_slow:  # the lane's other places change sides with it
+            self._untrusted += lane.in_flight if is_slow else -lane.in_flight
+            lane.is_trusted = not is_slow
+        lane.places = max(1, lane.places // 2) if is_slow else min(PLACES_PER_ENDPOINT, lane.places + 1)
+
+    def cancel(self, job: J) -> None:
+        """A job is no more in flight, and was never sent: nothing was learned of its endpoint."""
         lane = self._lanes[job.setting_id]
         self._in_flight -= 1
         self._hosts[job.host] -= 1
@@ -115,10 +124,6 @@ class Lanes(Generic[J]):
             del self._hosts[job.host]
         self._untrusted -= not lane.is_trusted
         lane.in_flight -= 1
-        if lane.is_trusted == is_slow:  # the lane's other places change sides with it
-            self._untrusted += lane.in_flight if is_slow else -lane.in_flight
-            lane.is_trusted = not is_slow
-        lane.places = max(1, lane.places // 2) if is_slow else min(PLACES_PER_ENDPOINT, lane.places + 1)
 
     def take_out(self, host: str | None = None) -> list[J]:
         """Take out everything that waits, or what waits for one host."""

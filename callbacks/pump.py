@@ -12,8 +12,9 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
+from itertools import count
 
 from django.conf import settings
 from django.db import DataError, InterfaceError, OperationalError, connection
@@ -38,6 +39,11 @@ SETTLE_AFTER_BUSY_S = 0.2
 DATABASE_AGAIN_S = 0.5
 # A worker that was asked to stop finishes what is in flight; this is longer than the longest attempt.
 GIVE_UP_S = 15.0
+# What has waited here until its lease would end before its answer comes is given back unsent: whoever takes the lease
+# over sends it, and it must not be sent twice.
+ATTEMPT_AT_MOST = timedelta(seconds=15)
+# Pumps of all processes may be busy for hours, and no sweep gets its turn then.
+SWEEP_EVERY_S = 2.0
 
 
 @cache
@@ -57,6 +63,13 @@ def run(is_stopping: Callable[[], bool] = lambda: False) -> int:
     return of_process().until_empty(is_stopping)
 
 
+def sweep() -> None:
+    """Say that this worker is alive, and return what dead workers held."""
+    bell.beat_heart()
+    if recovered := outbox.recover():
+        log.warning("leases_recovered count=%d", recovered)
+
+
 class Pump:
     """For one thread of one process, as its transport is."""
 
@@ -71,17 +84,24 @@ class Pump:
         self.troubled: dict[str, bool] = {}
         self.silent: Counter[str] = Counter()  # failures in a row that the breaker has not been told of yet
         self.database_again_at = 0.0
+        self.sweep_at = 0.0
         self.attempts = 0
+        self.keys = count()
 
     def until_empty(self, is_stopping: Callable[[], bool]) -> int:
         before, give_up_at = self.attempts, math.inf
+        self.sweep_at = time.monotonic() + SWEEP_EVERY_S  # a sweep rang, or has its turn beside this pump
         while time.monotonic() < give_up_at:
+            if time.monotonic() >= self.sweep_at:
+                self.sweep_at = time.monotonic() + SWEEP_EVERY_S
+                self._database(sweep)
             if is_stopping():
                 self.returned += self.lanes.take_out()
                 give_up_at = min(give_up_at, time.monotonic() + GIVE_UP_S)
             elif self.lanes.waiting < lanes.PLACES and self._is_time_to_look():
                 self._database(self._claim)
-            self._start()
+            if time.monotonic() >= self.database_again_at:  # what cannot be recorded is not sent
+                self._start()
             if not (self.started or self.finished or self.returned):
                 break
             if self.returned:
@@ -155,22 +175,29 @@ class Pump:
     def _start(self) -> None:
         for claimed in self.lanes.start():
             began_at = timezone.now()
+            if began_at > claimed.leased_until - ATTEMPT_AT_MOST:
+                self.lanes.cancel(claimed)
+                self.returned.append(claimed)
+                continue
+            key = next(self.keys)
             try:
-                request = _request(claimed, began_at)
+                request = _request(key, claimed, began_at)
             except RenderError as error:
-                self._refuse(claimed, began_at, "template", str(error))
+                self._refuse(key, claimed, began_at, "template", str(error))
             except Exception:  # our own bug with this one must not keep the others waiting
                 log.exception("request_not_built delivery=%d", claimed.pk)
-                self._refuse(claimed, began_at, "internal", "This could not be sent because of an error on our side.")
+                self._refuse(
+                    key, claimed, began_at, "internal", "This could not be sent because of an error on our side."
+                )
             else:
-                self.started[claimed.pk] = (claimed, request, began_at)
+                self.started[key] = (claimed, request, began_at)
                 self.transport.submit(request)
 
-    def _refuse(self, claimed: outbox.Claimed, began_at: datetime, kind: str, sentence: str) -> None:
+    def _refuse(self, key: int, claimed: outbox.Claimed, began_at: datetime, kind: str, sentence: str) -> None:
         """Record an attempt that had nothing to send."""
-        request = Request(key=claimed.pk, method=claimed.method or "", url="", headers=(), body=None)
-        self.started[claimed.pk] = (claimed, request, began_at)
-        self._finish(Outcome(claimed.pk, None, kind, sentence))
+        request = Request(key=key, method=claimed.method or "", url="", headers=(), body=None)
+        self.started[key] = (claimed, request, began_at)
+        self._finish(Outcome(key, None, kind, sentence))
 
     def _finish(self, outcome: Outcome) -> None:
         claimed, request, began_at = self.started.pop(outcome.key)
@@ -217,9 +244,9 @@ def _settle_alone(settlement: outbox.Settlement) -> None:
         outbox.settle([replace(settlement, outcome=bare)])
 
 
-def _request(claimed: outbox.Claimed, began_at: datetime) -> Request:
+def _request(key: int, claimed: outbox.Claimed, began_at: datetime) -> Request:
     return messages.build(
-        key=claimed.pk,
+        key=key,
         event_id=str(claimed.event_id),
         happened_at=claimed.created_at,
         method=claimed.method or "",

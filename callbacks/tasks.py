@@ -32,9 +32,7 @@ def pump() -> None:
 @shared_task
 def sweep() -> None:
     """Return what dead workers held, and ring for what is due: retries, and orders whose ring was lost."""
-    bell.beat_heart()
-    if recovered := outbox.recover():
-        log.warning("leases_recovered count=%d", recovered)
+    engine.sweep()
     if outbox.is_anything_due():
         bell.answer()  # a ring that is still waiting now may be one that was lost
         bell.ring()

@@ -4,7 +4,8 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import worker_ready
+from celery.signals import worker_process_init, worker_ready
+from django.db.backends.signals import connection_created
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 # A name server that does not answer must not keep libcurl's few lookup threads busy for half a minute.
@@ -12,6 +13,8 @@ os.environ.setdefault("RES_OPTIONS", "timeout:2 attempts:2")
 
 app = Celery("postbacks")
 app.config_from_object("django.conf:settings", namespace="CELERY")
+app.conf.worker_consumer = "config.reconnecting:PromptConsumer"
+app.conf.beat_scheduler = "config.reconnecting:PromptScheduler"
 app.autodiscover_tasks()
 app.conf.beat_schedule = {
     "sweep": {"task": "callbacks.tasks.sweep", "schedule": 2.0, "options": {"expires": 10}},
@@ -22,3 +25,14 @@ app.conf.beat_schedule = {
 def _sweep_at_once(**_: Any) -> None:
     """What waits for a worker waits no longer than that; and the worker's heart beats for the first time."""
     app.send_task("callbacks.tasks.sweep", expires=10)
+
+
+@worker_process_init.connect
+def _wait_briefly_for_locks(**_: Any) -> None:
+    """A pump that waits for a lock does not look after its requests on the wire, which then seem to have timed out."""
+    connection_created.connect(_bound_waits)
+
+
+def _bound_waits(connection: Any, **_: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA busy_timeout = 3000" if connection.vendor == "sqlite" else "SET lock_timeout = '3s'")

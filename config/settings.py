@@ -6,6 +6,7 @@ from pathlib import Path
 import certifi
 import environ
 from django.core.exceptions import ImproperlyConfigured
+from kombu import Queue
 
 from config.secret import broker_url_in, secret_key_in
 
@@ -120,12 +121,16 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_timeout": BROKER_TIMEOUT,
     "socket_connect_timeout": BROKER_TIMEOUT,
     "retry_on_timeout": False,
+    "ack_emulation": False,
 }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_DEFAULT_QUEUE = "postbacks"
+# A ring that was taken is gone: nothing is written down at the broker about it, which a broker without room would
+# refuse, and nothing is put back when the broker goes away, which ends the worker (kombu 5.7, `restore_unacked_once`).
+CELERY_TASK_QUEUES = [Queue(CELERY_TASK_DEFAULT_QUEUE, routing_key=CELERY_TASK_DEFAULT_QUEUE, no_ack=True)]
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
