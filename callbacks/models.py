@@ -178,6 +178,12 @@ class Delivery(models.Model):
             models.Index(fields=["leased_until"], condition=Q(status="sending"), name="delivery_leased"),
             models.Index(fields=["affiliate", "-id"], name="delivery_of_affiliate"),
             models.Index(fields=["setting", "-last_attempt_at"], name="delivery_last_of_setting"),
+            # What people look for among millions. A delivery that goes well is never in it, so it costs nothing then.
+            models.Index(
+                fields=["status", "-id"],
+                condition=Q(status="failed") | Q(status="skipped"),
+                name="delivery_unsuccessful",
+            ),
         ]
 
     def __str__(self) -> str:
