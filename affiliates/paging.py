@@ -9,6 +9,8 @@ ten thousand a page.
 import time
 from dataclasses import dataclass
 from datetime import datetime
+from functools import reduce
+from operator import and_
 from typing import Any
 
 from django.contrib.admin.views.main import ChangeList
@@ -18,9 +20,10 @@ from django.http import HttpRequest
 from django.utils.functional import cached_property
 
 BEFORE, AFTER = "before", "after"  # in the address of a page: the primary key it lies below, or above
-TIME_S = 0.12
+TIME_S = 0.1
 STRETCH = 10_000  # primary keys, to begin with
-SWIFT_S = 0.008  # a stretch that took no longer was served by an index, or empty: the next may be longer
+SWIFT_S = 0.004  # a stretch that took no longer was served by an index, or empty: the next may be longer
+LARGEST_KEY = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +39,27 @@ class Page:
     looked_to: int | None = None
 
 
-def page_of(queryset: QuerySet[Any], size: int, *, before: int | None = None, after: int | None = None) -> Page:
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The primary keys that a filter lets through, both ends included."""
+
+    first: int = 0
+    last: int = LARGEST_KEY
+
+    def __and__(self, other: "Keys") -> "Keys":
+        return Keys(max(self.first, other.first), min(self.last, other.last))
+
+
+def page_of(
+    queryset: QuerySet[Any], size: int, *, before: int | None = None, after: int | None = None, keys: Keys = Keys()
+) -> Page:
     """The page of up to `size` rows below the primary key `before`, or above `after`; the newest without either."""
-    keys = _every(queryset.model).values_list("pk", flat=True)
-    last, first = keys.order_by("-pk").first(), keys.order_by("pk").first()  # SQLite scans for both at once
-    if first is None or last is None:
+    there = _every(queryset.model).values_list("pk", flat=True)
+    newest, oldest = there.order_by("-pk").first(), there.order_by("pk").first()  # SQLite scans for both at once
+    if newest is None or oldest is None:
         return Page([])
+    keys &= Keys(oldest, newest)
+    first, last = keys.first, keys.last
     if after is not None:
         rows, looked_to = _gathered(queryset.order_by("pk"), size + 1, max(after + 1, first), last, 1)
         if len(rows) > size:
@@ -74,7 +92,7 @@ def _gathered(queryset: QuerySet[Any], amount: int, begin: int, end: int, step: 
         if now - began > TIME_S:
             return rows, until
         if now - since < SWIFT_S:
-            stretch *= 8
+            stretch *= 4
         begin = until + step
     return rows, None
 
@@ -94,7 +112,7 @@ def first_pk_since(model: type[Model], moment: datetime) -> int:
     is_earlier = f"(SELECT created_at FROM {table} WHERE id >= {middle} ORDER BY id LIMIT 1) < %s"  # noqa: S608
     sql = f"""
         WITH RECURSIVE halved(low, high) AS (
-            SELECT min(id), max(id) + 1 FROM {table}
+            SELECT (SELECT min(id) FROM {table}), (SELECT max(id) FROM {table}) + 1
             UNION ALL
             SELECT CASE WHEN {is_earlier} THEN {middle} + 1 ELSE low END,
                    CASE WHEN {is_earlier} THEN high ELSE {middle} END
@@ -107,7 +125,10 @@ def first_pk_since(model: type[Model], moment: datetime) -> int:
 
 
 class LongChangeList(ChangeList):
-    """A list in the admin with such pages in the place of numbered ones. Its rows are in `page`."""
+    """A list in the admin with such pages in the place of numbered ones. Its rows are in `page`.
+
+    A filter that knows between which primary keys its rows lie says so in an attribute `keys`.
+    """
 
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         self.before, self.after = (_number(request.GET.get(name, "")) for name in (BEFORE, AFTER))
@@ -120,12 +141,16 @@ class LongChangeList(ChangeList):
         return super().get_queryset(request, exclude_parameters)
 
     def get_results(self, request: HttpRequest) -> None:
-        self.page = page_of(self.queryset, self.list_per_page, before=self.before, after=self.after)
+        self.page = page_of(self.queryset, self.list_per_page, before=self.before, after=self.after, keys=self.keys)
         self.result_list = self.page.rows
         self.result_count = len(self.page.rows)
         self.full_result_count = None
         self.show_full_result_count = self.can_show_all = self.multi_page = False
         self.show_admin_actions = True
+
+    @property
+    def keys(self) -> Keys:
+        return reduce(and_, (spec.keys for spec in self.filter_specs if hasattr(spec, "keys")), Keys())
 
     @cached_property
     def looked_to(self) -> datetime | None:

@@ -119,11 +119,12 @@ class DeliveryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscrip
         if not self.has_view_permission(request):
             raise PermissionDenied
         try:
-            chosen = self.get_changelist_instance(request).queryset
+            chosen = self.get_changelist_instance(request)
         except IncorrectLookupParameters:
             raise Http404 from None
+        assert isinstance(chosen, LongChangeList)
         filename = f"deliveries-{timezone.now():%Y-%m-%d}.csv"
-        return exporting.csv_response(filename, exporting.HEADINGS, exporting.deliveries(chosen))
+        return exporting.csv_response(filename, exporting.HEADINGS, exporting.deliveries(chosen.queryset, chosen.keys))
 
     def resend_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         if not self.has_resend_permission(request):

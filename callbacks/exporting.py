@@ -13,6 +13,7 @@ from typing import Any
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 
+from affiliates.paging import Keys
 from callbacks.models import Delivery
 
 BATCH = 2000
@@ -68,14 +69,14 @@ def cell(value: Any) -> str:
     return f"'{text}" if FORMULA.match(text) and not NUMBER.fullmatch(text) else text
 
 
-def deliveries(chosen: QuerySet[Delivery]) -> Iterator[tuple[Any, ...]]:
+def deliveries(chosen: QuerySet[Delivery], keys: Keys) -> Iterator[tuple[Any, ...]]:
     """A row for each, in the order of `HEADINGS`, newest first; read by primary key, a batch at a time."""
     rows = chosen.order_by("-pk").values_list(*_COLUMNS)
-    batch = list(rows[:BATCH])
+    batch = list(rows.filter(pk__range=(keys.first, keys.last))[:BATCH])
     while batch:
         for _, event_id, event, created_at, variables, *rest in batch:
             name, code, host, status, skip_reason, *attempts = rest
             order = (variables.get(variable, "") for variable in _VARIABLES)
             reason = Delivery.SkipReason(skip_reason).label if skip_reason else ""
             yield event_id, event, created_at, *order, name, code, host, status, reason, *attempts
-        batch = list(rows.filter(pk__lt=batch[-1][0])[:BATCH]) if len(batch) == BATCH else []
+        batch = list(rows.filter(pk__range=(keys.first, batch[-1][0] - 1))[:BATCH]) if len(batch) == BATCH else []

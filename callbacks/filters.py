@@ -7,13 +7,15 @@ from django.contrib import admin
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.functional import cached_property
 
-from affiliates.paging import first_pk_since
+from affiliates.paging import Keys, first_pk_since
 from callbacks.models import CallbackSetting, Delivery
 
 Deliveries = QuerySet[Delivery]
 Status = Delivery.Status
 LISTED = 100  # hosts in the filter
+DAY = timedelta(days=1)
 # Rows are numbered in the order in which they were saved, give or take the length of a transaction.
 OUT_OF_ORDER = timedelta(minutes=10)
 
@@ -150,21 +152,23 @@ class PeriodFilter(admin.SimpleListFilter):
             return first if first == last else f"{first} to {last}"
         return f"since {first}" if first else f"until {last}" if last else ""
 
+    @cached_property
+    def keys(self) -> Keys:
+        first = first_pk_since(Delivery, _midnight(self.first) - OUT_OF_ORDER) if self.first else 0
+        if self.last is None:
+            return Keys(first)
+        return Keys(first, first_pk_since(Delivery, _midnight(self.last) + DAY + OUT_OF_ORDER) - 1)
+
     def queryset(self, request: HttpRequest, queryset: Deliveries) -> Deliveries:
         if self.first:
-            queryset = since(queryset, datetime(self.first.year, self.first.month, self.first.day, tzinfo=UTC))
+            queryset = queryset.filter(created_at__gte=_midnight(self.first))
         if self.last:
-            end = datetime(self.last.year, self.last.month, self.last.day, tzinfo=UTC) + timedelta(days=1)
-            queryset = before(queryset, end)
+            queryset = queryset.filter(created_at__lt=_midnight(self.last) + DAY)
         return queryset
 
 
-def since(deliveries: Deliveries, moment: datetime) -> Deliveries:
-    return deliveries.filter(created_at__gte=moment, pk__gte=first_pk_since(Delivery, moment - OUT_OF_ORDER))
-
-
-def before(deliveries: Deliveries, moment: datetime) -> Deliveries:
-    return deliveries.filter(created_at__lt=moment, pk__lt=first_pk_since(Delivery, moment + OUT_OF_ORDER))
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
 def _day(text: Any) -> date | None:

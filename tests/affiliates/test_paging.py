@@ -48,6 +48,16 @@ def test_pages_followed_to_the_end_hold_each_row_once(
     assert walked(size) == rows
 
 
+def test_pages_stay_within_the_keys_that_a_filter_lets_through(rows: list[int]) -> None:
+    within = paging.Keys(rows[-3], rows[3]) & paging.Keys(first=rows[-5])
+    first = paging.page_of(Affiliate.objects.all(), 10, keys=within)
+    assert (keys(first), first.newer) == (rows[3:13], None)
+    second = paging.page_of(Affiliate.objects.all(), 100, before=first.older, keys=within)
+    assert (keys(second), second.older) == (rows[13:-2], None)
+    assert keys(paging.page_of(Affiliate.objects.all(), 10, after=second.newer, keys=within)) == rows[3:13]
+    assert keys(paging.page_of(Affiliate.objects.all(), 10, keys=paging.Keys(rows[0] + 1))) == []
+
+
 def test_page_that_ran_out_of_time_says_how_far_it_looked(rows: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paging, "STRETCH", 5)
     monkeypatch.setattr(paging, "TIME_S", -1.0)
