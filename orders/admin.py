@@ -4,7 +4,7 @@ from typing import Any
 
 from django.apps import apps
 from django.contrib import admin
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
@@ -29,6 +29,12 @@ LATEST = 1000  # orders that the filter of currencies looks at
 def _deliveries() -> QuerySet[Any]:
     """The deliveries of the order in the outer query. Orders import nothing that hears of them."""
     return apps.get_model("callbacks", "Delivery").objects.filter(order=OuterRef("pk"))  # type: ignore[no-any-return]  # every model has it
+
+
+def _callbacks() -> QuerySet[Any]:
+    """The callbacks of the affiliate of the order in the outer query, the one that was set up first first."""
+    found = apps.get_model("callbacks", "CallbackSetting").objects.filter(affiliate=OuterRef("affiliate"))
+    return found.order_by("created_at").values("created_at")  # type: ignore[no-any-return]  # as above
 
 
 class DeliveriesFilter(admin.SimpleListFilter):
@@ -89,7 +95,11 @@ class OrderAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptab
     def get_queryset(self, request: HttpRequest) -> QuerySet[Order]:
         found = {f"is_{name}": Exists(_deliveries().filter(condition)) for name, condition in STATES.items()}
         orders: QuerySet[Order] = super().get_queryset(request)
-        return orders.annotate(**found)
+        return orders.annotate(
+            **found,
+            first_set_up_at=Subquery(_callbacks()[:1]),
+            first_created_at=Subquery(_callbacks().filter(event="order.created")[:1]),
+        )
 
     # --- columns -------------------------------------------------------------
     @admin.display(description="Amount", ordering="amount")
@@ -107,7 +117,7 @@ class OrderAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptab
     @admin.display(description="Deliveries")
     def deliveries(self, order: Order) -> str:
         state = next((name for name in STATES if getattr(order, f"is_{name}")), "")
-        return render_to_string("admin/orders/deliveries.html", {"state": state})
+        return render_to_string("admin/orders/deliveries.html", {"order": order, "state": state})
 
     @admin.display(description="Came in", ordering="created_at")
     def created(self, order: Order) -> str:

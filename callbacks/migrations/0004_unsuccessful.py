@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("callbacks", "0001_initial")]
+    dependencies = [("callbacks", "0002_fewer_indexes")]
 
     operations = [
         migrations.AddIndex(

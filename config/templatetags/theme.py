@@ -25,6 +25,9 @@ CHIPS: dict[str, tuple[str, str, str]] = {
     "failed": ("bad", "cross", "Failed"),
     "skipped": ("idle", "skip", "Skipped"),
     "retrying": ("warn", "resend", "Retrying"),
+    # why an order has none
+    "not_recorded": ("bad", "alert", "Not recorded"),
+    "not_due": ("idle", "ring", "Nothing to send"),
     # callbacks and an affiliate's deliveries
     "working": ("ok", "check", "Working"),
     "failing": ("bad", "alert", "Failing"),

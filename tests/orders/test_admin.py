@@ -150,7 +150,7 @@ def test_order_page_with_deliveries_lists_them(admin_client, joe):
 
 def test_order_page_without_deliveries_says_why(admin_client, joe):
     response = admin_client.get(change_url(OrderFactory(affiliate=joe)))
-    assert "has no S2S callback yet" in page(response)
+    assert "has no callback for this event" in page(response)
     assert reverse("admin:affiliates_affiliate_settings", args=[joe.pk]) in page(response)
 
 
