@@ -142,11 +142,15 @@ class LongChangeList(ChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         self.page = page_of(self.queryset, self.list_per_page, before=self.before, after=self.after, keys=self.keys)
+        self.prepare(self.page.rows)
         self.result_list = self.page.rows
         self.result_count = len(self.page.rows)
         self.full_result_count = None
         self.show_full_result_count = self.can_show_all = self.multi_page = False
         self.show_admin_actions = True
+
+    def prepare(self, rows: list[Any]) -> None:
+        """Read what the rows of a page need besides themselves, for all of them at once."""
 
     @property
     def keys(self) -> Keys:

@@ -15,10 +15,10 @@ from django.urls import URLPattern, path
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from affiliates.filters import AffiliateFilter
+from affiliates.filters import AffiliateFilter, PeriodFilter
 from affiliates.paging import LongChangeList
 from callbacks import exporting, live, outbox, searching
-from callbacks.filters import CodeFilter, HostFilter, PeriodFilter, StateFilter
+from callbacks.filters import CodeFilter, HostFilter, StateFilter
 from callbacks.models import Delivery
 
 NAMED = 5  # how many refused deliveries a message names; the others are counted

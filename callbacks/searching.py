@@ -1,19 +1,13 @@
-"""What a search in the log of deliveries means: an order by its number, or a delivery by its event id.
-
-A whole number, with or without its #, is found by an index, and so is the beginning of one; a part from the middle is
-looked for among the latest orders only.
-"""
+"""What a search in the log of deliveries means: an order by its number, or a delivery by its event id."""
 
 import uuid
 
-from django.db import connection
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from callbacks.models import Delivery
-from orders.models import Order
+from orders import searching
 
-LATEST = 20_000  # orders that a part of a number is looked for in
-MOST = 500  # orders whose deliveries are shown, the newest ones
+MOST = 5000  # deliveries that are found
 
 
 def search(deliveries: QuerySet[Delivery], text: str) -> QuerySet[Delivery]:
@@ -23,24 +17,8 @@ def search(deliveries: QuerySet[Delivery], text: str) -> QuerySet[Delivery]:
         return deliveries
     if event_id := _event_id(term):
         return deliveries.filter(event_id=event_id)
-    return deliveries.filter(order__in=_orders(term))
-
-
-def _orders(term: str) -> list[int]:
-    terms = (term, f"#{term}")
-    orders = Order.objects.order_by("-pk").values_list("pk", flat=True)
-    if whole := list(orders.filter(number__in=terms)):
-        return whole
-    if begun := list(orders.filter(_begins(terms[0]) | _begins(terms[1]))[:MOST]):
-        return begun
-    latest = orders.values("pk")[:LATEST]
-    return list(orders.filter(pk__in=latest, number__icontains=term)[:MOST])
-
-
-def _begins(beginning: str) -> Q:
-    if connection.vendor == "sqlite":  # whose LIKE, as Django has it, goes past the index
-        return Q(number__gte=beginning, number__lt=beginning + "\U0010ffff")
-    return Q(number__startswith=beginning)
+    of_orders = Delivery.objects.order_by().filter(order__in=searching.numbered(term))
+    return deliveries.filter(pk__in=list(of_orders.values_list("pk", flat=True)[:MOST]))
 
 
 def _event_id(text: str) -> uuid.UUID | None:
