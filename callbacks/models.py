@@ -16,6 +16,7 @@ from django.urls import reverse
 
 from affiliates.models import Affiliate
 from callbacks import addresses, among, targets, templating
+from callbacks.hours import Counted, Hour  # noqa: F401 - Django finds tables here
 from orders.models import Order
 
 
