@@ -1,5 +1,6 @@
 """Filters that the lists of more than one app have: whose something is, and when it came."""
 
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -31,7 +32,7 @@ class AffiliateFilter(admin.RelatedFieldListFilter):
 
 
 class PeriodFilter(admin.SimpleListFilter):
-    """By when it happened, in days of UTC: from one day through another, each of them in the address."""
+    """By when it happened, in UTC: from one day through another, or from one minute to another, as the address says."""
 
     title = "date"
     template = "admin/period_filter.html"
@@ -43,7 +44,7 @@ class PeriodFilter(admin.SimpleListFilter):
         self.model = model
         if self.TO in params:
             self.used_parameters[self.TO] = params.pop(self.TO)[-1]
-        self.first, self.last = (_day(self.used_parameters.get(name)) for name in (self.FROM, self.TO))
+        self.first, self.last = (_bound(self.used_parameters.get(name)) for name in (self.FROM, self.TO))
 
     def expected_parameters(self) -> list[str | None]:
         return [self.FROM, self.TO]
@@ -72,7 +73,7 @@ class PeriodFilter(admin.SimpleListFilter):
         ]
         for display, first, last in periods:
             yield {
-                "selected": (self.first, self.last) == (first, last),
+                "selected": (self.first, self.last) == (_whole(first), _whole(last)),
                 "query_string": changelist.get_query_string({self.FROM: _text(first), self.TO: _text(last)}),
                 "display": display,
             }
@@ -80,35 +81,56 @@ class PeriodFilter(admin.SimpleListFilter):
     @property
     def chosen(self) -> str:
         """The period in words; "" if there is none."""
-        first, last = (f"{day:%-d %b %Y}" if day else "" for day in (self.first, self.last))
+        first, last = (str(bound) if bound else "" for bound in (self.first, self.last))
         if first and last:
-            return first if first == last else f"{first} to {last}"
+            return first if self.first == self.last else f"{first} to {last}"
         return f"since {first}" if first else f"until {last}" if last else ""
 
     @cached_property
     def keys(self) -> Keys:
-        first = first_pk_since(self.model, _midnight(self.first) - OUT_OF_ORDER) if self.first else 0
+        first = first_pk_since(self.model, self.first.begins_at - OUT_OF_ORDER) if self.first else 0
         if self.last is None:
             return Keys(first)
-        return Keys(first, first_pk_since(self.model, _midnight(self.last) + DAY + OUT_OF_ORDER) - 1)
+        return Keys(first, first_pk_since(self.model, self.last.ends_at + OUT_OF_ORDER) - 1)
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         if self.first:
-            queryset = queryset.filter(created_at__gte=_midnight(self.first))
+            queryset = queryset.filter(created_at__gte=self.first.begins_at)
         if self.last:
-            queryset = queryset.filter(created_at__lt=_midnight(self.last) + DAY)
+            queryset = queryset.filter(created_at__lt=self.last.ends_at)
         return queryset
 
 
-def _midnight(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A day, from midnight to midnight, or a single moment."""
+
+    begins_at: datetime
+    is_day: bool
+
+    @property
+    def ends_at(self) -> datetime:
+        return self.begins_at + DAY if self.is_day else self.begins_at
+
+    @property
+    def day(self) -> date:
+        return self.begins_at.date()
+
+    def __str__(self) -> str:
+        return f"{self.begins_at:%-d %b %Y}" if self.is_day else f"{self.begins_at:%-d %b %Y, %H:%M} UTC"
 
 
-def _day(text: Any) -> date | None:
+def _bound(text: Any) -> Bound | None:
+    """`2026-03-14` is the whole day, `2026-03-14T09:30` a moment of it; anything else is none."""
     try:
-        return date.fromisoformat(text or "")
+        moment = datetime.fromisoformat(text or "")
     except ValueError:
         return None
+    return Bound(moment.replace(tzinfo=UTC), is_day="T" not in text) if 1970 < moment.year < 9999 else None
+
+
+def _whole(day: date | None) -> Bound | None:
+    return Bound(datetime(day.year, day.month, day.day, tzinfo=UTC), is_day=True) if day else None
 
 
 def _text(day: date | None) -> str | None:

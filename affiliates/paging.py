@@ -54,11 +54,10 @@ def page_of(
     queryset: QuerySet[Any], size: int, *, before: int | None = None, after: int | None = None, keys: Keys = Keys()
 ) -> Page:
     """The page of up to `size` rows below the primary key `before`, or above `after`; the newest without either."""
-    there = _every(queryset.model).values_list("pk", flat=True)
-    newest, oldest = there.order_by("-pk").first(), there.order_by("pk").first()  # SQLite scans for both at once
-    if newest is None or oldest is None:
+    newest = _every(queryset.model).order_by("-pk").values_list("pk", flat=True).first()
+    if newest is None:
         return Page([])
-    keys &= Keys(oldest, newest)
+    keys &= Keys(last=newest)
     first, last = keys.first, keys.last
     if after is not None:
         rows, looked_to = _gathered(queryset.order_by("pk"), size + 1, max(after + 1, first), last, 1)

@@ -31,6 +31,8 @@ CHIPS: dict[str, tuple[str, str, str]] = {
     # callbacks and an affiliate's deliveries
     "working": ("ok", "check", "Working"),
     "failing": ("bad", "alert", "Failing"),
+    "held": ("bad", "pause", "Held back"),
+    "recovered": ("ok", "check", "Recovered"),
     "silent": ("idle", "ring", "Nothing sent yet"),
     "paused": ("warn", "pause", "Paused"),
     "not_set": ("idle", "ring", "Not set"),
@@ -90,6 +92,14 @@ def _pattern(currency: str) -> str:
 def percent(rate: Decimal) -> str:
     """`12.5 %` for 0.125."""
     return f"{(Decimal(rate) * 100).normalize():f} %"
+
+
+@register.filter
+def share(percents: float) -> str:
+    """`99.9 %`, `100 %`: never rounded up to all, never down to nothing."""
+    if percents in {0, 100}:
+        return f"{percents:.0f} %"
+    return f"{min(max(percents, 0.1), 99.9):.1f} %"
 
 
 @register.filter

@@ -109,6 +109,8 @@ def test_list_filter_by_host_goes_by_the_address_as_set_now(admin_client: Client
         ("?from=2026-03-02&to=2026-03-02", ["#3", "#2"], "Date: 2 Mar 2026<"),
         ("?from=2026-03-02&to=2026-03-03", ["#4", "#3", "#2"], "2 Mar 2026 to 3 Mar 2026"),
         ("?from=2026-03-05", [], "since 5 Mar 2026"),
+        ("?from=2026-03-02T23:59&to=2026-03-03T00:00", ["#3"], "2 Mar 2026, 23:59 UTC to 3 Mar 2026, 00:00 UTC"),
+        ("?from=0001-01-01&to=9999-12-31", ["#4", "#3", "#2", "#1"], "<summary>Date<"),
         ("?from=yesterday", ["#4", "#3", "#2", "#1"], "<summary>Date<"),
         ("?from=2026-03-02&status__exact=failed", ["#4"], "since 2 Mar 2026"),
     ],
