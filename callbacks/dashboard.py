@@ -20,7 +20,7 @@ Status = Delivery.Status
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 OUT_OF_ORDER = timedelta(minutes=10)  # rows are numbered in the order of their times, give or take a transaction
 MOST_WAITING = 10_000  # are counted; of more it is said that there are more
-SHOWN, FAILURES = 8, 5  # endpoints in trouble, and deliveries that failed
+SHOWN, RECOVERED, FAILURES = 8, 3, 5  # endpoints in trouble, with those that are out of it; deliveries that failed
 TIMED = 1000  # requests that the answer times are taken from, the latest
 
 
@@ -158,6 +158,8 @@ def overview(chosen: Range) -> dict[str, Any]:
     lately = sum((tally for begins_at, tally in hours.items() if begins_at >= last_day), Tally())
     happened = recent(since)
     troubled = endpoints.in_trouble(happened)
+    still = [endpoint for endpoint in troubled if not endpoint.has_recovered]
+    shown = troubled[: min(SHOWN, max(len(still), RECOVERED))]
     return {
         "since": f"{since:%Y-%m-%dT%H:%M}",
         "today": f"{today:%Y-%m-%d}",
@@ -168,8 +170,8 @@ def overview(chosen: Range) -> dict[str, Any]:
         "skipped": happened.filter(status=Status.SKIPPED).count(),
         "times": answer_times(),
         "orders_today": orders_since(today),
-        "endpoints": troubled[:SHOWN],
-        "more_endpoints": max(0, len(troubled) - SHOWN),
+        "endpoints": shown,
+        "more_endpoints": len(troubled) - len(shown),
         "failures": Delivery.objects.filter(status=Status.FAILED)
         .select_related("affiliate")
         .order_by("-pk")[:FAILURES],

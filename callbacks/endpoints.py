@@ -35,6 +35,10 @@ class Endpoint:
     last_error_kind: str
     last_attempt_at: datetime | None
 
+    @property
+    def has_recovered(self) -> bool:
+        return self.state == "recovered"
+
 
 def in_trouble(recent: QuerySet[Delivery]) -> list[Endpoint]:
     """The endpoints where one of these deliveries failed, or any waits for another try; those that still fail first."""
@@ -48,7 +52,7 @@ def in_trouble(recent: QuerySet[Delivery]) -> list[Endpoint]:
     for setting in _with_last_answer(worst):
         by_host[setting.host].append(setting)
     found = [_endpoint(host, settings, waiting, failed, host in held) for host, settings in by_host.items()]
-    return sorted(found, key=lambda endpoint: (endpoint.state == "recovered", -endpoint.waiting - endpoint.failed))
+    return sorted(found, key=lambda endpoint: (endpoint.has_recovered, -endpoint.waiting - endpoint.failed))
 
 
 def _with_last_answer(pks: Iterable[int]) -> Iterable[CallbackSetting]:

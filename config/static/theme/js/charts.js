@@ -23,6 +23,12 @@ const bar = (name, text, values) => ({
   label: text, data: values, backgroundColor: colour(name), stack: "requests", borderRadius: 2, maxBarThickness: 40,
 });
 
+// The axis of the rate begins at a round number below the lowest rate: 98 and 100 % are far apart to a merchant.
+function lowest() {
+  const rates = figures.rate.filter((rate) => rate !== null);
+  return Math.max(0, 10 * Math.floor((Math.min(100, ...rates) - 5) / 10));
+}
+
 function options(scale, describe) {
   return {
     animation: false,
@@ -31,8 +37,8 @@ function options(scale, describe) {
     onClick: (_, [hit]) => { if (hit) location.assign(figures.links[hit.index]); },
     onHover: ({ native }, hits) => { native.target.style.cursor = hits.length ? "pointer" : ""; },
     scales: {
-      x: { stacked: true, grid: { display: false }, border: { color: line() }, ticks: { color: ink(), maxRotation: 0, autoSkipPadding: 16 } },
-      y: { stacked: true, beginAtZero: true, grid: { color: line() }, border: { display: false }, ticks: { color: ink(), precision: 0, maxTicksLimit: 5 }, ...scale },
+      x: { stacked: true, grid: { display: false }, border: { color: line() }, ticks: { color: ink(), maxRotation: 0, autoSkipPadding: 16 }, offset: true },
+      y: { afterFit: (axis) => { axis.width = 56; }, stacked: true, beginAtZero: true, grid: { color: line() }, border: { display: false }, ticks: { color: ink(), precision: 0, maxTicksLimit: 5 }, ...scale },
     },
     plugins: {
       legend: { display: false },
@@ -58,10 +64,10 @@ function draw() {
     type: "line",
     data: { labels, datasets: [{
       label: "Success rate", data: figures.rate, borderColor: colour("rate"), backgroundColor: colour("rate"),
-      borderWidth: 2, pointRadius: 2, tension: 0.2, spanGaps: true,
+      borderWidth: 2, pointRadius: 2, clip: 4, spanGaps: true,
     }] },
     options: options(
-      { stacked: false, max: 100, ticks: { color: ink(), maxTicksLimit: 3, callback: percent } },
+      { stacked: false, beginAtZero: false, min: lowest(), max: 100, ticks: { color: ink(), maxTicksLimit: 3, callback: percent } },
       (item) => `${item.dataset.label}: ${percent(item.raw)}`,
     ),
   }));
