@@ -150,6 +150,8 @@ class DeliveryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscrip
             "opts": self.opts,
             "delivery": delivery,
             "attempts": delivery.attempts.order_by("-pk"),
+            "is_open": delivery.status in live.OPEN,
+            "version": live.version_of(delivery),
             "may_resend": self.has_resend_permission(request),
         }
         return TemplateResponse(request, "admin/callbacks/delivery/delivery.html", context)

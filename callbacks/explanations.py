@@ -90,7 +90,7 @@ class _Facts:
         attempts = Attempt.objects.filter(pk__in=[row["last"] for row in last])
         self.details = {attempt.delivery_id: attempt.detail for attempt in attempts}
         hosts = {delivery.setting.host for delivery in deliveries if delivery.setting}
-        self.troubled = {host.host: host for host in TroubledHost.objects.filter(host__in=hosts)}
+        self.troubled = TroubledHost.objects.in_bulk(hosts)
         last_told = next((d for d in deliveries if d.affiliate_id == order.affiliate_id), None)
         self.is_as_told = last_told is None or reconciling.is_as_told(order, last_told)
 
@@ -136,13 +136,15 @@ def _why_failed(delivery: Delivery) -> str:
     return f"Given up after {tries}."
 
 
-def waits_for(delivery: Delivery, troubled: dict[str, TroubledHost]) -> str:
-    """What a pending delivery waits for."""
+def waits_for(delivery: Delivery, troubled: dict[str, TroubledHost] | None = None) -> str:
+    """What a pending delivery waits for. `troubled` are the hosts in trouble, looked up if not given."""
     setting = delivery.setting
     if setting is None:
         return "Its callback was deleted, so it ends as skipped."
     if not setting.is_active:
-        return "It waits because the callback is paused; it goes out when you resume it."
+        return "The callback is paused: this goes out when it is resumed."
+    if troubled is None:
+        troubled = TroubledHost.objects.in_bulk([setting.host])
     host = troubled.get(setting.host)
     if host is not None and host.failures >= breaker.THRESHOLD:
         return (

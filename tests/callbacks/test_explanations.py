@@ -81,7 +81,7 @@ def test_why_of_what_waits_for_a_paused_callback_says_so(joe: Affiliate) -> None
     setting = CallbackSettingFactory(affiliate=joe, url=URL)
     order = OrderFactory(affiliate=joe)
     CallbackSetting.objects.filter(pk=setting.pk).update(is_active=False)
-    assert "the callback is paused" in told(order).sentence
+    assert "The callback is paused" in told(order).sentence
 
 
 @pytest.mark.parametrize(("failures", "is_held"), [(breaker.THRESHOLD - 1, False), (breaker.THRESHOLD, True)])

@@ -29,10 +29,10 @@ function fill(row, parts) {
 async function renew(element, { version, parts }) {
   if (element.dataset.version === version) return;
   element.dataset.version = version;
-  await refresh(location.href);
+  await refresh(location.href, "[data-refresh][id]:not(#messages)"); // what was said may still be read
   const said = document.createElement("div");
   said.innerHTML = parts.state;
-  document.getElementById("live-status").textContent = said.textContent;
+  element.textContent = said.textContent; // in an element that is read out
 }
 
 async function ask() {

@@ -2,10 +2,10 @@
 // its place.
 import { localise } from "./times.js";
 
-export async function refresh(address) {
+export async function refresh(address, parts = "[data-refresh][id]") {
   const answer = await fetch(address);
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  for (const part of document.querySelectorAll("[data-refresh][id]")) {
+  for (const part of document.querySelectorAll(parts)) {
     const fresh = page.getElementById(part.id);
     part.replaceChildren(...document.importNode(fresh, true).childNodes);
     localise(part);
