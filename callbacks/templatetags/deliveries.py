@@ -5,6 +5,7 @@ from typing import Any
 from django import template
 
 from callbacks import explanations
+from callbacks.statements import Line
 from config.templatetags.theme import chip
 from orders.models import Order
 
@@ -28,3 +29,9 @@ def why_in_short(order: Any) -> dict[str, Any]:
     """The chip of an order without deliveries, which is annotated with when its affiliate's callbacks were set up."""
     state, words = explanations.in_short(order, order.first_set_up_at, order.first_created_at)
     return chip(state, words)
+
+
+@register.filter
+def count_of(line: Line, result: str) -> int:
+    """How many orders came to that with a callback."""
+    return line.of(result)

@@ -25,6 +25,11 @@ CHIPS: dict[str, tuple[str, str, str]] = {
     "failed": ("bad", "cross", "Failed"),
     "skipped": ("idle", "skip", "Skipped"),
     "retrying": ("warn", "resend", "Retrying"),
+    # what came of an order in a month
+    "delivered": ("ok", "check", "Delivered"),
+    "waiting": ("busy", "clock", "Waiting"),
+    "missing": ("bad", "alert", "Missing"),
+    "before set-up": ("idle", "ring", "Before set-up"),
     # why an order has none
     "not_recorded": ("bad", "alert", "Not recorded"),
     "not_due": ("idle", "ring", "Nothing to send"),
