@@ -78,7 +78,7 @@ def test_tiles_count_the_last_day_and_lead_to_what_they_counted(admin_client: Cl
     ):
         shown, _, address = tile(admin_client, name)
         assert (name, shown, listed(admin_client, address)) == (name, number, rows)
-    assert "2 of 3 requests answered 2xx" in tile(admin_client, "Success rate")[1]
+    assert "2 of 3 requests in 24 h" in tile(admin_client, "Success rate")[1]
 
 
 def test_tile_of_orders_counts_today(admin_client: Client) -> None:
