@@ -20,7 +20,7 @@ from orders import money
 from orders.models import Order
 
 BATCH = 500  # orders that the CSV is made of at once
-SHOWN = 50  # orders in the list of what did not get through
+SHOWN = 20  # orders in the list of what did not get through
 Status = Delivery.Status
 
 
@@ -30,7 +30,7 @@ class Result(StrEnum):
     WAITING = "waiting"
     SKIPPED = "skipped"
     MISSING = "missing"
-    BEFORE = "before set-up"
+    NO_CALLBACK = "no callback"
 
 
 OF_STATUS = {
@@ -196,8 +196,8 @@ def _result(key: Key, created_at: datetime, status: str | None, settings: dict[i
     if event != EventType.CREATED:
         return None  # it was not changed
     if pk is None:
-        return Result.MISSING if not any(setting.event == event for setting in settings.values()) else None
-    return Result.BEFORE if settings[pk].created_at > created_at else Result.MISSING
+        return Result.NO_CALLBACK if not any(setting.event == event for setting in settings.values()) else None
+    return Result.NO_CALLBACK if settings[pk].created_at > created_at else Result.MISSING
 
 
 def _sums(orders: QuerySet[Order]) -> tuple[Sums, ...]:
@@ -209,7 +209,7 @@ def _sums(orders: QuerySet[Order]) -> tuple[Sums, ...]:
 # --- the paper -------------------------------------------------------------------
 REASONS = {
     Result.MISSING: "Nothing was recorded for this order.",
-    Result.BEFORE: "The order came in before the callback was set up.",
+    Result.NO_CALLBACK: "There was no callback when this order came in.",
 }
 HEADINGS = (
     "Order", "Came in (UTC)", "Amount", "Commission", "Currency", "Order status", "Callback", "Event", "Host", "Result",

@@ -29,7 +29,7 @@ CHIPS: dict[str, tuple[str, str, str]] = {
     "delivered": ("ok", "check", "Delivered"),
     "waiting": ("busy", "clock", "Waiting"),
     "missing": ("bad", "alert", "Missing"),
-    "before set-up": ("idle", "ring", "Before set-up"),
+    "no callback": ("idle", "ring", "No callback"),
     # why an order has none
     "not_recorded": ("bad", "alert", "Not recorded"),
     "not_due": ("idle", "ring", "Nothing to send"),

@@ -157,7 +157,7 @@ def test_list_of_many_is_followed_by_links_without_counting(admin_client: Client
     with CaptureQueriesContext(connection) as queries:
         page = admin_client.get(f"{LIST}?event__exact=order.created")
     counts = [query["sql"] for query in queries if "COUNT(" in query["sql"] and "callbacks_delivery" in query["sql"]]
-    assert all('"id" > ' in sql for sql in counts)  # the badge of the menu, which looks at the latest alone
+    assert all('"id" >= ' in sql for sql in counts)  # the badge of the menu, which looks at the latest alone
     changelist = page.context["cl"]
     assert changelist.newer_link == ""
     second = admin_client.get(LIST + changelist.older_link).context["cl"]
