@@ -1,8 +1,8 @@
 """Carries requests over the wire: many at once, bounded in time and size, to allowed addresses only.
 
 It knows nothing of deliveries, retries or the database. Whatever the other side does, and whatever libcurl refuses,
-becomes an `Outcome`; an exception out of here is our own bug. Redirects, proxies, cookies and compressed bodies are
-not followed, used, kept or unpacked.
+becomes an `Outcome`; an exception out of here is our own bug. Redirects, cookies and compressed bodies are not
+followed, kept or unpacked; proxies are not used, unless the operator named one.
 
 The guard is libcurl's open-socket callback (`callbacks.transfers`): it sees the address after resolution, so that no
 name can bypass it. Once it has refused an address, the whole transfer is over, also where another address of that
@@ -19,12 +19,14 @@ import pycurl
 
 from callbacks.addresses import Policy
 from callbacks.outcomes import Outcome, Request
-from callbacks.transfers import Limits, RefusedError, Transfer
+from callbacks.proxies import Proxy
+from callbacks.sendable import RefusedError
+from callbacks.transfers import Limits, Transfer
 
 if TYPE_CHECKING:
     import socket
 
-__all__ = ["Limits", "Outcome", "Policy", "Request", "Transport"]
+__all__ = ["Limits", "Outcome", "Policy", "Proxy", "Request", "Transport"]
 
 
 class Transport:
@@ -40,11 +42,13 @@ class Transport:
         *,
         limits: Limits | None = None,
         ca_bundle: str | None = None,
+        proxy: Proxy | None = None,
         max_in_flight: int = 256,
     ) -> None:
         self._policy = policy
         self._limits = limits or Limits()
         self._ca_bundle = ca_bundle or certifi.where()
+        self._proxy = proxy
         self._max_in_flight = max_in_flight
         self._waiting: deque[Request] = deque()
         self._busy: dict[pycurl.Curl, Transfer] = {}
@@ -114,7 +118,7 @@ class Transport:
                 self._multi.add_handle(transfer.curl)
 
     def _new_transfer(self) -> Transfer:
-        return Transfer(self._policy, self._limits, self._ca_bundle, self._refused, self._sockets)
+        return Transfer(self._policy, self._limits, self._ca_bundle, self._proxy, self._refused, self._sockets)
 
     def _wait(self, seconds: float) -> None:
         due_ms = self._multi.timeout()

@@ -4,7 +4,8 @@ import gzip
 
 import pytest
 
-from tests.callbacks.sending import LIMITS, asked, get, send
+from callbacks.egress import Transport
+from tests.callbacks.sending import LIMITS, asked, get, outcomes_of, policy, send
 from tests.receiver import Answer, Receiver, endless
 
 
@@ -78,6 +79,14 @@ def test_slow_answer_ends_at_the_deadline(
 def test_slow_body_of_a_500_is_its_status(receiver: Receiver) -> None:
     outcome = asked(receiver, Answer(status=500, body=b"x" * 100, pace_s=0.1))
     assert (outcome.error_kind, outcome.status_code) == ("status", 500)
+
+
+def test_silence_on_a_kept_connection_is_an_answer_that_did_not_come(receiver: Receiver) -> None:
+    receiver.answer("/", Answer(), Answer(delay_s=30))
+    with Transport(policy(receiver.port), limits=LIMITS, max_in_flight=1) as transport:
+        outcome = outcomes_of(transport, get(receiver.url(), 1), get(receiver.url(), 2))[2]
+    assert receiver.connections == 1
+    assert (outcome.error_kind, outcome.detail) == ("timeout", "No answer came within 0.8 seconds.")
 
 
 def test_connection_that_does_not_come_about_is_a_timeout(deaf_port: int) -> None:
