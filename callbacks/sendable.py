@@ -2,12 +2,14 @@
 
 import re
 from functools import lru_cache
+from urllib.parse import urlsplit
 
-from callbacks import targets
+from callbacks import addresses, targets
 from callbacks.addresses import Policy
 from callbacks.problems import Problem
 
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, 5.6.2
+NAME = re.compile("[a-z0-9._-]+")
 # What libcurl would add to a request by itself. Named without a value, it does not.
 NOT_ADDED = {"accept": "Accept:", "content-type": "Content-Type:", "expect": "Expect:", "user-agent": "User-Agent:"}
 # What libcurl writes from the body, so that it is never wrong.
@@ -34,6 +36,12 @@ def check_target(url: str, policy: Policy) -> None:
         raise RefusedError(problem.code if problem.code.startswith("blocked") else "bad_url", problem.message)
 
 
+def name_in(url: str) -> tuple[str, int]:
+    """The name that has to be looked up to call `url`, and the port; no name where the host is none."""
+    scheme, _, authority = re.split("[/?#]", url, maxsplit=3)[:3]
+    return _name_and_port(f"{scheme}//{authority}")
+
+
 def header_lines(headers: tuple[tuple[str, str], ...]) -> list[str]:
     """`headers` in libcurl's notation, with what it would add taken away. Raises `RefusedError`."""
     lines = []
@@ -58,6 +66,17 @@ def _target_problem(origin: str, policy: Policy) -> Problem | None:
         return next(targets.problems(targets.read(origin), policy), None)
     except targets.TargetError as error:
         return error.problem
+
+
+@lru_cache(maxsize=4096)
+def _name_and_port(origin: str) -> tuple[str, int]:
+    try:
+        parts = urlsplit(origin)
+        host, port = parts.hostname or "", parts.port or targets.DEFAULT_PORTS[parts.scheme]
+    except ValueError:
+        return "", 0
+    is_name = "[" not in origin and NAME.fullmatch(host) and addresses.is_name(host)
+    return (host, port) if is_name else ("", port)
 
 
 def _url_problem(url: str) -> str | None:

@@ -59,6 +59,7 @@ class Transfer:
         self._is_post = False
         self.curl = pycurl.Curl()
         self._configure(ca_bundle)
+        self._spent_s = 0.0
         self.clear()
 
     def clear(self) -> None:
@@ -89,8 +90,7 @@ class Transfer:
         curl.setopt(pycurl.CAINFO, ca_bundle)
         curl.setopt(pycurl.SSL_VERIFYPEER, 1)
         curl.setopt(pycurl.SSL_VERIFYHOST, 2)
-        curl.setopt(pycurl.CONNECTTIMEOUT_MS, max(1, round(self._limits.connect_s * 1000)))
-        curl.setopt(pycurl.TIMEOUT_MS, max(1, round(self._limits.total_s * 1000)))
+        self._set_timeouts(0.0)
         curl.setopt(pycurl.OPENSOCKETFUNCTION, self._open_socket)
         curl.setopt(pycurl.PREREQFUNCTION, self._before_request)
         curl.setopt(pycurl.HEADERFUNCTION, self._on_header)
@@ -111,6 +111,18 @@ class Transfer:
             curl.setopt(pycurl.PROXYAUTH, pycurl.HTTPAUTH_BASIC)
             curl.setopt(pycurl.PROXYUSERNAME, proxy.user)
             curl.setopt(pycurl.PROXYPASSWORD, proxy.password)
+
+    def _set_timeouts(self, spent_s: float) -> None:
+        self._spent_s = spent_s
+        self.curl.setopt(pycurl.CONNECTTIMEOUT_MS, max(1, round((self._limits.connect_s - spent_s) * 1000)))
+        self.curl.setopt(pycurl.TIMEOUT_MS, max(1, round((self._limits.total_s - spent_s) * 1000)))
+
+    def resolve(self, name: str, port: int, found: tuple[str, ...], spent_s: float) -> None:
+        """Tell libcurl where the request's name leads, which it took `spent_s` of the request's time to find out."""
+        listed = ",".join(f"[{address}]" if ":" in address else address for address in found)
+        self.curl.setopt(pycurl.RESOLVE, [f"+{name}:{port}:{listed}"])
+        if spent_s:
+            self._set_timeouts(spent_s)
 
     def prepare(self, request: Request) -> None:
         """Tell libcurl of `request`. Raises `RefusedError` for what cannot be sent."""
@@ -136,6 +148,8 @@ class Transfer:
         except (pycurl.error, ValueError, TypeError) as error:
             raise RefusedError("bad_url", "This URL cannot be called; check how it is written.") from error
         self.request = request
+        if self._spent_s:
+            self._set_timeouts(0.0)
 
     # --- what libcurl asks and tells -----------------------------------------
 
@@ -219,6 +233,7 @@ class Transfer:
             looked_up, connected = info(pycurl.NAMELOOKUP_TIME_T), info(pycurl.CONNECT_TIME_T)
             secured = info(pycurl.APPCONNECT_TIME_T)
         first = info(pycurl.STARTTRANSFER_TIME_T) if self._lines else 0
+        spent_ms = self._spent_s * 1000
         return Outcome(
             request.key,
             status or None,
@@ -227,13 +242,19 @@ class Transfer:
             headers,
             _text(self._body, is_cut=self._body_size > len(self._body)),
             "" if is_refused or self._proxy else info(pycurl.PRIMARY_IP),
-            looked_up / 1000 if self._was_opened else None,
+            looked_up / 1000 + spent_ms if self._was_opened else None,
             (connected - looked_up) / 1000 if connected else None,
             (secured - connected) / 1000 if secured else None,
             (first - info(pycurl.PRETRANSFER_TIME_T)) / 1000 if first else None,
-            info(pycurl.TOTAL_TIME_T) / 1000,
+            info(pycurl.TOTAL_TIME_T) / 1000 + spent_ms,
             _first(headers, "retry-after") if kind else None,
         )
+
+    def unresolved(self, spent_s: float, *, is_over: bool) -> Outcome:
+        """The outcome where the name was not found, or (`is_over`) not in time."""
+        code = pycurl.E_OPERATION_TIMEDOUT if is_over else pycurl.E_COULDNT_RESOLVE_HOST
+        failure = outcomes.Failure(code, "", self.request.url, is_resolved=False, seconds=self._limits.connect_s)
+        return Outcome(self.request.key, None, *outcomes.of_failure(failure), total_ms=spent_s * 1000)
 
     @property
     def _is_https(self) -> bool:
