@@ -26,13 +26,17 @@ Verdict = tuple[str, str]  # kind and sentence, as `outcomes` makes them
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of one request. `connect_s` is for lookup, connection and TLS, `total_s` for all of it."""
+    """Bounds of one request. `connect_s` is for lookup, connection and TLS, `total_s` for all of it.
+
+    Of body and headers so many bytes are read at most, and the first of them are kept.
+    """
 
     connect_s: float = 5.0
     total_s: float = 10.0
     body_bytes: int = 65536
     excerpt_bytes: int = 4096
     header_bytes: int = 65536
+    kept_header_bytes: int = 8192
 
 
 class Transfer:
@@ -67,6 +71,7 @@ class Transfer:
         self.request = Request(0, "", "", (), None)
         self._lines: list[bytes] = []
         self._header_size = 0
+        self._kept_size = 0
         self._body = b""
         self._body_size = 0
         self._is_complete = False  # the final answer's headers came to their end
@@ -193,12 +198,14 @@ class Transfer:
         if self._is_complete:
             if line.startswith(b"HTTP/"):  # what came before was 1xx
                 self._is_complete = False
-                self._lines = [line]
+                self._lines = [b""]
+                self._kept_size = 0
             return None  # otherwise a trailer
         if line in (b"\r\n", b"\n"):
             self._is_complete = True
-        else:
-            self._lines.append(line)
+        elif self._kept_size < self._limits.kept_header_bytes:
+            self._lines.append(line[: self._limits.kept_header_bytes - self._kept_size])
+            self._kept_size += len(line)
         return None
 
     def _on_body(self, chunk: bytes) -> int | None:

@@ -42,6 +42,16 @@ def test_headers_without_end_are_too_large(receiver: Receiver, piece: bytes) -> 
     assert (outcome.error_kind, outcome.status_code) == ("too_large", None)
 
 
+def test_of_long_headers_the_beginning_is_kept(receiver: Receiver) -> None:
+    lines = [b"X-A: " + b"a" * 4000, b"X-B: " + b"b" * 4000, b"X-C: " + b"c" * 4000, b"X-D: d"]
+    raw = b"HTTP/1.1 100 Continue\r\nX-Z: " + b"z" * 9000 + b"\r\n\r\nHTTP/1.1 404 No\r\nContent-Length: 0\r\n"
+    outcome = asked(receiver, Answer(raw=raw + b"\r\n".join([*lines, b"", b""])))
+    assert outcome.error_kind == "status"
+    assert [name for name, _ in outcome.response_headers] == ["Content-Length", "X-A", "X-B", "X-C"]
+    assert 8100 < sum(len(name) + len(value) for name, value in outcome.response_headers) <= 8192
+    assert set(outcome.response_headers[-1][1]) == {"c"}
+
+
 def test_1xx_without_end_is_too_large(receiver: Receiver) -> None:
     outcome = asked(receiver, Answer(raw=endless(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n")))
     assert outcome.error_kind == "too_large"
