@@ -83,6 +83,7 @@ class Pump:
         self.look_again_at = 0.0
         self.troubled: dict[str, bool] = {}
         self.silent: Counter[str] = Counter()  # failures in a row that the breaker has not been told of yet
+        self.is_database_away = False
         self.database_again_at = 0.0
         self.sweep_at = 0.0
         self.attempts = 0
@@ -98,11 +99,11 @@ class Pump:
             if is_stopping():
                 self.returned += self.lanes.take_out()
                 give_up_at = min(give_up_at, time.monotonic() + GIVE_UP_S)
-            elif self.lanes.waiting < lanes.PLACES and self._is_time_to_look():
+            elif (self.lanes.waiting < lanes.PLACES or self.is_database_away) and self._is_time_to_look():
                 self._database(self._claim)
-            if time.monotonic() >= self.database_again_at:  # what cannot be recorded is not sent
+            if not self.is_database_away:  # what cannot be recorded is not sent
                 self._start()
-            if not (self.started or self.finished or self.returned):
+            if not (self.started or self.finished or self.returned or self.lanes.waiting):
                 break
             if self.returned:
                 self._database(self._give_back)
@@ -123,7 +124,9 @@ class Pump:
         except (OperationalError, InterfaceError) as error:
             log.warning("database_away error=%s", type(error).__name__)
             connection.close()
-            self.database_again_at = time.monotonic() + DATABASE_AGAIN_S
+            self.is_database_away, self.database_again_at = True, time.monotonic() + DATABASE_AGAIN_S
+        else:
+            self.is_database_away = False
 
     def _is_time_to_look(self) -> bool:
         return bell.answer() or not self.started or time.monotonic() >= self.look_again_at
