@@ -15,8 +15,12 @@ from django.db.models import Q
 from django.urls import reverse
 
 from affiliates.models import Affiliate
-from callbacks import addresses, targets, templating
+from callbacks import addresses, among, targets, templating
 from orders.models import Order
+
+
+# ids by the hundred: see there
+models.BigAutoField.register_lookup(among.Among)
 
 
 class EventType(models.TextChoices):
@@ -123,8 +127,13 @@ class Delivery(models.Model):
         TEST = "test", "Test"
 
     event_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
-    setting = models.ForeignKey(CallbackSetting, on_delete=models.SET_NULL, null=True, related_name="deliveries")
-    affiliate = models.ForeignKey(Affiliate, on_delete=models.CASCADE, null=True, related_name="deliveries")
+    # Both are the first column of an index below, and a third one each would be paid for by every delivery.
+    setting = models.ForeignKey(
+        CallbackSetting, on_delete=models.SET_NULL, null=True, related_name="deliveries", db_index=False
+    )
+    affiliate = models.ForeignKey(
+        Affiliate, on_delete=models.CASCADE, null=True, related_name="deliveries", db_index=False
+    )
     order = models.ForeignKey(Order, on_delete=models.SET_NULL, null=True, related_name="deliveries")
     event = models.CharField(max_length=16, choices=EventType)
     status = models.CharField(max_length=16, choices=Status, default=Status.PENDING)
