@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
-from django.db import InterfaceError, OperationalError, close_old_connections, connection
+from django.db import InterfaceError, OperationalError, close_old_connections, connections
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +27,7 @@ class Clerk:
         self._job: Future[Any] | None = None
         self._then: Callable[[Any], None]
         self._otherwise: Callable[[], None]
+        self.is_away = False  # whether the last job found no database
         self._again_at = 0.0
 
     @property
@@ -34,9 +35,8 @@ class Clerk:
         return self._job is not None
 
     @property
-    def is_away(self) -> bool:
-        """Whether the database was away, and is not asked again yet."""
-        return time.monotonic() < self._again_at
+    def is_free(self) -> bool:
+        return self._job is None and time.monotonic() >= self._again_at
 
     def do(self, job: Callable[[], T], then: Callable[[T], None], otherwise: Callable[[], None]) -> None:
         """Have `job` done. `collect` calls `then` with its result, or `otherwise` if it failed."""
@@ -56,13 +56,14 @@ class Clerk:
             result = job.result()
         except (OperationalError, InterfaceError) as error:
             log.warning("database_away error=%s", type(error).__name__)
-            self._again_at = time.monotonic() + AGAIN_S
-            self._thread.submit(connection.close)
+            self.is_away, self._again_at = True, time.monotonic() + AGAIN_S
+            self._thread.submit(connections.close_all)
             self._otherwise()
         except BaseException:
             self._otherwise()
             raise
         else:
+            self.is_away = False
             self._then(result)
 
     def refresh(self) -> None:
@@ -70,5 +71,5 @@ class Clerk:
         self._thread.submit(close_old_connections)
 
     def close(self) -> None:
-        self._thread.submit(connection.close)
+        self._thread.submit(connections.close_all)
         self._thread.shutdown()

@@ -103,16 +103,16 @@ class Pump:
             if stopping := is_stopping():
                 self.returned += self.lanes.take_out()
                 give_up_at = min(give_up_at, time.monotonic() + GIVE_UP_S)
-            if not (self.clerk.is_busy or self.clerk.is_away):
+            if self.clerk.is_free:
                 self._employ(may_look=not stopping)
             if not self.clerk.is_away:  # what cannot be recorded is not sent
                 self._start()
             if self.started:
                 for outcome in self.transport.poll(POLL_BESIDE_CLERK_S if self.clerk.is_busy else POLL_S):
                     self._finish(outcome)
-            elif not (self.clerk.is_busy or self.finished or self.returned):
+            elif not (self.clerk.is_busy or self.finished or self.returned or self.lanes.waiting):
                 break
-            elif self.clerk.is_away:
+            elif not self.clerk.is_busy and not self.clerk.is_free:
                 time.sleep(POLL_S)
             self.clerk.collect(0 if self.started else POLL_S)
         return self.attempts - before
@@ -125,7 +125,7 @@ class Pump:
             self.clerk.do(lambda: outbox.give_back(returned), _nothing, lambda: self.returned.extend(returned))
         elif self.finished and self._is_time_to_settle():
             self._have_settled()
-        elif may_look and self.lanes.waiting < lanes.PLACES and self._is_time_to_look():
+        elif may_look and (self.lanes.waiting < lanes.PLACES or self.clerk.is_away) and self._is_time_to_look():
             full = self.lanes.full()
             tripped = {host for host, failures in self.silent.items() if failures >= breaker.THRESHOLD}
             self.clerk.do(lambda: _look(full, tripped), self._take, self._found_nothing)
