@@ -11,7 +11,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from itertools import count
@@ -279,8 +279,8 @@ def _settle_alone(settlement: outbox.Settlement) -> None:
     try:
         outbox.settle([settlement])
     except DataError:
-        bare = replace(settlement.outcome, response_headers=(), response_excerpt="")
-        outbox.settle([replace(settlement, outcome=bare)])
+        bare = settlement.outcome._replace(response_headers=(), response_excerpt="")
+        outbox.settle([settlement._replace(outcome=bare)])
 
 
 def _request(key: int, claimed: outbox.Claimed, began_at: datetime) -> Request:
