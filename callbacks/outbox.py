@@ -16,7 +16,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from affiliates.models import Affiliate
-from callbacks import attempts, bell, happenings, targets
+from callbacks import attempts, bell, happenings, history, targets
 from callbacks.happenings import Happening
 from callbacks.models import CallbackSetting, Delivery, EventType
 from callbacks.outcomes import Outcome, Request
@@ -73,7 +73,7 @@ def _delivery(happening: Happening, setting: CallbackSetting, link_url: str) -> 
         affiliate_code=setting.affiliate.code,
         link_url=link_url,
     )
-    reason = _reason_to_skip(setting)
+    reason = _reason_to_skip(setting, happening)
     return Delivery(
         event_id=event_id,
         setting=setting,
@@ -87,10 +87,13 @@ def _delivery(happening: Happening, setting: CallbackSetting, link_url: str) -> 
     )
 
 
-def _reason_to_skip(setting: CallbackSetting) -> Delivery.SkipReason:
+def _reason_to_skip(setting: CallbackSetting, happening: Happening) -> Delivery.SkipReason:
     if setting.affiliate.status == Affiliate.Status.BLOCKED:
         return Skip.AFFILIATE_BLOCKED
-    return Skip.NONE if setting.is_active else Skip.PAUSED
+    if not setting.is_active:
+        return Skip.PAUSED
+    is_left_out = setting.only_statuses and happening.reached not in setting.only_statuses
+    return Skip.FILTERED if is_left_out else Skip.NONE
 
 
 # --- claim -------------------------------------------------------------------
@@ -117,6 +120,13 @@ class Claimed:
     template: str | None
     body_format: str | None
     secret: str | None
+    previous_secret: str | None
+    previous_secret_until: datetime | None
+
+    def previous_secret_at(self, moment: datetime) -> str:
+        """The secret that was replaced, if it is still valid then."""
+        until = self.previous_secret_until
+        return self.previous_secret or "" if until and moment < until else ""
 
     @property
     def host(self) -> str:
@@ -127,8 +137,8 @@ _CLAIMED = (
     "next_attempt_at", "pk", "event_id", "event", "next_trigger", "retry_step", "last_status_code", "variables",
     "created_at", "setting_id",
 )  # fmt: skip
-_ENDPOINT = ("pk", "method", "url", "body_format", "secret")
-_NO_ENDPOINT = (None, None, None, None)
+_ENDPOINT = ("pk", "method", "url", "body_format", "secret", "previous_secret", "previous_secret_until")
+_NO_ENDPOINT = (None,) * (len(_ENDPOINT) - 1)
 
 
 def _not_held() -> Q:
@@ -232,10 +242,15 @@ def settle(settlements: Sequence[Settlement]) -> None:
                 leased_until=None,
             )
         for s in settlements:
-            if s.pause_setting and s.claimed.setting_id:  # unless somebody corrected the address meanwhile
-                CallbackSetting.objects.filter(pk=s.claimed.setting_id, url=s.claimed.template).update(
-                    is_active=False, pause_reason=CallbackSetting.PauseReason.GONE
-                )
+            if s.pause_setting and s.claimed.setting_id:
+                _pause(s.claimed)
+
+
+def _pause(claimed: Claimed) -> None:
+    """Pause the callback whose address is gone, unless somebody corrected or paused it meanwhile."""
+    still = CallbackSetting.objects.filter(pk=claimed.setting_id, url=claimed.template, is_active=True)
+    if still.update(is_active=False, pause_reason=CallbackSetting.PauseReason.GONE):
+        history.note_gone(CallbackSetting.objects.get(pk=claimed.setting_id))
 
 
 def skip(claimed: Claimed, reason: Delivery.SkipReason) -> None:

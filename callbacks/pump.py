@@ -253,6 +253,7 @@ def _request(key: int, claimed: outbox.Claimed, began_at: datetime) -> Request:
         template=claimed.template or "",
         body_format=claimed.body_format or "",
         secret=claimed.secret or "",
+        previous_secret=claimed.previous_secret_at(began_at),
         variables=claimed.variables,
         timestamp=int(began_at.timestamp()),
         user_agent=f"AffiliatePostbacks/{settings.VERSION}",
