@@ -7,8 +7,8 @@ from django.db.models import Case, Count, Exists, OuterRef, Q, QuerySet, Subquer
 from django.db.models.functions import Coalesce
 
 from affiliates.models import Affiliate
-from callbacks import addresses, templating
-from callbacks.models import AT_MOST, Attempt, CallbackSetting, Delivery, EventType
+from callbacks import addresses, naming, templating
+from callbacks.models import Attempt, CallbackSetting, Delivery, EventType
 
 
 class Health(TextChoices):
@@ -61,7 +61,7 @@ class Callback:
     @property
     def has_room(self) -> bool:
         """Whether one more may be set for this event."""
-        return 0 < self.count < AT_MOST
+        return 0 < self.count < naming.AT_MOST
 
     @property
     def finding(self) -> templating.Finding | None:
@@ -106,7 +106,7 @@ def callbacks_of(affiliate: Affiliate) -> list[Callback]:
 
 
 def with_health(affiliates: "QuerySet[Affiliate]") -> "QuerySet[Affiliate]":
-    """Affiliates with `callback_count` (for how many of the two events one is set) and `health` (failing if one of them is)."""
+    """Affiliates with `callback_count` (how many of the two events one is set for) and `health` (failing if one is)."""
     last = Delivery.objects.filter(setting=OuterRef("pk"), last_attempt_at__isnull=False).order_by("-last_attempt_at")
     sent = CallbackSetting.objects.filter(affiliate=OuterRef("pk")).annotate(
         last_kind=Subquery(last.values("last_error_kind")[:1])

@@ -7,6 +7,11 @@ from callbacks.problems import Problem
 
 DEFAULT = "Callback"
 LONGEST = 40
+AT_MOST = 5  # callbacks of one affiliate for one event
+NO_PLACE_LEFT = Problem(
+    "too_many_callbacks",
+    f"There are {AT_MOST} callbacks for this event already, and no more are possible: change or remove one of them.",
+)
 
 
 def free(name: str, others: Iterable[str]) -> str:
@@ -28,8 +33,3 @@ def problems(name: str, others: Iterable[str]) -> tuple[Problem, ...]:
     if not is_taken(name, others):
         return ()
     return (Problem("name_taken", f"There is a callback with the name “{name}” for this event already."),)
-
-
-def no_place_left(at_most: int) -> Problem:
-    sentence = f"There are {at_most} callbacks for this event already, and no more are possible: change one of them."
-    return Problem("too_many_callbacks", sentence)

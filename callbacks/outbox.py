@@ -188,7 +188,7 @@ def _claim(due: QuerySet[Delivery], limit: int) -> list[Claimed]:
     wanted = CallbackSetting.objects.filter(pk__in={row[-1] for row in rows if row[-1]})
     endpoints = {pk: endpoint for pk, *endpoint in wanted.values_list(*_ENDPOINT)}
     claims = [Claimed(token, leased_until, *row, *endpoints.get(row[-1], _NO_ENDPOINT)) for row in rows]
-    Delivery.objects.filter(pk__in=[claimed.pk for claimed in claims], status=Status.PENDING).update(
+    Delivery.objects.filter(pk__among=[claimed.pk for claimed in claims], status=Status.PENDING).update(
         status=Status.SENDING, claim_token=token, leased_until=leased_until, next_attempt_at=None
     )
     return claims
@@ -219,17 +219,10 @@ def settle(settlements: Sequence[Settlement]) -> None:
     for s in settlements:
         key = (s.claimed.token, s.status, s.next_attempt_at, s.retry_step, s.outcome.status_code, s.outcome.error_kind)
         groups[key].append(s.claimed.pk)
+    now, owned = timezone.now(), 0
     with transaction.atomic():
-        rows = Delivery.objects.select_for_update(no_key=True).filter(pk__in=[s.claimed.pk for s in settlements])
-        present = set(rows.order_by("pk").values_list("pk", flat=True))
-        attempts.write(
-            (s.claimed.pk, s.claimed.trigger, s.began_at, s.request, s.outcome)
-            for s in settlements
-            if s.claimed.pk in present
-        )
-        now = timezone.now()
         for (token, status, next_attempt_at, retry_step, code, kind), pks in groups.items():
-            Delivery.objects.filter(pk__in=pks, claim_token=token).update(
+            owned += Delivery.objects.filter(pk__among=pks, claim_token=token).update(
                 status=status,
                 next_attempt_at=next_attempt_at,
                 next_trigger=Delivery.Trigger.RETRY,
@@ -241,6 +234,10 @@ def settle(settlements: Sequence[Settlement]) -> None:
                 claim_token=None,
                 leased_until=None,
             )
+        attempts.write(
+            (s.claimed.pk, s.claimed.trigger, s.began_at, s.request, s.outcome)
+            for s in (settlements if owned == len(settlements) else _present(settlements))
+        )
         for s in settlements:
             if s.pause_setting and s.claimed.setting_id:
                 _pause(s.claimed)
@@ -251,6 +248,13 @@ def _pause(claimed: Claimed) -> None:
     still = CallbackSetting.objects.filter(pk=claimed.setting_id, url=claimed.template, is_active=True)
     if still.update(is_active=False, pause_reason=CallbackSetting.PauseReason.GONE):
         history.note_gone(CallbackSetting.objects.get(pk=claimed.setting_id))
+
+
+def _present(settlements: Sequence[Settlement]) -> list[Settlement]:
+    """Those whose delivery is still there, and stays until the transaction ends."""
+    rows = Delivery.objects.select_for_update(no_key=True).filter(pk__among=[s.claimed.pk for s in settlements])
+    present = set(rows.order_by("pk").values_list("pk", flat=True))
+    return [s for s in settlements if s.claimed.pk in present]
 
 
 def skip(claimed: Claimed, reason: Delivery.SkipReason) -> None:
@@ -266,7 +270,7 @@ def give_back(claims: Iterable[Claimed]) -> None:
     for claimed in claims:
         groups[claimed.token].append(claimed)
     for token, members in groups.items():
-        Delivery.objects.filter(pk__in=[claimed.pk for claimed in members], claim_token=token).update(
+        Delivery.objects.filter(pk__among=[claimed.pk for claimed in members], claim_token=token).update(
             status=Status.PENDING,
             next_attempt_at=min(claimed.due_at for claimed in members),
             claim_token=None,

@@ -129,9 +129,10 @@ class Pump:
         return bell.answer() or not self.started or time.monotonic() >= self.look_again_at
 
     def _is_time_to_settle(self) -> bool:
-        patience = SETTLE_AFTER_BUSY_S if self.lanes.waiting else SETTLE_AFTER_S
         waited = time.monotonic() - self.finished_at
-        return not self.started or len(self.finished) >= BATCH or waited >= patience
+        if self.lanes.waiting or not self.look_again_at:
+            return len(self.finished) >= BATCH or waited >= SETTLE_AFTER_BUSY_S
+        return not self.started or len(self.finished) >= BATCH or waited >= SETTLE_AFTER_S
 
     def _claim(self) -> None:
         self.troubled = breaker.troubled()
