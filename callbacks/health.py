@@ -87,9 +87,9 @@ def callbacks_of(affiliate: Affiliate) -> list[Callback]:
     found = CallbackSetting.objects.filter(affiliate=affiliate).annotate(last_pk=Subquery(last.values("pk")[:1]))
     settings_of: dict[str, list[CallbackSetting]] = {event: [] for event in EventType}
     last_pks = {}
-    for setting in found.order_by("pk"):
-        settings_of[setting.event].append(setting)
-        last_pks[setting.pk] = setting.last_pk
+    for annotated in found.order_by("pk"):
+        settings_of[annotated.event].append(annotated)
+        last_pks[annotated.pk] = annotated.last_pk
     attempt = Attempt.objects.filter(delivery=OuterRef("pk")).order_by("-pk")
     sent = Delivery.objects.annotate(attempt_pk=Subquery(attempt.values("pk")[:1]))
     deliveries = sent.in_bulk(pk for pk in last_pks.values() if pk)

@@ -98,7 +98,7 @@ class CallbackSetting(models.Model):
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         if self._state.adding:
-            self.name = naming.free(self.name, self._other_names())
+            self.name = naming.free(self.name, self.other_names())
         self.host = targets.host_of(self.url)
         fields = kwargs.get("update_fields")
         if fields is not None and "url" in fields:
@@ -109,7 +109,7 @@ class CallbackSetting(models.Model):
         """Repair the URL and refuse what could not be sent or kept, with the code of each problem, beside its field."""
         finding = templating.check(self.url or "", addresses.policy_from(settings), send_as_typed=self.send_as_typed)
         self.url, self.repairs = finding.template, finding.repairs
-        self.name = naming.free(self.name, others := self._other_names())
+        self.name = naming.free(self.name, others := self.other_names())
         problems = {"url": finding.problems, "name": naming.problems(self.name, others)}
         if self._state.adding and len(others) >= naming.AT_MOST:
             problems["url"] = (*finding.problems, naming.NO_PLACE_LEFT)
@@ -117,7 +117,7 @@ class CallbackSetting(models.Model):
         if any(errors.values()):
             raise ValidationError({field: found for field, found in errors.items() if found})
 
-    def _other_names(self) -> list[str]:
+    def other_names(self) -> list[str]:
         others = CallbackSetting.objects.filter(affiliate=self.affiliate_id, event=self.event).exclude(pk=self.pk)
         return list(others.values_list("name", flat=True)) if self.affiliate_id else []
 

@@ -240,14 +240,14 @@ def settle(settlements: Sequence[Settlement]) -> None:
         )
         for s in settlements:
             if s.pause_setting and s.claimed.setting_id:
-                _pause(s.claimed)
+                _pause(s.claimed.setting_id, s.claimed.template or "")
 
 
-def _pause(claimed: Claimed) -> None:
-    """Pause the callback whose address is gone, unless somebody corrected or paused it meanwhile."""
-    still = CallbackSetting.objects.filter(pk=claimed.setting_id, url=claimed.template, is_active=True)
-    if still.update(is_active=False, pause_reason=CallbackSetting.PauseReason.GONE):
-        history.note_gone(CallbackSetting.objects.get(pk=claimed.setting_id))
+def _pause(setting_id: int, gone: str) -> None:
+    """Pause a callback whose URL is gone, unless somebody corrected or paused it meanwhile."""
+    unchanged = CallbackSetting.objects.filter(pk=setting_id, url=gone, is_active=True)
+    if unchanged.update(is_active=False, pause_reason=CallbackSetting.PauseReason.GONE):
+        history.note_gone(CallbackSetting.objects.get(pk=setting_id))
 
 
 def _present(settlements: Sequence[Settlement]) -> list[Settlement]:
