@@ -7,19 +7,20 @@ sweeps or a person and a worker can meet on one row and only one of them wins. S
 import uuid
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.db import connection, transaction
-from django.db.models import Exists, F, OuterRef, Q, QuerySet, TextField
-from django.db.models.functions import Cast
+from django.db.models import F
 from django.utils import timezone
 
 from affiliates.models import Affiliate
-from callbacks import attempts, bell, happenings, history
+from callbacks import attempts, bell, due, happenings, history
+from callbacks.due import Due
 from callbacks.happenings import Happening
-from callbacks.models import CallbackSetting, Delivery, EventType
+from callbacks.models import CallbackSetting, Delivery
 from callbacks.outcomes import Outcome, Request
 from callbacks.variables import Event, snapshot
 from orders.models import Order
@@ -116,70 +117,27 @@ class Endpoint(NamedTuple):
 
 
 class Claimed(NamedTuple):
-    """A delivery that is this worker's until its lease ends. It has no endpoint if its setting was deleted.
-
-    Times are text, as the database gives it: few are needed, and reading each would cost more than anything else here.
-    """
+    """A delivery that is this worker's until its lease ends. It has no endpoint if its setting was deleted."""
 
     token: uuid.UUID
     leased_until: datetime
     endpoint: Endpoint | None
-    due_at_text: str
-    pk: int
-    event: str
-    trigger: str
-    retry_step: int
-    last_status_code: int | None
-    variables: dict[str, str]
-    created_at_text: str
-    setting_id: int | None
+    due: Due
+
+    @property
+    def pk(self) -> int:
+        return self.due.pk
+
+    @property
+    def setting_id(self) -> int | None:
+        return self.due.setting_id
 
     @property
     def host(self) -> str:
         return self.endpoint.host if self.endpoint else ""
 
-    @property
-    def event_id(self) -> str:
-        return self.variables["event.id"]
 
-    @property
-    def created_at(self) -> datetime:
-        return _moment(self.created_at_text)
-
-    @property
-    def due_at(self) -> datetime:
-        return _moment(self.due_at_text)
-
-
-def _moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)  # SQLite has no zones
-
-
-_CLAIMED = (
-    "due_at_text", "pk", "event", "next_trigger", "retry_step", "last_status_code", "variables", "created_at_text",
-    "setting_id",
-)  # fmt: skip
-_AS_TEXT = {
-    "due_at_text": Cast("next_attempt_at", TextField()),
-    "created_at_text": Cast("created_at", TextField()),
-}
 _ENDPOINT = ("pk", "method", "url", "body_format", "host", "secret", "previous_secret", "previous_secret_until")
-
-
-def _not_held() -> Q:
-    """Neither paused, nor an *updated* whose *created* is still waiting for its first attempt.
-
-    Written without a join, so that the rows can be read in the order of the index on what is due and no more of them
-    than are wanted: a join would have the database read and sort the whole backlog for each claim.
-    """
-    active = Q(setting__isnull=True) | Q(Exists(CallbackSetting.objects.filter(pk=OuterRef("setting"), is_active=True)))
-    created_first = (
-        Delivery.objects.filter(active, order=OuterRef("order"), affiliate=OuterRef("affiliate"))
-        .filter(event=EventType.CREATED, attempt_count=0, status__in=[Status.PENDING, Status.SENDING])
-        .exclude(pk=OuterRef("pk"))
-    )
-    return active & (Q(event=EventType.CREATED) | Q(~Exists(created_first)))
 
 
 def claim(
@@ -189,36 +147,29 @@ def claim(
 
     Those of `but_settings` and `but_hosts` stay where they are; with `only_host`, those of all other hosts do.
     """
-    due = Delivery.objects.filter(_not_held(), status=Status.PENDING)
-    if but_settings:
-        due = due.exclude(setting__in=but_settings)
-    if but_hosts:
-        due = due.exclude(Exists(CallbackSetting.objects.filter(pk=OuterRef("setting"), host__in=but_hosts)))
-    if only_host is not None:
-        due = due.filter(Exists(CallbackSetting.objects.filter(pk=OuterRef("setting"), host=only_host)))
-    if connection.features.has_select_for_update_skip_locked:
-        due = due.select_for_update(skip_locked=True)
-    with transaction.atomic():
-        claims = _claim(due.filter(attempt_count=0), limit)
-        if len(claims) < limit:
-            claims += _claim(due.filter(attempt_count__gt=0), limit - len(claims))
-    return claims
+    but = {"but_settings": but_settings, "but_hosts": but_hosts, "only_host": only_host}
+    # Where rows are locked as they are read, until the transaction ends. Elsewhere (SQLite) reading locks nobody out,
+    # and only the conditional update below has to wait for its turn.
+    locks = connection.features.has_select_for_update_skip_locked
+    with transaction.atomic() if locks else nullcontext():
+        found = due.first_attempts(limit, **but)
+        if len(found) < limit:
+            found += due.retries(limit - len(found), **but)
+        return _take(found) if found else []
 
 
-def _claim(due: QuerySet[Delivery], limit: int) -> list[Claimed]:
-    now, token = timezone.now(), uuid.uuid4()
-    leased_until = now + LEASE
-    due = due.filter(next_attempt_at__lte=now).order_by("next_attempt_at", "pk")
-    rows = list(due.annotate(**_AS_TEXT).values_list(*_CLAIMED)[:limit])
-    if not rows:
-        return []
-    wanted = CallbackSetting.objects.filter(pk__in={row[-1] for row in rows if row[-1]})
-    endpoints = {pk: Endpoint(*rest) for pk, *rest in wanted.order_by().values_list(*_ENDPOINT)}
-    claims = [Claimed(token, leased_until, endpoints.get(row[-1]), *row) for row in rows]
-    Delivery.objects.filter(pk__among=[claimed.pk for claimed in claims], status=Status.PENDING).update(
+def _take(found: list[Due]) -> list[Claimed]:
+    token, leased_until = uuid.uuid4(), timezone.now() + LEASE
+    rows = Delivery.objects.filter(pk__among=[row.pk for row in found])
+    count = rows.filter(status=Status.PENDING).update(
         status=Status.SENDING, claim_token=token, leased_until=leased_until, next_attempt_at=None
     )
-    return claims
+    if count < len(found):  # somebody else was quicker
+        ours = set(rows.filter(claim_token=token).values_list("pk", flat=True))
+        found = [row for row in found if row.pk in ours]
+    wanted = CallbackSetting.objects.filter(pk__in={row.setting_id for row in found if row.setting_id})
+    endpoints = {pk: Endpoint(*rest) for pk, *rest in wanted.order_by().values_list(*_ENDPOINT)}
+    return [Claimed(token, leased_until, endpoints.get(row.setting_id or 0), row) for row in found]
 
 
 # --- settle ------------------------------------------------------------------
@@ -261,7 +212,7 @@ def settle(settlements: Sequence[Settlement]) -> None:
                 leased_until=None,
             )
         attempts.write(
-            (s.claimed.pk, s.claimed.trigger, s.began_at, s.request, s.outcome)
+            (s.claimed.pk, s.claimed.due.trigger, s.began_at, s.request, s.outcome)
             for s in (settlements if owned == len(settlements) else _present(settlements))
         )
         for s in settlements:
@@ -298,7 +249,7 @@ def give_back(claims: Iterable[Claimed]) -> None:
     for token, members in groups.items():
         Delivery.objects.filter(pk__among=[claimed.pk for claimed in members], claim_token=token).update(
             status=Status.PENDING,
-            next_attempt_at=min(claimed.due_at for claimed in members),
+            next_attempt_at=min(claimed.due.due_at for claimed in members),
             claim_token=None,
             leased_until=None,
         )
@@ -350,7 +301,3 @@ def recover() -> int:
     return Delivery.objects.filter(status=Status.SENDING, leased_until__lt=now).update(
         status=Status.PENDING, next_attempt_at=now, claim_token=None, leased_until=None
     )
-
-
-def is_anything_due() -> bool:
-    return Delivery.objects.filter(_not_held(), status=Status.PENDING, next_attempt_at__lte=timezone.now()).exists()

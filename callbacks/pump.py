@@ -209,8 +209,8 @@ class Pump:
         self._listen(claimed.host, outcome)
         verdict = retry.decide(
             outcome,
-            retry_step=claimed.retry_step,
-            was_gone=claimed.last_status_code == 410,
+            retry_step=claimed.due.retry_step,
+            was_gone=claimed.due.last_status_code == 410,
             now=timezone.now(),
             jitter=random.random(),  # noqa: S311 - spreads load, keeps no secret
         )
@@ -290,14 +290,14 @@ def _request(key: int, claimed: outbox.Claimed, began_at: datetime) -> Request:
     assert endpoint is not None, "one without a setting is skipped when it is claimed"
     return messages.build(
         key=key,
-        event_id=claimed.event_id,
-        happened_at=claimed.created_at,
+        event_id=claimed.due.variables["event.id"],
+        happened_at=claimed.due.created_at,
         method=endpoint.method,
         template=endpoint.template,
         body_format=endpoint.body_format,
         secret=endpoint.secret,
         previous_secret=endpoint.previous_secret_at(began_at),
-        variables=claimed.variables,
+        variables=claimed.due.variables,
         timestamp=int(began_at.timestamp()),
         user_agent=f"AffiliatePostbacks/{settings.VERSION}",
     )
