@@ -13,14 +13,17 @@ from django.db import connection
 from pytest_django import DjangoDbBlocker
 
 from callbacks.models import Attempt
+from orders.models import Order
 from tests.chaos.broker import Broker
 from tests.chaos.surroundings import Surroundings, connected, size
 from tests.postgresql import Cluster
 from tests.receiver import Answer, Receiver
+from tests.waiting import wait_until
 
 DELIVERIES = size(400, 4000)
 LOCK_S = size(3, 30)
 RESTARTS = size(2, 10)
+MOST, SAVING_S = 10_000, size(3, 20)
 WAYS = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT}  # of pg_ctl stop
 
 
@@ -54,9 +57,9 @@ def test_postgresql_restarted_loses_nothing_that_was_saved(
     codes = around.place(DELIVERIES)
     around.beat()
     around.worker()
-    shop, orders = around.shop(), DELIVERIES // 4
-    receiver.wait_for(1, 30)
-    shop.begin(first=around.next_number(orders), count=orders, codes=codes, is_changed=True, pause_ms=10)
+    shop = around.shop()
+    shop.begin(first=around.next_number(MOST), count=MOST, codes=codes, is_changed=True, pause_ms=10, seconds=SAVING_S)
+    wait_until(lambda: Order.objects.count() > DELIVERIES // 2, 30)  # so it is saving when the server goes
     for restart in range(RESTARTS):
         receiver.wait_for((restart + 1) * DELIVERIES // (RESTARTS + 2), 60)
         cluster.end(WAYS[how])
