@@ -18,8 +18,6 @@ from affiliates.models import Affiliate
 from callbacks import addresses, among, targets, templating
 from orders.models import Order
 
-
-# ids by the hundred: see there
 models.BigAutoField.register_lookup(among.Among)
 
 

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connection, transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
@@ -94,8 +94,7 @@ def _reason_to_skip(setting: CallbackSetting) -> Delivery.SkipReason:
 
 
 # --- claim -------------------------------------------------------------------
-@dataclass(frozen=True, slots=True)
-class Claimed:
+class Claimed(NamedTuple):
     """A delivery that is this worker's until its lease ends, with its setting as it stands now.
 
     `template` and what follows are None where the setting was deleted.
@@ -185,8 +184,7 @@ def _claim(due: QuerySet[Delivery], limit: int) -> list[Claimed]:
 
 
 # --- settle ------------------------------------------------------------------
-@dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(NamedTuple):
     """The end of one attempt: what was sent and answered, and what follows for its delivery."""
 
     claimed: Claimed

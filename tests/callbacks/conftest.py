@@ -27,7 +27,7 @@ def loopback(settings: Any, receiver: Receiver) -> Iterator[None]:
     settings.CALLBACKS_ALLOWED_PORTS = frozenset({receiver.port})
     pump.of_process.cache_clear()
     yield
-    pump.of_process().transport.close()
+    pump.of_process().close()
     pump.of_process.cache_clear()
 
 

@@ -11,7 +11,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from django.utils import timezone
 
-from callbacks import bell, lanes, outbox, pump
+from callbacks import bell, clerk, lanes, outbox, pump
 from callbacks.models import Attempt, Delivery
 from tests.factories import orders_told_at
 from tests.receiver import Answer, Receiver
@@ -60,10 +60,10 @@ def test_run_database_away_starts_nothing_until_it_is_back_and_records_everythin
             yield False
         with other.cursor() as cursor:
             cursor.execute(LOCK[other.vendor])
-            while not engine.is_database_away:
+            while not engine.clerk.is_away:
                 yield False
             on_the_wire, noticed_at = engine.started.keys() | (), time.monotonic()
-            while time.monotonic() < noticed_at + 3 * pump.DATABASE_AGAIN_S:
+            while time.monotonic() < noticed_at + 3 * clerk.AGAIN_S:
                 assert engine.started.keys() <= on_the_wire
                 yield False
             cursor.execute("ROLLBACK")
