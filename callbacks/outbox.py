@@ -8,15 +8,16 @@ import uuid
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.db import connection, transaction
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, TextField
+from django.db.models.functions import Cast
 from django.utils import timezone
 
 from affiliates.models import Affiliate
-from callbacks import attempts, bell, happenings, targets
+from callbacks import attempts, bell, happenings, history
 from callbacks.happenings import Happening
 from callbacks.models import CallbackSetting, Delivery, EventType
 from callbacks.outcomes import Outcome, Request
@@ -73,7 +74,7 @@ def _delivery(happening: Happening, setting: CallbackSetting, link_url: str) -> 
         affiliate_code=setting.affiliate.code,
         link_url=link_url,
     )
-    reason = _reason_to_skip(setting)
+    reason = _reason_to_skip(setting, happening)
     return Delivery(
         event_id=event_id,
         setting=setting,
@@ -87,47 +88,83 @@ def _delivery(happening: Happening, setting: CallbackSetting, link_url: str) -> 
     )
 
 
-def _reason_to_skip(setting: CallbackSetting) -> Delivery.SkipReason:
+def _reason_to_skip(setting: CallbackSetting, happening: Happening) -> Delivery.SkipReason:
     if setting.affiliate.status == Affiliate.Status.BLOCKED:
         return Skip.AFFILIATE_BLOCKED
-    return Skip.NONE if setting.is_active else Skip.PAUSED
+    if not setting.is_active:
+        return Skip.PAUSED
+    is_left_out = setting.only_statuses and happening.reached not in setting.only_statuses
+    return Skip.FILTERED if is_left_out else Skip.NONE
 
 
 # --- claim -------------------------------------------------------------------
-class Claimed(NamedTuple):
-    """A delivery that is this worker's until its lease ends, with its setting as it stands now.
+class Endpoint(NamedTuple):
+    """What a callback setting says of its requests, as it stands when they are claimed."""
 
-    `template` and what follows are None where the setting was deleted.
+    method: str
+    template: str
+    body_format: str
+    host: str
+    secret: str
+    previous_secret: str
+    previous_secret_until: datetime | None
+
+    def previous_secret_at(self, moment: datetime) -> str:
+        """The secret that was replaced, if it is still valid then."""
+        until = self.previous_secret_until
+        return self.previous_secret if until and moment < until else ""
+
+
+class Claimed(NamedTuple):
+    """A delivery that is this worker's until its lease ends. It has no endpoint if its setting was deleted.
+
+    Times are text, as the database gives it: few are needed, and reading each would cost more than anything else here.
     """
 
     token: uuid.UUID
     leased_until: datetime
-    due_at: datetime
+    endpoint: Endpoint | None
+    due_at_text: str
     pk: int
-    event_id: uuid.UUID
     event: str
     trigger: str
     retry_step: int
     last_status_code: int | None
     variables: dict[str, str]
-    created_at: datetime
+    created_at_text: str
     setting_id: int | None
-    method: str | None
-    template: str | None
-    body_format: str | None
-    secret: str | None
 
     @property
     def host(self) -> str:
-        return targets.host_of(self.template or "")
+        return self.endpoint.host if self.endpoint else ""
+
+    @property
+    def event_id(self) -> str:
+        return self.variables["event.id"]
+
+    @property
+    def created_at(self) -> datetime:
+        return _moment(self.created_at_text)
+
+    @property
+    def due_at(self) -> datetime:
+        return _moment(self.due_at_text)
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)  # SQLite has no zones
 
 
 _CLAIMED = (
-    "next_attempt_at", "pk", "event_id", "event", "next_trigger", "retry_step", "last_status_code", "variables",
-    "created_at", "setting_id",
+    "due_at_text", "pk", "event", "next_trigger", "retry_step", "last_status_code", "variables", "created_at_text",
+    "setting_id",
 )  # fmt: skip
-_ENDPOINT = ("pk", "method", "url", "body_format", "secret")
-_NO_ENDPOINT = (None, None, None, None)
+_AS_TEXT = {
+    "due_at_text": Cast("next_attempt_at", TextField()),
+    "created_at_text": Cast("created_at", TextField()),
+}
+_ENDPOINT = ("pk", "method", "url", "body_format", "host", "secret", "previous_secret", "previous_secret_until")
 
 
 def _not_held() -> Q:
@@ -171,12 +208,13 @@ def claim(
 def _claim(due: QuerySet[Delivery], limit: int) -> list[Claimed]:
     now, token = timezone.now(), uuid.uuid4()
     leased_until = now + LEASE
-    rows = list(due.filter(next_attempt_at__lte=now).order_by("next_attempt_at", "pk").values_list(*_CLAIMED)[:limit])
+    due = due.filter(next_attempt_at__lte=now).order_by("next_attempt_at", "pk")
+    rows = list(due.annotate(**_AS_TEXT).values_list(*_CLAIMED)[:limit])
     if not rows:
         return []
     wanted = CallbackSetting.objects.filter(pk__in={row[-1] for row in rows if row[-1]})
-    endpoints = {pk: endpoint for pk, *endpoint in wanted.values_list(*_ENDPOINT)}
-    claims = [Claimed(token, leased_until, *row, *endpoints.get(row[-1], _NO_ENDPOINT)) for row in rows]
+    endpoints = {pk: Endpoint(*rest) for pk, *rest in wanted.order_by().values_list(*_ENDPOINT)}
+    claims = [Claimed(token, leased_until, endpoints.get(row[-1]), *row) for row in rows]
     Delivery.objects.filter(pk__among=[claimed.pk for claimed in claims], status=Status.PENDING).update(
         status=Status.SENDING, claim_token=token, leased_until=leased_until, next_attempt_at=None
     )
@@ -227,10 +265,15 @@ def settle(settlements: Sequence[Settlement]) -> None:
             for s in (settlements if owned == len(settlements) else _present(settlements))
         )
         for s in settlements:
-            if s.pause_setting and s.claimed.setting_id:  # unless somebody corrected the address meanwhile
-                CallbackSetting.objects.filter(pk=s.claimed.setting_id, url=s.claimed.template).update(
-                    is_active=False, pause_reason=CallbackSetting.PauseReason.GONE
-                )
+            if s.pause_setting and s.claimed.setting_id and s.claimed.endpoint:
+                _pause(s.claimed.setting_id, s.claimed.endpoint.template)
+
+
+def _pause(setting_id: int, gone: str) -> None:
+    """Pause a callback whose URL is gone, unless somebody corrected or paused it meanwhile."""
+    unchanged = CallbackSetting.objects.filter(pk=setting_id, url=gone, is_active=True)
+    if unchanged.update(is_active=False, pause_reason=CallbackSetting.PauseReason.GONE):
+        history.note_gone(CallbackSetting.objects.get(pk=setting_id))
 
 
 def _present(settlements: Sequence[Settlement]) -> list[Settlement]:

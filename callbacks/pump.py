@@ -197,7 +197,9 @@ class Pump:
 
     def _refuse(self, key: int, claimed: outbox.Claimed, began_at: datetime, kind: str, sentence: str) -> None:
         """Record an attempt that had nothing to send."""
-        request = Request(key=key, method=claimed.method or "", url="", headers=(), body=None)
+        request = Request(
+            key=key, method=claimed.endpoint.method if claimed.endpoint else "", url="", headers=(), body=None
+        )
         self.started[key] = (claimed, request, began_at)
         self._finish(Outcome(key, None, kind, sentence))
 
@@ -254,9 +256,9 @@ def _look(full: list[int], tripped: set[str]) -> _Found:
     claims = [claimed for host in probes for claimed in outbox.claim(1, only_host=host)]
     more = outbox.claim(BATCH, but_settings=full, but_hosts=held | tripped)
     for claimed in claims + more:
-        if claimed.template is None:
+        if claimed.endpoint is None:
             outbox.skip(claimed, Delivery.SkipReason.SETTING_DELETED)
-    wanted = [claimed for claimed in claims + more if claimed.template is not None]
+    wanted = [claimed for claimed in claims + more if claimed.endpoint is not None]
     return _Found(troubled, wanted, is_more=len(more) == BATCH)
 
 
@@ -284,14 +286,17 @@ def _settle_alone(settlement: outbox.Settlement) -> None:
 
 
 def _request(key: int, claimed: outbox.Claimed, began_at: datetime) -> Request:
+    endpoint = claimed.endpoint
+    assert endpoint is not None, "one without a setting is skipped when it is claimed"
     return messages.build(
         key=key,
-        event_id=str(claimed.event_id),
+        event_id=claimed.event_id,
         happened_at=claimed.created_at,
-        method=claimed.method or "",
-        template=claimed.template or "",
-        body_format=claimed.body_format or "",
-        secret=claimed.secret or "",
+        method=endpoint.method,
+        template=endpoint.template,
+        body_format=endpoint.body_format,
+        secret=endpoint.secret,
+        previous_secret=endpoint.previous_secret_at(began_at),
         variables=claimed.variables,
         timestamp=int(began_at.timestamp()),
         user_agent=f"AffiliatePostbacks/{settings.VERSION}",

@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from affiliates import referral
 from affiliates.models import Affiliate
-from callbacks import correcting, curl, grammar, health
-from callbacks.models import Attempt, CallbackSetting, Delivery
+from callbacks import correcting, curl, grammar, health, history, secrecy, signing
+from callbacks.models import Attempt, CallbackSetting, Delivery, SettingChange
 from callbacks.variables import LINK_QUERY, NAMES, VARIABLES
 
 register = template.Library()
@@ -33,6 +33,7 @@ ERROR_WORDS = {
     "bad_url": "Bad URL",
     "bad_request": "Bad request",
 }
+LATEST = 5  # changes on the Settings tab
 ORDINALS = ("", "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 
 
@@ -48,14 +49,50 @@ def s2s_section(context: Context, affiliate: Affiliate) -> dict[str, Any]:
     user = context["request"].user
     assert isinstance(user, PermissionsMixin)
     may = {action: user.has_perm(f"callbacks.{action}_callbacksetting") for action in ("add", "change", "delete")}
+    callbacks = health.callbacks_of(affiliate)
+    shown = {callback.setting.pk for callback in callbacks if callback.setting}
     return {
-        "callbacks": health.callbacks_of(affiliate),
+        "callbacks": callbacks,
         "affiliate": affiliate,
         "may": may,
+        "shown_secrets": secrecy.take(context["request"].session, shown),
         "csrf_token": context.get("csrf_token"),
     }
 
 
+@register.filter
+def masked(secret: str) -> str:
+    return signing.masked(secret)
+
+
+@register.filter
+def in_overlap(setting: CallbackSetting) -> bool:
+    """Whether the secret before the present one is still valid."""
+    until = setting.previous_secret_until
+    return until is not None and timezone.now() < until
+
+
+# --- what was changed ----------------------------------------------------------
+@register.inclusion_tag("admin/callbacks/latest_changes.html")
+def latest_changes(affiliate: Affiliate) -> dict[str, Any]:
+    """The last things that were done to an affiliate's callbacks."""
+    found = affiliate.setting_changes.order_by("-pk")
+    changes = list(found[: LATEST + 1])
+    has_more = len(changes) > LATEST
+    count = found.count() if has_more else len(changes)
+    return {"changes": changes[:LATEST], "has_more": has_more, "count": count, "affiliate": affiliate}
+
+
+@register.filter
+def changed_values(change: SettingChange) -> list[dict[str, str]]:
+    """The fields that were changed, by their labels; none where the sentence says it all."""
+    if change.action not in {"created", "changed", "rotated", "removed"}:
+        return []
+    known = history.LABELS
+    return [{"label": known.get(c["field"], c["field"])} | c for c in change.changes if c["field"] in known]
+
+
+# --- deliveries ----------------------------------------------------------------
 @register.filter
 def shown_state(delivery: Delivery) -> str:
     """The state of a delivery as its chip names it: one that waits for another try is `retrying`."""

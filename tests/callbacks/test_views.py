@@ -10,6 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from affiliates.models import Affiliate
+from callbacks import signing
 from callbacks.models import Attempt, CallbackSetting, Delivery
 from tests.factories import AffiliateFactory, CallbackSettingFactory, OrderFactory
 
@@ -68,7 +69,9 @@ def test_setup_saves_and_says_so(admin_client: Client, joe: Affiliate) -> None:
 
 def test_setup_again_changes_the_same_setting(admin_client: Client, joe: Affiliate) -> None:
     setting = CallbackSettingFactory(affiliate=joe, url=URL)
-    assert setting.secret in admin_client.get(of(joe)).content.decode()
+    page = admin_client.get(of(joe)).content.decode()
+    assert signing.masked(setting.secret) in page
+    assert setting.secret not in page
     admin_client.post(of(joe), {"method": "POST", "url": URL + "&x=1", "body_format": "json"})
     changed = CallbackSetting.objects.get()
     assert (changed.pk, changed.method, changed.body_format) == (setting.pk, "POST", "json")
