@@ -144,8 +144,8 @@ class Surroundings:
         """
         from tests.chaos.shop import Job, do
 
-        changed = deliveries // (changed_each + 1) if changed_each else 0
-        count, codes = deliveries - changed, codes or self.affiliates(4)
+        codes = codes or self.affiliates(4)
+        count = deliveries * changed_each // (changed_each + 1) if changed_each else deliveries
         # In this process, whose bell is another broker's: a worker that starts later looks by itself, others are told
         # by the sweep.
         saved = do(Job(self.next_number(count), count, codes, is_bulk=True, changed_each=changed_each)).saved
