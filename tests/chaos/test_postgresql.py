@@ -4,18 +4,16 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import psycopg
 import pytest
-from django.core.management import call_command
 from django.db import connection
 from pytest_django import DjangoDbBlocker
 
 from callbacks.models import Attempt
 from orders.models import Order
-from tests.chaos.broker import Broker
-from tests.chaos.surroundings import Surroundings, connected, size
+from tests.chaos import databases
+from tests.chaos.surroundings import Surroundings, size
 from tests.postgresql import Cluster
 from tests.receiver import Answer, Receiver
 from tests.waiting import wait_until
@@ -35,18 +33,11 @@ def cluster() -> Iterator[Cluster]:
     running.stop()
 
 
-@pytest.fixture
-def around(
-    tmp_path: Path, cluster: Cluster, chaos_broker: Broker, receiver: Receiver, django_db_blocker: DjangoDbBlocker
-) -> Iterator[Surroundings]:
-    url = cluster.create_database(f"chaos_{time.monotonic_ns()}")
-    with django_db_blocker.unblock(), connected(url):
-        call_command("migrate", interactive=False, verbosity=0)
-        surroundings = Surroundings(tmp_path, url, chaos_broker, receiver)
-        try:
-            yield surroundings
-        finally:
-            surroundings.close()
+@pytest.fixture(scope="module")
+def new_chaos_database(cluster: Cluster, django_db_blocker: DjangoDbBlocker) -> Callable[[], str]:
+    """Makes a new database in that cluster; its URL."""
+    with django_db_blocker.unblock():
+        return databases.of_cluster(cluster.url)
 
 
 @pytest.mark.parametrize("how", [pytest.param("fast", marks=pytest.mark.full), "immediate"])
