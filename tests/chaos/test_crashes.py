@@ -32,11 +32,9 @@ TELLING = ["claimed, not sent", "answered 2xx, not settled"]
 )
 def test_worker_that_dies_loses_nothing(around: Surroundings, report: Callable[..., None], place: str) -> None:
     around.place(DELIVERIES)
-    worker = around.worker(concurrency=1, **around.dying(place))
+    around.worker(concurrency=1, **around.dying(place))
     wait_until(lambda: around.has_died, 30, around.log)
-    # Its pool process alone has died, and the worker makes another; nobody has claimed what it held.
-    wait_until(lambda: len(worker.pool()) == 1, 10)
-    around.note_deaths()
+    around.note_deaths()  # of its only pool process; the worker makes another soon, which nobody wakes before the beat
     around.expire_leases()
     around.beat()
     around.wait_until_sent(60)
