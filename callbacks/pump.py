@@ -39,7 +39,7 @@ SETTLE_AFTER_BUSY_S = 0.2
 # How long the wire is waited for at a time; shorter while the clerk is about to bring more for it.
 POLL_S, POLL_BESIDE_CLERK_S = 0.01, 0.001
 # A worker that was asked to stop finishes what is in flight; this is longer than the longest attempt.
-GIVE_UP_S = 15.0
+GIVE_UP_S = 12.0
 # What has waited here until its lease would end before its answer comes is given back unsent: whoever takes the lease
 # over sends it, and it must not be sent twice.
 ATTEMPT_AT_MOST = timedelta(seconds=15)

@@ -1,17 +1,14 @@
 """Fixtures of the fault tests, and the table that `make chaos` ends with."""
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
-import psycopg
 import pytest
-from django.core.management import call_command
 from pytest_django import DjangoDbBlocker
 
+from tests.chaos import databases
 from tests.chaos.broker import Broker
 from tests.chaos.surroundings import IS_FULL, Surroundings, connected
 from tests.conftest import CLUSTER_URL
@@ -41,33 +38,10 @@ def new_chaos_database(
     tmp_path_factory: pytest.TempPathFactory, django_db_blocker: DjangoDbBlocker
 ) -> Callable[[], str]:
     """Makes a new database with all tables; its URL."""
-    name = f"chaos_{uuid4().hex}"
-    template = _url(name, tmp_path_factory.mktemp("template"))
-    _create(name)
-    with django_db_blocker.unblock(), connected(template):
-        call_command("migrate", interactive=False, verbosity=0)
-
-    def make() -> str:
-        copy = f"chaos_{uuid4().hex}"
-        url = _url(copy, tmp_path_factory.mktemp("database"))
-        _create(copy, template=name)
-        if not IS_POSTGRESQL:
-            shutil.copy(template.removeprefix("sqlite:///"), url.removeprefix("sqlite:///"))
-        return url
-
-    return make
-
-
-def _url(name: str, directory: Path) -> str:
-    if IS_POSTGRESQL:
-        return os.environ[CLUSTER_URL].replace("/postgres?", f"/{name}?")
-    return f"sqlite:///{directory}/postbacks.sqlite3"
-
-
-def _create(name: str, template: str = "template1") -> None:
-    if IS_POSTGRESQL:
-        with psycopg.connect(os.environ[CLUSTER_URL], autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    with django_db_blocker.unblock():
+        if IS_POSTGRESQL:
+            return databases.of_cluster(os.environ[CLUSTER_URL])
+        return databases.of_sqlite(tmp_path_factory.mktemp("databases"))
 
 
 @pytest.fixture

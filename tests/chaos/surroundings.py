@@ -138,16 +138,17 @@ class Surroundings:
         self._saved += count
         return self._saved - count + 1
 
-    def place(self, deliveries: int, codes: list[str] | None = None, *, is_changed: bool = True) -> list[str]:
-        """Save orders that make so many deliveries, half of them *updated* if `is_changed`, in turn for the affiliates
+    def place(self, deliveries: int, codes: list[str] | None = None, *, changed_each: int = 4) -> list[str]:
+        """Save orders that make so many deliveries, one of `changed_each` orders being changed, in turn for affiliates
         with these codes, or for four new ones; the codes.
         """
         from tests.chaos.shop import Job, do
 
-        count, codes = deliveries // 2 if is_changed else deliveries, codes or self.affiliates(4)
+        codes = codes or self.affiliates(4)
+        count = deliveries * changed_each // (changed_each + 1) if changed_each else deliveries
         # In this process, whose bell is another broker's: a worker that starts later looks by itself, others are told
         # by the sweep.
-        saved = do(Job(self.next_number(count), count, codes, is_bulk=True, is_changed=is_changed)).saved
+        saved = do(Job(self.next_number(count), count, codes, is_bulk=True, changed_each=changed_each)).saved
         assert len(saved) == count
         return codes
 

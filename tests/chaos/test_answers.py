@@ -43,7 +43,7 @@ def test_answers_that_cannot_be_kept_are_recorded_and_sent_once(
     for kind, answer in kinds.items():
         receiver.answer(f"/{codes[kind]}", answer)
     count = 2 * len(codes) * ORDERS
-    around.place(count, list(codes.values()))
+    around.place(count, list(codes.values()), changed_each=1)
     around.beat()
     around.worker()
     wait_until(lambda: Attempt.objects.count() == count, 30, around.log)

@@ -29,7 +29,7 @@ def test_clock_set_an_hour_forward_sends_nothing_twice_but_what_was_on_the_wire(
     it holds and has not sent is somebody else's now.
     """
     receiver.answer("*", *[Answer()] * QUICK, Answer(delay_s=4))  # slow only once much is claimed
-    around.place(DELIVERIES, around.affiliates(2), is_changed=False)
+    around.place(DELIVERIES, around.affiliates(2), changed_each=0)
     around.beat()
     around.worker(**around.wrong_clock)
     receiver.wait_for(QUICK + 20, 60)

@@ -18,7 +18,7 @@ def test_endpoints_edited_paused_or_deleted_between_attempts(
     """The first repairs what waits, the second keeps it waiting, and nobody else, and the third ends it."""
     edited, paused, deleted = codes = around.affiliates(3)
     receiver.answer("*", Answer(status=503))
-    around.place(3 * ORDERS, codes, is_changed=False)
+    around.place(3 * ORDERS, codes, changed_each=0)
     around.beat()
     around.worker()
     wait_until(lambda: Attempt.objects.count() == 3 * ORDERS, 30, around.log)
@@ -32,7 +32,7 @@ def test_endpoints_edited_paused_or_deleted_between_attempts(
     settings.filter(affiliate__code=paused).update(is_active=False)
     settings.filter(affiliate__code=deleted).delete()
     around.make_due()
-    other = around.place(ORDERS, around.affiliates(1), is_changed=False)[0]  # goes after them in the queue
+    other = around.place(ORDERS, around.affiliates(1), changed_each=0)[0]  # goes after them in the queue
     expected = {"succeeded": 2 * ORDERS, "pending": ORDERS, "skipped": ORDERS}
     wait_until(lambda: around.states() == expected, 30, around.log)
     assert Counter(request.path for request in receiver.requests) == {"/corrected": ORDERS, f"/{other}": ORDERS}
@@ -51,7 +51,7 @@ def test_endpoints_changed_while_requests_are_on_the_wire_record_what_was_answer
 ) -> None:
     edited, paused, deleted, emptied = codes = around.affiliates(4)
     receiver.answer("*", Answer(delay_s=1.5))
-    around.place(8, codes, is_changed=False)
+    around.place(8, codes, changed_each=0)
     around.worker()
     requests = receiver.wait_for(8, 30)
     settings = CallbackSetting.objects.filter(event="order.created")

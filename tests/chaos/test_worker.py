@@ -54,7 +54,7 @@ def test_worker_asked_to_end_while_an_endpoint_hangs_ends_in_time_and_sends_noth
 ) -> None:
     good, bad = around.affiliates(2)
     receiver.answer(f"/{bad}", HANGS[hang])
-    around.place(400, [good, bad], is_changed=False)
+    around.place(400, [good, bad], changed_each=0)
     worker = around.worker()
     wait_until(lambda: _came(receiver, bad), 30)
     began = time.monotonic()
@@ -82,7 +82,7 @@ def test_worker_killed_has_its_deliveries_sent_while_all_others_are_busy(
 ) -> None:
     """A pump that always has something to send must not keep the sweep from its turn."""
     busy, quick = around.affiliates(2)
-    around.place(40, [quick], is_changed=False)
+    around.place(40, [quick], changed_each=0)
     dying = around.worker(concurrency=1, **around.dying("claimed, not sent"))
     wait_until(lambda: around.has_died, 30, around.log)
     dying.kill()
