@@ -20,7 +20,7 @@ from django.conf import settings
 from django.db import DataError
 from django.utils import timezone
 
-from callbacks import addresses, bell, breaker, lanes, messages, outbox, retry
+from callbacks import addresses, bell, breaker, lanes, messages, outbox, proxies, retry
 from callbacks.clerk import Clerk
 from callbacks.egress import Transport
 from callbacks.models import Delivery
@@ -53,7 +53,9 @@ def of_process() -> "Pump":
     an endpoint is kept, and what a run that ended by an exception left in flight is finished by the next.
     """
     policy = addresses.policy_from(settings)
-    return Pump(Transport(policy, ca_bundle=settings.CALLBACKS_CA_BUNDLE, max_in_flight=lanes.PLACES))
+    proxy = proxies.read(settings.CALLBACKS_PROXY_URL)
+    ca_bundle = settings.CALLBACKS_CA_BUNDLE
+    return Pump(Transport(policy, ca_bundle=ca_bundle, proxy=proxy, max_in_flight=lanes.PLACES))
 
 
 def run(is_stopping: Callable[[], bool] = lambda: False) -> int:

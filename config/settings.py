@@ -43,6 +43,7 @@ try:
 except ValueError as error:
     raise ImproperlyConfigured("CALLBACKS_ALLOWED_PORTS must be numbers with commas between them.") from error
 CALLBACKS_CA_BUNDLE = env.str("CALLBACKS_CA_BUNDLE", "") or certifi.where()
+CALLBACKS_PROXY_URL = env.str("CALLBACKS_PROXY_URL", "")  # it may hold a password
 # The parameter of a referral link that names the affiliate: https://shop.example/?ref=CODE
 REFERRAL_PARAMETER = env.str("REFERRAL_PARAMETER", "ref")
 
@@ -181,6 +182,9 @@ CONTENT_SECURITY_POLICY = {
         "frame-ancestors": ["'none'"],
     }
 }
+
+# --- when it fails -----------------------------------------------------------
+DEFAULT_EXCEPTION_REPORTER_FILTER = "config.discretion.ReporterFilter"
 
 # --- log ---------------------------------------------------------------------
 LOGGING = {

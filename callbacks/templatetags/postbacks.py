@@ -29,6 +29,7 @@ ERROR_WORDS = {
     "tls": "No secure connection",
     "closed": "Broke off",
     "protocol": "Not HTTP",
+    "proxy": "Proxy",
     "too_large": "Headers too long",
     "bad_url": "Bad URL",
     "bad_request": "Bad request",
