@@ -17,7 +17,6 @@ from callbacks import addresses, among, naming, targets, templating
 from callbacks.signing import new_secret
 from orders.models import Order, validate_statuses
 
-# ids by the hundred: see there
 models.BigAutoField.register_lookup(among.Among)
 
 

@@ -8,15 +8,16 @@ import uuid
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
 
 from django.db import connection, transaction
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, TextField
+from django.db.models.functions import Cast
 from django.utils import timezone
 
 from affiliates.models import Affiliate
-from callbacks import attempts, bell, happenings, history, targets
+from callbacks import attempts, bell, happenings, history
 from callbacks.happenings import Happening
 from callbacks.models import CallbackSetting, Delivery, EventType
 from callbacks.outcomes import Outcome, Request
@@ -97,48 +98,73 @@ def _reason_to_skip(setting: CallbackSetting, happening: Happening) -> Delivery.
 
 
 # --- claim -------------------------------------------------------------------
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """A delivery that is this worker's until its lease ends, with its setting as it stands now.
+class Endpoint(NamedTuple):
+    """What a callback setting says of its requests, as it stands when they are claimed."""
 
-    `template` and what follows are None where the setting was deleted.
-    """
-
-    token: uuid.UUID
-    leased_until: datetime
-    due_at: datetime
-    pk: int
-    event_id: uuid.UUID
-    event: str
-    trigger: str
-    retry_step: int
-    last_status_code: int | None
-    variables: dict[str, str]
-    created_at: datetime
-    setting_id: int | None
-    method: str | None
-    template: str | None
-    body_format: str | None
-    secret: str | None
-    previous_secret: str | None
+    method: str
+    template: str
+    body_format: str
+    host: str
+    secret: str
+    previous_secret: str
     previous_secret_until: datetime | None
 
     def previous_secret_at(self, moment: datetime) -> str:
         """The secret that was replaced, if it is still valid then."""
         until = self.previous_secret_until
-        return self.previous_secret or "" if until and moment < until else ""
+        return self.previous_secret if until and moment < until else ""
+
+
+class Claimed(NamedTuple):
+    """A delivery that is this worker's until its lease ends. It has no endpoint if its setting was deleted.
+
+    Times are text, as the database gives it: few are needed, and reading each would cost more than anything else here.
+    """
+
+    token: uuid.UUID
+    leased_until: datetime
+    endpoint: Endpoint | None
+    due_at_text: str
+    pk: int
+    event: str
+    trigger: str
+    retry_step: int
+    last_status_code: int | None
+    variables: dict[str, str]
+    created_at_text: str
+    setting_id: int | None
 
     @property
     def host(self) -> str:
-        return targets.host_of(self.template or "")
+        return self.endpoint.host if self.endpoint else ""
+
+    @property
+    def event_id(self) -> str:
+        return self.variables["event.id"]
+
+    @property
+    def created_at(self) -> datetime:
+        return _moment(self.created_at_text)
+
+    @property
+    def due_at(self) -> datetime:
+        return _moment(self.due_at_text)
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)  # SQLite has no zones
 
 
 _CLAIMED = (
-    "next_attempt_at", "pk", "event_id", "event", "next_trigger", "retry_step", "last_status_code", "variables",
-    "created_at", "setting_id",
+    "due_at_text", "pk", "event", "next_trigger", "retry_step", "last_status_code", "variables", "created_at_text",
+    "setting_id",
 )  # fmt: skip
-_ENDPOINT = ("pk", "method", "url", "body_format", "secret", "previous_secret", "previous_secret_until")
-_NO_ENDPOINT = (None,) * (len(_ENDPOINT) - 1)
+_AS_TEXT = {
+    "due_at_text": Cast("next_attempt_at", TextField()),
+    "created_at_text": Cast("created_at", TextField()),
+}
+_ENDPOINT = ("pk", "method", "url", "body_format", "host", "secret", "previous_secret", "previous_secret_until")
 
 
 def _not_held() -> Q:
@@ -182,12 +208,13 @@ def claim(
 def _claim(due: QuerySet[Delivery], limit: int) -> list[Claimed]:
     now, token = timezone.now(), uuid.uuid4()
     leased_until = now + LEASE
-    rows = list(due.filter(next_attempt_at__lte=now).order_by("next_attempt_at", "pk").values_list(*_CLAIMED)[:limit])
+    due = due.filter(next_attempt_at__lte=now).order_by("next_attempt_at", "pk")
+    rows = list(due.annotate(**_AS_TEXT).values_list(*_CLAIMED)[:limit])
     if not rows:
         return []
     wanted = CallbackSetting.objects.filter(pk__in={row[-1] for row in rows if row[-1]})
-    endpoints = {pk: endpoint for pk, *endpoint in wanted.values_list(*_ENDPOINT)}
-    claims = [Claimed(token, leased_until, *row, *endpoints.get(row[-1], _NO_ENDPOINT)) for row in rows]
+    endpoints = {pk: Endpoint(*rest) for pk, *rest in wanted.order_by().values_list(*_ENDPOINT)}
+    claims = [Claimed(token, leased_until, endpoints.get(row[-1]), *row) for row in rows]
     Delivery.objects.filter(pk__among=[claimed.pk for claimed in claims], status=Status.PENDING).update(
         status=Status.SENDING, claim_token=token, leased_until=leased_until, next_attempt_at=None
     )
@@ -195,8 +222,7 @@ def _claim(due: QuerySet[Delivery], limit: int) -> list[Claimed]:
 
 
 # --- settle ------------------------------------------------------------------
-@dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(NamedTuple):
     """The end of one attempt: what was sent and answered, and what follows for its delivery."""
 
     claimed: Claimed
@@ -239,8 +265,8 @@ def settle(settlements: Sequence[Settlement]) -> None:
             for s in (settlements if owned == len(settlements) else _present(settlements))
         )
         for s in settlements:
-            if s.pause_setting and s.claimed.setting_id:
-                _pause(s.claimed.setting_id, s.claimed.template or "")
+            if s.pause_setting and s.claimed.setting_id and s.claimed.endpoint:
+                _pause(s.claimed.setting_id, s.claimed.endpoint.template)
 
 
 def _pause(setting_id: int, gone: str) -> None:

@@ -180,7 +180,9 @@ def test_claim_due_deliveries_leases_them_with_their_setting_as_it_is_now(affili
     OrderFactory(affiliate=affiliate)
     CallbackSetting.objects.update(url="https://corrected.example/", method="POST")
     (claimed,) = outbox.claim(10)
-    assert (claimed.template, claimed.method, claimed.trigger) == ("https://corrected.example/", "POST", "initial")
+    assert claimed.endpoint
+    assert (claimed.endpoint.template, claimed.endpoint.method) == ("https://corrected.example/", "POST")
+    assert claimed.trigger == "initial"
     delivery = Delivery.objects.get()
     assert (delivery.status, delivery.claim_token, delivery.next_attempt_at) == ("sending", claimed.token, None)
     assert outbox.claim(10) == []
@@ -238,7 +240,7 @@ def test_claim_deleted_callback_has_no_template(affiliate: Affiliate) -> None:
     OrderFactory(affiliate=affiliate)
     CallbackSetting.objects.all().delete()
     (claimed,) = outbox.claim(10)
-    assert claimed.template is None
+    assert claimed.endpoint is None
     outbox.skip(claimed, Delivery.SkipReason.SETTING_DELETED)
     assert Delivery.objects.get().skip_reason == "setting_deleted"
 

@@ -87,7 +87,7 @@ def test_run_signs_with_both_secrets_until_the_overlap_ends(
         OrderFactory(affiliate=setting.affiliate)
         pump.run()
     finally:
-        pump.of_process().transport.close()
+        pump.of_process().close()
         pump.of_process.cache_clear()
     before, during, after = receiver.wait_for(3)
     assert (verifies(first, before), verifies(setting.secret, before)) == (True, False)
@@ -103,9 +103,10 @@ def test_claim_carries_both_secrets_for_a_day(joe: Affiliate) -> None:
     OrderFactory(affiliate=joe)
     (claimed,) = outbox.claim(1)
     now = timezone.now()
-    assert claimed.secret == setting.secret != first
-    assert claimed.previous_secret_at(now + timedelta(hours=23, minutes=59)) == first
-    assert claimed.previous_secret_at(now + timedelta(hours=24, seconds=1)) == ""
+    assert claimed.endpoint
+    assert claimed.endpoint.secret == setting.secret != first
+    assert claimed.endpoint.previous_secret_at(now + timedelta(hours=23, minutes=59)) == first
+    assert claimed.endpoint.previous_secret_at(now + timedelta(hours=24, seconds=1)) == ""
 
 
 @pytest.mark.django_db

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 IS_POSTGRESQL = os.environ.get("TEST_DATABASE", "sqlite") == "postgresql"
 # Not skipped, but absent: faults of the database that this run is not on.
 collect_ignore = ["test_sqlite.py" if IS_POSTGRESQL else "test_postgresql.py"]
-ROWS = pytest.StashKey[list[str]]()
+ROW = "fault"  # the name of a test's property, which comes from xdist's workers too
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -107,18 +107,18 @@ def report(request: pytest.FixtureRequest) -> Callable[..., None]:
     """Add a line to the table: the fault, the count, and what else is worth saying."""
 
     def add(fault: str, tally: "Tally", remark: str = "") -> None:
-        rows = request.config.stash.setdefault(ROWS, [])
-        rows.append(
-            f"| {fault} | {tally.deliveries:,} | {tally.lost} | {tally.duplicates:,} | {tally.in_flight:,} | {remark} |"
-        )
+        counts = f"{tally.deliveries:,} | {tally.lost} | {tally.duplicates:,} | {tally.in_flight:,}"
+        request.node.user_properties.append((ROW, f"| {fault} | {counts} | {remark} |"))
 
     return add
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    if rows := config.stash.get(ROWS, None):
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    ended = [test for outcome in ("passed", "failed") for test in terminalreporter.getreports(outcome)]
+    ended = sorted((test for test in ended if test.when == "call"), key=lambda test: test.location)
+    if rows := [row for test in ended for name, row in test.user_properties if name == ROW]:
         terminalreporter.section(f"faults on {'PostgreSQL' if IS_POSTGRESQL else 'SQLite'}")
-        terminalreporter.write_line("| fault | deliveries | lost | duplicates | in flight at the fault | remark |")
+        terminalreporter.write_line("| fault | deliveries | lost | duplicates | sent, not yet recorded | remark |")
         terminalreporter.write_line("|---|---|---|---|---|---|")
         for row in rows:
             terminalreporter.write_line(row)

@@ -16,7 +16,7 @@ from tests.waiting import wait_until
 
 # In full, longer than the pause after a ring that failed, so that many saves meet the broker, and so long that a worker
 # which waits longer and longer before it tries to connect again would be found out.
-OUTAGE_S = size(3, 60)
+OUTAGE_S = size(3, 30)
 PAUSE_MS = 20
 MOST = 5000
 OUT_AFTER_S = 10
@@ -73,7 +73,7 @@ def _assert_cheap(saved: Report, codes: list[str], untold: list[str]) -> str:
 def test_broker_restarted_again_and_again_loses_nothing(
     around: Surroundings, codes: list[str], report: Callable[..., None]
 ) -> None:
-    shop, count = around.shops[0], size(200, 3000)
+    shop, count = around.shops[0], size(200, 1000)
     shop.begin(first=around.next_number(count), count=count, codes=codes, is_changed=True, pause_ms=10)
     for _ in range(5):
         with around.broker.gone():
@@ -88,7 +88,7 @@ def test_broker_restarted_again_and_again_loses_nothing(
 def test_broker_flushed_again_and_again_loses_nothing(
     around: Surroundings, codes: list[str], report: Callable[..., None]
 ) -> None:
-    shop, count = around.shops[0], size(100, 3000)
+    shop, count = around.shops[0], size(100, 1000)
     shop.begin(first=around.next_number(count), count=count, codes=codes, is_changed=True, pause_ms=5)
     flushes = 0
     with around.broker.client() as client:

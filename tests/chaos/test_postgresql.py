@@ -137,7 +137,7 @@ def test_worker_asked_to_end_while_postgresql_is_away_ends_in_time(
     took = time.monotonic() - began
     cluster.start()
     connection.close()
-    around.note_fault()
+    around.note_deaths()
     around.expire_leases()
     around.beat()
     around.worker()

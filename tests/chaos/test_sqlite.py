@@ -11,7 +11,7 @@ from tests.chaos.surroundings import Surroundings, size
 from tests.receiver import Answer, Receiver
 
 WRITERS = 4
-ORDERS = size(100, 1000)
+ORDERS = size(30, 500)
 DELIVERIES = size(400, 4000)
 LOCK_S = size(3, 30)
 SHORTEST_LOCK_S = 15  # a saving waits for 20 s; what holds a lock for longer is no product of ours
