@@ -57,6 +57,7 @@ class CallbackSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # not sub
         body_format.required = False  # a GET has no body to choose a format for
         assert isinstance(url, forms.CharField)
         self.others = self.instance.other_names()
+        self.saved_name = self.instance.name if self.instance.pk else ""
         name, only_statuses = self.fields["name"], self.fields["only_statuses"]
         name.widget.attrs |= {"placeholder": naming.free("", self.others), "autocomplete": "off"}
         if not self.instance.has_own_name:
@@ -78,8 +79,8 @@ class CallbackSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # not sub
     @property
     def has_options(self) -> bool:
         """Whether what most callbacks do without is used here, or refused."""
-        used = self["only_statuses"].value() or (self["name"].value() and not self.asks_for_name)
-        return bool(used or self["only_statuses"].errors or self["name"].errors)
+        hidden = [self["only_statuses"]] + ([] if self.asks_for_name else [self["name"]])
+        return any(field.value() or field.errors for field in hidden)
 
     @property
     def typed_url(self) -> str:

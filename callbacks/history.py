@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from django.contrib.auth.models import User
 
-from callbacks import signing
+from callbacks import naming, signing
 from callbacks.models import CallbackSetting, SettingChange
 
 LABELS = {
@@ -19,6 +19,14 @@ LABELS = {
     "only_statuses": "Only for statuses",
     "is_active": "State",
     "secret": "Signing secret",
+}
+# What the empty value of a field means.
+WITHOUT = {
+    "name": naming.DEFAULT,
+    "body_format": "none",
+    "send_as_typed": "no",
+    "only_statuses": "all",
+    "is_active": "on",
 }
 PAUSED = "paused"
 Action = SettingChange.Action

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from affiliates import referral
 from affiliates.models import Affiliate
-from callbacks import correcting, curl, grammar, health, history, secrecy, signing
+from callbacks import correcting, curl, grammar, health, history, naming, secrecy, signing
 from callbacks.models import Attempt, CallbackSetting, Delivery, SettingChange
 from callbacks.variables import LINK_QUERY, NAMES, VARIABLES
 
@@ -34,7 +34,7 @@ ERROR_WORDS = {
     "bad_url": "Bad URL",
     "bad_request": "Bad request",
 }
-LATEST = 5  # changes on the Settings tab
+LATEST = 3  # changes on the Settings tab
 ORDINALS = ("", "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 
 
@@ -89,8 +89,21 @@ def changed_values(change: SettingChange) -> list[dict[str, str]]:
     """The fields that were changed, by their labels; none where the sentence says it all."""
     if change.action not in {"created", "changed", "rotated", "removed"}:
         return []
-    known = history.LABELS
-    return [{"label": known.get(c["field"], c["field"])} | c for c in change.changes if c["field"] in known]
+    words = history.WITHOUT if change.action == "changed" else {}
+    return [
+        {
+            "label": history.LABELS.get(field, field),
+            "old": old or words.get(field, ""),
+            "new": new or words.get(field, ""),
+        }
+        for field, old, new in ((c["field"], c["old"], c["new"]) for c in change.changes)
+    ]
+
+
+@register.filter
+def own_name(name: str) -> str:
+    """The name of a callback if a person gave it, or told it from another; "" for the only one."""
+    return "" if name == naming.DEFAULT else name
 
 
 # --- deliveries ----------------------------------------------------------------

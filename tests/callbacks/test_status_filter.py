@@ -111,6 +111,15 @@ def test_reconciled_change_passes_the_filter_as_a_save_would(affiliate: Affiliat
     assert reasons() == ["due", expected]
 
 
+def test_reconciled_change_of_something_else_is_left_out_by_the_filter(affiliate: Affiliate) -> None:
+    for_statuses(affiliate, "order.created")
+    for_statuses(affiliate, "order.updated", "approved")
+    order = OrderFactory(affiliate=affiliate, status="approved")
+    Order.objects.update(amount=99)
+    outbox.tell(list(reconciling.missed(order.created_at)))
+    assert reasons() == ["due", "filtered"]
+
+
 def test_reconciling_looks_from_the_oldest_callback_on(affiliate: Affiliate) -> None:
     for_statuses(affiliate, "order.created")
     order = OrderFactory(affiliate=affiliate)

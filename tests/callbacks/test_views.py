@@ -145,12 +145,14 @@ def test_setup_of_gone_address_is_on_again_only_with_another(
 
 
 # --- who may -------------------------------------------------------------------
-@pytest.mark.parametrize("rest", ["created/", "updated/", "created/pause/", "created/resume/", "created/remove/"])
+@pytest.mark.parametrize(
+    "rest", ["created/", "updated/", "created/pause/", "created/resume/", "created/secret/", "created/remove/"]
+)
 def test_callback_of_nobody_is_not_found(admin_client: Client, rest: str) -> None:
     assert admin_client.post(f"/admin/affiliates/affiliate/999999/settings/callbacks/{rest}").status_code == 404
 
 
-@pytest.mark.parametrize("rest", ["created/pause/", "created/resume/", "created/remove/"])
+@pytest.mark.parametrize("rest", ["created/pause/", "created/resume/", "created/secret/", "created/remove/"])
 def test_callback_not_set_cannot_be_paused_or_removed(admin_client: Client, joe: Affiliate, rest: str) -> None:
     assert admin_client.post(of(joe, rest)).status_code == 404
 
@@ -161,7 +163,9 @@ def test_callback_switch_takes_post_only(admin_client: Client, joe: Affiliate, r
     assert admin_client.get(of(joe, rest)).status_code == 405
 
 
-@pytest.mark.parametrize("rest", ["created/", "created/pause/", "created/resume/", "created/remove/"])
+@pytest.mark.parametrize(
+    "rest", ["created/", "created/pause/", "created/resume/", "created/secret/", "created/remove/"]
+)
 @pytest.mark.parametrize("permissions", [[], ["add_callbacksetting", "view_callbacksetting"]])
 def test_callback_needs_the_permission(client: Client, joe: Affiliate, rest: str, permissions: list[str]) -> None:
     setting = CallbackSettingFactory(affiliate=joe)
@@ -174,7 +178,9 @@ def test_callback_needs_the_permission(client: Client, joe: Affiliate, rest: str
     assert (setting.method, setting.is_active) == ("GET", True)
 
 
-@pytest.mark.parametrize("rest", ["created/", "created/pause/", "created/resume/", "created/remove/"])
+@pytest.mark.parametrize(
+    "rest", ["created/", "created/pause/", "created/resume/", "created/secret/", "created/remove/"]
+)
 def test_callback_post_without_token_is_refused(admin_user: User, joe: Affiliate, rest: str) -> None:
     setting = CallbackSettingFactory(affiliate=joe)
     client = Client(enforce_csrf_checks=True)
