@@ -9,7 +9,7 @@ from typing import Any
 from django.db.models import Lookup
 
 
-class Among(Lookup):
+class Among(Lookup):  # type: ignore[type-arg]  # generic for the type checker alone
     """The right side is a list of integers."""
 
     lookup_name = "among"

@@ -8,6 +8,7 @@ import errno
 from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import pycurl
@@ -80,8 +81,7 @@ CURL_KINDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """One request as it shall be on the wire. `url` is canonical (ASCII, quoted); `body` only with POST."""
 
     key: int
@@ -91,8 +91,7 @@ class Request:
     body: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What a request came to. `error_kind` is one of `KINDS`, `detail` its sentence, for a success too.
 
     An answer that is not 2xx is `status` or `redirect` even if its body broke off. A 2xx whose body broke off, or did

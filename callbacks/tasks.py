@@ -7,7 +7,7 @@ from typing import Any
 from celery import shared_task
 from celery.signals import worker_shutting_down
 
-from callbacks import bell, outbox
+from callbacks import bell, due
 from callbacks import pump as engine
 
 log = logging.getLogger(__name__)
@@ -33,6 +33,6 @@ def pump() -> None:
 def sweep() -> None:
     """Return what dead workers held, and ring for what is due: retries, and orders whose ring was lost."""
     engine.sweep()
-    if outbox.is_anything_due():
+    if due.is_anything():
         bell.answer()  # a ring that is still waiting now may be one that was lost
         bell.ring()

@@ -5,21 +5,32 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('affiliates', '0001_initial'),
-        ('callbacks', '0001_initial'),
+        ("affiliates", "0001_initial"),
+        ("callbacks", "0001_initial"),
     ]
 
     operations = [
         migrations.AlterField(
-            model_name='delivery',
-            name='affiliate',
-            field=models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='deliveries', to='affiliates.affiliate'),
+            model_name="delivery",
+            name="affiliate",
+            field=models.ForeignKey(
+                db_index=False,
+                null=True,
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="deliveries",
+                to="affiliates.affiliate",
+            ),
         ),
         migrations.AlterField(
-            model_name='delivery',
-            name='setting',
-            field=models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='deliveries', to='callbacks.callbacksetting'),
+            model_name="delivery",
+            name="setting",
+            field=models.ForeignKey(
+                db_index=False,
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="deliveries",
+                to="callbacks.callbacksetting",
+            ),
         ),
     ]

@@ -14,5 +14,5 @@ SHOWN = 50
 
 @register.inclusion_tag("admin/callbacks/deliveries_of_order.html")
 def deliveries_of(order: Order) -> dict[str, Any]:
-    found = list(order.deliveries.select_related("affiliate").order_by("-pk")[:SHOWN])
+    found = list(order.deliveries.select_related("affiliate", "setting").order_by("-pk")[:SHOWN])
     return {"deliveries": found, "order": order, "reason": "" if found else why_nothing_was_sent(order)}
