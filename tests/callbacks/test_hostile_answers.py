@@ -164,7 +164,7 @@ def test_retry_after_puts_off_the_next_attempt_but_not_for_ever(
         attempt = assert_stored(sent, label, kind="status", status=status, says=says)
         ended = attempt.created_at + timedelta(milliseconds=attempt.total_ms or 0)
         wait = (sent[label][0].next_attempt_at - ended).total_seconds()
-        assert least - 1 <= wait <= most + GRACE_S, label
+        assert least - 1 <= wait <= most + 2, label  # a busy machine may take note of an answer late
         if status == 503:
             assert "<script>alert" not in assert_shown(admin_client, attempt)
 
