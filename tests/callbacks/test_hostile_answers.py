@@ -54,8 +54,9 @@ def send(authority: Authority) -> Callable[..., Sent]:
         )
         policy = Policy(LOOPBACK, frozenset(range(1, 65536)))
         resolving = {"look_up": names.look_up} if names else {}
-        with Transport(policy, limits=LIMITS, ca_bundle=authority.bundle, **resolving) as transport:
-            assert Pump(transport).until_empty(lambda: False) == len(urls)
+        transport = Transport(policy, limits=LIMITS, ca_bundle=authority.bundle, **resolving)
+        with contextlib.closing(Pump(transport)) as pump:
+            assert pump.until_empty(lambda: False) == len(urls)
         attempts = Attempt.objects.select_related("delivery__order")
         return {attempt.delivery.order.number: (attempt.delivery, attempt) for attempt in attempts}
 
@@ -169,7 +170,7 @@ def test_retry_after_puts_off_the_next_attempt_but_not_for_ever(
         attempt = assert_stored(sent, label, kind="status", status=status, says=says)
         ended = attempt.created_at + timedelta(milliseconds=attempt.total_ms or 0)
         wait = (sent[label][0].next_attempt_at - ended).total_seconds()
-        assert least - LEEWAY_S <= wait <= most + LEEWAY_S, label
+        assert least - 1 <= wait <= most + 2, label  # a busy machine may take note of an answer late
         if status == 503:
             assert "<script>alert" not in assert_shown(admin_client, attempt)
 
