@@ -4,8 +4,9 @@ Instances and the ORM's compiler would take half of the time that a delivery cos
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Any
 
 from django.db import connection
 
@@ -25,10 +26,13 @@ _INSERT = "INSERT INTO {} ({}) VALUES ({})".format(  # noqa: S608 - names of our
 _COPY = "COPY {} ({}) FROM STDIN".format(Attempt._meta.db_table, ", ".join(_COLUMNS))  # noqa: SLF001
 
 
-def write(attempts: Iterable[tuple[int, str, datetime, Request, Outcome]]) -> None:
-    """Insert an attempt each: the delivery's id, the trigger, when it began, what was sent, what came of it."""
+def rows(attempts: Iterable[tuple[int, str, datetime, Request, Outcome]]) -> list[tuple[Any, ...]]:
+    """A row each: the delivery's id, the trigger, when it began, what was sent, what came of it.
+
+    To be made before the transaction that writes them, which on SQLite keeps everybody else waiting.
+    """
     as_column = connection.ops.adapt_datetimefield_value
-    rows = [
+    return [
         (
             delivery_id, trigger, request.method, request.url, json.dumps(request.headers),
             (request.body or b"").decode("utf-8"), outcome.status_code, outcome.error_kind, outcome.detail,
@@ -38,6 +42,10 @@ def write(attempts: Iterable[tuple[int, str, datetime, Request, Outcome]]) -> No
         )
         for delivery_id, trigger, began_at, request, outcome in attempts
     ]  # fmt: skip
+
+
+def write(rows: Sequence[tuple[Any, ...]]) -> None:
+    """Insert an attempt for each of `rows`."""
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             with cursor.copy(_COPY) as copy:

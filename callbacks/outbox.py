@@ -196,6 +196,7 @@ def settle(settlements: Sequence[Settlement]) -> None:
     for s in settlements:
         key = (s.claimed.token, s.status, s.next_attempt_at, s.retry_step, s.outcome.status_code, s.outcome.error_kind)
         groups[key].append(s.claimed.pk)
+    rows = attempts.rows((s.claimed.pk, s.claimed.due.trigger, s.began_at, s.request, s.outcome) for s in settlements)
     now, owned = timezone.now(), 0
     with transaction.atomic():
         for (token, status, next_attempt_at, retry_step, code, kind), pks in groups.items():
@@ -211,10 +212,10 @@ def settle(settlements: Sequence[Settlement]) -> None:
                 claim_token=None,
                 leased_until=None,
             )
-        attempts.write(
-            (s.claimed.pk, s.claimed.due.trigger, s.began_at, s.request, s.outcome)
-            for s in (settlements if owned == len(settlements) else _present(settlements))
-        )
+        if owned < len(settlements):
+            present = _present([s.claimed.pk for s in settlements])
+            rows = [row for row in rows if row[0] in present]
+        attempts.write(rows)
         for s in settlements:
             if s.pause_setting and s.claimed.setting_id and s.claimed.endpoint:
                 _pause(s.claimed.setting_id, s.claimed.endpoint.template)
@@ -227,11 +228,10 @@ def _pause(setting_id: int, gone: str) -> None:
         history.note_gone(CallbackSetting.objects.get(pk=setting_id))
 
 
-def _present(settlements: Sequence[Settlement]) -> list[Settlement]:
-    """Those whose delivery is still there, and stays until the transaction ends."""
-    rows = Delivery.objects.select_for_update(no_key=True).filter(pk__among=[s.claimed.pk for s in settlements])
-    present = set(rows.order_by("pk").values_list("pk", flat=True))
-    return [s for s in settlements if s.claimed.pk in present]
+def _present(delivery_ids: Sequence[int]) -> set[int]:
+    """Those of them that are still there, and stay until the transaction ends."""
+    rows = Delivery.objects.select_for_update(no_key=True).filter(pk__among=delivery_ids)
+    return set(rows.order_by("pk").values_list("pk", flat=True))
 
 
 def skip(claimed: Claimed, reason: Delivery.SkipReason) -> None:
