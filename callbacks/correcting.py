@@ -29,9 +29,9 @@ def _replacements(template: str) -> Iterator[tuple[int, int, str]]:
 
 
 def redirected(template: str, sent: str, location: str) -> str:
-    """`template` with the address that `sent` was redirected to; "" where nobody can tell which part is which, or none can be saved.
+    """`template` with the address that `sent` was redirected to; "" where nobody can tell which part is which.
 
-    `location` may be relative (RFC 9110, section 10.2.2). The variables stay: what follows the question mark is only
+    Nor is there one where the result would be too long to be saved. `location` may be relative (RFC 9110, section 10.2.2). The variables stay: what follows the question mark is only
     moved, and so is a path that is the same.
     """
     try:
