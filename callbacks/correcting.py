@@ -31,8 +31,8 @@ def _replacements(template: str) -> Iterator[tuple[int, int, str]]:
 def redirected(template: str, sent: str, location: str) -> str:
     """`template` with the address that `sent` was redirected to; "" where nobody can tell which part is which.
 
-    Nor is there one where the result would be too long to be saved. `location` may be relative (RFC 9110, section 10.2.2). The variables stay: what follows the question mark is only
-    moved, and so is a path that is the same.
+    Nor is there one where the result would be too long to be saved. `location` may be relative (RFC 9110, section
+    10.2.2). The variables stay: what follows the question mark is only moved, and so is a path that is the same.
     """
     try:
         before, after = urlsplit(sent), urlsplit(urljoin(sent, location))
