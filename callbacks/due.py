@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 from django.db import connection
 from django.utils import timezone
 
+from callbacks.models import CallbackSetting
+
 
 class Due(NamedTuple):
     """A row. Times are text as the database writes it: few are needed, and reading all would cost most."""
@@ -40,6 +42,32 @@ class Due(NamedTuple):
 def _moment(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)  # SQLite has no zones
+
+
+class Endpoint(NamedTuple):
+    """What a callback setting says of its requests, as it stands when they are claimed."""
+
+    method: str
+    template: str
+    body_format: str
+    host: str
+    secret: str
+    previous_secret: str
+    previous_secret_until: datetime | None
+
+    def previous_secret_at(self, moment: datetime) -> str:
+        """The secret that was replaced, if it is still valid then."""
+        until = self.previous_secret_until
+        return self.previous_secret if until and moment < until else ""
+
+
+_ENDPOINT = ("pk", "method", "url", "body_format", "host", "secret", "previous_secret", "previous_secret_until")
+
+
+def endpoints(setting_ids: Collection[int]) -> dict[int, Endpoint]:
+    """By the setting's id; one that was deleted has none."""
+    rows = CallbackSetting.objects.filter(pk__in=setting_ids).order_by().values_list(*_ENDPOINT)
+    return {pk: Endpoint(*rest) for pk, *rest in rows}
 
 
 _SELECT = """

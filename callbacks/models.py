@@ -13,11 +13,11 @@ from django.db.models import Q
 from django.urls import reverse
 
 from affiliates.models import Affiliate, validate_text
-from callbacks import addresses, among, naming, targets, templating
+from callbacks import addresses, bulk, naming, targets, templating
 from callbacks.signing import new_secret
 from orders.models import Order, validate_statuses
 
-models.BigAutoField.register_lookup(among.Among)
+models.BigAutoField.register_lookup(bulk.Among)
 
 
 class EventType(models.TextChoices):

@@ -4,6 +4,7 @@ The database is the queue. Every change of state is conditional on the state it 
 sweeps or a person and a worker can meet on one row and only one of them wins. Sending is somebody else's.
 """
 
+import json
 import uuid
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
@@ -17,8 +18,8 @@ from django.db.models import F
 from django.utils import timezone
 
 from affiliates.models import Affiliate
-from callbacks import attempts, bell, due, happenings, history
-from callbacks.due import Due
+from callbacks import attempts, bell, bulk, due, happenings, history
+from callbacks.due import Due, Endpoint
 from callbacks.happenings import Happening
 from callbacks.models import CallbackSetting, Delivery
 from callbacks.outcomes import Outcome, Request
@@ -57,15 +58,21 @@ def tell(news: Sequence[Happening]) -> int:
     if not told:
         return 0
     links = happenings.link_urls(happening for happening, _ in told)
-    deliveries = [_delivery(h, setting, links.get(h.state.link_id or 0, "")) for h, setting in told]
-    Delivery.objects.bulk_create(deliveries, batch_size=500)
-    due = sum(delivery.status == Status.PENDING for delivery in deliveries)
-    if due:
+    rows = [_row(h, setting, links.get(h.state.link_id or 0, "")) for h, setting in told]
+    bulk.insert(Delivery._meta.db_table, _COLUMNS, rows)  # noqa: SLF001 - Django's documented name
+    count = len([row for row in rows if row[_COLUMNS.index("status")] == Status.PENDING])
+    if count:
         transaction.on_commit(bell.ring, robust=True)
-    return due
+    return count
 
 
-def _delivery(happening: Happening, setting: CallbackSetting, link_url: str) -> Delivery:
+_COLUMNS = (
+    "event_id", "setting_id", "affiliate_id", "order_id", "event", "status", "skip_reason", "next_attempt_at",
+    "variables", "created_at", "next_trigger", "retry_step", "attempt_count", "last_error_kind",
+)  # fmt: skip
+
+
+def _row(happening: Happening, setting: CallbackSetting, link_url: str) -> tuple[Any, ...]:
     event_id = uuid.uuid4()
     event = Event(
         type=happening.event.value,
@@ -76,16 +83,22 @@ def _delivery(happening: Happening, setting: CallbackSetting, link_url: str) -> 
         link_url=link_url,
     )
     reason = _reason_to_skip(setting, happening)
-    return Delivery(
-        event_id=event_id,
-        setting=setting,
-        affiliate_id=setting.affiliate_id,
-        order=happening.order,
-        event=happening.event,
-        status=Status.SKIPPED if reason else Status.PENDING,
-        skip_reason=reason,
-        next_attempt_at=None if reason else timezone.now(),
-        variables=snapshot(event),
+    now = connection.ops.adapt_datetimefield_value(timezone.now())
+    return (
+        event_id if connection.features.has_native_uuid_field else event_id.hex,
+        setting.pk,
+        setting.affiliate_id,
+        happening.order.pk,
+        happening.event.value,
+        Status.SKIPPED.value if reason else Status.PENDING.value,
+        reason.value,
+        None if reason else now,
+        json.dumps(snapshot(event)),
+        now,
+        Delivery.Trigger.INITIAL.value,
+        0,
+        0,
+        "",
     )
 
 
@@ -99,23 +112,6 @@ def _reason_to_skip(setting: CallbackSetting, happening: Happening) -> Delivery.
 
 
 # --- claim -------------------------------------------------------------------
-class Endpoint(NamedTuple):
-    """What a callback setting says of its requests, as it stands when they are claimed."""
-
-    method: str
-    template: str
-    body_format: str
-    host: str
-    secret: str
-    previous_secret: str
-    previous_secret_until: datetime | None
-
-    def previous_secret_at(self, moment: datetime) -> str:
-        """The secret that was replaced, if it is still valid then."""
-        until = self.previous_secret_until
-        return self.previous_secret if until and moment < until else ""
-
-
 class Claimed(NamedTuple):
     """A delivery that is this worker's until its lease ends. It has no endpoint if its setting was deleted."""
 
@@ -135,9 +131,6 @@ class Claimed(NamedTuple):
     @property
     def host(self) -> str:
         return self.endpoint.host if self.endpoint else ""
-
-
-_ENDPOINT = ("pk", "method", "url", "body_format", "host", "secret", "previous_secret", "previous_secret_until")
 
 
 def claim(
@@ -167,8 +160,7 @@ def _take(found: list[Due]) -> list[Claimed]:
     if count < len(found):  # somebody else was quicker
         ours = set(rows.filter(claim_token=token).values_list("pk", flat=True))
         found = [row for row in found if row.pk in ours]
-    wanted = CallbackSetting.objects.filter(pk__in={row.setting_id for row in found if row.setting_id})
-    endpoints = {pk: Endpoint(*rest) for pk, *rest in wanted.order_by().values_list(*_ENDPOINT)}
+    endpoints = due.endpoints({row.setting_id for row in found if row.setting_id})
     return [Claimed(token, leased_until, endpoints.get(row.setting_id or 0), row) for row in found]
 
 

@@ -2,11 +2,10 @@
 
 import struct
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from tests.receiver import Answer, endless
+from tests.receiver import Answer, Pieces, endless
 
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -29,10 +28,8 @@ def bytewise(text: bytes) -> list[bytes]:
     return [text[at : at + 1] for at in range(len(text))]
 
 
-def zeros(megabytes: int, head: bytes) -> Iterator[bytes]:
-    yield head
-    for _ in range(megabytes):
-        yield bytes(MEGABYTE)
+def zeros(megabytes: int, head: bytes) -> Pieces:
+    return Pieces(bytes(MEGABYTE), megabytes, head)
 
 
 def gzip_of_zeros(megabytes: int) -> bytes:

@@ -22,13 +22,15 @@ from callbacks.retry import JITTER, WAITS
 from orders.models import Order
 from tests.authority import Authority
 from tests.callbacks import hostile
-from tests.callbacks.sending import GRACE_S, LOOPBACK
+from tests.callbacks.sending import LOOPBACK
 from tests.receiver import Answer, Receiver
 from tests.resolver import Resolver
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("broker")]
 
 LIMITS = Limits(connect_s=0.5, total_s=0.8)
+# Here a hundred receivers share the process with the pump. `test_hostile_growth` is stricter, and has only one.
+LEEWAY_S = 1.0
 NAME = "tracker.example"
 Sent = dict[str, tuple[Delivery, Attempt]]
 
@@ -52,8 +54,9 @@ def send(authority: Authority) -> Callable[..., Sent]:
         )
         policy = Policy(LOOPBACK, frozenset(range(1, 65536)))
         resolving = {"look_up": names.look_up} if names else {}
-        with Transport(policy, limits=LIMITS, ca_bundle=authority.bundle, **resolving) as transport:
-            assert Pump(transport).until_empty(lambda: False) == len(urls)
+        transport = Transport(policy, limits=LIMITS, ca_bundle=authority.bundle, **resolving)
+        with contextlib.closing(Pump(transport)) as pump:
+            assert pump.until_empty(lambda: False) == len(urls)
         attempts = Attempt.objects.select_related("delivery__order")
         return {attempt.delivery.order.number: (attempt.delivery, attempt) for attempt in attempts}
 
@@ -65,8 +68,8 @@ def assert_stored(sent: Sent, label: str, *, kind: str, status: int | None, says
     assert (label, attempt.error_kind, attempt.status_code) == (label, kind, status)
     assert says in attempt.detail
     assert attempt.detail.endswith(".")
-    assert (attempt.total_ms or 0) < (LIMITS.total_s + GRACE_S) * 1000
-    assert delivery.last_attempt_at - attempt.created_at < timedelta(seconds=LIMITS.total_s + 2 * GRACE_S)
+    assert (attempt.total_ms or 0) < (LIMITS.total_s + LEEWAY_S) * 1000
+    assert delivery.last_attempt_at - attempt.created_at < timedelta(seconds=LIMITS.total_s + 2 * LEEWAY_S)
     assert (delivery.status, delivery.last_error_kind) == ("pending" if kind else "succeeded", kind)
     assert len(attempt.response_excerpt.encode()) <= 3 * 4096  # what is no UTF-8 is shown by a sign of three bytes
     return attempt
@@ -90,7 +93,7 @@ def test_hostile_answers_are_stored_and_shown(send: Callable[..., Sent], admin_c
             urls[label] = receiver.url("/pb")
         began = time.monotonic()
         sent = send(urls)
-        assert time.monotonic() - began < LIMITS.total_s + 10 * GRACE_S  # all at once, and writing them down
+        assert time.monotonic() - began < LIMITS.total_s + 5 * LEEWAY_S  # all at once, and writing them down
     for label, case in hostile.ALL.items():
         attempt = assert_stored(sent, label, kind=case.kind, status=case.status, says=case.says)
         assert_shown(admin_client, attempt)
@@ -126,33 +129,36 @@ def date_in(seconds: int) -> str:
 # What the header says, and after how many seconds the next attempt is to be made, at least and at most.
 AT_ONCE = (STEP_S, STEP_S * (1 + JITTER))
 DAY = (86_400.0, 86_400.0)
-RETRY_AFTER: dict[str, tuple[str | None, tuple[float, float]]] = {
-    "none": (None, AT_ONCE),
-    "seconds": ("120", (120, 120)),
-    "fewer seconds than the schedule": ("1", AT_ONCE),
-    "zero": ("0", AT_ONCE),
-    "negative": ("-120", AT_ONCE),
-    "fraction": ("120.5", AT_ONCE),
-    "huge": ("999999999999999999999999", DAY),
-    "a day and more": ("86401", DAY),
-    "10,000 digits": ("9" * 8000, DAY),
-    "other digits": ("١٢٠", AT_ONCE),
-    "date": (date_in(600), (590, 601)),
-    "date in the past": (date_in(-600), AT_ONCE),
-    "date after years": ("Fri, 31 Dec 9999 23:59:59 GMT", DAY),
-    "date of the oldest kind": ("Sunday, 06-Nov-94 08:49:37 GMT", AT_ONCE),
-    "date that cannot be": ("Mon, 99 Zzz 2030 99:99:99 GMT", AT_ONCE),
-    "empty": ("", AT_ONCE),
-    "words": ("soon", AT_ONCE),
-    "markup": ("<script>alert(1)</script>", AT_ONCE),
-}
+
+
+def retry_afters() -> dict[str, tuple[str | None, tuple[float, float]]]:
+    return {
+        "none": (None, AT_ONCE),
+        "seconds": ("120", (120, 120)),
+        "fewer seconds than the schedule": ("1", AT_ONCE),
+        "zero": ("0", AT_ONCE),
+        "negative": ("-120", AT_ONCE),
+        "fraction": ("120.5", AT_ONCE),
+        "huge": ("999999999999999999999999", DAY),
+        "a day and more": ("86401", DAY),
+        "8,000 digits": ("9" * 8000, DAY),
+        "other digits": ("١٢٠", AT_ONCE),
+        "date": (date_in(600), (590, 601)),
+        "date in the past": (date_in(-600), AT_ONCE),
+        "date after years": ("Fri, 31 Dec 9999 23:59:59 GMT", DAY),
+        "date of the oldest kind": ("Sunday, 06-Nov-94 08:49:37 GMT", AT_ONCE),
+        "date that cannot be": ("Mon, 99 Zzz 2030 99:99:99 GMT", AT_ONCE),
+        "empty": ("", AT_ONCE),
+        "words": ("soon", AT_ONCE),
+        "markup": ("<script>alert(1)</script>", AT_ONCE),
+    }
 
 
 def test_retry_after_puts_off_the_next_attempt_but_not_for_ever(
     send: Callable[..., Sent], admin_client: Client, receiver: Receiver
 ) -> None:
     cases = {
-        f"{status} {what}": (status, *case) for status in (408, 425, 429, 503) for what, case in RETRY_AFTER.items()
+        f"{status} {what}": (status, *case) for status in (408, 425, 429, 503) for what, case in retry_afters().items()
     }
     for number, (status, value, _) in enumerate(cases.values()):
         header = b"" if value is None else b"Retry-After: " + value.encode() + b"\r\n"

@@ -330,5 +330,5 @@ def pump_of_these_settings() -> Iterator[None]:
     try:
         yield
     finally:
-        pump.of_process().transport.close()
+        pump.of_process().close()
         pump.of_process.cache_clear()
