@@ -27,6 +27,7 @@ else
 	TEST_DATABASE=sqlite $(BIN)/python -m pytest -n 2 --dist worksteal --no-skips --cov --cov-report= --cov-fail-under=0
 	TEST_DATABASE=postgresql $(BIN)/python -m pytest -n 2 --dist worksteal --no-skips --cov --cov-append --cov-report= --cov-fail-under=0
 	$(BIN)/coverage report
+	@CHAOS=short $(MAKE) --no-print-directory chaos
 endif
 
 bench: .venv/installed-dev ## measure against the figures to reach and the peers; ARGS="drain latency" for some, --quick to try
@@ -34,8 +35,8 @@ bench: .venv/installed-dev ## measure against the figures to reach and the peers
 
 chaos: .venv/installed-dev ## break everything in full size on SQLite and PostgreSQL, and count; ARGS="-k broker" for some
 	@$(BIN)/python -m tests.machine
-	@CHAOS=$${CHAOS:-full} TEST_DATABASE=sqlite $(BIN)/python -m pytest --no-skips tests/chaos $(ARGS)
-	@CHAOS=$${CHAOS:-full} TEST_DATABASE=postgresql $(BIN)/python -m pytest --no-skips tests/chaos $(ARGS)
+	@CHAOS=$${CHAOS:-full} TEST_DATABASE=sqlite $(BIN)/python -m pytest -n 2 --dist worksteal --no-skips tests/chaos $(ARGS)
+	@CHAOS=$${CHAOS:-full} TEST_DATABASE=postgresql $(BIN)/python -m pytest -n 2 --dist worksteal --no-skips tests/chaos $(ARGS)
 
 check: .venv/installed-dev ## lint, types, import rules, missing migrations, lock files
 	$(BIN)/ruff check

@@ -60,8 +60,8 @@ def for_affiliates(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespo
 @require_safe
 @for_affiliates
 def home(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
-    """The affiliate's two callbacks, each with how it does, and their deliveries, newest first."""
-    deliveries = Delivery.objects.filter(affiliate=affiliate).order_by("-pk")
+    """The affiliate's callbacks, each with how it does, and their deliveries, newest first."""
+    deliveries = Delivery.objects.filter(affiliate=affiliate).select_related("setting").order_by("-pk")
     page = Paginator(deliveries, PAGE).get_page(request.GET.get("page"))
     context = {"affiliate": affiliate, "callbacks": health.callbacks_of(affiliate), "page": page}
     return render(request, "portal/home.html", context)

@@ -160,6 +160,11 @@ def blocked_reason(address: str | IPv4Address | IPv6Address, policy: Policy = NO
     return f"{CARRIER} (ISATAP)" if reason in (None, NOT_PUBLIC) and _is_isatap(plain) else reason
 
 
+def is_name(host: str) -> bool:
+    """Whether only DNS can tell where `host` leads."""
+    return _address_of(host.lower().removesuffix(".")) is None
+
+
 def host_problem(host: str, policy: Policy) -> str | None:
     """What is wrong with the host of a URL, as a sentence; None for an ordinary name and for an allowed address.
 

@@ -18,7 +18,7 @@ from callbacks.outcomes import Outcome
 THRESHOLD = 10
 PROBE_EVERY = timedelta(seconds=30)
 # Kinds of outcome in which nobody answered. An answer that refuses, 500 say, is a matter of its delivery alone.
-SILENT = frozenset({"dns", "connect", "timeout", "tls", "closed", "protocol"})
+SILENT = frozenset({"dns", "connect", "timeout", "tls", "closed", "protocol", "proxy"})
 
 
 def is_silent(outcome: Outcome) -> bool:

@@ -6,7 +6,7 @@ Pure. Whether the result can be saved is `callbacks.templating`; what a word mea
 from collections.abc import Iterator
 from urllib.parse import urljoin, urlsplit
 
-from callbacks import grammar, placeholders
+from callbacks import grammar, placeholders, templating
 
 
 def corrected(template: str) -> str:
@@ -31,8 +31,8 @@ def _replacements(template: str) -> Iterator[tuple[int, int, str]]:
 def redirected(template: str, sent: str, location: str) -> str:
     """`template` with the address that `sent` was redirected to; "" where nobody can tell which part is which.
 
-    `location` may be relative (RFC 9110, section 10.2.2). The variables stay: what follows the question mark is only
-    moved, and so is a path that is the same.
+    Nor is there one where the result would be too long to be saved. `location` may be relative (RFC 9110, section
+    10.2.2). The variables stay: what follows the question mark is only moved, and so is a path that is the same.
     """
     try:
         before, after = urlsplit(sent), urlsplit(urljoin(sent, location))
@@ -49,4 +49,4 @@ def redirected(template: str, sent: str, location: str) -> str:
             return ""
         path = after.path
     moved = f"{after.scheme}://{after.netloc}{path}{template[query_start:]}"
-    return moved if moved != template else ""
+    return moved if moved != template and len(moved) <= templating.MAX_LENGTH else ""

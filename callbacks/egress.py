@@ -1,8 +1,8 @@
 """Carries requests over the wire: many at once, bounded in time and size, to allowed addresses only.
 
 It knows nothing of deliveries, retries or the database. Whatever the other side does, and whatever libcurl refuses,
-becomes an `Outcome`; an exception out of here is our own bug. Redirects, proxies, cookies and compressed bodies are
-not followed, used, kept or unpacked.
+becomes an `Outcome`; an exception out of here is our own bug. Redirects, cookies and compressed bodies are not
+followed, kept or unpacked; proxies are not used, unless the operator named one.
 
 The guard is libcurl's open-socket callback (`callbacks.transfers`): it sees the address after resolution, so that no
 name can bypass it. Once it has refused an address, the whole transfer is over, also where another address of that
@@ -10,6 +10,7 @@ name is being tried at the same time.
 """
 
 from collections import deque
+from collections.abc import Callable
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -18,13 +19,19 @@ import certifi
 import pycurl
 
 from callbacks.addresses import Policy
+from callbacks.lookups import Addresses, Lookups, by_the_system
 from callbacks.outcomes import Outcome, Request
-from callbacks.transfers import Limits, RefusedError, Transfer
+from callbacks.proxies import Proxy
+from callbacks.sendable import RefusedError, name_in
+from callbacks.transfers import Limits, Transfer
 
 if TYPE_CHECKING:
     import socket
 
-__all__ = ["Limits", "Outcome", "Policy", "Request", "Transport"]
+__all__ = ["Limits", "Outcome", "Policy", "Proxy", "Request", "Transport"]
+
+# While something is on the wire, what was found out about names is heard of this often.
+LISTEN_S = 0.01
 
 
 class Transport:
@@ -40,13 +47,18 @@ class Transport:
         *,
         limits: Limits | None = None,
         ca_bundle: str | None = None,
+        proxy: Proxy | None = None,
+        look_up: Callable[[str], Addresses] = by_the_system,
         max_in_flight: int = 256,
     ) -> None:
         self._policy = policy
         self._limits = limits or Limits()
         self._ca_bundle = ca_bundle or certifi.where()
+        self._proxy = proxy
         self._max_in_flight = max_in_flight
         self._waiting: deque[Request] = deque()
+        self._lookups = Lookups(look_up)
+        self._looking: dict[str, list[tuple[float, int, Transfer]]] = {}  # by name: since when, port, for whom
         self._busy: dict[pycurl.Curl, Transfer] = {}
         self._idle: list[Transfer] = []
         self._finished: list[Outcome] = []
@@ -65,7 +77,11 @@ class Transport:
     @property
     def in_flight(self) -> int:
         """How many requests were submitted whose outcome was not yet given back."""
-        return len(self._busy) + len(self._waiting) + len(self._finished)
+        return self._under_way + len(self._waiting) + len(self._finished)
+
+    @property
+    def _under_way(self) -> int:
+        return len(self._busy) + sum(map(len, self._looking.values()))
 
     def submit(self, request: Request) -> None:
         """Take a request. Raises for nothing that stands in it: what cannot be sent has an outcome too."""
@@ -76,10 +92,12 @@ class Transport:
         deadline = monotonic() + timeout_s
         while True:
             self._start_waiting()
+            if self._lookups.is_asking:
+                self._hear_of_names()
             if self._busy:
                 self._multi.perform()
                 self._settle()
-            if self._finished or not self._busy:
+            if self._finished or not (self._busy or self._looking):
                 finished, self._finished = self._finished, []
                 return finished
             left = deadline - monotonic()
@@ -93,6 +111,10 @@ class Transport:
             self._multi.remove_handle(transfer.curl)
         for transfer in [*self._busy.values(), *self._idle]:
             transfer.curl.close()
+        for waiting in self._looking.values():
+            for _, _, transfer in waiting:
+                transfer.curl.close()
+        self._looking.clear()
         self._busy.clear()
         self._idle.clear()
         self._waiting.clear()
@@ -100,7 +122,7 @@ class Transport:
         self._multi.close()
 
     def _start_waiting(self) -> None:
-        while self._waiting and len(self._busy) < self._max_in_flight:
+        while self._waiting and self._under_way < self._max_in_flight:
             request = self._waiting.popleft()
             transfer = self._idle.pop() if self._idle else self._new_transfer()
             try:
@@ -110,13 +132,54 @@ class Transport:
                 self._finished.append(Outcome(request.key, None, kind, detail))
                 self._idle.append(transfer)
             else:
-                self._busy[transfer.curl] = transfer
-                self._multi.add_handle(transfer.curl)
+                self._start(transfer)
+
+    def _start(self, transfer: Transfer) -> None:
+        name, port = ("", 0) if self._proxy else name_in(transfer.request.url)
+        if not name:
+            self._launch(transfer)
+            return
+        since = monotonic()
+        if found := self._lookups.known(name):
+            transfer.resolve(name, port, found, 0.0)
+            self._launch(transfer)
+        else:
+            self._looking.setdefault(name, []).append((since, port, transfer))
+
+    def _launch(self, transfer: Transfer) -> None:
+        self._busy[transfer.curl] = transfer
+        self._multi.add_handle(transfer.curl)
+
+    def _hear_of_names(self) -> None:
+        now = monotonic()
+        for name, found in self._lookups.heard():
+            for since, port, transfer in self._looking.pop(name, ()):
+                if found:
+                    transfer.resolve(name, port, found, now - since)
+                    self._launch(transfer)
+                else:
+                    self._give_up(transfer, now - since, is_over=False)
+        for name, waiting in list(self._looking.items()):
+            while waiting and now - waiting[0][0] >= self._limits.connect_s:
+                since, _, transfer = waiting.pop(0)
+                self._give_up(transfer, now - since, is_over=True)
+            if not waiting:
+                del self._looking[name]
+
+    def _give_up(self, transfer: Transfer, spent_s: float, *, is_over: bool) -> None:
+        self._finished.append(transfer.unresolved(spent_s, is_over=is_over))
+        transfer.clear()
+        self._idle.append(transfer)
 
     def _new_transfer(self) -> Transfer:
-        return Transfer(self._policy, self._limits, self._ca_bundle, self._refused, self._sockets)
+        return Transfer(self._policy, self._limits, self._ca_bundle, self._proxy, self._refused, self._sockets)
 
     def _wait(self, seconds: float) -> None:
+        if self._looking:
+            seconds = min(seconds, LISTEN_S)
+            if not self._busy:
+                self._lookups.wait(seconds)
+                return
         due_ms = self._multi.timeout()
         if due_ms >= 0:
             seconds = min(seconds, due_ms / 1000)

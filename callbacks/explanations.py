@@ -186,6 +186,4 @@ def _why_silent(order: Order, setting: CallbackSetting, facts: _Facts) -> tuple[
 
 
 def _title(setting: CallbackSetting | None, event: EventType) -> str:
-    if setting is None:
-        return f"{event.label} callback"
-    return str(setting).removesuffix(f" of {setting.affiliate}")
+    return setting.title if setting else f"{event.label} callback"

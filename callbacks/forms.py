@@ -4,12 +4,22 @@ from typing import Any, ClassVar
 
 from django import forms
 
-from callbacks import health, repairing, templating
+from callbacks import health, naming, repairing, templating
 from callbacks.correcting import corrected
-from callbacks.models import CallbackSetting
+from callbacks.models import CallbackSetting, EventType
 from callbacks.variables import VARIABLES, Variable
+from orders.models import Order
 
 PLACEHOLDER = "https://tracker.example/postback?cid={{link.sub_id}}&payout={{order.commission}}"
+
+FILTERS = {
+    EventType.CREATED: "Only orders whose status is",
+    EventType.UPDATED: "Only when the status becomes",
+}
+NO_FILTER = {
+    EventType.CREATED: "None ticked: every new order is sent.",
+    EventType.UPDATED: "None ticked: every change of an order is sent.",
+}
 
 BODY_FORMATS = [("form", "Form: the same parameters again"), ("json", "JSON: the whole event")]
 
@@ -17,9 +27,13 @@ BODY_FORMATS = [("form", "Form: the same parameters again"), ("json", "JSON: the
 class CallbackSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable at run time
     """Saves one callback setting. What a model's `clean()` refuses stands beside the field, with its code."""
 
+    only_statuses = forms.MultipleChoiceField(
+        choices=Order.Status.choices, required=False, widget=forms.CheckboxSelectMultiple
+    )
+
     class Meta:
         model = CallbackSetting
-        fields = ("method", "url", "body_format", "send_as_typed")
+        fields = ("name", "method", "url", "body_format", "send_as_typed", "only_statuses")
         widgets: ClassVar = {
             "method": forms.RadioSelect,
             "body_format": forms.RadioSelect,
@@ -42,12 +56,32 @@ class CallbackSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # not sub
         body_format.choices = BODY_FORMATS
         body_format.required = False  # a GET has no body to choose a format for
         assert isinstance(url, forms.CharField)
+        self.others = self.instance.other_names()
+        self.saved_name = self.instance.name if self.instance.pk else ""
+        name, only_statuses = self.fields["name"], self.fields["only_statuses"]
+        name.widget.attrs |= {"placeholder": naming.free("", self.others), "autocomplete": "off"}
+        if not self.instance.has_own_name:
+            self.initial["name"] = ""
+        name.help_text = "Tells the URLs of one event apart, such as “Voluum”."
+        only_statuses.label = FILTERS[EventType(self.instance.event)]
+        only_statuses.help_text = NO_FILTER[EventType(self.instance.event)]
         url.strip = False  # what was typed stays as typed until the model has mended it and can say so
 
     def clean_body_format(self) -> str:
         return str(self.cleaned_data.get("body_format") or self.instance.body_format)
 
     # --- what the template shows beside the fields ---------------------------
+    @property
+    def asks_for_name(self) -> bool:
+        """Whether there is another callback to be told apart from."""
+        return bool(self.others)
+
+    @property
+    def has_options(self) -> bool:
+        """Whether what most callbacks do without is used here, or refused."""
+        hidden = [self["only_statuses"]] + ([] if self.asks_for_name else [self["name"]])
+        return any(field.value() or field.errors for field in hidden)
+
     @property
     def typed_url(self) -> str:
         return str(self["url"].value() or "")
@@ -77,8 +111,10 @@ class CallbackSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # not sub
 
     def with_correction(self) -> "CallbackSettingForm":
         """The same form, unsaved, with the corrected URL in it."""
-        data = {name: self[name].value() for name in ("method", "body_format")}
-        return CallbackSettingForm(instance=self.instance, initial=data | {"url": self.corrected_url or self.typed_url})
+        data = {name: self[name].value() for name in ("name", "method", "body_format", "only_statuses")}
+        form = CallbackSettingForm(instance=self.instance)
+        form.initial = {**form.initial, **data, "url": self.corrected_url or self.typed_url}
+        return form
 
     def _url_errors(self) -> list[forms.ValidationError]:
         return self.errors.as_data().get("url", []) if self.is_bound else []

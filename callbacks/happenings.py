@@ -13,12 +13,21 @@ from orders.models import Order, OrderState
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """What one affiliate is to be told about one order, with the order's values at that moment."""
+    """What one affiliate is to be told about one order, with the order's values at that moment.
+
+    `status_before` is what they were last told, or "" if they have not been told of this order.
+    """
 
     order: Order
     event: EventType
     affiliate_id: int
     state: OrderState
+    status_before: str = ""
+
+    @property
+    def reached(self) -> str:
+        """The status that the order has just come to; "" if it was in it before."""
+        return self.state.status if self.state.status != self.status_before else ""
 
 
 def of(order: Order) -> list[Happening]:
@@ -33,11 +42,11 @@ def of(order: Order) -> list[Happening]:
     if before is not None and before.affiliate_id == after.affiliate_id:
         if after.affiliate_id is None:
             return []
-        return [Happening(order, EventType.UPDATED, after.affiliate_id, after)]
+        return [Happening(order, EventType.UPDATED, after.affiliate_id, after, before.status)]
     happenings = []
     if before is not None and before.affiliate_id is not None:
         gone = replace(before, status=Order.Status.REJECTED.value)
-        happenings.append(Happening(order, EventType.UPDATED, before.affiliate_id, gone))
+        happenings.append(Happening(order, EventType.UPDATED, before.affiliate_id, gone, before.status))
     if after.affiliate_id is not None:
         happenings.append(Happening(order, EventType.CREATED, after.affiliate_id, after))
     return happenings

@@ -7,7 +7,7 @@ from django.db.models import Case, Count, Exists, OuterRef, Q, QuerySet, Subquer
 from django.db.models.functions import Coalesce
 
 from affiliates.models import Affiliate
-from callbacks import addresses, templating
+from callbacks import addresses, naming, templating
 from callbacks.models import Attempt, CallbackSetting, Delivery, EventType
 
 
@@ -21,12 +21,17 @@ class Health(TextChoices):
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """One of an affiliate's two callbacks: its setting, if there is one, and the last request sent for it."""
+    """One of an affiliate's callbacks and the last request sent for it; or an event that none is set for.
+
+    `place` is its place among the `count` callbacks of its event, from 1.
+    """
 
     event: EventType
     setting: CallbackSetting | None
     last: Delivery | None
     attempt: Attempt | None
+    place: int = 1
+    count: int = 0
 
     @property
     def health(self) -> Health:
@@ -40,7 +45,23 @@ class Callback:
 
     @property
     def anchor(self) -> str:
-        return self.event.value.replace(".", "-")
+        if self.setting is None or self.place == 1:
+            return self.event.value.replace(".", "-")
+        return f"callback-{self.setting.pk}"
+
+    @property
+    def name(self) -> str:
+        """What tells it from the others; "" where there is nothing to tell apart."""
+        return self.setting.name if self.setting and (self.count > 1 or self.setting.has_own_name) else ""
+
+    @property
+    def is_last(self) -> bool:
+        return self.place >= self.count
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more may be set for this event."""
+        return 0 < self.count < naming.AT_MOST
 
     @property
     def finding(self) -> templating.Finding | None:
@@ -58,31 +79,41 @@ def finding_of(setting: CallbackSetting) -> templating.Finding:
 
 
 def callbacks_of(affiliate: Affiliate) -> list[Callback]:
-    """The callbacks of one affiliate, *created* first, set or not."""
-    found = {setting.event: setting for setting in CallbackSetting.objects.filter(affiliate=affiliate)}
-    return [_callback(event, found.get(event)) for event in EventType]
+    """The callbacks of one affiliate, *created* first; for an event without one, that there is none.
 
-
-def _callback(event: EventType, setting: CallbackSetting | None) -> Callback:
-    last = last_delivery_of(setting) if setting else None
-    return Callback(event, setting, last, last.attempts.order_by("-pk").first() if last else None)
-
-
-def last_delivery_of(setting: CallbackSetting) -> Delivery | None:
-    """The delivery that the last request for this setting belonged to."""
-    sent = setting.deliveries.filter(last_attempt_at__isnull=False).select_related("order")
-    return sent.order_by("-last_attempt_at").first()
+    Takes three queries, however many there are.
+    """
+    last = Delivery.objects.filter(setting=OuterRef("pk"), last_attempt_at__isnull=False).order_by("-last_attempt_at")
+    found = CallbackSetting.objects.filter(affiliate=affiliate).annotate(last_pk=Subquery(last.values("pk")[:1]))
+    settings_of: dict[str, list[CallbackSetting]] = {event: [] for event in EventType}
+    last_pks = {}
+    for annotated in found.order_by("pk"):
+        settings_of[annotated.event].append(annotated)
+        last_pks[annotated.pk] = annotated.last_pk
+    attempt = Attempt.objects.filter(delivery=OuterRef("pk")).order_by("-pk")
+    sent = Delivery.objects.annotate(attempt_pk=Subquery(attempt.values("pk")[:1]))
+    deliveries = sent.in_bulk(pk for pk in last_pks.values() if pk)
+    attempts = Attempt.objects.in_bulk(d.attempt_pk for d in deliveries.values() if d.attempt_pk)
+    callbacks = []
+    for event, settings_ in settings_of.items():
+        if not settings_:
+            callbacks.append(Callback(EventType(event), None, None, None))
+        for place, setting in enumerate(settings_, start=1):
+            delivery = deliveries.get(last_pks[setting.pk])
+            tried = attempts.get(delivery.attempt_pk) if delivery else None
+            callbacks.append(Callback(EventType(event), setting, delivery, tried, place, len(settings_)))
+    return callbacks
 
 
 def with_health(affiliates: "QuerySet[Affiliate]") -> "QuerySet[Affiliate]":
-    """Affiliates with `callback_count` (how many of the two are set) and `health` (failing if one of them is)."""
+    """Affiliates with `callback_count` (how many of the two events one is set for) and `health` (failing if one is)."""
     last = Delivery.objects.filter(setting=OuterRef("pk"), last_attempt_at__isnull=False).order_by("-last_attempt_at")
     sent = CallbackSetting.objects.filter(affiliate=OuterRef("pk")).annotate(
         last_kind=Subquery(last.values("last_error_kind")[:1])
     )
     count = CallbackSetting.objects.filter(affiliate=OuterRef("pk")).order_by().values("affiliate")
     return affiliates.annotate(
-        callback_count=Coalesce(Subquery(count.annotate(n=Count("pk")).values("n")), 0),
+        callback_count=Coalesce(Subquery(count.annotate(n=Count("event", distinct=True)).values("n")), 0),
         health=Case(
             When(Exists(sent.filter(Q(last_kind__gt=""))), then=Value(Health.FAILING.value)),
             When(Exists(sent.filter(last_kind="")), then=Value(Health.WORKING.value)),

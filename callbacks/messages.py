@@ -27,9 +27,11 @@ def build(
     variables: Mapping[str, str],
     timestamp: int,
     user_agent: str,
+    previous_secret: str = "",
 ) -> Request:
     """The request to send. `timestamp` is the attempt's, in Unix seconds; `key` comes back with the outcome.
 
+    `previous_secret` is the one that was valid before, as long as it is to sign as well.
     Raises `templating.RenderError` if the template cannot be rendered with these values.
     """
     url = templating.render(template, variables)
@@ -39,7 +41,8 @@ def build(
         is_json = body_format == "json"
         body = payload(variables, happened_at) if is_json else form(url)
         headers.append(("Content-Type", JSON if is_json else FORM))
-    headers += signing.headers(secret, event_id, timestamp, target(url) if body is None else body)
+    signed = target(url) if body is None else body
+    headers += signing.headers(secret, event_id, timestamp, signed, previous_secret=previous_secret)
     return Request(key=key, method=method, url=url, headers=tuple(headers), body=body)
 
 

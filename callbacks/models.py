@@ -3,8 +3,6 @@
 The rows are plain. Who may change the state of a delivery, and how, is `callbacks.outbox`.
 """
 
-import base64
-import secrets
 import uuid
 from typing import Any, ClassVar
 
@@ -14,14 +12,13 @@ from django.db import models
 from django.db.models import Q
 from django.urls import reverse
 
-from affiliates.models import Affiliate
-from callbacks import addresses, among, targets, templating
+from affiliates.models import Affiliate, validate_text
+from callbacks import addresses, bulk, naming, targets, templating
 from callbacks.hours import Counted, Hour  # noqa: F401 - Django finds tables here
-from orders.models import Order
+from callbacks.signing import new_secret
+from orders.models import Order, validate_statuses
 
-
-# ids by the hundred: see there
-models.BigAutoField.register_lookup(among.Among)
+models.BigAutoField.register_lookup(bulk.Among)
 
 
 class EventType(models.TextChoices):
@@ -29,13 +26,8 @@ class EventType(models.TextChoices):
     UPDATED = "order.updated", "Order updated"
 
 
-def new_secret() -> str:
-    """A signing secret in the form of Standard Webhooks: `whsec_` and 24 random bytes in base64."""
-    return "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode("ascii")
-
-
 class CallbackSetting(models.Model):
-    """Where and how one affiliate wants to hear of one kind of event."""
+    """One URL, and how and when one affiliate wants to hear there of one kind of event."""
 
     class Method(models.TextChoices):
         GET = "GET", "GET"
@@ -52,6 +44,7 @@ class CallbackSetting(models.Model):
 
     affiliate = models.ForeignKey(Affiliate, on_delete=models.CASCADE, related_name="callback_settings")
     event = models.CharField(max_length=16, choices=EventType)
+    name = models.CharField(max_length=naming.LONGEST, blank=True, default=naming.DEFAULT, validators=[validate_text])
     method = models.CharField("HTTP method", max_length=4, choices=Method, default=Method.GET)
     url = models.TextField("URL", blank=True)  # blank is refused in clean(), with a code and a sentence of its own
     body_format = models.CharField("POST body", max_length=4, choices=BodyFormat, default=BodyFormat.FORM)
@@ -63,7 +56,10 @@ class CallbackSetting(models.Model):
     host = models.CharField(
         max_length=260, default="", editable=False, help_text="Host and port of the URL; filled when saved."
     )
+    only_statuses = models.JSONField("only for statuses", default=list, blank=True, validators=[validate_statuses])
     secret = models.CharField(max_length=64, default=new_secret, editable=False)
+    previous_secret = models.CharField(max_length=64, default="", blank=True, editable=False)
+    previous_secret_until = models.DateTimeField(null=True, blank=True, editable=False)
     is_active = models.BooleanField("active", default=True)
     pause_reason = models.CharField(
         max_length=8, choices=PauseReason, default=PauseReason.NONE, blank=True, editable=False
@@ -74,13 +70,9 @@ class CallbackSetting(models.Model):
     repairs: tuple[templating.Repair, ...] = ()  # what the last clean() mended in the URL
 
     class Meta:
-        ordering: ClassVar = ["affiliate", "event"]
+        ordering: ClassVar = ["affiliate", "event", "pk"]
         constraints: ClassVar = [
-            models.UniqueConstraint(
-                fields=["affiliate", "event"],
-                name="callback_once_per_event",
-                violation_error_message="This affiliate has a callback for this event already.",
-            ),
+            models.UniqueConstraint(fields=["affiliate", "event", "name"], name="callback_name_once_per_event"),
             models.CheckConstraint(condition=Q(event__in=["order.created", "order.updated"]), name="callback_event"),
             models.CheckConstraint(condition=Q(method__in=["GET", "POST"]), name="callback_method"),
             models.CheckConstraint(condition=Q(body_format__in=["form", "json"]), name="callback_body_format"),
@@ -88,9 +80,25 @@ class CallbackSetting(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_event_display()} callback of {self.affiliate}"
+        return f"{self.title} of {self.affiliate}"
+
+    @property
+    def title(self) -> str:
+        """`Order created callback`, and the name that a person gave it."""
+        return f"{self.get_event_display()} callback" + (f" “{self.name}”" if self.has_own_name else "")
+
+    @property
+    def has_own_name(self) -> bool:
+        return self.name != naming.DEFAULT
+
+    @property
+    def statuses(self) -> list[str]:
+        """The labels of the statuses that this is for; none if it is for all."""
+        return [label for value, label in Order.Status.choices if value in self.only_statuses]
 
     def save(self, *args: Any, **kwargs: Any) -> None:
+        if self._state.adding:
+            self.name = naming.free(self.name, self.other_names())
         self.host = targets.host_of(self.url)
         fields = kwargs.get("update_fields")
         if fields is not None and "url" in fields:
@@ -98,11 +106,48 @@ class CallbackSetting(models.Model):
         super().save(*args, **kwargs)
 
     def clean(self) -> None:
-        """Repair the URL and refuse one that could not be sent, with the code of each problem."""
+        """Repair the URL and refuse what could not be sent or kept, with the code of each problem, beside its field."""
         finding = templating.check(self.url or "", addresses.policy_from(settings), send_as_typed=self.send_as_typed)
         self.url, self.repairs = finding.template, finding.repairs
-        if finding.problems:
-            raise ValidationError({"url": [ValidationError(p.message, code=p.code) for p in finding.problems]})
+        self.name = naming.free(self.name, others := self.other_names())
+        problems = {"url": finding.problems, "name": naming.problems(self.name, others)}
+        if self._state.adding and len(others) >= naming.AT_MOST:
+            problems["url"] = (*finding.problems, naming.NO_PLACE_LEFT)
+        errors = {field: [ValidationError(p.message, code=p.code) for p in found] for field, found in problems.items()}
+        if any(errors.values()):
+            raise ValidationError({field: found for field, found in errors.items() if found})
+
+    def other_names(self) -> list[str]:
+        others = CallbackSetting.objects.filter(affiliate=self.affiliate_id, event=self.event).exclude(pk=self.pk)
+        return list(others.values_list("name", flat=True)) if self.affiliate_id else []
+
+
+class SettingChange(models.Model):
+    """What one person, or the engine, did to a callback setting. Written by `callbacks.history` alone."""
+
+    class Action(models.TextChoices):
+        CREATED = "created", "set up"
+        CHANGED = "changed", "changed"
+        PAUSED = "paused", "paused"
+        RESUMED = "resumed", "resumed"
+        ROTATED = "rotated", "gave a new signing secret to"
+        REMOVED = "removed", "removed"
+        GONE = "gone", "paused by itself"
+
+    affiliate = models.ForeignKey(Affiliate, on_delete=models.CASCADE, related_name="setting_changes")
+    setting = models.ForeignKey(CallbackSetting, on_delete=models.SET_NULL, null=True, related_name="history")
+    event = models.CharField(max_length=16, choices=EventType)
+    name = models.CharField(max_length=naming.LONGEST)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    user_name = models.CharField(max_length=320, blank=True, help_text="Empty if nobody did it: the engine.")
+    action = models.CharField(max_length=8, choices=Action)
+    changes = models.JSONField(default=list, help_text="Each a `field`, its `old` and its `new` value.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        default_permissions = ()
+        ordering: ClassVar = ["-pk"]
+        indexes: ClassVar = [models.Index(fields=["affiliate", "-id"], name="setting_change_of_affiliate")]
 
 
 class Delivery(models.Model):
@@ -118,6 +163,10 @@ class Delivery(models.Model):
     class SkipReason(models.TextChoices):
         NONE = "", ""
         PAUSED = "paused", "The callback was paused when this happened."
+        FILTERED = (
+            "filtered",
+            "The callback is for certain statuses only, and the order did not come to one of them.",
+        )
         AFFILIATE_BLOCKED = "affiliate_blocked", "The affiliate was blocked when this happened."
         SETTING_DELETED = "setting_deleted", "The callback was deleted before this could be sent."
 

@@ -4,21 +4,24 @@ The database is the queue. Every change of state is conditional on the state it 
 sweeps or a person and a worker can meet on one row and only one of them wins. Sending is somebody else's.
 """
 
+import json
 import uuid
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connection, transaction
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import F
 from django.utils import timezone
 
 from affiliates.models import Affiliate
-from callbacks import attempts, bell, happenings, targets
+from callbacks import attempts, bell, bulk, due, happenings, history
+from callbacks.due import Due, Endpoint
 from callbacks.happenings import Happening
-from callbacks.models import CallbackSetting, Delivery, EventType
+from callbacks.models import CallbackSetting, Delivery
 from callbacks.outcomes import Outcome, Request
 from callbacks.variables import Event, snapshot
 from orders.models import Order
@@ -55,15 +58,21 @@ def tell(news: Sequence[Happening]) -> int:
     if not told:
         return 0
     links = happenings.link_urls(happening for happening, _ in told)
-    deliveries = [_delivery(h, setting, links.get(h.state.link_id or 0, "")) for h, setting in told]
-    Delivery.objects.bulk_create(deliveries, batch_size=500)
-    due = sum(delivery.status == Status.PENDING for delivery in deliveries)
-    if due:
+    rows = [_row(h, setting, links.get(h.state.link_id or 0, "")) for h, setting in told]
+    bulk.insert(Delivery._meta.db_table, _COLUMNS, rows)  # noqa: SLF001 - Django's documented name
+    count = len([row for row in rows if row[_COLUMNS.index("status")] == Status.PENDING])
+    if count:
         transaction.on_commit(bell.ring, robust=True)
-    return due
+    return count
 
 
-def _delivery(happening: Happening, setting: CallbackSetting, link_url: str) -> Delivery:
+_COLUMNS = (
+    "event_id", "setting_id", "affiliate_id", "order_id", "event", "status", "skip_reason", "next_attempt_at",
+    "variables", "created_at", "next_trigger", "retry_step", "attempt_count", "last_error_kind",
+)  # fmt: skip
+
+
+def _row(happening: Happening, setting: CallbackSetting, link_url: str) -> tuple[Any, ...]:
     event_id = uuid.uuid4()
     event = Event(
         type=happening.event.value,
@@ -73,77 +82,55 @@ def _delivery(happening: Happening, setting: CallbackSetting, link_url: str) -> 
         affiliate_code=setting.affiliate.code,
         link_url=link_url,
     )
-    reason = _reason_to_skip(setting)
-    return Delivery(
-        event_id=event_id,
-        setting=setting,
-        affiliate_id=setting.affiliate_id,
-        order=happening.order,
-        event=happening.event,
-        status=Status.SKIPPED if reason else Status.PENDING,
-        skip_reason=reason,
-        next_attempt_at=None if reason else timezone.now(),
-        variables=snapshot(event),
+    reason = _reason_to_skip(setting, happening)
+    now = connection.ops.adapt_datetimefield_value(timezone.now())
+    return (
+        event_id if connection.features.has_native_uuid_field else event_id.hex,
+        setting.pk,
+        setting.affiliate_id,
+        happening.order.pk,
+        happening.event.value,
+        Status.SKIPPED.value if reason else Status.PENDING.value,
+        reason.value,
+        None if reason else now,
+        json.dumps(snapshot(event)),
+        now,
+        Delivery.Trigger.INITIAL.value,
+        0,
+        0,
+        "",
     )
 
 
-def _reason_to_skip(setting: CallbackSetting) -> Delivery.SkipReason:
+def _reason_to_skip(setting: CallbackSetting, happening: Happening) -> Delivery.SkipReason:
     if setting.affiliate.status == Affiliate.Status.BLOCKED:
         return Skip.AFFILIATE_BLOCKED
-    return Skip.NONE if setting.is_active else Skip.PAUSED
+    if not setting.is_active:
+        return Skip.PAUSED
+    is_left_out = setting.only_statuses and happening.reached not in setting.only_statuses
+    return Skip.FILTERED if is_left_out else Skip.NONE
 
 
 # --- claim -------------------------------------------------------------------
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """A delivery that is this worker's until its lease ends, with its setting as it stands now.
-
-    `template` and what follows are None where the setting was deleted.
-    """
+class Claimed(NamedTuple):
+    """A delivery that is this worker's until its lease ends. It has no endpoint if its setting was deleted."""
 
     token: uuid.UUID
     leased_until: datetime
-    due_at: datetime
-    pk: int
-    event_id: uuid.UUID
-    event: str
-    trigger: str
-    retry_step: int
-    last_status_code: int | None
-    variables: dict[str, str]
-    created_at: datetime
-    setting_id: int | None
-    method: str | None
-    template: str | None
-    body_format: str | None
-    secret: str | None
+    endpoint: Endpoint | None
+    due: Due
+
+    @property
+    def pk(self) -> int:
+        return self.due.pk
+
+    @property
+    def setting_id(self) -> int | None:
+        return self.due.setting_id
 
     @property
     def host(self) -> str:
-        return targets.host_of(self.template or "")
-
-
-_CLAIMED = (
-    "next_attempt_at", "pk", "event_id", "event", "next_trigger", "retry_step", "last_status_code", "variables",
-    "created_at", "setting_id",
-)  # fmt: skip
-_ENDPOINT = ("pk", "method", "url", "body_format", "secret")
-_NO_ENDPOINT = (None, None, None, None)
-
-
-def _not_held() -> Q:
-    """Neither paused, nor an *updated* whose *created* is still waiting for its first attempt.
-
-    Written without a join, so that the rows can be read in the order of the index on what is due and no more of them
-    than are wanted: a join would have the database read and sort the whole backlog for each claim.
-    """
-    active = Q(setting__isnull=True) | Q(Exists(CallbackSetting.objects.filter(pk=OuterRef("setting"), is_active=True)))
-    created_first = (
-        Delivery.objects.filter(active, order=OuterRef("order"), affiliate=OuterRef("affiliate"))
-        .filter(event=EventType.CREATED, attempt_count=0, status__in=[Status.PENDING, Status.SENDING])
-        .exclude(pk=OuterRef("pk"))
-    )
-    return active & (Q(event=EventType.CREATED) | Q(~Exists(created_first)))
+        return self.endpoint.host if self.endpoint else ""
 
 
 def claim(
@@ -153,40 +140,32 @@ def claim(
 
     Those of `but_settings` and `but_hosts` stay where they are; with `only_host`, those of all other hosts do.
     """
-    due = Delivery.objects.filter(_not_held(), status=Status.PENDING)
-    if but_settings:
-        due = due.exclude(setting__in=but_settings)
-    if but_hosts:
-        due = due.exclude(Exists(CallbackSetting.objects.filter(pk=OuterRef("setting"), host__in=but_hosts)))
-    if only_host is not None:
-        due = due.filter(Exists(CallbackSetting.objects.filter(pk=OuterRef("setting"), host=only_host)))
-    if connection.features.has_select_for_update_skip_locked:
-        due = due.select_for_update(skip_locked=True)
-    with transaction.atomic():
-        claims = _claim(due.filter(attempt_count=0), limit)
-        if len(claims) < limit:
-            claims += _claim(due.filter(attempt_count__gt=0), limit - len(claims))
-    return claims
+    but = {"but_settings": but_settings, "but_hosts": but_hosts, "only_host": only_host}
+    # Where rows are locked as they are read, until the transaction ends. Elsewhere (SQLite) reading locks nobody out,
+    # and only the conditional update below has to wait for its turn.
+    locks = connection.features.has_select_for_update_skip_locked
+    with transaction.atomic() if locks else nullcontext():
+        found = due.first_attempts(limit, **but)
+        if len(found) < limit:
+            found += due.retries(limit - len(found), **but)
+        return _take(found) if found else []
 
 
-def _claim(due: QuerySet[Delivery], limit: int) -> list[Claimed]:
-    now, token = timezone.now(), uuid.uuid4()
-    leased_until = now + LEASE
-    rows = list(due.filter(next_attempt_at__lte=now).order_by("next_attempt_at", "pk").values_list(*_CLAIMED)[:limit])
-    if not rows:
-        return []
-    wanted = CallbackSetting.objects.filter(pk__in={row[-1] for row in rows if row[-1]})
-    endpoints = {pk: endpoint for pk, *endpoint in wanted.values_list(*_ENDPOINT)}
-    claims = [Claimed(token, leased_until, *row, *endpoints.get(row[-1], _NO_ENDPOINT)) for row in rows]
-    Delivery.objects.filter(pk__among=[claimed.pk for claimed in claims], status=Status.PENDING).update(
+def _take(found: list[Due]) -> list[Claimed]:
+    token, leased_until = uuid.uuid4(), timezone.now() + LEASE
+    rows = Delivery.objects.filter(pk__among=[row.pk for row in found])
+    count = rows.filter(status=Status.PENDING).update(
         status=Status.SENDING, claim_token=token, leased_until=leased_until, next_attempt_at=None
     )
-    return claims
+    if count < len(found):  # somebody else was quicker
+        ours = set(rows.filter(claim_token=token).values_list("pk", flat=True))
+        found = [row for row in found if row.pk in ours]
+    endpoints = due.endpoints({row.setting_id for row in found if row.setting_id})
+    return [Claimed(token, leased_until, endpoints.get(row.setting_id or 0), row) for row in found]
 
 
 # --- settle ------------------------------------------------------------------
-@dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(NamedTuple):
     """The end of one attempt: what was sent and answered, and what follows for its delivery."""
 
     claimed: Claimed
@@ -209,6 +188,7 @@ def settle(settlements: Sequence[Settlement]) -> None:
     for s in settlements:
         key = (s.claimed.token, s.status, s.next_attempt_at, s.retry_step, s.outcome.status_code, s.outcome.error_kind)
         groups[key].append(s.claimed.pk)
+    rows = attempts.rows((s.claimed.pk, s.claimed.due.trigger, s.began_at, s.request, s.outcome) for s in settlements)
     now, owned = timezone.now(), 0
     with transaction.atomic():
         for (token, status, next_attempt_at, retry_step, code, kind), pks in groups.items():
@@ -224,22 +204,26 @@ def settle(settlements: Sequence[Settlement]) -> None:
                 claim_token=None,
                 leased_until=None,
             )
-        attempts.write(
-            (s.claimed.pk, s.claimed.trigger, s.began_at, s.request, s.outcome)
-            for s in (settlements if owned == len(settlements) else _present(settlements))
-        )
+        if owned < len(settlements):
+            present = _present([s.claimed.pk for s in settlements])
+            rows = [row for row in rows if row[0] in present]
+        attempts.write(rows)
         for s in settlements:
-            if s.pause_setting and s.claimed.setting_id:  # unless somebody corrected the address meanwhile
-                CallbackSetting.objects.filter(pk=s.claimed.setting_id, url=s.claimed.template).update(
-                    is_active=False, pause_reason=CallbackSetting.PauseReason.GONE
-                )
+            if s.pause_setting and s.claimed.setting_id and s.claimed.endpoint:
+                _pause(s.claimed.setting_id, s.claimed.endpoint.template)
 
 
-def _present(settlements: Sequence[Settlement]) -> list[Settlement]:
-    """Those whose delivery is still there, and stays until the transaction ends."""
-    rows = Delivery.objects.select_for_update(no_key=True).filter(pk__among=[s.claimed.pk for s in settlements])
-    present = set(rows.order_by("pk").values_list("pk", flat=True))
-    return [s for s in settlements if s.claimed.pk in present]
+def _pause(setting_id: int, gone: str) -> None:
+    """Pause a callback whose URL is gone, unless somebody corrected or paused it meanwhile."""
+    unchanged = CallbackSetting.objects.filter(pk=setting_id, url=gone, is_active=True)
+    if unchanged.update(is_active=False, pause_reason=CallbackSetting.PauseReason.GONE):
+        history.note_gone(CallbackSetting.objects.get(pk=setting_id))
+
+
+def _present(delivery_ids: Sequence[int]) -> set[int]:
+    """Those of them that are still there, and stay until the transaction ends."""
+    rows = Delivery.objects.select_for_update(no_key=True).filter(pk__among=delivery_ids)
+    return set(rows.order_by("pk").values_list("pk", flat=True))
 
 
 def skip(claimed: Claimed, reason: Delivery.SkipReason) -> None:
@@ -257,7 +241,7 @@ def give_back(claims: Iterable[Claimed]) -> None:
     for token, members in groups.items():
         Delivery.objects.filter(pk__among=[claimed.pk for claimed in members], claim_token=token).update(
             status=Status.PENDING,
-            next_attempt_at=min(claimed.due_at for claimed in members),
+            next_attempt_at=min(claimed.due.due_at for claimed in members),
             claim_token=None,
             leased_until=None,
         )
@@ -309,7 +293,3 @@ def recover() -> int:
     return Delivery.objects.filter(status=Status.SENDING, leased_until__lt=now).update(
         status=Status.PENDING, next_attempt_at=now, claim_token=None, leased_until=None
     )
-
-
-def is_anything_due() -> bool:
-    return Delivery.objects.filter(_not_held(), status=Status.PENDING, next_attempt_at__lte=timezone.now()).exists()

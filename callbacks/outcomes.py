@@ -8,6 +8,7 @@ import errno
 from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import pycurl
@@ -26,6 +27,7 @@ KINDS: dict[str, str] = {
     "tls": "no secure connection: certificate or handshake",
     "closed": "the connection ended before a complete answer",
     "protocol": "the answer was no valid HTTP",
+    "proxy": "the proxy could not be used, or would not let it through",
     "too_large": "the headers of the answer were too long",
     "bad_url": "the URL cannot be called",
     "bad_request": "the method or a header cannot be sent",
@@ -35,6 +37,12 @@ KINDS: dict[str, str] = {
 
 LONGEST_LOCATION = 500
 HEADERS_TOO_LONG = "The headers of the answer were too long to be read."
+PLAIN_SENTENCES = {
+    "too_large": HEADERS_TOO_LONG,
+    "bad_url": "This URL cannot be called; check how it is written.",
+    "closed": "The tracker closed the connection without a complete answer.",
+    "protocol": "The tracker answered with something that is not valid HTTP.",
+}
 
 # X509_V_ERR_* of OpenSSL, as SSL_VERIFYRESULT gives them.
 CERTIFICATE_PROBLEMS = {
@@ -73,8 +81,7 @@ CURL_KINDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """One request as it shall be on the wire. `url` is canonical (ASCII, quoted); `body` only with POST."""
 
     key: int
@@ -84,8 +91,7 @@ class Request:
     body: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What a request came to. `error_kind` is one of `KINDS`, `detail` its sentence, for a success too.
 
     An answer that is not 2xx is `status` or `redirect` even if its body broke off. A 2xx whose body broke off, or did
@@ -130,6 +136,8 @@ class Failure:
     seconds: float = 0.0
     os_errno: int = 0
     verify_result: int = 0
+    is_by_proxy: bool = False  # it did not come farther than to the proxy, as far as that can be told
+    proxy_status: int = 0  # its answer to the wish to be connected; 0 if there was none, or nothing to wish for
 
 
 @lru_cache(maxsize=1024)
@@ -170,6 +178,8 @@ def of_failure(failure: Failure) -> tuple[str, str]:
     if kind == "closed" and "chunk" in failure.message.lower():
         kind = "protocol"  # libcurl's code for a reset connection is also that for a body in broken chunks
     host = host_of(failure.url)
+    if failure.is_by_proxy and (sentence := _proxy_problem(failure, kind, host)):
+        return "timeout" if kind == "timeout" else "proxy", sentence
     if kind == "dns":
         return kind, f"The name {host} could not be found."
     if kind == "connect":
@@ -179,15 +189,34 @@ def of_failure(failure: Failure) -> tuple[str, str]:
         return kind, _slow(failure, host)
     if kind == "tls":
         return kind, _insecure(failure, host)
-    if kind == "too_large":
-        return kind, HEADERS_TOO_LONG
-    if kind == "bad_url":
-        return kind, "This URL cannot be called; check how it is written."
-    if kind == "closed":
-        if failure.status_code:
-            return kind, f"The tracker answered {answered(failure.status_code)}, but closed the connection too early."
-        return kind, "The tracker closed the connection without a complete answer."
-    return kind, "The tracker answered with something that is not valid HTTP."
+    if kind == "closed" and failure.status_code:
+        return kind, f"The tracker answered {answered(failure.status_code)}, but closed the connection too early."
+    return kind, PLAIN_SENTENCES[kind]
+
+
+def of_proxy(status: int, url: str) -> tuple[str, str]:
+    """Kind and sentence of an answer by which the proxy itself, and not the tracker, said no."""
+    if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+        return "proxy", f"The proxy answered {answered(status)}: it wants another user name or password."
+    return "proxy", f"The proxy answered {answered(status)} and did not connect to {host_of(url)}."
+
+
+def _proxy_problem(failure: Failure, kind: str, host: str) -> str | None:
+    """The sentence for what went wrong on the way to the proxy or at it; None for what went wrong behind it."""
+    within = f" within {failure.seconds:.3g} seconds" if kind == "timeout" else ""
+    if failure.code == pycurl.E_COULDNT_RESOLVE_PROXY:
+        return "The name of the proxy could not be found."
+    if not failure.is_connected and kind == "timeout":
+        return f"The proxy could not be {'connected to' if failure.is_resolved else 'looked up'}{within}."
+    if not failure.is_connected and kind == "connect":
+        return f"The proxy {CONNECT_PROBLEMS.get(failure.os_errno, 'could not be reached')}."
+    if failure.proxy_status >= 300:
+        return of_proxy(failure.proxy_status, failure.url)[1]
+    if failure.proxy_status == 0 and kind == "tls":
+        return "The secure connection to the proxy could not be established."
+    if failure.proxy_status == 0 and failure.url.lower().startswith("https") and kind != "bad_url":
+        return f"The proxy did not connect to {host}{within}."
+    return None
 
 
 def _slow(failure: Failure, host: str) -> str:

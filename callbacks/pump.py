@@ -11,18 +11,16 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
 from itertools import count
 
 from django.conf import settings
-from django.db import DataError, InterfaceError, OperationalError, connection
 from django.utils import timezone
 
-from callbacks import addresses, bell, breaker, lanes, messages, outbox, retry
+from callbacks import addresses, bell, breaker, lanes, messages, outbox, proxies, retry
+from callbacks.clerk import Clerk, Found, look, settle
 from callbacks.egress import Transport
-from callbacks.models import Delivery
 from callbacks.outcomes import Outcome, Request
 from callbacks.templating import RenderError
 
@@ -30,15 +28,16 @@ log = logging.getLogger(__name__)
 
 BATCH = 500
 # While attempts are in flight the pump looks for newly due deliveries when the bell rings, and this often without it.
-LOOK_AGAIN_S = 0.5
+# But not more often than this: each look is a transaction, for which the others who write have to wait.
+LOOK_AGAIN_S, LOOK_PAUSE_S = 0.5, 0.01
 # Finished attempts are written at the latest after this time, so that a slow one does not hold back the others; while
 # more is waiting to be sent they are collected for longer, because a large batch costs little more than a small one.
 SETTLE_AFTER_S = 0.02
 SETTLE_AFTER_BUSY_S = 0.2
-# A database that does not answer is asked again this often; what is finished waits for it until the leases end.
-DATABASE_AGAIN_S = 0.5
+# How long the wire is waited for at a time; shorter while the clerk is about to bring more for it.
+POLL_S, POLL_BESIDE_CLERK_S = 0.01, 0.001
 # A worker that was asked to stop finishes what is in flight; this is longer than the longest attempt.
-GIVE_UP_S = 15.0
+GIVE_UP_S = 12.0
 # What has waited here until its lease would end before its answer comes is given back unsent: whoever takes the lease
 # over sends it, and it must not be sent twice.
 ATTEMPT_AT_MOST = timedelta(seconds=15)
@@ -52,7 +51,9 @@ def of_process() -> "Pump":
     an endpoint is kept, and what a run that ended by an exception left in flight is finished by the next.
     """
     policy = addresses.policy_from(settings)
-    return Pump(Transport(policy, ca_bundle=settings.CALLBACKS_CA_BUNDLE, max_in_flight=lanes.PLACES))
+    proxy = proxies.read(settings.CALLBACKS_PROXY_URL)
+    ca_bundle = settings.CALLBACKS_CA_BUNDLE
+    return Pump(Transport(policy, ca_bundle=ca_bundle, proxy=proxy, max_in_flight=lanes.PLACES))
 
 
 def run(is_stopping: Callable[[], bool] = lambda: False) -> int:
@@ -71,62 +72,70 @@ def sweep() -> None:
 
 
 class Pump:
-    """For one thread of one process, as its transport is."""
+    """For one process: the wire is driven by the thread that calls, the database is its clerk's."""
 
     def __init__(self, transport: Transport) -> None:
         self.transport = transport
+        self.clerk = Clerk()
         self.lanes: lanes.Lanes[outbox.Claimed] = lanes.Lanes()
         self.started: dict[int, tuple[outbox.Claimed, Request, datetime]] = {}
         self.finished: list[outbox.Settlement] = []
         self.finished_at = 0.0
         self.returned: list[outbox.Claimed] = []
-        self.look_again_at = 0.0
+        self.look_again_at = self.pause_until = 0.0
+        self.may_find_more = True
         self.troubled: dict[str, bool] = {}
         self.silent: Counter[str] = Counter()  # failures in a row that the breaker has not been told of yet
-        self.database_again_at = 0.0
         self.sweep_at = 0.0
         self.attempts = 0
         self.keys = count()
 
+    def close(self) -> None:
+        self.transport.close()
+        self.clerk.close()
+
     def until_empty(self, is_stopping: Callable[[], bool]) -> int:
         before, give_up_at = self.attempts, math.inf
         self.sweep_at = time.monotonic() + SWEEP_EVERY_S  # a sweep rang, or has its turn beside this pump
+        self.look_again_at, self.may_find_more = 0.0, True
+        self.clerk.refresh()
         while time.monotonic() < give_up_at:
-            if time.monotonic() >= self.sweep_at:
-                self.sweep_at = time.monotonic() + SWEEP_EVERY_S
-                self._database(sweep)
-            if is_stopping():
+            if stopping := is_stopping():
                 self.returned += self.lanes.take_out()
                 give_up_at = min(give_up_at, time.monotonic() + GIVE_UP_S)
-            elif self.lanes.waiting < lanes.PLACES and self._is_time_to_look():
-                self._database(self._claim)
-            if time.monotonic() >= self.database_again_at:  # what cannot be recorded is not sent
+            if self.clerk.is_free:
+                self._employ(may_look=not stopping)
+            if not self.clerk.is_away:  # what cannot be recorded is not sent
                 self._start()
-            if not (self.started or self.finished or self.returned):
+            if self.started:
+                for outcome in self.transport.poll(POLL_BESIDE_CLERK_S if self.clerk.is_busy else POLL_S):
+                    self._finish(outcome)
+            elif not (self.clerk.is_busy or self.finished or self.returned or self.lanes.waiting):
                 break
-            if self.returned:
-                self._database(self._give_back)
-            for outcome in self.transport.poll(0.01) if self.started else ():
-                self._finish(outcome)
-            if self.finished and self._is_time_to_settle():
-                self._database(self._settle)
+            elif not self.clerk.is_busy and not self.clerk.is_free:
+                time.sleep(POLL_S)
+            self.clerk.collect(0 if self.started else POLL_S)
         return self.attempts - before
 
     # --- the database --------------------------------------------------------
-    def _database(self, do: Callable[[], None]) -> None:
-        """Do it, unless the database is away; then the loop goes on and comes back to it."""
-        if time.monotonic() < self.database_again_at:
-            time.sleep(0 if self.started else 0.05)
-            return
-        try:
-            do()
-        except (OperationalError, InterfaceError) as error:
-            log.warning("database_away error=%s", type(error).__name__)
-            connection.close()
-            self.database_again_at = time.monotonic() + DATABASE_AGAIN_S
+    def _employ(self, *, may_look: bool) -> None:
+        """Give the clerk what is most urgent, if anything is."""
+        if self.returned:
+            returned, self.returned = self.returned, []
+            self.clerk.do(lambda: outbox.give_back(returned), _nothing, lambda: self.returned.extend(returned))
+        elif self.finished and self._is_time_to_settle():
+            self._have_settled()
+        elif may_look and (self.lanes.waiting < lanes.PLACES or self.clerk.is_away) and self._is_time_to_look():
+            full = self.lanes.full()
+            tripped = {host for host, failures in self.silent.items() if failures >= breaker.THRESHOLD}
+            self.clerk.do(lambda: look(full, tripped, BATCH), self._take, self._found_nothing)
+        elif time.monotonic() >= self.sweep_at:
+            self.sweep_at = time.monotonic() + SWEEP_EVERY_S
+            self.clerk.do(sweep, _nothing, lambda: None)
 
     def _is_time_to_look(self) -> bool:
-        return bell.answer() or not self.started or time.monotonic() >= self.look_again_at
+        is_idle, now = self.may_find_more and not self.started, time.monotonic()
+        return is_idle or now >= self.look_again_at or (now >= self.pause_until and bell.answer())
 
     def _is_time_to_settle(self) -> bool:
         waited = time.monotonic() - self.finished_at
@@ -134,43 +143,36 @@ class Pump:
             return len(self.finished) >= BATCH or waited >= SETTLE_AFTER_BUSY_S
         return not self.started or len(self.finished) >= BATCH or waited >= SETTLE_AFTER_S
 
-    def _claim(self) -> None:
-        self.troubled = breaker.troubled()
-        held = {host for host, is_held in self.troubled.items() if is_held}
-        for host in held:
-            self.returned += self.lanes.take_out(host)
-        self._give_back()
-        just_tripped = {host for host, failures in self.silent.items() if failures >= breaker.THRESHOLD}
-        for host in breaker.take_probes() if held else ():
-            self._take(outbox.claim(1, only_host=host))
-        claims = outbox.claim(BATCH, but_settings=self.lanes.full(), but_hosts=held | just_tripped)
-        self.look_again_at = 0.0 if len(claims) == BATCH else time.monotonic() + LOOK_AGAIN_S
-        self._take(claims)
-        self._give_back()
+    def _found_nothing(self) -> None:
+        self.may_find_more = False
+        now = time.monotonic()
+        self.look_again_at, self.pause_until = now + LOOK_AGAIN_S, now + LOOK_PAUSE_S
 
-    def _take(self, claims: list[outbox.Claimed]) -> None:
-        for claimed in claims:
-            if claimed.template is None:
-                outbox.skip(claimed, Delivery.SkipReason.SETTING_DELETED)
-            elif not self.lanes.offer(claimed):
-                self.returned.append(claimed)
+    def _take(self, found: Found) -> None:
+        self.troubled = found.troubled
+        self._found_nothing()
+        for host, is_held in found.troubled.items():
+            if is_held:
+                self.returned += self.lanes.take_out(host)
+        self.may_find_more = bool(found.claims)
+        if found.is_more:
+            self.look_again_at = 0.0
+        self.returned += [claimed for claimed in found.claims if not self.lanes.offer(claimed)]
 
-    def _give_back(self) -> None:
-        outbox.give_back(self.returned)
-        self.returned = []
+    def _have_settled(self) -> None:
+        batch, self.finished = self.finished, []
+        silent, self.silent = self.silent, Counter()
+        troubled = self.troubled
 
-    def _settle(self) -> None:
-        try:
-            outbox.settle(self.finished)
-        except DataError:  # an answer that the database cannot hold; the others of its batch must not pay for it
-            log.exception("batch_not_settled count=%d", len(self.finished))
-            for settlement in self.finished:
-                _settle_alone(settlement)
-        results = [(s.claimed.host, breaker.is_silent(s.outcome)) for s in self.finished]
-        self.attempts += len(self.finished)
-        self.finished = []
-        self.silent.clear()
-        breaker.note(results, self.troubled)
+        def count_them(_: object) -> None:
+            self.attempts += len(batch)
+            self.may_find_more = True  # a host may have healed, and an update had to wait for its order's first attempt
+
+        def keep_them() -> None:
+            self.finished = batch + self.finished
+            self.silent.update(silent)
+
+        self.clerk.do(lambda: settle(batch, troubled), count_them, keep_them)
 
     # --- the wire ------------------------------------------------------------
     def _start(self) -> None:
@@ -196,7 +198,9 @@ class Pump:
 
     def _refuse(self, key: int, claimed: outbox.Claimed, began_at: datetime, kind: str, sentence: str) -> None:
         """Record an attempt that had nothing to send."""
-        request = Request(key=key, method=claimed.method or "", url="", headers=(), body=None)
+        request = Request(
+            key=key, method=claimed.endpoint.method if claimed.endpoint else "", url="", headers=(), body=None
+        )
         self.started[key] = (claimed, request, began_at)
         self._finish(Outcome(key, None, kind, sentence))
 
@@ -206,8 +210,8 @@ class Pump:
         self._listen(claimed.host, outcome)
         verdict = retry.decide(
             outcome,
-            retry_step=claimed.retry_step,
-            was_gone=claimed.last_status_code == 410,
+            retry_step=claimed.due.retry_step,
+            was_gone=claimed.due.last_status_code == 410,
             now=timezone.now(),
             jitter=random.random(),  # noqa: S311 - spreads load, keeps no secret
         )
@@ -236,25 +240,23 @@ class Pump:
             self.returned += self.lanes.take_out(host)
 
 
-def _settle_alone(settlement: outbox.Settlement) -> None:
-    """Settle one; if the database cannot hold its answer, without that."""
-    try:
-        outbox.settle([settlement])
-    except DataError:
-        bare = replace(settlement.outcome, response_headers=(), response_excerpt="")
-        outbox.settle([replace(settlement, outcome=bare)])
+def _nothing(_: object) -> None:
+    pass
 
 
 def _request(key: int, claimed: outbox.Claimed, began_at: datetime) -> Request:
+    endpoint = claimed.endpoint
+    assert endpoint is not None, "one without a setting is skipped when it is claimed"
     return messages.build(
         key=key,
-        event_id=str(claimed.event_id),
-        happened_at=claimed.created_at,
-        method=claimed.method or "",
-        template=claimed.template or "",
-        body_format=claimed.body_format or "",
-        secret=claimed.secret or "",
-        variables=claimed.variables,
+        event_id=claimed.due.variables["event.id"],
+        happened_at=claimed.due.created_at,
+        method=endpoint.method,
+        template=endpoint.template,
+        body_format=endpoint.body_format,
+        secret=endpoint.secret,
+        previous_secret=endpoint.previous_secret_at(began_at),
+        variables=claimed.due.variables,
         timestamp=int(began_at.timestamp()),
         user_agent=f"AffiliatePostbacks/{settings.VERSION}",
     )

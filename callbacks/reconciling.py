@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
+from django.db.models import Min
+
 from callbacks import happenings
 from callbacks.happenings import Happening
 from callbacks.models import CallbackSetting, Delivery, EventType
@@ -45,12 +47,13 @@ def _missed_of(
 ) -> Iterator[Happening]:
     state = order.current_state()
     for affiliate_id, last in told.items():
+        status_before = str(last.variables.get("order.status", ""))
         if affiliate_id == order.affiliate_id:
             if _values(order, state, link_url) != _comparable(last.variables):
-                yield Happening(order, EventType.UPDATED, affiliate_id, state)
-        elif last.variables.get("order.status") != Order.Status.REJECTED:
+                yield Happening(order, EventType.UPDATED, affiliate_id, state, status_before)
+        elif status_before != Order.Status.REJECTED:
             gone = replace(state, status=Order.Status.REJECTED.value, link_id=None)
-            yield Happening(order, EventType.UPDATED, affiliate_id, gone)
+            yield Happening(order, EventType.UPDATED, affiliate_id, gone, status_before)
     if order.affiliate_id and order.affiliate_id not in told:
         began_at = first_told_of.get(order.affiliate_id)
         if began_at and order.created_at >= began_at:
@@ -63,8 +66,8 @@ def _as_it_stands(order: Order, affiliate_id: int) -> Happening:
 
 def _first_told_of() -> dict[int, datetime]:
     """From when on each affiliate hears of new orders: orders before that are no oversight."""
-    settings = CallbackSetting.objects.filter(event=EventType.CREATED)
-    return dict(settings.values_list("affiliate_id", "created_at"))
+    settings = CallbackSetting.objects.filter(event=EventType.CREATED).order_by()
+    return dict(settings.values("affiliate").annotate(first=Min("created_at")).values_list("affiliate", "first"))
 
 
 def _values(order: Order, state: OrderState, link_url: str) -> dict[str, str]:

@@ -12,10 +12,9 @@ What the schedule has to do:
 """
 
 import email.utils
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from callbacks.outcomes import Outcome
 
@@ -38,8 +37,7 @@ GONE_WAIT = timedelta(hours=1)
 FINAL_KINDS = frozenset({"bad_request", "bad_url", "blocked_address", "blocked_port", "template"})
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What becomes of the delivery.
 
     `next_attempt_at` is set exactly when it is pending, `retry_step` counts the waits of the schedule that are used up,

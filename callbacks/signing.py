@@ -1,28 +1,48 @@
-"""Signs a request by Standard Webhooks, version 1 (https://www.standardwebhooks.com).
+"""Signs a request by Standard Webhooks, version 1 (https://www.standardwebhooks.com), and knows what a secret is.
 
-HMAC-SHA256 with the secret's decoded part over `id.timestamp.content`. Pure: no clock, no settings.
+HMAC-SHA256 with the secret's decoded part over `id.timestamp.content`. No clock, no settings.
 """
 
 import base64
 import hmac
+import secrets
 from functools import lru_cache
 
 PREFIX = "whsec_"
 
 
-def headers(secret: str, message_id: str, timestamp: int, content: bytes) -> tuple[tuple[str, str], ...]:
+def new_secret() -> str:
+    """A signing secret in the form of Standard Webhooks: `whsec_` and 24 random bytes in base64."""
+    return PREFIX + base64.b64encode(secrets.token_bytes(24)).decode("ascii")
+
+
+def masked(secret: str) -> str:
+    """Enough of a secret to know it again, too little to sign with; "" stays ""."""
+    return f"{PREFIX}••••••••{secret[-4:]}" if secret else ""
+
+
+def headers(
+    secret: str, message_id: str, timestamp: int, content: bytes, *, previous_secret: str = ""
+) -> tuple[tuple[str, str], ...]:
     """The three `webhook-*` headers of one request.
 
     `timestamp` is in seconds since 1970. `content` is the body as sent; a GET has none, so the request target as sent
-    (path and query) takes its place. Raises ValueError for a secret that is no base64.
+    (path and query) takes its place. While a secret is being replaced, `previous_secret` signs too: the header has
+    both signatures with a space between, the new one first. Raises ValueError for a secret that is no base64.
     """
     signed = b"%s.%d.%s" % (message_id.encode(), timestamp, content)
-    signature = base64.b64encode(hmac.digest(_key(secret), signed, "sha256")).decode("ascii")
+    signatures = [_signature(secret, signed)]
+    if previous_secret:
+        signatures.append(_signature(previous_secret, signed))
     return (
         ("webhook-id", message_id),
         ("webhook-timestamp", str(timestamp)),
-        ("webhook-signature", f"v1,{signature}"),
+        ("webhook-signature", " ".join(signatures)),
     )
+
+
+def _signature(secret: str, signed: bytes) -> str:
+    return "v1," + base64.b64encode(hmac.digest(_key(secret), signed, "sha256")).decode("ascii")
 
 
 @lru_cache(maxsize=1024)

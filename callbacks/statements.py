@@ -92,9 +92,7 @@ class Line:
 
     @property
     def title(self) -> str:
-        if self.setting is None:
-            return f"{self.event.label} callback"
-        return str(self.setting).removesuffix(f" of {self.setting.affiliate}")
+        return self.setting.title if self.setting else f"{self.event.label} callback"
 
     @property
     def orders(self) -> int:
@@ -166,9 +164,7 @@ Key = tuple[str, int | None]  # an event, and the callback setting that is told 
 
 
 def _settings_of(affiliate: Affiliate) -> dict[int, CallbackSetting]:
-    settings = CallbackSetting.objects.filter(affiliate=affiliate).order_by("event", "pk")
-    for setting in settings:
-        setting.affiliate = affiliate
+    settings = CallbackSetting.objects.filter(affiliate=affiliate)
     return {setting.pk: setting for setting in settings}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from celery import shared_task
 from celery.signals import worker_shutting_down
 
-from callbacks import bell, outbox, tallies
+from callbacks import bell, due, tallies
 from callbacks import pump as engine
 
 TALLY_S = 1.0
@@ -36,7 +36,7 @@ def pump() -> None:
 def sweep() -> None:
     """Return what dead workers held, and ring for what is due: retries, and orders whose ring was lost."""
     engine.sweep()
-    if outbox.is_anything_due():
+    if due.is_anything():
         bell.answer()  # a ring that is still waiting now may be one that was lost
         bell.ring()
 

@@ -4,24 +4,20 @@ Handles are used again and again; `callbacks.egress` drives many of them at once
 """
 
 import codecs
-import re
 import socket
 from dataclasses import dataclass
-from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
 import pycurl
 
-from callbacks import addresses, outcomes
+from callbacks import addresses, outcomes, sendable
 from callbacks.addresses import Policy
 from callbacks.outcomes import Outcome, Request
+from callbacks.proxies import Proxy
+from callbacks.sendable import RefusedError
 
-TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, 5.6.2
-# What libcurl would add to a request by itself. Named without a value, it does not.
-NOT_ADDED = {"accept": "Accept:", "content-type": "Content-Type:", "expect": "Expect:", "user-agent": "User-Agent:"}
-# What libcurl writes from the body, so that it is never wrong.
-WRITTEN_BY_CURL = frozenset({"content-length", "transfer-encoding"})
+SUPPRESS_CONNECT_HEADERS = 265  # CURLOPT_SUPPRESS_CONNECT_HEADERS, which has no name in pycurl
 UTF_8 = codecs.getincrementaldecoder("utf-8")
 NUL, REPLACEMENT = "\0", "\N{REPLACEMENT CHARACTER}"
 
@@ -30,17 +26,17 @@ Verdict = tuple[str, str]  # kind and sentence, as `outcomes` makes them
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of one request. `connect_s` is for lookup, connection and TLS, `total_s` for all of it."""
+    """Bounds of one request. `connect_s` is for lookup, connection and TLS, `total_s` for all of it.
+
+    Of body and headers so many bytes are read at most, and the first of them are kept.
+    """
 
     connect_s: float = 5.0
     total_s: float = 10.0
     body_bytes: int = 65536
     excerpt_bytes: int = 4096
     header_bytes: int = 65536
-
-
-class RefusedError(Exception):
-    """This request is not sent at all; the arguments are kind and sentence."""
+    kept_header_bytes: int = 8192
 
 
 class Transfer:
@@ -55,16 +51,19 @@ class Transfer:
         policy: Policy,
         limits: Limits,
         ca_bundle: str,
+        proxy: Proxy | None,
         refused: "list[Transfer]",
         sockets: list[socket.socket],
     ) -> None:
         self._policy = policy
         self._limits = limits
+        self._proxy = proxy
         self._refused = refused
         self._sockets = sockets
         self._is_post = False
         self.curl = pycurl.Curl()
         self._configure(ca_bundle)
+        self._spent_s = 0.0
         self.clear()
 
     def clear(self) -> None:
@@ -72,10 +71,12 @@ class Transfer:
         self.request = Request(0, "", "", (), None)
         self._lines: list[bytes] = []
         self._header_size = 0
+        self._kept_size = 0
         self._body = b""
         self._body_size = 0
         self._is_complete = False  # the final answer's headers came to their end
         self._was_opened = False  # the name was found, and the connection is this request's own
+        self._was_ready = False  # connected and secured, so that the request could go out
         self._verdict: Verdict | None = None  # ours, for a transfer that we end
 
     def _configure(self, ca_bundle: str) -> None:
@@ -85,8 +86,7 @@ class Transfer:
         curl.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
         curl.setopt(pycurl.FOLLOWLOCATION, 0)
         curl.setopt(pycurl.PATH_AS_IS, 1)
-        curl.setopt(pycurl.PROXY, "")  # nor from the environment
-        curl.setopt(pycurl.NOPROXY, "*")
+        self._configure_proxy(ca_bundle)
         curl.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
         curl.setopt(pycurl.HTTP09_ALLOWED, 0)
         curl.setopt(pycurl.HTTP_CONTENT_DECODING, 0)
@@ -95,20 +95,47 @@ class Transfer:
         curl.setopt(pycurl.CAINFO, ca_bundle)
         curl.setopt(pycurl.SSL_VERIFYPEER, 1)
         curl.setopt(pycurl.SSL_VERIFYHOST, 2)
-        curl.setopt(pycurl.CONNECTTIMEOUT_MS, max(1, round(self._limits.connect_s * 1000)))
-        curl.setopt(pycurl.TIMEOUT_MS, max(1, round(self._limits.total_s * 1000)))
+        self._set_timeouts(0.0)
         curl.setopt(pycurl.OPENSOCKETFUNCTION, self._open_socket)
         curl.setopt(pycurl.PREREQFUNCTION, self._before_request)
         curl.setopt(pycurl.HEADERFUNCTION, self._on_header)
         curl.setopt(pycurl.WRITEFUNCTION, self._on_body)
         curl.setopt(pycurl.HTTPGET, 1)
 
+    def _configure_proxy(self, ca_bundle: str) -> None:
+        """The proxy that the operator named, for every host, or none: what the environment says counts for nothing."""
+        curl, proxy = self.curl, self._proxy
+        curl.setopt(pycurl.PROXY, proxy.url if proxy else "")
+        curl.setopt(pycurl.NOPROXY, "" if proxy else "*")
+        if proxy is None:
+            return
+        curl.setopt(pycurl.PROXY_CAINFO, ca_bundle)
+        curl.setopt(SUPPRESS_CONNECT_HEADERS, 1)
+        curl.setopt(pycurl.USERAGENT, "")  # which a proxy would be told otherwise; the tracker is told by a header
+        if proxy.user or proxy.password:
+            curl.setopt(pycurl.PROXYAUTH, pycurl.HTTPAUTH_BASIC)
+            curl.setopt(pycurl.PROXYUSERNAME, proxy.user)
+            curl.setopt(pycurl.PROXYPASSWORD, proxy.password)
+
+    def _set_timeouts(self, spent_s: float) -> None:
+        self._spent_s = spent_s
+        self.curl.setopt(pycurl.CONNECTTIMEOUT_MS, max(1, round((self._limits.connect_s - spent_s) * 1000)))
+        self.curl.setopt(pycurl.TIMEOUT_MS, max(1, round((self._limits.total_s - spent_s) * 1000)))
+
+    def resolve(self, name: str, port: int, found: tuple[str, ...], spent_s: float) -> None:
+        """Tell libcurl where the request's name leads, which it took `spent_s` of the request's time to find out."""
+        listed = ",".join(f"[{address}]" if ":" in address else address for address in found)
+        self.curl.setopt(pycurl.RESOLVE, [f"+{name}:{port}:{listed}"])
+        if spent_s:
+            self._set_timeouts(spent_s)
+
     def prepare(self, request: Request) -> None:
         """Tell libcurl of `request`. Raises `RefusedError` for what cannot be sent."""
         curl = self.curl
-        if problem := _url_problem(request.url):
-            raise RefusedError("bad_url", problem)
-        lines = _header_lines(request.headers)
+        sendable.check_url(request.url)
+        if self._proxy:
+            sendable.check_target(request.url, self._policy)
+        lines = sendable.header_lines(request.headers)
         try:
             curl.setopt(pycurl.URL, request.url)
             curl.setopt(pycurl.HTTPHEADER, lines)
@@ -126,6 +153,8 @@ class Transfer:
         except (pycurl.error, ValueError, TypeError) as error:
             raise RefusedError("bad_url", "This URL cannot be called; check how it is written.") from error
         self.request = request
+        if self._spent_s:
+            self._set_timeouts(0.0)
 
     # --- what libcurl asks and tells -----------------------------------------
 
@@ -133,7 +162,7 @@ class Transfer:
         """libcurl is about to connect to `address`: a socket for it, or a refusal that ends the transfer."""
         self._was_opened = True
         if self._verdict is None:
-            self._verdict = _refusal(self.request.url, address, self._policy)
+            self._verdict = self._refusal(address)
             if self._verdict is None:
                 opened = socket.socket(address.family, address.socktype, address.protocol)
                 self._sockets.append(opened)
@@ -141,8 +170,24 @@ class Transfer:
             self._refused.append(self)
         return pycurl.SOCKET_BAD
 
+    def _refusal(self, address: Any) -> Verdict | None:
+        """Kind and sentence if no socket may be opened to `address`. The sentence tells nothing of the network behind.
+
+        With a proxy there is one other side only. It may be in a network that no callback may reach.
+        """
+        if self._proxy:
+            return None if self._proxy.is_at(address) else ("proxy", "This would not have gone through the proxy.")
+        host, port = address.addr[:2]
+        if address.family not in (socket.AF_INET, socket.AF_INET6) or addresses.blocked_reason(host, self._policy):
+            name = outcomes.host_of(self.request.url)
+            return "blocked_address", f"{name} leads to an address that may not be called."
+        return (
+            None if addresses.port_allowed(port, self._policy) else ("blocked_port", f"Port {port} may not be called.")
+        )
+
     def _before_request(self, *_: object) -> int:
         """A connection stands. It may be one that was under way when another address of the name was refused."""
+        self._was_ready = True
         return pycurl.PREREQFUNC_OK if self._verdict is None else pycurl.PREREQFUNC_ABORT
 
     def _on_header(self, line: bytes) -> int | None:
@@ -153,12 +198,14 @@ class Transfer:
         if self._is_complete:
             if line.startswith(b"HTTP/"):  # what came before was 1xx
                 self._is_complete = False
-                self._lines = [line]
+                self._lines = [b""]
+                self._kept_size = 0
             return None  # otherwise a trailer
         if line in (b"\r\n", b"\n"):
             self._is_complete = True
-        else:
-            self._lines.append(line)
+        elif self._kept_size < self._limits.kept_header_bytes:
+            self._lines.append(line[: self._limits.kept_header_bytes - self._kept_size])
+            self._kept_size += len(line)
         return None
 
     def _on_body(self, chunk: bytes) -> int | None:
@@ -182,6 +229,8 @@ class Transfer:
         is_whole = code == 0 or self._body_size > self._limits.body_bytes
         if self._verdict is not None:
             kind, detail = self._verdict
+        elif status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED and self._proxy and not self._is_https:
+            kind, detail = outcomes.of_proxy(status, request.url)
         elif (status >= 200 and (is_whole or status >= 300)) or status == HTTPStatus.SWITCHING_PROTOCOLS:
             kind, detail = outcomes.of_status(status, _first(headers, "location") if 300 <= status < 400 else None)
         else:
@@ -191,6 +240,7 @@ class Transfer:
             looked_up, connected = info(pycurl.NAMELOOKUP_TIME_T), info(pycurl.CONNECT_TIME_T)
             secured = info(pycurl.APPCONNECT_TIME_T)
         first = info(pycurl.STARTTRANSFER_TIME_T) if self._lines else 0
+        spent_ms = self._spent_s * 1000
         return Outcome(
             request.key,
             status or None,
@@ -198,20 +248,29 @@ class Transfer:
             detail,
             headers,
             _text(self._body, is_cut=self._body_size > len(self._body)),
-            "" if is_refused else info(pycurl.PRIMARY_IP),
-            looked_up / 1000 if self._was_opened else None,
+            "" if is_refused or self._proxy else info(pycurl.PRIMARY_IP),
+            looked_up / 1000 + spent_ms if self._was_opened else None,
             (connected - looked_up) / 1000 if connected else None,
             (secured - connected) / 1000 if secured else None,
             (first - info(pycurl.PRETRANSFER_TIME_T)) / 1000 if first else None,
-            info(pycurl.TOTAL_TIME_T) / 1000,
+            info(pycurl.TOTAL_TIME_T) / 1000 + spent_ms,
             _first(headers, "retry-after") if kind else None,
         )
 
+    def unresolved(self, spent_s: float, *, is_over: bool) -> Outcome:
+        """The outcome where the name was not found, or (`is_over`) not in time."""
+        code = pycurl.E_OPERATION_TIMEDOUT if is_over else pycurl.E_COULDNT_RESOLVE_HOST
+        failure = outcomes.Failure(code, "", self.request.url, is_resolved=False, seconds=self._limits.connect_s)
+        return Outcome(self.request.key, None, *outcomes.of_failure(failure), total_ms=spent_s * 1000)
+
+    @property
+    def _is_https(self) -> bool:
+        return self.request.url[:5].lower() == "https"
+
     def _failure(self, code: int, message: str, status: int) -> outcomes.Failure:
         info = self.curl.getinfo
-        is_connected = info(pycurl.CONNECT_TIME_T) > 0
-        is_secured = info(pycurl.APPCONNECT_TIME_T) > 0 or not self.request.url.lower().startswith("https")
         total_s = self._limits.total_s
+        is_connected = self._was_ready or info(pycurl.CONNECT_TIME_T) > 0  # which is 0 where a connection was kept
         return outcomes.Failure(
             code=code,
             message=message,
@@ -219,55 +278,13 @@ class Transfer:
             status_code=status,
             is_resolved=self._was_opened or is_connected,
             is_connected=is_connected,
-            is_secured=is_secured,
-            seconds=total_s if is_connected and is_secured else min(self._limits.connect_s, total_s),
+            is_secured=self._was_ready,
+            seconds=total_s if self._was_ready else min(self._limits.connect_s, total_s),
             os_errno=info(pycurl.OS_ERRNO),
             verify_result=info(pycurl.SSL_VERIFYRESULT),
+            is_by_proxy=self._proxy is not None and not self._was_ready,
+            proxy_status=info(pycurl.HTTP_CONNECTCODE),
         )
-
-
-def _refusal(url: str, address: Any, policy: Policy) -> Verdict | None:
-    """Kind and sentence if no socket may be opened to `address`. The sentence tells nothing of the network behind."""
-    if address.family not in (socket.AF_INET, socket.AF_INET6) or addresses.blocked_reason(address.addr[0], policy):
-        return "blocked_address", f"{outcomes.host_of(url)} leads to an address that may not be called."
-    port = address.addr[1]
-    return None if addresses.port_allowed(port, policy) else ("blocked_port", f"Port {port} may not be called.")
-
-
-def _url_problem(url: str) -> str | None:
-    """What keeps `url` from being handed to libcurl, which takes more schemes and looser spellings than we do."""
-    scheme, mark, rest = url.partition("://")
-    if not mark or scheme.lower() not in ("http", "https"):
-        return "Only http:// and https:// URLs are called."
-    if not (url.isascii() and url.isprintable()) or " " in url or "\\" in url:
-        return "The URL holds a character that no URL may hold."
-    if not rest or rest[0] in "/?#:":
-        return "The URL names no host."
-    if "@" in rest and "@" in re.split("[/?#]", rest, maxsplit=1)[0]:
-        return "The URL holds a user name or a password, which is not sent."
-    return None
-
-
-def _header_lines(headers: tuple[tuple[str, str], ...]) -> list[str]:
-    """`headers` in libcurl's notation, with what it would add taken away. Raises `RefusedError`."""
-    lines = []
-    names = set()
-    for name, value in headers:
-        lowered = name.lower()
-        names.add(lowered)
-        if not _is_token(name):
-            raise RefusedError("bad_request", f"{name!r} cannot be the name of a header.")
-        if not (value.isascii() and value.isprintable()):
-            raise RefusedError("bad_request", f"The header {name} holds a character that no header may hold.")
-        if lowered not in WRITTEN_BY_CURL:
-            lines.append(f"{name}: {value}" if value.strip() else f"{name};")
-    lines.extend(line for name, line in NOT_ADDED.items() if name not in names)
-    return lines
-
-
-@lru_cache(maxsize=1024)
-def _is_token(name: str) -> bool:
-    return TOKEN.fullmatch(name) is not None
 
 
 def _header_pair(line: bytes) -> tuple[str, str]:

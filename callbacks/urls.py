@@ -22,9 +22,19 @@ class EventConverter:
 register_converter(EventConverter, "event")
 
 app_name = "callbacks"
+pages = {
+    "set-up": ("", views.set_up),
+    "pause": ("pause/", views.pause),
+    "resume": ("resume/", views.resume),
+    "rotate": ("secret/", views.rotate),
+    "remove": ("remove/", views.remove),
+}
 urlpatterns = [
-    path("<event:event>/", admin.site.admin_view(views.set_up), name="set-up"),
-    path("<event:event>/pause/", admin.site.admin_view(views.pause), name="pause"),
-    path("<event:event>/resume/", admin.site.admin_view(views.resume), name="resume"),
-    path("<event:event>/remove/", admin.site.admin_view(views.remove), name="remove"),
+    path("changes/", admin.site.admin_view(views.changes), name="changes"),
+    path("<event:event>/another/", admin.site.admin_view(views.set_up_another), name="set-up-another"),
+    *(
+        path(f"<event:event>/{callback}{tail}", admin.site.admin_view(view), name=name)
+        for name, (tail, view) in pages.items()
+        for callback in ("", "<int:pk>/")
+    ),
 ]

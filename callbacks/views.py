@@ -1,4 +1,6 @@
-"""What a merchant does with an affiliate's callbacks: set up, pause, resume, remove.
+"""What a merchant does with an affiliate's callbacks: set up, pause, resume, give a new secret, remove, look back.
+
+Where a path has no callback's id it is the first of its event, which for most affiliates is the only one.
 
 Each is a page that works by itself. A script that opens the form in a window asks with `X-Requested-With: fetch` and
 gets the form alone; then 422 means that something is wrong with it, and a JSON answer that it was saved.
@@ -11,16 +13,20 @@ from django.contrib import admin, messages
 from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from affiliates.models import Affiliate
+from callbacks import history, secrecy
 from callbacks.forms import CallbackSettingForm
 from callbacks.models import CallbackSetting, EventType
 
+PAGE = 25
 View = Callable[..., HttpResponse]
 
 
@@ -41,111 +47,179 @@ def may(*actions: str) -> Callable[[View], View]:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @may("add", "change")
-def set_up(request: HttpRequest, affiliate_id: int, event: EventType) -> HttpResponse:
+def set_up(request: HttpRequest, affiliate_id: int, event: EventType, pk: int | None = None) -> HttpResponse:
     """The form of one callback, empty or filled, and what becomes of it."""
     with transaction.atomic():
-        # Two people who set up the same callback at once come one after the other.
-        affiliate = get_object_or_404(Affiliate.objects.select_for_update(no_key=True), pk=affiliate_id)
-        setting = CallbackSetting.objects.filter(affiliate=affiliate, event=event).first()
-        is_new = setting is None
-        if not request.user.has_perm(f"callbacks.{'add' if is_new else 'change'}_callbacksetting"):
-            raise PermissionDenied
-        setting = setting or CallbackSetting(affiliate=affiliate, event=event)
-        url_before = setting.url
-        offered = {"url": request.GET["url"]} if "url" in request.GET else None  # by the log, after a redirect
-        form = CallbackSettingForm(request.POST or None, instance=setting, initial=offered)
-        if "correct" in request.POST:
-            return _form_page(request, setting, form.with_correction(), status=200)
-        if request.method != "POST":
-            return _form_page(request, setting, form, status=200)
-        if not form.is_valid():
-            return _form_page(request, setting, form, status=422)
-        is_resumed = setting.pause_reason == CallbackSetting.PauseReason.GONE and setting.url != url_before
-        if is_resumed:
-            setting.is_active, setting.pause_reason = True, CallbackSetting.PauseReason.NONE
-        form.save()
-        _log(request, setting, ADDITION if is_new else CHANGE)
-    said = [f"{_name(setting)} of {affiliate} saved.", *(repair.message for repair in setting.repairs)]
+        affiliate = _locked(affiliate_id)
+        setting = _setting_or_404(affiliate.pk, event, pk) if pk else _settings(affiliate.pk, event).first()
+        return _set_up(request, setting or CallbackSetting(affiliate=affiliate, event=event))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@may("add")
+def set_up_another(request: HttpRequest, affiliate_id: int, event: EventType) -> HttpResponse:
+    """The empty form of one more callback for the same event."""
+    with transaction.atomic():
+        return _set_up(request, CallbackSetting(affiliate=_locked(affiliate_id), event=event))
+
+
+def _set_up(request: HttpRequest, setting: CallbackSetting) -> HttpResponse:
+    is_new, before = setting.pk is None, history.values_of(setting)
+    if not request.user.has_perm(f"callbacks.{'add' if is_new else 'change'}_callbacksetting"):
+        raise PermissionDenied
+    offered = {"url": request.GET["url"]} if "url" in request.GET else None  # by the log, after a redirect
+    form = CallbackSettingForm(request.POST or None, instance=setting, initial=offered)
+    if "correct" in request.POST:
+        return _form_page(request, setting, form.with_correction(), status=200)
+    if request.method != "POST":
+        return _form_page(request, setting, form, status=200)
+    if not form.is_valid():
+        return _form_page(request, setting, form, status=422)
+    is_resumed = setting.pause_reason == CallbackSetting.PauseReason.GONE and setting.url != before["url"]
+    if is_resumed:
+        setting.is_active, setting.pause_reason = True, CallbackSetting.PauseReason.NONE
+    form.save()
+    if is_new:
+        history.note_created(setting, _person(request))
+        secrecy.to_be_shown(request.session, setting)
+    else:
+        history.note_changed(setting, _person(request), before)
+    _log(request, setting, ADDITION if is_new else CHANGE)
+    said = [f"{setting} saved.", *(repair.message for repair in setting.repairs)]
     if is_resumed:
         said.append("It was paused because its old address was gone; with the new one it is on again.")
     elif not setting.is_active:
         said.append("It is still paused.")
     messages.success(request, " ".join(said))
-    return _back(request, affiliate, event)
+    return _back(request, setting)
 
 
 @require_POST
 @may("change")
-def pause(request: HttpRequest, affiliate_id: int, event: EventType) -> HttpResponse:
-    return _switch(request, affiliate_id, event, is_active=False)
+def pause(request: HttpRequest, affiliate_id: int, event: EventType, pk: int | None = None) -> HttpResponse:
+    return _switch(request, affiliate_id, event, pk, is_active=False)
 
 
 @require_POST
 @may("change")
-def resume(request: HttpRequest, affiliate_id: int, event: EventType) -> HttpResponse:
-    return _switch(request, affiliate_id, event, is_active=True)
+def resume(request: HttpRequest, affiliate_id: int, event: EventType, pk: int | None = None) -> HttpResponse:
+    return _switch(request, affiliate_id, event, pk, is_active=True)
 
 
-def _switch(request: HttpRequest, affiliate_id: int, event: EventType, *, is_active: bool) -> HttpResponse:
-    setting = _setting_or_404(affiliate_id, event)
+def _switch(
+    request: HttpRequest, affiliate_id: int, event: EventType, pk: int | None, *, is_active: bool
+) -> HttpResponse:
     reasons = CallbackSetting.PauseReason
-    setting.is_active, setting.pause_reason = is_active, reasons.NONE if is_active else reasons.PERSON
-    setting.save(update_fields=["is_active", "pause_reason", "updated_at"])
-    _log(request, setting, CHANGE)
+    with transaction.atomic():
+        setting = _setting_or_404(affiliate_id, event, pk)
+        was_active = setting.is_active
+        setting.is_active, setting.pause_reason = is_active, reasons.NONE if is_active else reasons.PERSON
+        setting.save(update_fields=["is_active", "pause_reason", "updated_at"])
+        _log(request, setting, CHANGE)
+        if was_active != is_active:
+            history.note_switched(setting, _person(request))
     if is_active:
-        said = f"{_name(setting)} of {setting.affiliate} resumed. What happens from now on is sent."
+        said = f"{setting} resumed. What happens from now on is sent."
     else:
-        said = f"{_name(setting)} of {setting.affiliate} paused. Nothing is sent until you resume it."
+        said = f"{setting} paused. Nothing is sent until you resume it."
     messages.success(request, said)
-    return _back(request, setting.affiliate, event)
+    return _back(request, setting)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@may("change")
+def rotate(request: HttpRequest, affiliate_id: int, event: EventType, pk: int | None = None) -> HttpResponse:
+    """Ask once more; then there is a new secret, and for a day the present one signs as well."""
+    with transaction.atomic():
+        setting = _setting_or_404(affiliate_id, event, pk)
+        if request.method != "POST":
+            context = _context(request, setting) | {"title": f"New signing secret for {_name(setting)}"}
+            return render(request, "admin/callbacks/rotate.html", context)
+        secrecy.rotate(setting)
+        history.note_rotated(setting, _person(request))
+        _log(request, setting, CHANGE)
+        secrecy.to_be_shown(request.session, setting)
+    messages.success(request, f"{setting} has a new signing secret. For a day the old one signs as well.")
+    return _back(request, setting)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @may("delete")
-def remove(request: HttpRequest, affiliate_id: int, event: EventType) -> HttpResponse:
+def remove(request: HttpRequest, affiliate_id: int, event: EventType, pk: int | None = None) -> HttpResponse:
     """Ask once more; then the setting is gone, and what was sent for it stays in the log."""
-    setting = _setting_or_404(affiliate_id, event)
-    if request.method == "POST":
-        _log(request, setting, DELETION)
-        setting.delete()
-        messages.success(request, f"{_name(setting)} of {setting.affiliate} removed.")
-        return _back(request, setting.affiliate, event)
-    waiting = setting.deliveries.filter(status__in=["pending", "sending"]).count()
-    context = _context(request, setting) | {
-        "title": f"Remove {_name(setting).lower()}",
-        "waiting": waiting,
-    }
+    with transaction.atomic():
+        setting = _setting_or_404(affiliate_id, event, pk)
+        if request.method == "POST":
+            _log(request, setting, DELETION)
+            history.note_removed(setting, _person(request))
+            setting.delete()
+            messages.success(request, f"{setting} removed.")
+            return _back(request, setting)
+        waiting = setting.deliveries.filter(status__in=["pending", "sending"]).count()
+    context = _context(request, setting) | {"title": f"Remove {_name(setting)}", "waiting": waiting}
     return render(request, "admin/callbacks/remove.html", context)
 
 
-def _setting_or_404(affiliate_id: int, event: EventType) -> CallbackSetting:
-    settings = CallbackSetting.objects.select_related("affiliate")
-    return get_object_or_404(settings, affiliate=affiliate_id, event=event)
+@require_safe
+def changes(request: HttpRequest, affiliate_id: int) -> HttpResponse:
+    """All that was done to the callbacks of one affiliate, latest first, for whoever may see their Settings tab."""
+    if not any(request.user.has_perm(f"affiliates.{action}_affiliate") for action in ("view", "change")):
+        raise PermissionDenied
+    affiliate = get_object_or_404(Affiliate, pk=affiliate_id)
+    page = Paginator(affiliate.setting_changes.order_by("-pk"), PAGE).get_page(request.GET.get("page"))
+    context = admin.site.each_context(request) | {
+        "affiliate": affiliate,
+        "back": _settings_url(affiliate),
+        "title": "Changes of S2S callbacks",
+        "page": page,
+    }
+    return render(request, "admin/callbacks/changes.html", context)
+
+
+def _locked(affiliate_id: int) -> Affiliate:
+    """The affiliate, so that two people who set up their callbacks at once come one after the other."""
+    return get_object_or_404(Affiliate.objects.select_for_update(no_key=True), pk=affiliate_id)
+
+
+def _settings(affiliate_id: int, event: EventType) -> QuerySet[CallbackSetting]:
+    """The callbacks of this event, the oldest first, locked."""
+    found = CallbackSetting.objects.filter(affiliate=affiliate_id, event=event).select_related("affiliate")
+    return found.select_for_update(no_key=True, of=("self",)).order_by("pk")
+
+
+def _setting_or_404(affiliate_id: int, event: EventType, pk: int | None) -> CallbackSetting:
+    found = _settings(affiliate_id, event)
+    setting = (found.filter(pk=pk) if pk else found).first()
+    if setting is None:
+        raise Http404
+    return setting
 
 
 def _form_page(
     request: HttpRequest, setting: CallbackSetting, form: CallbackSettingForm, *, status: int
 ) -> HttpResponse:
-    context = _context(request, setting) | {"title": f"Setup {_name(setting).lower()}", "form": form}
+    context = _context(request, setting) | {"title": f"Setup {setting.get_event_display().lower()} callback"}
     template = "admin/callbacks/setup_form.html" if _is_fetch(request) else "admin/callbacks/setup.html"
-    return render(request, template, context, status=status)
+    return render(request, template, context | {"form": form}, status=status)
 
 
 def _context(request: HttpRequest, setting: CallbackSetting) -> dict[str, object]:
     return admin.site.each_context(request) | {
         "affiliate": setting.affiliate,
         "setting": setting,
-        "back": _settings_url(setting.affiliate, EventType(setting.event)),
+        "back": _settings_url(setting.affiliate, setting),
     }
 
 
-def _back(request: HttpRequest, affiliate: Affiliate, event: EventType) -> HttpResponse:
-    url = _settings_url(affiliate, event)
+def _back(request: HttpRequest, setting: CallbackSetting) -> HttpResponse:
+    url = _settings_url(setting.affiliate, setting)
     return JsonResponse({"location": url}) if _is_fetch(request) else redirect(url)
 
 
-def _settings_url(affiliate: Affiliate, event: EventType) -> str:
-    return reverse("admin:affiliates_affiliate_settings", args=[affiliate.pk]) + "#" + event.value.replace(".", "-")
+def _settings_url(affiliate: Affiliate, setting: CallbackSetting | None = None) -> str:
+    """The Settings tab, at the rows of the setting's event."""
+    part = setting.event.replace(".", "-") if setting else "setting-changes"
+    return f"{reverse('admin:affiliates_affiliate_settings', args=[affiliate.pk])}#{part}"
 
 
 def _is_fetch(request: HttpRequest) -> bool:
@@ -153,10 +227,15 @@ def _is_fetch(request: HttpRequest) -> bool:
 
 
 def _name(setting: CallbackSetting) -> str:
-    return f"{setting.get_event_display()} callback"
+    """The title inside a sentence."""
+    return setting.title[0].lower() + setting.title[1:]
+
+
+def _person(request: HttpRequest) -> User:
+    assert isinstance(request.user, User)
+    return request.user
 
 
 def _log(request: HttpRequest, setting: CallbackSetting, flag: int) -> None:
     """Note in the admin's history who did that."""
-    assert isinstance(request.user, User)
-    LogEntry.objects.log_actions(request.user.pk, [setting], flag, single_object=True)
+    LogEntry.objects.log_actions(_person(request).pk, [setting], flag, single_object=True)

@@ -8,7 +8,7 @@ from celery.signals import worker_process_init, worker_ready
 from django.db.backends.signals import connection_created
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-# A name server that does not answer must not keep libcurl's few lookup threads busy for half a minute.
+# A name server that does not answer must not keep the thread that asks it busy for half a minute.
 os.environ.setdefault("RES_OPTIONS", "timeout:2 attempts:2")
 
 app = Celery("postbacks")

@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004 - Django's own name for it
 
+from callbacks import proxies
+
 ENGINES = {"django.db.backends.sqlite3", "django.db.backends.postgresql"}
 
 
@@ -91,6 +93,21 @@ def _referral_parameter() -> list[CheckMessage]:
     ]
 
 
+def _proxy() -> list[CheckMessage]:
+    try:
+        proxies.read(settings.CALLBACKS_PROXY_URL)
+    except ValueError as error:  # which repeats nothing of the URL
+        return [
+            Error(
+                f"CALLBACKS_PROXY_URL cannot be used. {error}",
+                hint="Write http://HOST:PORT or https://HOST:PORT, with USER:PASSWORD@ before the host if the proxy "
+                "wants them (percent-encoded), or leave it out to send directly.",
+                id="postbacks.E007",
+            )
+        ]
+    return []
+
+
 # --- production --------------------------------------------------------------
 def _demo() -> list[CheckMessage]:
     if not (settings.DEMO or settings.DEBUG):
@@ -118,6 +135,19 @@ def _open_networks() -> list[CheckMessage]:
     ]
 
 
+def _names_behind_proxy() -> list[CheckMessage]:
+    if not settings.CALLBACKS_PROXY_URL:
+        return []
+    return [
+        Warning(
+            "Callbacks go through a proxy, which looks their hosts' names up itself.",
+            hint="Where a name leads cannot be seen from here: have the proxy refuse private networks and the cloud's "
+            "metadata addresses.",
+            id="postbacks.W004",
+        )
+    ]
+
+
 def _sqlite() -> list[CheckMessage]:
     if settings.DATABASES["default"]["ENGINE"] != "django.db.backends.sqlite3":
         return []
@@ -131,5 +161,7 @@ def _sqlite() -> list[CheckMessage]:
 
 
 _Check = Callable[[], list[CheckMessage]]
-_ENVIRONMENT: tuple[_Check, ...] = (_port, _allowed_ports, _broker, _database, _ca_bundle, _referral_parameter)
-_PRODUCTION: tuple[_Check, ...] = (_demo, _open_networks, _sqlite)
+_ENVIRONMENT: tuple[_Check, ...] = (
+    _port, _allowed_ports, _broker, _database, _ca_bundle, _referral_parameter, _proxy,
+)  # fmt: skip
+_PRODUCTION: tuple[_Check, ...] = (_demo, _open_networks, _sqlite, _names_behind_proxy)

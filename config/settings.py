@@ -43,6 +43,7 @@ try:
 except ValueError as error:
     raise ImproperlyConfigured("CALLBACKS_ALLOWED_PORTS must be numbers with commas between them.") from error
 CALLBACKS_CA_BUNDLE = env.str("CALLBACKS_CA_BUNDLE", "") or certifi.where()
+CALLBACKS_PROXY_URL = env.str("CALLBACKS_PROXY_URL", "")  # it may hold a password
 # The parameter of a referral link that names the affiliate: https://shop.example/?ref=CODE
 REFERRAL_PARAMETER = env.str("REFERRAL_PARAMETER", "ref")
 
@@ -114,8 +115,9 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # --- broker ------------------------------------------------------------------
 # Without one it is the embedded Valkey of this installation, which leaves its URL in DATA_DIR while it runs.
 REDIS_URL = env.str("REDIS_URL", "") or broker_url_in(DATA_DIR) or "redis://127.0.0.1:6379/0"
-# The broker is a doorbell and nobody waits at it: a ring that takes longer than this is given up.
-BROKER_TIMEOUT = 0.25
+# The broker is a doorbell and nobody waits at it: a ring that takes longer than this is given up. With what else saving
+# an order takes, that stays below a quarter of a second.
+BROKER_TIMEOUT = 0.2
 CELERY_BROKER_URL = REDIS_URL
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_timeout": BROKER_TIMEOUT,
@@ -180,6 +182,9 @@ CONTENT_SECURITY_POLICY = {
         "frame-ancestors": ["'none'"],
     }
 }
+
+# --- when it fails -----------------------------------------------------------
+DEFAULT_EXCEPTION_REPORTER_FILTER = "config.discretion.ReporterFilter"
 
 # --- log ---------------------------------------------------------------------
 LOGGING = {

@@ -72,6 +72,15 @@ class OrderQuerySet(models.QuerySet["Order"]):
         return created
 
 
+def validate_statuses(values: list[str]) -> None:
+    if not isinstance(values, list) or any(value not in Order.Status.values for value in values):
+        raise ValidationError(
+            "Choose among the statuses of an order: %(known)s.",
+            code="unknown_status",
+            params={"known": ", ".join(Order.Status.values)},
+        )
+
+
 class CurrencyField(models.CharField):  # type: ignore[type-arg]  # not subscriptable at run time
     """A currency code, in capitals however it was written."""
 

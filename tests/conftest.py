@@ -18,7 +18,8 @@ from config.valkey import Valkey
 from tests import machine
 from tests.postgresql import Cluster
 
-# The faults take their time and want the machine for themselves: `make chaos` asks for them.
+# The faults take their time and want the machine for themselves: `make chaos` asks for them, and so does `make test`
+# once everything else is done.
 collect_ignore = [] if "CHAOS" in os.environ else ["chaos"]
 
 CLUSTER_URL = "TEST_POSTGRESQL_URL"  # how xdist's workers learn of the cluster that their controller started

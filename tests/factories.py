@@ -54,3 +54,14 @@ def callbacks_for(affiliate: Affiliate, url: str, **fields: Any) -> tuple[Callba
         CallbackSettingFactory(affiliate=affiliate, event=EventType.CREATED, url=url, **fields),
         CallbackSettingFactory(affiliate=affiliate, event=EventType.UPDATED, url=url, **fields),
     )
+
+
+def orders_told_at(urls: list[str], orders_each: int) -> None:
+    """For each URL an affiliate who is told there of so many new orders."""
+    for url in urls:
+        affiliate = AffiliateFactory()
+        CallbackSettingFactory(affiliate=affiliate, url=url)
+        Order.objects.bulk_create(
+            Order(number=f"{affiliate.code}-{n}", affiliate=affiliate, amount=1, currency="USD")
+            for n in range(orders_each)
+        )

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
+from itertools import repeat
 from types import TracebackType
 from typing import Literal, Self
 from urllib.parse import parse_qsl, urlsplit
@@ -257,12 +258,23 @@ class Receiver:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
 
 
-def endless(piece: bytes, *, head: bytes = b"") -> Iterator[bytes]:
+@dataclass(frozen=True)
+class Pieces:
+    """For `Answer.raw`: `head`, then `piece` so many times; each answer begins anew."""
+
+    piece: bytes
+    count: int
+    head: bytes
+
+    def __iter__(self) -> Iterator[bytes]:
+        if self.head:
+            yield self.head
+        yield from repeat(self.piece, self.count)
+
+
+def endless(piece: bytes, *, head: bytes = b"") -> Pieces:
     """Pieces for `Answer.raw` that never end."""
-    if head:
-        yield head
-    while True:
-        yield piece
+    return Pieces(piece, sys.maxsize, head)
 
 
 def main() -> None:

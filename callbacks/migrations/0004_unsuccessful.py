@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("callbacks", "0002_fewer_indexes")]
+    dependencies = [("callbacks", "0003_settings_by_name")]
 
     operations = [
         migrations.AddIndex(

@@ -22,7 +22,7 @@ def why(order: Order) -> dict[str, Any]:
 @register.inclusion_tag("admin/callbacks/deliveries_of_order.html")
 def deliveries_of(order: Order) -> dict[str, Any]:
     """Every delivery of an order, if a callback has more than the one that `why` speaks of."""
-    found = list(order.deliveries.select_related("affiliate").order_by("-pk")[:SHOWN])
+    found = list(order.deliveries.select_related("affiliate", "setting").order_by("-pk")[:SHOWN])
     callbacks = {(delivery.affiliate_id, delivery.event, delivery.setting_id) for delivery in found}
     return {"deliveries": found if len(found) > len(callbacks) else [], "order": order}
 

@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from affiliates import referral
 from affiliates.models import Affiliate
-from callbacks import correcting, curl, explanations, grammar, health
-from callbacks.models import Attempt, CallbackSetting, Delivery
+from callbacks import correcting, curl, explanations, grammar, health, history, naming, secrecy, signing
+from callbacks.models import Attempt, CallbackSetting, Delivery, SettingChange
 from callbacks.variables import LINK_QUERY, NAMES, VARIABLES
 
 register = template.Library()
@@ -29,10 +29,12 @@ ERROR_WORDS = {
     "tls": "No secure connection",
     "closed": "Broke off",
     "protocol": "Not HTTP",
+    "proxy": "Proxy",
     "too_large": "Headers too long",
     "bad_url": "Bad URL",
     "bad_request": "Bad request",
 }
+LATEST = 3  # changes on the Settings tab
 ORDINALS = ("", "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 
 
@@ -48,14 +50,63 @@ def s2s_section(context: Context, affiliate: Affiliate) -> dict[str, Any]:
     user = context["request"].user
     assert isinstance(user, PermissionsMixin)
     may = {action: user.has_perm(f"callbacks.{action}_callbacksetting") for action in ("add", "change", "delete")}
+    callbacks = health.callbacks_of(affiliate)
+    shown = {callback.setting.pk for callback in callbacks if callback.setting}
     return {
-        "callbacks": health.callbacks_of(affiliate),
+        "callbacks": callbacks,
         "affiliate": affiliate,
         "may": may,
+        "shown_secrets": secrecy.take(context["request"].session, shown),
         "csrf_token": context.get("csrf_token"),
     }
 
 
+@register.filter
+def masked(secret: str) -> str:
+    return signing.masked(secret)
+
+
+@register.filter
+def in_overlap(setting: CallbackSetting) -> bool:
+    """Whether the secret before the present one is still valid."""
+    until = setting.previous_secret_until
+    return until is not None and timezone.now() < until
+
+
+# --- what was changed ----------------------------------------------------------
+@register.inclusion_tag("admin/callbacks/latest_changes.html")
+def latest_changes(affiliate: Affiliate) -> dict[str, Any]:
+    """The last things that were done to an affiliate's callbacks."""
+    found = affiliate.setting_changes.order_by("-pk")
+    changes = list(found[: LATEST + 1])
+    has_more = len(changes) > LATEST
+    count = found.count() if has_more else len(changes)
+    return {"changes": changes[:LATEST], "has_more": has_more, "count": count, "affiliate": affiliate}
+
+
+@register.filter
+def changed_values(change: SettingChange) -> list[dict[str, str]]:
+    """The fields that were changed, by their labels; none where the sentence says it all."""
+    if change.action not in {"created", "changed", "rotated", "removed"}:
+        return []
+    words = history.WITHOUT if change.action == "changed" else {}
+    return [
+        {
+            "label": history.LABELS.get(field, field),
+            "old": old or words.get(field, ""),
+            "new": new or words.get(field, ""),
+        }
+        for field, old, new in ((c["field"], c["old"], c["new"]) for c in change.changes)
+    ]
+
+
+@register.filter
+def own_name(name: str) -> str:
+    """The name of a callback if a person gave it, or told it from another; "" for the only one."""
+    return "" if name == naming.DEFAULT else name
+
+
+# --- deliveries ----------------------------------------------------------------
 @register.filter
 def shown_state(delivery: Delivery) -> str:
     """The state of a delivery as its chip names it: one that waits for another try is `retrying`."""

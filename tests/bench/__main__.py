@@ -42,7 +42,7 @@ PARTS: dict[str, Callable[[Ground], Iterator[Figure]]] = {
     "history": history.measure,
     "pages": pages.measure,
 }
-PART_S = 240  # no part may take longer, if nothing else is said
+PART_S = 300  # no part may take longer, if nothing else is said
 
 
 class PartError(Exception):

@@ -26,9 +26,9 @@ class Sizes:
 
     waiting: int = 20_000
     repeats: int = 3
-    waiting_peers: int = 1_500
-    quiet_orders: int = 200
-    pace_s: float = 15.0
+    waiting_peers: int = 800
+    quiet_orders: int = 100
+    pace_s: float = 10.0
     saves: int = 1_000
     outage_s: float = 12.0
     long_run: int = 100_000

@@ -1,8 +1,10 @@
 """The other side, for the tests that send."""
 
 import contextlib
+import ipaddress
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,19 @@ from tests.receiver import Receiver
 def receiver() -> Iterator[Receiver]:
     with Receiver() as running:
         yield running
+
+
+@pytest.fixture
+def loopback(settings: Any, receiver: Receiver) -> Iterator[None]:
+    """Open this test's receiver for the pump, and nothing else."""
+    from callbacks import pump  # Django is set up only now
+
+    settings.CALLBACKS_ALLOWED_NETWORKS = (ipaddress.ip_network("127.0.0.1/32"),)
+    settings.CALLBACKS_ALLOWED_PORTS = frozenset({receiver.port})
+    pump.of_process.cache_clear()
+    yield
+    pump.of_process().close()
+    pump.of_process.cache_clear()
 
 
 @pytest.fixture(scope="session")

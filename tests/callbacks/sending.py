@@ -1,7 +1,9 @@
 """How the tests of the transport send: short limits, loopback opened, and every request ends in time."""
 
+import contextlib
 import ipaddress
 import time
+from collections.abc import Iterator
 
 from callbacks.egress import Limits, Outcome, Policy, Request, Transport
 from callbacks.outcomes import KINDS
@@ -31,16 +33,25 @@ def outcomes_of(transport: Transport, *requests: Request, within_s: float = 5.0)
     return outcomes
 
 
+@contextlib.contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """What happens in here takes no longer than that."""
+    began = time.monotonic()
+    yield
+    assert time.monotonic() - began < seconds
+
+
 def get(url: str, key: int = 1, headers: tuple[tuple[str, str], ...] = ONES_OWN) -> Request:
     return Request(key, "GET", url, headers, None)
 
 
 def send(request: Request, port: int = 80, *, limits: Limits = LIMITS, ca_bundle: str | None = None) -> Outcome:
     """One request by a transport of its own; it must end in time."""
-    started = time.monotonic()
-    with Transport(policy(port), limits=limits, ca_bundle=ca_bundle) as transport:
+    with (
+        within(limits.total_s + GRACE_S),
+        Transport(policy(port), limits=limits, ca_bundle=ca_bundle) as transport,
+    ):
         outcome = outcomes_of(transport, request)[request.key]
-    assert time.monotonic() - started < limits.total_s + GRACE_S
     assert outcome.error_kind in KINDS
     assert outcome.detail.endswith(".")
     return outcome

@@ -3,7 +3,7 @@
 import ipaddress
 import json
 import random
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -119,12 +119,23 @@ def expected(ip: IPv4Address | IPv6Address) -> str | None:
     return None
 
 
+# Where something special is or was, listed once more and not taken from the code, in which one might be missing.
+PLACES = [
+    *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "168.63.129.16/32", "169.254.0.0/16", "172.16.0.0/12"),
+    *("192.0.0.0/24", "192.0.2.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24", "192.168.0.0/16"),
+    *("192.175.48.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4"),
+    *("::/128", "::1/128", "::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64"),
+    *("100:0:0:1::/64", "2000::/3", "2001::/23", "2001::/32", "2001:1::/126", "2001:2::/48", "2001:3::/32"),
+    *("2001:4:112::/48", "2001:10::/28", "2001:20::/28", "2001:30::/28", "2001:db8::/32", "2002::/16", "2620:4f::/32"),
+    *("3fff::/20", "3ffe::/16", "4000::/3", "5f00::/16", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8"),
+    *("::ffff:10.0.0.0/104", "::ffff:127.0.0.0/104", "::ffff:169.254.0.0/112", "::ffff:192.168.0.0/112"),
+]
+
+
 def test_blocked_reason_of_100_000_random_addresses_agrees_with_the_rule_said_again() -> None:
     """Half of them anywhere, half of them near something special, where the mistakes would be."""
     dice = random.Random(20260314)
-    networks: list[IPv4Network | IPv6Network] = [ipaddress.ip_network("::ffff:0:0/96")]
-    networks += [network for network, _ in IPV4_BLOCKED]
-    networks += [network for network, _ in IPV6_RULES]
+    networks = [ipaddress.ip_network(text) for text in PLACES]
     allowed = 0
     for count in range(100_000):
         if count % 4 == 0:

@@ -241,6 +241,7 @@ def test_delivery_page_shows_frozen_values_and_which_are_empty(
         ("sending", {"claim_token": "0b9f8a52-6f0e-4a3c-9d55-2f1f4b6f1c11", "leased_until": timezone.now()},
          "Being sent right now"),
         ("skipped", {"skip_reason": "paused"}, "The callback was paused when this happened."),
+        ("skipped", {"skip_reason": "filtered"}, "The callback is for certain statuses only"),
         ("failed", {}, "Given up"),
     ],
 )  # fmt: skip
@@ -291,7 +292,7 @@ def test_delivery_page_offers_the_address_that_the_tracker_pointed_to(
     headers = [["Location", "https://new.example/postback?order=%231"]]
     attempt(delivery, url=sent, status_code=301, error_kind="redirect", response_headers=headers)
     text = page_of(admin_client, delivery)
-    path = f"/admin/affiliates/affiliate/{setting.affiliate_id}/settings/callbacks/created/"
+    path = f"/admin/affiliates/affiliate/{setting.affiliate_id}/settings/callbacks/created/{setting.pk}/"
     offer = "https%3A%2F%2Fnew.example%2Fpostback%3Forder%3D%7B%7Border.number%7D%7D"
     assert f'href="{path}?url={offer}"' in text
     form = admin_client.get(f"{path}?url={offer}").content.decode()

@@ -48,15 +48,17 @@ def test_get_after_post_on_the_same_handle_has_no_body(receiver: Receiver) -> No
 
 
 def test_proxies_and_netrc_of_the_environment_are_ignored(
-    receiver: Receiver, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    receiver: Receiver, tls_receiver: Receiver, authority: Authority, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login me password secret\n")
     monkeypatch.setenv("HOME", str(tmp_path))
     with Receiver() as proxy:
-        for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy"):
+        for name in ("http_proxy", "https_proxy", "all_proxy"):
             monkeypatch.setenv(name, proxy.url())
+            monkeypatch.setenv(name.upper(), proxy.url())
         assert send(get(receiver.url()), receiver.port).is_success
-        assert not proxy.requests
+        assert send(get(tls_receiver.url()), tls_receiver.port, ca_bundle=authority.bundle).is_success
+        assert proxy.connections == 0
     assert receiver.wait_for(1)[0].header("Authorization") is None
 
 

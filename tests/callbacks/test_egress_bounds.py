@@ -4,7 +4,8 @@ import gzip
 
 import pytest
 
-from tests.callbacks.sending import LIMITS, asked, get, send
+from callbacks.egress import Transport
+from tests.callbacks.sending import LIMITS, asked, get, outcomes_of, policy, send
 from tests.receiver import Answer, Receiver, endless
 
 
@@ -39,6 +40,16 @@ def test_compressed_body_is_not_inflated(receiver: Receiver, name: str) -> None:
 def test_headers_without_end_are_too_large(receiver: Receiver, piece: bytes) -> None:
     outcome = asked(receiver, Answer(raw=endless(piece, head=b"HTTP/1.1 200 OK\r\n")))
     assert (outcome.error_kind, outcome.status_code) == ("too_large", None)
+
+
+def test_of_long_headers_the_beginning_is_kept(receiver: Receiver) -> None:
+    lines = [b"X-A: " + b"a" * 4000, b"X-B: " + b"b" * 4000, b"X-C: " + b"c" * 4000, b"X-D: d"]
+    raw = b"HTTP/1.1 100 Continue\r\nX-Z: " + b"z" * 9000 + b"\r\n\r\nHTTP/1.1 404 No\r\nContent-Length: 0\r\n"
+    outcome = asked(receiver, Answer(raw=raw + b"\r\n".join([*lines, b"", b""])))
+    assert outcome.error_kind == "status"
+    assert [name for name, _ in outcome.response_headers] == ["Content-Length", "X-A", "X-B", "X-C"]
+    assert 8100 < sum(len(name) + len(value) for name, value in outcome.response_headers) <= 8192
+    assert set(outcome.response_headers[-1][1]) == {"c"}
 
 
 def test_1xx_without_end_is_too_large(receiver: Receiver) -> None:
@@ -78,6 +89,14 @@ def test_slow_answer_ends_at_the_deadline(
 def test_slow_body_of_a_500_is_its_status(receiver: Receiver) -> None:
     outcome = asked(receiver, Answer(status=500, body=b"x" * 100, pace_s=0.1))
     assert (outcome.error_kind, outcome.status_code) == ("status", 500)
+
+
+def test_silence_on_a_kept_connection_is_an_answer_that_did_not_come(receiver: Receiver) -> None:
+    receiver.answer("/", Answer(), Answer(delay_s=30))
+    with Transport(policy(receiver.port), limits=LIMITS, max_in_flight=1) as transport:
+        outcome = outcomes_of(transport, get(receiver.url(), 1), get(receiver.url(), 2))[2]
+    assert receiver.connections == 1
+    assert (outcome.error_kind, outcome.detail) == ("timeout", "No answer came within 0.8 seconds.")
 
 
 def test_connection_that_does_not_come_about_is_a_timeout(deaf_port: int) -> None:

@@ -50,6 +50,20 @@ def test_connection_ended_within_the_answer_is_closed(
     assert (outcome.error_kind, outcome.status_code) == ("closed", status)
 
 
+def test_connection_ended_at_any_byte_is_no_success_before_the_last(receiver: Receiver) -> None:
+    raw = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nX-A: b\r\n\r\nfine"
+    ends: list[Literal["close", "reset"]] = ["close", "reset"]
+    cuts = [(cut_at, end) for cut_at in range(len(raw) + 1) for end in ends]
+    for number, (cut_at, end) in enumerate(cuts):
+        receiver.answer(f"/{number}", Answer(raw=raw, cut_at=cut_at, end=end))
+    with Transport(policy(receiver.port), limits=LIMITS, max_in_flight=4) as transport:
+        outcomes = outcomes_of(transport, *(get(receiver.url(f"/{number}"), number) for number in range(len(cuts))))
+    for number, (cut_at, end) in enumerate(cuts):
+        outcome = outcomes[number]
+        assert outcome.error_kind == ("" if cut_at == len(raw) else "closed"), (cut_at, end, outcome)
+        assert outcome.status_code == (200 if cut_at >= len(raw) - 4 else None), (cut_at, end, outcome)
+
+
 def test_reset_in_the_body_of_a_404_is_its_status(receiver: Receiver) -> None:
     outcome = asked(receiver, Answer(status=404, body=b"x" * 100, cut_at=80, end="reset"))
     assert (outcome.error_kind, outcome.status_code) == ("status", 404)
@@ -66,6 +80,29 @@ def test_kept_connection_that_the_other_side_closed_is_replaced(receiver: Receiv
         for key in range(3):
             assert outcomes_of(transport, get(receiver.url(), key))[key].is_success
     assert receiver.connections == 3
+
+
+FORGED = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"HTTP/1.1 204 No Content\r\nContent-Length: 44\r\n\r\n",
+        b"HTTP/1.1 204 No Content\r\n\r\n",
+        b"HTTP/1.1 304 Not Modified\r\nContent-Length: 44\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ],
+)
+def test_what_follows_an_answer_is_not_taken_for_the_next_one(receiver: Receiver, head: bytes) -> None:
+    assert len(FORGED) == 44
+    receiver.answer("/1", Answer(raw=head + FORGED))
+    receiver.answer("/2", Answer(status=500, body=b"real"))
+    with Transport(policy(receiver.port), limits=LIMITS, max_in_flight=1) as transport:
+        outcomes = outcomes_of(transport, get(receiver.url("/1"), 1), get(receiver.url("/2"), 2))
+    assert outcomes[1].response_excerpt == ""
+    assert (outcomes[2].status_code, outcomes[2].response_excerpt) == (500, "real")
 
 
 @pytest.mark.parametrize(
@@ -118,6 +155,32 @@ def test_https_with_a_certificate_for_another_name_is_kind_tls(authority: Author
         outcome = send(get(receiver.url()), receiver.port, ca_bundle=authority.bundle)
         assert (outcome.error_kind, outcome.detail) == ("tls", "The certificate of 127.0.0.1 is for another name.")
         assert not receiver.requests
+
+
+@pytest.mark.parametrize("end", ["close", "reset"])
+def test_https_to_a_host_that_ends_the_connection_at_once_is_kind_tls(end: Literal["close", "reset"]) -> None:
+    with Receiver(on_connect=end) as receiver:
+        outcome = send(get(f"https://127.0.0.1:{receiver.port}/"), receiver.port)
+    assert outcome.error_kind in {"tls", "connect"}  # a reset may overtake the connection's own completion
+    assert outcome.status_code is None
+
+
+@pytest.mark.parametrize(
+    ("raw", "status"),
+    [
+        (b"", None),
+        (b"HTTP/1.1 200 OK\r\nContent-", None),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 40\r\n\r\nfine", 200),
+        (b"HTTP/1.1 200 OK\r\n\r\ncut by someone in between", 200),  # where only a farewell of TLS says it is whole
+    ],
+)
+@pytest.mark.parametrize("end", ["close", "reset"])
+def test_https_cut_off_within_the_answer_is_closed(
+    tls_receiver: Receiver, authority: Authority, raw: bytes, status: int | None, end: Literal["close", "reset"]
+) -> None:
+    tls_receiver.answer("*", Answer(raw=raw, end=end))
+    outcome = send(get(tls_receiver.url()), tls_receiver.port, ca_bundle=authority.bundle)
+    assert (outcome.error_kind, outcome.status_code) == ("closed", status)
 
 
 def test_https_to_a_port_that_speaks_http_is_kind_tls(receiver: Receiver) -> None:

@@ -10,44 +10,35 @@ from typing import Any
 import pycurl
 import pytest
 
+from callbacks import templating
 from callbacks.addresses import Policy
 from callbacks.egress import Limits, Request, Transport
 from callbacks.outcomes import Outcome
 from callbacks.transfers import Transfer
-from tests.callbacks.sending import LIMITS, get, outcomes_of, policy
+from tests.callbacks.sending import GRACE_S, LIMITS, get, outcomes_of, policy, within
 from tests.receiver import Answer, Receiver
+from tests.resolver import Resolver
 
 CASES = json.loads((Path(__file__).parent.parent / "cases" / "addresses.json").read_text())
 NAME = "tracker.example"
 ONLY_ONE = (ipaddress.ip_network("127.0.0.1/32"),)
 
 
-class ResolvingTransport(Transport):
-    """Knows what names lead to, as if DNS had said it."""
-
-    def __init__(self, *args: Any, addresses: list[str], port: int = 80, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.names = [f"{NAME}:{port}:{','.join(addresses)}"]
-
-    def _new_transfer(self) -> Transfer:
-        transfer = super()._new_transfer()
-        transfer.curl.setopt(pycurl.RESOLVE, self.names)
-        return transfer
-
-
 def called(addresses: list[str], port: int = 80, allowed: Policy | None = None, limits: Limits = LIMITS) -> Outcome:
-    """The outcome of calling a name that leads to `addresses`."""
-    started = time.monotonic()
-    allowed = allowed or Policy()
-    with ResolvingTransport(allowed, limits=limits, addresses=addresses, port=port) as transport:
+    """The outcome of calling a name that leads to `addresses`, in this order."""
+    with (
+        within(limits.total_s + GRACE_S),
+        Resolver({NAME: addresses}) as resolver,
+        Transport(allowed or Policy(), limits=limits, look_up=resolver.look_up) as transport,
+    ):
         outcome = outcomes_of(transport, get(f"http://{NAME}:{port}/"))[1]
-    assert time.monotonic() - started < limits.total_s + 0.3
+    assert resolver.asked == {NAME: 1}
     return outcome
 
 
 @pytest.mark.parametrize("address", CASES["must_block"])
 def test_blocked_address_behind_a_name_is_not_connected_to(address: str) -> None:
-    outcome = called([f"[{address}]" if ":" in address else address])
+    outcome = called([address])
     assert outcome.error_kind == "blocked_address"
     assert outcome.detail == f"{NAME} leads to an address that may not be called."
     assert outcome.remote_address == ""
@@ -84,12 +75,12 @@ def test_blocked_address_before_a_good_one_fails_the_attempt_without_falling_bac
 
 
 def test_blocked_ipv6_address_beside_a_good_ipv4_one_fails_the_attempt(receiver: Receiver) -> None:
-    outcome = called(["[::1]", "127.0.0.1"], receiver.port, Policy(ONLY_ONE, frozenset({receiver.port})))
+    outcome = called(["::1", "127.0.0.1"], receiver.port, Policy(ONLY_ONE, frozenset({receiver.port})))
     assert outcome.error_kind == "blocked_address"
     assert receiver.connections == 0
 
 
-@pytest.mark.parametrize("second", ["127.0.0.2", "[::1]"])
+@pytest.mark.parametrize("second", ["127.0.0.2", "::1"])
 def test_blocked_address_met_while_a_good_one_is_slow_ends_the_attempt(deaf_port: int, second: str) -> None:
     allowed = Policy(ONLY_ONE, frozenset({deaf_port}))
     limits = Limits(connect_s=3, total_s=3)
@@ -99,7 +90,7 @@ def test_blocked_address_met_while_a_good_one_is_slow_ends_the_attempt(deaf_port
     assert time.monotonic() - started < 2  # not only when the good one has failed
 
 
-class OvertakenTransport(ResolvingTransport):
+class OvertakenTransport(Transport):
     """The connection to the good address comes about at the very moment when the blocked one is refused."""
 
     deaf: socket.socket
@@ -126,7 +117,10 @@ class OvertakenTransport(ResolvingTransport):
 def test_blocked_address_met_while_a_good_one_connects_sends_nothing(deaf: socket.socket) -> None:
     port = deaf.getsockname()[1]
     allowed, limits = Policy(ONLY_ONE, frozenset({port})), Limits(connect_s=4, total_s=4)
-    with OvertakenTransport(allowed, limits=limits, addresses=["127.0.0.1", "127.0.0.2"], port=port) as transport:
+    with (
+        Resolver({NAME: ["127.0.0.1", "127.0.0.2"]}) as resolver,
+        OvertakenTransport(allowed, limits=limits, look_up=resolver.look_up) as transport,
+    ):
         transport.deaf, transport.taken = deaf, []
         outcome = outcomes_of(transport, get(f"http://{NAME}:{port}/"))[1]
     assert outcome.error_kind == "blocked_address"
@@ -150,6 +144,22 @@ def test_good_address_that_refuses_is_not_followed_by_a_blocked_one() -> None:
         assert receiver.connections == 0
 
 
+@pytest.mark.parametrize("bad", ["127.0.0.2", "169.254.169.254", "10.0.0.1", "::1", "fd00:ec2::254"])
+def test_name_that_changes_its_answer_between_check_and_connect_is_refused_at_the_socket(
+    receiver: Receiver, bad: str
+) -> None:
+    url, allowed = f"http://{NAME}:{receiver.port}/", Policy(ONLY_ONE, frozenset({receiver.port}))
+    assert not templating.check(url, allowed).problems  # what is checked when it is saved
+    with Resolver({NAME: [["127.0.0.1"], [bad]]}) as resolver:
+        kinds = []
+        for _ in range(2):  # each with nothing remembered, as after a minute
+            with Transport(allowed, limits=LIMITS, look_up=resolver.look_up) as transport:
+                kinds.append(outcomes_of(transport, get(url))[1].error_kind)
+    assert kinds == ["", "blocked_address"]
+    assert resolver.asked == {NAME: 2}  # once for each attempt: what was judged is what is connected to
+    assert receiver.connections == 1
+
+
 def test_port_that_is_not_allowed_is_not_connected_to(receiver: Receiver) -> None:
     with Transport(Policy(ONLY_ONE), limits=LIMITS) as transport:
         outcome = outcomes_of(transport, get(receiver.url()))[1]
@@ -171,9 +181,10 @@ def test_metadata_address_stays_closed_in_an_opened_network() -> None:
 
 def test_blocked_attempt_does_not_spoil_the_next_one(receiver: Receiver) -> None:
     allowed = Policy(ONLY_ONE, frozenset({receiver.port}))
-    with ResolvingTransport(
-        allowed, limits=LIMITS, addresses=["127.0.0.2"], port=receiver.port, max_in_flight=1
-    ) as transport:
+    with (
+        Resolver({NAME: ["127.0.0.2"]}) as resolver,
+        Transport(allowed, limits=LIMITS, look_up=resolver.look_up, max_in_flight=1) as transport,
+    ):
         blocked = get(f"http://{NAME}:{receiver.port}/")
         outcomes = outcomes_of(transport, blocked, get(receiver.url(), 2), Request(3, "GET", blocked.url, (), None))
     assert [outcomes[key].error_kind for key in (1, 2, 3)] == ["blocked_address", "", "blocked_address"]

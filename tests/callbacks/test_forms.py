@@ -149,6 +149,7 @@ SENT = "https://t.example/pb?o=%231"
         (MOVING, SENT, "https://t.example/pb?o=%231", ""),
         (MOVING, SENT, "ftp://t.example/pb?o=%231", ""),
         (MOVING, SENT, "https://[nonsense/pb?o=%231", ""),
+        (MOVING, SENT, f"https://t.example/{'a' * 2048}?o=%231", ""),
     ],
 )
 def test_redirected_template_keeps_its_variables_or_is_not_offered(

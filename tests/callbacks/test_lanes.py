@@ -71,6 +71,16 @@ def test_start_endpoint_that_hangs_is_down_to_one_place() -> None:
     assert len(list(made.start())) == 1
 
 
+def test_cancel_frees_the_place_and_teaches_nothing() -> None:
+    made = filled(jobs(3))
+    for job in list(made.start()):
+        made.cancel(job)
+    assert (made.in_flight, made.waiting) == (0, 0)
+    for job in jobs(100):
+        made.offer(job)
+    assert len(list(made.start())) == lanes.FIRST_PLACES
+
+
 def test_start_endpoint_leaves_places_of_its_host_to_the_others() -> None:
     made: Lanes[Job] = Lanes()
     trusted(made, 1, "same")
@@ -132,7 +142,8 @@ def test_take_out_one_host_leaves_the_others() -> None:
 
 @given(
     st.lists(
-        st.tuples(st.sampled_from(["offer", "start", "ok", "slow"]), st.integers(0, 5), st.integers(0, 2)), max_size=200
+        st.tuples(st.sampled_from(["offer", "start", "ok", "slow", "cancel"]), st.integers(0, 5), st.integers(0, 2)),
+        max_size=200,
     )
 )
 def test_limits_hold_and_every_job_is_given_out_once_whatever_happens(steps: list[tuple[str, int, int]]) -> None:
@@ -146,6 +157,8 @@ def test_limits_hold_and_every_job_is_given_out_once_whatever_happens(steps: lis
             for job in made.start():
                 given_out += 1
                 flying.append(job)
+        elif flying and step == "cancel":
+            made.cancel(flying.pop(setting % len(flying)))
         elif flying:
             made.finish(flying.pop(setting % len(flying)), is_slow=step == "slow")
         assert made.in_flight == len(flying) <= 20

@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from affiliates.models import Affiliate
-from callbacks import outbox
+from callbacks import due, outbox
 from callbacks.models import Attempt, CallbackSetting, Delivery, EventType
 from callbacks.outcomes import Outcome, Request
 from orders.models import Order
@@ -180,7 +180,9 @@ def test_claim_due_deliveries_leases_them_with_their_setting_as_it_is_now(affili
     OrderFactory(affiliate=affiliate)
     CallbackSetting.objects.update(url="https://corrected.example/", method="POST")
     (claimed,) = outbox.claim(10)
-    assert (claimed.template, claimed.method, claimed.trigger) == ("https://corrected.example/", "POST", "initial")
+    assert claimed.endpoint
+    assert (claimed.endpoint.template, claimed.endpoint.method) == ("https://corrected.example/", "POST")
+    assert claimed.due.trigger == "initial"
     delivery = Delivery.objects.get()
     assert (delivery.status, delivery.claim_token, delivery.next_attempt_at) == ("sending", claimed.token, None)
     assert outbox.claim(10) == []
@@ -191,8 +193,8 @@ def test_claim_takes_the_earliest_due_first_and_no_more_than_asked(affiliate: Af
         OrderFactory(affiliate=affiliate)
     late, early, future = Delivery.objects.order_by("pk")
     now = timezone.now()
-    for row, due in ((late, now), (early, now - timedelta(hours=1)), (future, now + timedelta(hours=1))):
-        Delivery.objects.filter(pk=row.pk).update(next_attempt_at=due)
+    for row, moment in ((late, now), (early, now - timedelta(hours=1)), (future, now + timedelta(hours=1))):
+        Delivery.objects.filter(pk=row.pk).update(next_attempt_at=moment)
     assert [c.pk for c in outbox.claim(1)] == [early.pk]
     assert [c.pk for c in outbox.claim(5)] == [late.pk]
 
@@ -210,10 +212,10 @@ def test_claim_updated_waits_for_the_first_attempt_of_created(affiliate: Affilia
     order.status = "approved"
     order.save()
     (created,) = outbox.claim(10)
-    assert created.event == "order.created"
+    assert created.due.event == "order.created"
     outbox.settle([settlement(created, "pending", timezone.now() + timedelta(seconds=5))])
     (updated,) = outbox.claim(10)
-    assert updated.event == "order.updated"
+    assert updated.due.event == "order.updated"
 
 
 def test_claim_updated_does_not_wait_for_a_created_that_is_paused_or_skipped(affiliate: Affiliate) -> None:
@@ -221,16 +223,16 @@ def test_claim_updated_does_not_wait_for_a_created_that_is_paused_or_skipped(aff
     order.status = "approved"
     order.save()
     CallbackSetting.objects.filter(event="order.created").update(is_active=False)
-    assert [c.event for c in outbox.claim(10)] == ["order.updated"]
+    assert [c.due.event for c in outbox.claim(10)] == ["order.updated"]
 
 
 def test_claim_paused_callback_keeps_its_deliveries_until_it_is_resumed(affiliate: Affiliate) -> None:
     OrderFactory(affiliate=affiliate)
     CallbackSetting.objects.update(is_active=False)
     assert outbox.claim(10) == []
-    assert not outbox.is_anything_due()
+    assert not due.is_anything()
     CallbackSetting.objects.update(is_active=True)
-    assert outbox.is_anything_due()
+    assert due.is_anything()
     assert len(outbox.claim(10)) == 1
 
 
@@ -238,7 +240,7 @@ def test_claim_deleted_callback_has_no_template(affiliate: Affiliate) -> None:
     OrderFactory(affiliate=affiliate)
     CallbackSetting.objects.all().delete()
     (claimed,) = outbox.claim(10)
-    assert claimed.template is None
+    assert claimed.endpoint is None
     outbox.skip(claimed, Delivery.SkipReason.SETTING_DELETED)
     assert Delivery.objects.get().skip_reason == "setting_deleted"
 
@@ -264,7 +266,7 @@ def test_settle_failure_to_be_repeated_is_due_again_as_a_retry(affiliate: Affili
     again = timezone.now() - timedelta(seconds=1)
     outbox.settle([settlement(c, "pending", again, code=500, retry_step=1) for c in outbox.claim(10)])
     (claimed,) = outbox.claim(10)
-    assert (claimed.trigger, claimed.retry_step, claimed.last_status_code) == ("retry", 1, 500)
+    assert (claimed.due.trigger, claimed.due.retry_step, claimed.due.last_status_code) == ("retry", 1, 500)
 
 
 def test_settle_lost_lease_keeps_the_attempt_and_not_the_state(affiliate: Affiliate) -> None:
@@ -307,7 +309,7 @@ def test_give_back_returns_the_delivery_unattempted(affiliate: Affiliate) -> Non
     OrderFactory(affiliate=affiliate)
     outbox.give_back(outbox.claim(10))
     (claimed,) = outbox.claim(10)
-    assert claimed.trigger == "initial"
+    assert claimed.due.trigger == "initial"
 
 
 # --- recover, resend ---------------------------------------------------------
@@ -324,7 +326,11 @@ def test_resend_ended_delivery_is_due_now_by_hand(affiliate: Affiliate, status: 
     outbox.settle([settlement(claimed, status, retry_step=9)])
     assert outbox.resend([claimed.pk]) == outbox.Resent(1, {})
     (again,) = outbox.claim(10)
-    assert (again.event_id, again.trigger, again.retry_step) == (claimed.event_id, "manual", 0)
+    assert (again.due.variables["event.id"], again.due.trigger, again.due.retry_step) == (
+        claimed.due.variables["event.id"],
+        "manual",
+        0,
+    )
 
 
 def test_resend_skipped_delivery_of_a_resumed_callback_goes_out(affiliate: Affiliate) -> None:

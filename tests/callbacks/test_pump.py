@@ -1,9 +1,7 @@
 """The whole way of a delivery inside one process: a saved order, the real transport, a real receiver."""
 
-import ipaddress
 import json
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -14,21 +12,17 @@ from standardwebhooks import Webhook
 from callbacks import outbox, pump
 from callbacks.models import Attempt, CallbackSetting, Delivery, TroubledHost
 from orders.models import Order
-from tests.factories import AffiliateFactory, CallbackSettingFactory, LinkFactory, OrderFactory, callbacks_for
+from tests.factories import (
+    AffiliateFactory,
+    CallbackSettingFactory,
+    LinkFactory,
+    OrderFactory,
+    callbacks_for,
+    orders_told_at,
+)
 from tests.receiver import Answer, Receiver
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("broker")]
-
-
-@pytest.fixture(autouse=True)
-def loopback(settings: Any, receiver: Receiver) -> Iterator[None]:
-    """Open this test's receiver, and nothing else."""
-    settings.CALLBACKS_ALLOWED_NETWORKS = (ipaddress.ip_network("127.0.0.1/32"),)
-    settings.CALLBACKS_ALLOWED_PORTS = frozenset({receiver.port})
-    pump.of_process.cache_clear()
-    yield
-    pump.of_process().transport.close()
-    pump.of_process.cache_clear()
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("broker", "loopback")]
 
 
 def order_told_at(url: str, **setting: Any) -> Order:
@@ -249,20 +243,10 @@ def test_sweep_recovers_rings_and_beats(broker: Any) -> None:
     assert claimed.pk == only_delivery().pk
 
 
-def endpoints(urls: list[str], orders_each: int) -> None:
-    for url in urls:
-        affiliate = AffiliateFactory()
-        CallbackSettingFactory(affiliate=affiliate, url=url)
-        Order.objects.bulk_create(
-            Order(number=f"{affiliate.code}-{n}", affiliate=affiliate, amount=1, currency="USD")
-            for n in range(orders_each)
-        )
-
-
 def test_run_endpoint_that_hangs_does_not_keep_the_others_waiting(receiver: Receiver) -> None:
     receiver.answer("/hangs", Answer(delay_s=2.0))
-    endpoints([receiver.url("/hangs")], 100)
-    endpoints([receiver.url(f"/works/{n}") for n in range(10)], 10)
+    orders_told_at([receiver.url("/hangs")], 100)
+    orders_told_at([receiver.url(f"/works/{n}") for n in range(10)], 10)
     began = time.time()
     stop_at = began + 1.5
     pump.run(lambda: time.time() > stop_at)
@@ -277,7 +261,7 @@ def test_run_host_that_refuses_ten_times_is_held_and_then_probed(receiver: Recei
         url = gone.url("/pb")
         settings.CALLBACKS_ALLOWED_PORTS = frozenset({receiver.port, gone.port})
     pump.of_process.cache_clear()
-    endpoints([url], 60)
+    orders_told_at([url], 60)
     pump.run()
     attempts = Attempt.objects.count()
     assert 10 <= attempts <= 10 + 32  # those that were in flight together

@@ -10,6 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from affiliates.models import Affiliate
+from callbacks import signing
 from callbacks.models import Attempt, CallbackSetting, Delivery
 from tests.factories import AffiliateFactory, CallbackSettingFactory, OrderFactory
 
@@ -68,7 +69,9 @@ def test_setup_saves_and_says_so(admin_client: Client, joe: Affiliate) -> None:
 
 def test_setup_again_changes_the_same_setting(admin_client: Client, joe: Affiliate) -> None:
     setting = CallbackSettingFactory(affiliate=joe, url=URL)
-    assert setting.secret in admin_client.get(of(joe)).content.decode()
+    page = admin_client.get(of(joe)).content.decode()
+    assert signing.masked(setting.secret) in page
+    assert setting.secret not in page
     admin_client.post(of(joe), {"method": "POST", "url": URL + "&x=1", "body_format": "json"})
     changed = CallbackSetting.objects.get()
     assert (changed.pk, changed.method, changed.body_format) == (setting.pk, "POST", "json")
@@ -142,12 +145,14 @@ def test_setup_of_gone_address_is_on_again_only_with_another(
 
 
 # --- who may -------------------------------------------------------------------
-@pytest.mark.parametrize("rest", ["created/", "updated/", "created/pause/", "created/resume/", "created/remove/"])
+@pytest.mark.parametrize(
+    "rest", ["created/", "updated/", "created/pause/", "created/resume/", "created/secret/", "created/remove/"]
+)
 def test_callback_of_nobody_is_not_found(admin_client: Client, rest: str) -> None:
     assert admin_client.post(f"/admin/affiliates/affiliate/999999/settings/callbacks/{rest}").status_code == 404
 
 
-@pytest.mark.parametrize("rest", ["created/pause/", "created/resume/", "created/remove/"])
+@pytest.mark.parametrize("rest", ["created/pause/", "created/resume/", "created/secret/", "created/remove/"])
 def test_callback_not_set_cannot_be_paused_or_removed(admin_client: Client, joe: Affiliate, rest: str) -> None:
     assert admin_client.post(of(joe, rest)).status_code == 404
 
@@ -158,7 +163,9 @@ def test_callback_switch_takes_post_only(admin_client: Client, joe: Affiliate, r
     assert admin_client.get(of(joe, rest)).status_code == 405
 
 
-@pytest.mark.parametrize("rest", ["created/", "created/pause/", "created/resume/", "created/remove/"])
+@pytest.mark.parametrize(
+    "rest", ["created/", "created/pause/", "created/resume/", "created/secret/", "created/remove/"]
+)
 @pytest.mark.parametrize("permissions", [[], ["add_callbacksetting", "view_callbacksetting"]])
 def test_callback_needs_the_permission(client: Client, joe: Affiliate, rest: str, permissions: list[str]) -> None:
     setting = CallbackSettingFactory(affiliate=joe)
@@ -171,7 +178,9 @@ def test_callback_needs_the_permission(client: Client, joe: Affiliate, rest: str
     assert (setting.method, setting.is_active) == ("GET", True)
 
 
-@pytest.mark.parametrize("rest", ["created/", "created/pause/", "created/resume/", "created/remove/"])
+@pytest.mark.parametrize(
+    "rest", ["created/", "created/pause/", "created/resume/", "created/secret/", "created/remove/"]
+)
 def test_callback_post_without_token_is_refused(admin_user: User, joe: Affiliate, rest: str) -> None:
     setting = CallbackSettingFactory(affiliate=joe)
     client = Client(enforce_csrf_checks=True)

@@ -1,17 +1,14 @@
 """Fixtures of the fault tests, and the table that `make chaos` ends with."""
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
-import psycopg
 import pytest
-from django.core.management import call_command
 from pytest_django import DjangoDbBlocker
 
+from tests.chaos import databases
 from tests.chaos.broker import Broker
 from tests.chaos.surroundings import IS_FULL, Surroundings, connected
 from tests.conftest import CLUSTER_URL
@@ -23,7 +20,7 @@ if TYPE_CHECKING:
 IS_POSTGRESQL = os.environ.get("TEST_DATABASE", "sqlite") == "postgresql"
 # Not skipped, but absent: faults of the database that this run is not on.
 collect_ignore = ["test_sqlite.py" if IS_POSTGRESQL else "test_postgresql.py"]
-ROWS = pytest.StashKey[list[str]]()
+ROW = "fault"  # the name of a test's property, which comes from xdist's workers too
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -41,33 +38,10 @@ def new_chaos_database(
     tmp_path_factory: pytest.TempPathFactory, django_db_blocker: DjangoDbBlocker
 ) -> Callable[[], str]:
     """Makes a new database with all tables; its URL."""
-    name = f"chaos_{uuid4().hex}"
-    template = _url(name, tmp_path_factory.mktemp("template"))
-    _create(name)
-    with django_db_blocker.unblock(), connected(template):
-        call_command("migrate", interactive=False, verbosity=0)
-
-    def make() -> str:
-        copy = f"chaos_{uuid4().hex}"
-        url = _url(copy, tmp_path_factory.mktemp("database"))
-        _create(copy, template=name)
-        if not IS_POSTGRESQL:
-            shutil.copy(template.removeprefix("sqlite:///"), url.removeprefix("sqlite:///"))
-        return url
-
-    return make
-
-
-def _url(name: str, directory: Path) -> str:
-    if IS_POSTGRESQL:
-        return os.environ[CLUSTER_URL].replace("/postgres?", f"/{name}?")
-    return f"sqlite:///{directory}/postbacks.sqlite3"
-
-
-def _create(name: str, template: str = "template1") -> None:
-    if IS_POSTGRESQL:
-        with psycopg.connect(os.environ[CLUSTER_URL], autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    with django_db_blocker.unblock():
+        if IS_POSTGRESQL:
+            return databases.of_cluster(os.environ[CLUSTER_URL])
+        return databases.of_sqlite(tmp_path_factory.mktemp("databases"))
 
 
 @pytest.fixture
@@ -107,18 +81,18 @@ def report(request: pytest.FixtureRequest) -> Callable[..., None]:
     """Add a line to the table: the fault, the count, and what else is worth saying."""
 
     def add(fault: str, tally: "Tally", remark: str = "") -> None:
-        rows = request.config.stash.setdefault(ROWS, [])
-        rows.append(
-            f"| {fault} | {tally.deliveries:,} | {tally.lost} | {tally.duplicates:,} | {tally.in_flight:,} | {remark} |"
-        )
+        counts = f"{tally.deliveries:,} | {tally.lost} | {tally.duplicates:,} | {tally.in_flight:,}"
+        request.node.user_properties.append((ROW, f"| {fault} | {counts} | {remark} |"))
 
     return add
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    if rows := config.stash.get(ROWS, None):
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    ended = [test for outcome in ("passed", "failed") for test in terminalreporter.getreports(outcome)]
+    ended = sorted((test for test in ended if test.when == "call"), key=lambda test: test.location)
+    if rows := [row for test in ended for name, row in test.user_properties if name == ROW]:
         terminalreporter.section(f"faults on {'PostgreSQL' if IS_POSTGRESQL else 'SQLite'}")
-        terminalreporter.write_line("| fault | deliveries | lost | duplicates | in flight at the fault | remark |")
+        terminalreporter.write_line("| fault | deliveries | lost | duplicates | sent, not yet recorded | remark |")
         terminalreporter.write_line("|---|---|---|---|---|---|")
         for row in rows:
             terminalreporter.write_line(row)

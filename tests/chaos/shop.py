@@ -19,7 +19,7 @@ class Job:
     first: int
     count: int
     codes: list[str]
-    is_changed: bool = False  # each is approved right after it was made
+    changed_each: int = 0  # of so many orders one is approved after it was made
     is_bulk: bool = False  # all at once, each step in one transaction
     pause_ms: float = 0.0
     seconds: float = 600.0  # and then no more orders, however few they were
@@ -58,7 +58,7 @@ def _save_all(orders: list[Any], job: Job) -> Report:
     with transaction.atomic():
         type(orders[0]).objects.bulk_create(orders)
     with transaction.atomic():
-        for order in orders if job.is_changed else ():
+        for order in orders[:: job.changed_each] if job.changed_each else ():
             order.status = "approved"
             order.save()
     return Report(saved=[order.number for order in orders])
@@ -66,11 +66,11 @@ def _save_all(orders: list[Any], job: Job) -> Report:
 
 def _save_each(orders: list[Any], job: Job) -> Report:
     report, until = Report(), time.monotonic() + job.seconds
-    for order in orders:
+    for number, order in enumerate(orders):
         if time.monotonic() > until:
             break
         _save(report, order)
-        if job.is_changed and order.pk:
+        if job.changed_each and number % job.changed_each == 0 and order.pk:
             order.status = "approved"
             _save(report, order)
         time.sleep(job.pause_ms / 1000)

@@ -7,6 +7,7 @@ ids. Imported before Django is set up, so what needs it is imported where it is 
 import contextlib
 import os
 import signal
+import socket
 import sys
 import time
 from collections import Counter
@@ -138,27 +139,40 @@ class Surroundings:
         self._saved += count
         return self._saved - count + 1
 
-    def place(self, deliveries: int, *, affiliates: int = 4, is_changed: bool = True) -> list[str]:
-        """Save orders that make so many deliveries, half of them *updated* if `is_changed`; the affiliates' codes."""
+    def place(self, deliveries: int, codes: list[str] | None = None, *, changed_each: int = 4) -> list[str]:
+        """Save orders that make so many deliveries, one of `changed_each` orders being changed, in turn for affiliates
+        with these codes, or for four new ones; the codes.
+        """
         from tests.chaos.shop import Job, do
 
-        count, codes = deliveries // 2 if is_changed else deliveries, self.affiliates(affiliates)
-        # In this process, whose bell is another broker's: a worker that is started afterwards looks by itself.
-        saved = do(Job(self.next_number(count), count, codes, is_bulk=True, is_changed=is_changed)).saved
+        codes = codes or self.affiliates(4)
+        count = deliveries * changed_each // (changed_each + 1) if changed_each else deliveries
+        # In this process, whose bell is another broker's: a worker that starts later looks by itself, others are told
+        # by the sweep.
+        saved = do(Job(self.next_number(count), count, codes, is_bulk=True, changed_each=changed_each)).saved
         assert len(saved) == count
         return codes
 
     # --- deliveries ----------------------------------------------------------
-    def claimed(self) -> frozenset[str]:
+    def claimed(self, *states: str) -> set[str]:
+        """The event ids of what is claimed, or of what is in one of these states."""
         from callbacks.models import Delivery
 
-        return frozenset(str(i) for i in Delivery.objects.filter(status="sending").values_list("event_id", flat=True))
+        found = Delivery.objects.filter(status__in=states or ["sending"])
+        return set(map(str, found.values_list("event_id", flat=True)))
 
-    def note_fault(self, claimed: Collection[str] = ()) -> "Fault":
-        """Remember what is claimed, and was `claimed` just before, when a fault came: only that may come twice."""
+    def note_deaths(self) -> "Fault":
+        """Note that all who were sending are dead, and what they held: only that may come twice."""
+        with socket.create_connection((self.receiver.host, self.receiver.port), 10) as latest:
+            latest.sendall(b"\0")
+            assert latest.recv(1)  # it had its turn, so had their connections before it
+        self.receiver.wait_for_connections(0, 10)  # and all that was sent over them has been read
+        return self.note_fault(self.claimed(), time.time())
+
+    def note_fault(self, event_ids: Collection[str], at: float) -> "Fault":
         from tests.chaos.counting import Fault
 
-        fault = Fault(self.claimed().union(claimed), time.time())
+        fault = Fault(frozenset(event_ids), at)
         self.faults.append(fault)
         return fault
 

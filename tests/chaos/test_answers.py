@@ -42,12 +42,11 @@ def test_answers_that_cannot_be_kept_are_recorded_and_sent_once(
     codes = dict(zip([*kinds, "plain"], around.affiliates(len(kinds) + 1), strict=True))
     for kind, answer in kinds.items():
         receiver.answer(f"/{codes[kind]}", answer)
-    count = len(codes) * ORDERS
+    count = 2 * len(codes) * ORDERS
+    around.place(count, list(codes.values()), changed_each=1)
     around.beat()
     around.worker()
-    shop = around.shop()
-    shop.do(first=around.next_number(count), count=count, codes=list(codes.values()), is_bulk=True, is_changed=True)
-    wait_until(lambda: Attempt.objects.count() == 2 * count, 30, around.log)
+    wait_until(lambda: Attempt.objects.count() == count, 30, around.log)
     for kind, code in codes.items():
         attempts = Attempt.objects.filter(delivery__affiliate__code=code)
         expected = "protocol" if kind in FAILURES else ""

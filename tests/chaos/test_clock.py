@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from django.utils import timezone
 
+from callbacks import outbox
 from callbacks.models import Attempt, Delivery
 from tests.chaos.surroundings import Surroundings, size
 from tests.receiver import Answer, Receiver
@@ -15,9 +16,10 @@ QUICK = 80
 HOUR = 3600.0
 
 
-def _are_leases_new(around: Surroundings) -> bool:
-    """Whether somebody has claimed something since the clock was set forward."""
-    return Delivery.objects.filter(leased_until__gt=timezone.now() + timedelta(seconds=HOUR)).exists()
+def _new_leases() -> list[float]:
+    """When the leases end that were given out since the clock was set forward, in seconds since 1970."""
+    ends = Delivery.objects.filter(leased_until__gt=timezone.now() + timedelta(seconds=HOUR))
+    return [until.timestamp() for until in ends.values_list("leased_until", flat=True)]
 
 
 def test_clock_set_an_hour_forward_sends_nothing_twice_but_what_was_on_the_wire(
@@ -27,14 +29,14 @@ def test_clock_set_an_hour_forward_sends_nothing_twice_but_what_was_on_the_wire(
     it holds and has not sent is somebody else's now.
     """
     receiver.answer("*", *[Answer()] * QUICK, Answer(delay_s=4))  # slow only once much is claimed
-    around.place(DELIVERIES, affiliates=2, is_changed=False)
+    around.place(DELIVERIES, around.affiliates(2), changed_each=0)
     around.beat()
     around.worker(**around.wrong_clock)
     receiver.wait_for(QUICK + 20, 60)
-    claimed = around.claimed()
+    unrecorded = around.claimed("pending", "sending")
     around.set_clock(HOUR)
-    around.note_fault(claimed)
-    wait_until(lambda: _are_leases_new(around), 30, around.log)
+    wait_until(_new_leases, 30, around.log)
+    around.note_fault(unrecorded, min(_new_leases()) - outbox.LEASE.total_seconds() - HOUR)
     receiver.answer("*", Answer())
     around.wait_until_sent(60)
     tally = around.tally()
@@ -47,7 +49,7 @@ def test_clock_set_an_hour_back_and_right_again_loses_nothing(
     around: Surroundings, receiver: Receiver, report: Callable[..., None]
 ) -> None:
     receiver.answer("*", Answer(delay_s=0.3))
-    around.place(120, affiliates=2)
+    around.place(120, around.affiliates(2))
     around.beat()
     around.worker(**around.wrong_clock)
     receiver.wait_for(10, 30)

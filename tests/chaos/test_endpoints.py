@@ -1,8 +1,7 @@
 """Settings that are edited, paused or deleted between two attempts, and while one is on the wire."""
 
+from collections import Counter
 from collections.abc import Callable
-
-import pytest
 
 from callbacks.models import Attempt, CallbackSetting, Delivery
 from orders.models import Order
@@ -13,64 +12,38 @@ from tests.waiting import wait_until
 ORDERS = 20
 
 
-@pytest.fixture
-def code(around: Surroundings, receiver: Receiver) -> str:
-    """An affiliate whose tracker refused all orders once."""
-    (code,) = around.affiliates(1)
-    receiver.answer(f"/{code}", Answer(status=503))
+def test_endpoints_edited_paused_or_deleted_between_attempts(
+    around: Surroundings, receiver: Receiver, report: Callable[..., None]
+) -> None:
+    """The first repairs what waits, the second keeps it waiting, and nobody else, and the third ends it."""
+    edited, paused, deleted = codes = around.affiliates(3)
+    receiver.answer("*", Answer(status=503))
+    around.place(3 * ORDERS, codes, changed_each=0)
     around.beat()
     around.worker()
-    around.shop().do(first=around.next_number(ORDERS), count=ORDERS, codes=[code], is_bulk=True)
-    wait_until(lambda: Attempt.objects.count() == ORDERS, 30, around.log)
+    wait_until(lambda: Attempt.objects.count() == 3 * ORDERS, 30, around.log)
     Delivery.objects.update(next_attempt_at="2100-01-01T00:00:00Z")  # not before the test has done its part
     receiver.clear()
-    return code
-
-
-def created() -> CallbackSetting:
-    return CallbackSetting.objects.get(event="order.created")
-
-
-def test_endpoint_edited_between_attempts_repairs_what_waits(
-    around: Surroundings, receiver: Receiver, report: Callable[..., None], code: str
-) -> None:
-    setting = created()
-    setting.url = receiver.url("/corrected") + QUERY
-    setting.save()
+    receiver.answer("*", Answer())
+    settings = CallbackSetting.objects.filter(event="order.created")
+    for setting in settings.filter(affiliate__code=edited):
+        setting.url = receiver.url("/corrected") + QUERY
+        setting.save()
+    settings.filter(affiliate__code=paused).update(is_active=False)
+    settings.filter(affiliate__code=deleted).delete()
     around.make_due()
+    other = around.place(ORDERS, around.affiliates(1), changed_each=0)[0]  # goes after them in the queue
+    expected = {"succeeded": 2 * ORDERS, "pending": ORDERS, "skipped": ORDERS}
+    wait_until(lambda: around.states() == expected, 30, around.log)
+    assert Counter(request.path for request in receiver.requests) == {"/corrected": ORDERS, f"/{other}": ORDERS}
+    ended = Delivery.objects.filter(affiliate__code=deleted)
+    assert set(ended.values_list("skip_reason", "attempt_count")) == {(Delivery.SkipReason.SETTING_DELETED, 1)}
+    settings.filter(affiliate__code=paused).update(is_active=True)
     around.wait_until_sent(30)
-    assert {request.path for request in receiver.requests} == {"/corrected"}
-    assert Attempt.objects.count() == 2 * ORDERS
-    report("endpoint edited between attempts", around.tally())
-
-
-def test_endpoint_paused_between_attempts_waits_until_it_is_resumed(
-    around: Surroundings, receiver: Receiver, report: Callable[..., None], code: str
-) -> None:
-    receiver.answer(f"/{code}", Answer())
-    CallbackSetting.objects.update(is_active=False)
-    around.make_due()
-    other = around.affiliates(1)  # who goes after them in the queue, and is not kept waiting
-    around.shops[0].do(first=around.next_number(3), count=3, codes=other, is_bulk=True)
-    receiver.wait_for(3, 30)
-    wait_until(lambda: around.states() == {"pending": ORDERS, "succeeded": 3}, 10)
-    assert {request.path for request in receiver.requests} == {f"/{other[0]}"}
-    CallbackSetting.objects.update(is_active=True)
-    around.wait_until_sent(30)
-    report("endpoint paused between attempts", around.tally())
-
-
-def test_endpoint_deleted_between_attempts_ends_them_with_the_reason(
-    around: Surroundings, receiver: Receiver, report: Callable[..., None], code: str
-) -> None:
-    created().delete()
-    around.make_due()
-    around.wait_until_sent(30)
-    assert not receiver.requests
-    assert around.states() == {"skipped": ORDERS}
-    assert set(Delivery.objects.values_list("skip_reason", flat=True)) == {Delivery.SkipReason.SETTING_DELETED}
-    assert Attempt.objects.count() == ORDERS  # what had been sent stays on record
-    report("endpoint deleted between attempts", around.tally())
+    tally = around.tally()
+    assert (tally.deliveries, tally.duplicates) == (3 * ORDERS, 0)
+    assert Attempt.objects.count() == 6 * ORDERS  # what had been sent before stays on record
+    report("endpoints edited, paused, deleted between attempts", tally)
 
 
 def test_endpoints_changed_while_requests_are_on_the_wire_record_what_was_answered(
@@ -78,9 +51,8 @@ def test_endpoints_changed_while_requests_are_on_the_wire_record_what_was_answer
 ) -> None:
     edited, paused, deleted, emptied = codes = around.affiliates(4)
     receiver.answer("*", Answer(delay_s=1.5))
-    around.beat()
+    around.place(8, codes, changed_each=0)
     around.worker()
-    around.shop().do(first=around.next_number(8), count=8, codes=codes, is_bulk=True)
     requests = receiver.wait_for(8, 30)
     settings = CallbackSetting.objects.filter(event="order.created")
     settings.filter(affiliate__code=edited).update(url=receiver.url("/elsewhere") + QUERY)
@@ -97,4 +69,4 @@ def test_endpoints_changed_while_requests_are_on_the_wire_record_what_was_answer
     assert (tally.deliveries, tally.duplicates) == (6, 0)
     attempts = Attempt.objects.values_list("url", "status_code")
     assert sorted(attempts) == sorted((receiver.url(request.target), 200) for request in kept)
-    report("endpoint edited, paused, deleted while requests are on the wire", tally)
+    report("endpoints edited, paused, deleted while requests are on the wire", tally)

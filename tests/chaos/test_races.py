@@ -88,7 +88,7 @@ def test_sweeps_at_once_with_claims_never_give_a_row_to_two(around: Surroundings
         outbox.recover()
 
 
-def test_claim_whose_lease_was_lost_cannot_settle_over_the_new_owner(around: Surroundings) -> None:
+def test_claim_whose_lease_was_lost_leaves_the_row_to_its_new_owner(around: Surroundings) -> None:
     around.place(2)
     (late,) = outbox.claim(1)
     around.expire_leases()

@@ -11,7 +11,7 @@ from tests.chaos.surroundings import Surroundings, size
 from tests.receiver import Answer, Receiver
 
 WRITERS = 4
-ORDERS = size(100, 1000)
+ORDERS = size(30, 500)
 DELIVERIES = size(400, 4000)
 LOCK_S = size(3, 30)
 SHORTEST_LOCK_S = 15  # a saving waits for 20 s; what holds a lock for longer is no product of ours
@@ -32,7 +32,7 @@ def test_four_writers_and_a_long_reader_are_never_told_that_it_is_locked(
         assert reader.execute("SELECT count(*) FROM callbacks_delivery").fetchone() == (0,)
         shops = [around.shop() for _ in range(WRITERS)]
         for shop in shops:
-            shop.begin(first=around.next_number(ORDERS), count=ORDERS, codes=codes, is_changed=True)
+            shop.begin(first=around.next_number(ORDERS), count=ORDERS, codes=codes, changed_each=1)
         reports = [shop.report(within_s=300) for shop in shops]
         around.wait_until_sent(120)
         assert reader.execute("SELECT count(*) FROM callbacks_delivery").fetchone() == (0,)  # it reads on
@@ -47,7 +47,7 @@ def test_four_writers_and_a_long_reader_are_never_told_that_it_is_locked(
 def test_database_locked_makes_nobody_send_anything_twice(
     around: Surroundings, receiver: Receiver, report: Callable[..., None]
 ) -> None:
-    receiver.answer("*", Answer(delay_s=0.02))
+    receiver.answer("*", Answer(delay_s=0.1))
     codes = around.place(DELIVERIES)
     around.beat()
     around.worker()

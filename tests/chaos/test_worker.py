@@ -16,7 +16,7 @@ DELIVERIES = size(800, 10_000)
 KILLS = size(2, 20)
 
 
-@pytest.mark.parametrize("victim", ["worker", "pool"])
+@pytest.mark.parametrize("victim", ["worker", pytest.param("pool", marks=pytest.mark.full)])
 def test_worker_killed_again_and_again_loses_nothing(
     around: Surroundings, receiver: Receiver, report: Callable[..., None], victim: str
 ) -> None:
@@ -37,10 +37,10 @@ def test_worker_killed_again_and_again_loses_nothing(
 
 def _strike(around: Surroundings, worker: Program, victim: str) -> Program:
     if victim == "pool":
-        worker.kill_pool(lambda: (around.note_fault(), around.expire_leases()))
+        worker.kill_pool(lambda: (around.note_deaths(), around.expire_leases()))
         return worker
     worker.kill()
-    around.note_fault()
+    around.note_deaths()
     around.expire_leases()
     return around.worker()
 
@@ -54,8 +54,7 @@ def test_worker_asked_to_end_while_an_endpoint_hangs_ends_in_time_and_sends_noth
 ) -> None:
     good, bad = around.affiliates(2)
     receiver.answer(f"/{bad}", HANGS[hang])
-    shop = around.shop()
-    shop.do(first=around.next_number(400), count=400, codes=[good, bad], is_bulk=True)
+    around.place(400, [good, bad], changed_each=0)
     worker = around.worker()
     wait_until(lambda: _came(receiver, bad), 30)
     began = time.monotonic()
@@ -77,20 +76,21 @@ def _came(receiver: Receiver, code: str) -> list[str | None]:
     return [request.header("webhook-id") for request in receiver.requests if request.path == f"/{code}"]
 
 
+@pytest.mark.full
 def test_worker_killed_has_its_deliveries_sent_while_all_others_are_busy(
     around: Surroundings, receiver: Receiver, report: Callable[..., None]
 ) -> None:
     """A pump that always has something to send must not keep the sweep from its turn."""
     busy, quick = around.affiliates(2)
-    shop = around.shop()
-    shop.do(first=around.next_number(40), count=40, codes=[quick], is_bulk=True)
+    around.place(40, [quick], changed_each=0)
     dying = around.worker(concurrency=1, **around.dying("claimed, not sent"))
     wait_until(lambda: around.has_died, 30, around.log)
     dying.kill()
-    dead = around.note_fault().event_ids
+    dead = around.note_deaths().event_ids
     receiver.answer(f"/{busy}", Answer(delay_s=1))
     around.beat()
     around.worker()
+    shop = around.shop()
     shop.begin(first=around.next_number(10_000), count=10_000, codes=[busy], pause_ms=20)
     receiver.wait_for(100, 60)
     with around.broker.client() as client:
@@ -116,7 +116,7 @@ def test_worker_killed_has_its_deliveries_sent_by_another_after_a_minute(
     receiver.wait_for(200, 30)
     worker.kill()
     began = time.monotonic()
-    fault = around.note_fault()
+    fault = around.note_deaths()
     assert fault.event_ids
     around.worker()
     around.wait_until_sent(120)

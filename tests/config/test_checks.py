@@ -26,6 +26,7 @@ def test_checks_settings_of_the_tests_have_no_errors():
         ("REDIS_URL", "localhost:6379", "E003"),
         ("DATABASES", {"default": {"ENGINE": "django.db.backends.mysql"}}, "E004"),
         ("CALLBACKS_CA_BUNDLE", "/nowhere/ca.pem", "E005"),
+        ("CALLBACKS_PROXY_URL", "proxy.example:3128", "E007"),
         ("REFERRAL_PARAMETER", "", "E006"),
         ("REFERRAL_PARAMETER", "a=b", "E006"),
     ],
@@ -43,5 +44,6 @@ def test_checks_for_production_warn_of_what_is_open(settings):
     settings.DEMO = True
     settings.CALLBACKS_ALLOWED_NETWORKS = (ipaddress.ip_network("10.0.0.0/8"),)
     settings.DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3"}}
-    assert found(deploy=True) == ["postbacks.W001", "postbacks.W002", "postbacks.W003"]
+    settings.CALLBACKS_PROXY_URL = "http://proxy.example:3128"
+    assert found(deploy=True) == ["postbacks.W001", "postbacks.W002", "postbacks.W003", "postbacks.W004"]
     assert found() == []

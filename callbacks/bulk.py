@@ -1,0 +1,46 @@
+"""Many rows, or many ids, in one statement: what the ORM does well for one costs most of the time where there are many.
+
+`field__among=[...]` is one of many ids, sent to the database as a single value: `__in` sends a parameter for each, and
+preparing five hundred of them costs more than the statement does. `insert` writes rows without making instances.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import connection
+from django.db.models import Lookup
+
+# From so many rows on COPY is quicker than one INSERT.
+_COPY_FROM = 10
+
+
+class Among(Lookup):  # type: ignore[type-arg]  # generic for the type checker alone
+    """The right side is a list of integers."""
+
+    lookup_name = "among"
+    prepare_rhs = False
+
+    def get_db_prep_lookup(self, value: Any, connection: Any) -> tuple[str, list[Any]]:
+        ids = [int(number) for number in value]
+        if connection.vendor == "postgresql":
+            return "= ANY(%s)", [ids]
+        return "IN (SELECT value FROM json_each(%s))", [json.dumps(ids)]
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+        left, parameters = self.process_lhs(compiler, connection)
+        right, more = self.get_db_prep_lookup(self.rhs, connection)
+        return f"{left} {right}", [*parameters, *more]
+
+
+def insert(table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Insert rows of values as the database takes them: JSON as text, times and UUIDs adapted."""
+    names = ", ".join(columns)
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql" and len(rows) >= _COPY_FROM:
+            with cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
+                for row in rows:
+                    copy.write_row(row)
+        else:
+            places = ", ".join(["%s"] * len(columns))
+            cursor.executemany(f"INSERT INTO {table} ({names}) VALUES ({places})", rows)  # noqa: S608 - our own names

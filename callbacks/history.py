@@ -1,0 +1,93 @@
+"""Who did what to a callback setting, and when: noted by whoever does it, in the same transaction, and never changed.
+
+What the old and the new value are is written as a person reads it; of secrets only what tells them apart.
+"""
+
+from collections.abc import Mapping
+
+from django.contrib.auth.models import User
+
+from callbacks import naming, signing
+from callbacks.models import CallbackSetting, SettingChange
+
+LABELS = {
+    "name": "Name",
+    "method": "HTTP method",
+    "url": "URL",
+    "body_format": "POST body",
+    "send_as_typed": "Send as typed",
+    "only_statuses": "Only for statuses",
+    "is_active": "State",
+    "secret": "Signing secret",
+}
+# What the empty value of a field means.
+WITHOUT = {
+    "name": naming.DEFAULT,
+    "body_format": "none",
+    "send_as_typed": "no",
+    "only_statuses": "all",
+    "is_active": "on",
+}
+PAUSED = "paused"
+Action = SettingChange.Action
+
+
+def values_of(setting: CallbackSetting) -> dict[str, str]:
+    """What can be changed of a setting, as text; "" for what goes without saying."""
+    return {
+        "name": setting.name if setting.has_own_name else "",
+        "method": setting.method,
+        "url": setting.url,
+        "body_format": setting.body_format if setting.method == CallbackSetting.Method.POST else "",
+        "send_as_typed": "yes" if setting.send_as_typed else "",
+        "only_statuses": ", ".join(label.lower() for label in setting.statuses),
+        "is_active": "" if setting.is_active else PAUSED,
+    }
+
+
+def note_created(setting: CallbackSetting, user: User) -> None:
+    _note(setting, Action.CREATED, user, {}, values_of(setting))
+
+
+def note_changed(setting: CallbackSetting, user: User, before: Mapping[str, str]) -> None:
+    """Note what became of `before`, the values of this setting until now; nothing if that is nothing."""
+    if before != (after := values_of(setting)):
+        _note(setting, Action.CHANGED, user, before, after)
+
+
+def note_switched(setting: CallbackSetting, user: User) -> None:
+    if setting.is_active:
+        _note(setting, Action.RESUMED, user, {"is_active": PAUSED}, {})
+    else:
+        _note(setting, Action.PAUSED, user, {}, {"is_active": PAUSED})
+
+
+def note_gone(setting: CallbackSetting) -> None:
+    """The engine paused it, because its address is gone."""
+    _note(setting, Action.GONE, None, {}, {"is_active": PAUSED})
+
+
+def note_rotated(setting: CallbackSetting, user: User) -> None:
+    before, after = signing.masked(setting.previous_secret), signing.masked(setting.secret)
+    _note(setting, Action.ROTATED, user, {"secret": before}, {"secret": after})
+
+
+def note_removed(setting: CallbackSetting, user: User) -> None:
+    """To be called before it is deleted."""
+    _note(setting, Action.REMOVED, user, values_of(setting), {})
+
+
+def _note(
+    setting: CallbackSetting, action: str, user: User | None, before: Mapping[str, str], after: Mapping[str, str]
+) -> None:
+    values = {field: (before.get(field, ""), after.get(field, "")) for field in LABELS}
+    SettingChange.objects.create(
+        affiliate_id=setting.affiliate_id,
+        setting=setting,
+        event=setting.event,
+        name=setting.name,
+        user=user,
+        user_name=(user.get_full_name() or user.get_username()) if user else "",
+        action=action,
+        changes=[{"field": field, "old": old, "new": new} for field, (old, new) in values.items() if old != new],
+    )

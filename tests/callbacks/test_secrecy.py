@@ -1,0 +1,180 @@
+"""Signing secrets: shown in full once, replaced with a day in which both sign."""
+
+import ipaddress
+import time
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+from standardwebhooks import Webhook, WebhookVerificationError
+
+from affiliates.models import Affiliate
+from callbacks import outbox, pump, secrecy, signing
+from callbacks.models import CallbackSetting
+from tests.factories import AffiliateFactory, CallbackSettingFactory, OrderFactory
+from tests.receiver import Received, Receiver
+
+URL = "https://tracker.example/postback?order={{order.number}}&cid={{link.sub_id}}"
+
+
+@pytest.fixture
+def joe() -> Affiliate:
+    return AffiliateFactory(name="Joe", code="joe")
+
+
+def settings_of(affiliate: Affiliate) -> str:
+    return f"/admin/affiliates/affiliate/{affiliate.pk}/settings/"
+
+
+def of(affiliate: Affiliate, rest: str) -> str:
+    return f"{settings_of(affiliate)}callbacks/{rest}"
+
+
+def text_of(client: Client, path: str) -> str:
+    return " ".join(client.get(path).content.decode().split())
+
+
+# --- signatures ----------------------------------------------------------------
+def test_signature_while_a_secret_is_replaced_verifies_with_both() -> None:
+    new, old, content = signing.new_secret(), signing.new_secret(), b'{"type":"order.created"}'
+    headers = dict(signing.headers(new, "msg_1", int(time.time()), content, previous_secret=old))
+    alone = dict(signing.headers(new, "msg_1", int(headers["webhook-timestamp"]), content))
+    assert headers["webhook-signature"].split(" ")[0] == alone["webhook-signature"]
+    assert len(headers["webhook-signature"].split(" ")) == 2
+    for secret in (new, old):
+        Webhook(secret).verify(content, headers)
+    with pytest.raises(WebhookVerificationError):
+        Webhook(signing.new_secret()).verify(content, headers)
+    with pytest.raises(WebhookVerificationError):
+        Webhook(old).verify(content, alone)
+
+
+def test_masked_secret_tells_it_from_others_and_no_more() -> None:
+    secret = signing.new_secret()
+    assert signing.masked(secret) == f"whsec_••••••••{secret[-4:]}"
+    assert signing.masked("") == ""
+
+
+def verifies(secret: str, request: Received) -> bool:
+    headers = {name: request.header(name) for name in ("webhook-id", "webhook-timestamp", "webhook-signature")}
+    try:
+        Webhook(secret).verify(request.body or request.target.encode(), headers, json_parse=False)
+    except WebhookVerificationError:
+        return False
+    return True
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("broker")
+@pytest.mark.parametrize("sent_as", [{"method": "GET"}, {"method": "POST", "body_format": "json"}])
+def test_run_signs_with_both_secrets_until_the_overlap_ends(
+    settings: Any, receiver: Receiver, sent_as: dict[str, str]
+) -> None:
+    settings.CALLBACKS_ALLOWED_NETWORKS = (ipaddress.ip_network("127.0.0.1/32"),)
+    settings.CALLBACKS_ALLOWED_PORTS = frozenset({receiver.port})
+    setting = CallbackSettingFactory(url=receiver.url("/pb?o={{order.number}}"), **sent_as)
+    first = setting.secret
+    pump.of_process.cache_clear()
+    try:
+        OrderFactory(affiliate=setting.affiliate)
+        pump.run()
+        secrecy.rotate(setting)
+        OrderFactory(affiliate=setting.affiliate)
+        pump.run()
+        CallbackSetting.objects.update(previous_secret_until=timezone.now())
+        OrderFactory(affiliate=setting.affiliate)
+        pump.run()
+    finally:
+        pump.of_process().close()
+        pump.of_process.cache_clear()
+    before, during, after = receiver.wait_for(3)
+    assert (verifies(first, before), verifies(setting.secret, before)) == (True, False)
+    assert (verifies(first, during), verifies(setting.secret, during)) == (True, True)
+    assert (verifies(first, after), verifies(setting.secret, after)) == (False, True)
+
+
+@pytest.mark.django_db
+def test_claim_carries_both_secrets_for_a_day(joe: Affiliate) -> None:
+    setting = CallbackSettingFactory(affiliate=joe)
+    first = setting.secret
+    secrecy.rotate(setting)
+    OrderFactory(affiliate=joe)
+    (claimed,) = outbox.claim(1)
+    now = timezone.now()
+    assert claimed.endpoint
+    assert claimed.endpoint.secret == setting.secret != first
+    assert claimed.endpoint.previous_secret_at(now + timedelta(hours=23, minutes=59)) == first
+    assert claimed.endpoint.previous_secret_at(now + timedelta(hours=24, seconds=1)) == ""
+
+
+@pytest.mark.django_db
+def test_secret_replaced_twice_leaves_out_the_oldest(joe: Affiliate) -> None:
+    setting = CallbackSettingFactory(affiliate=joe)
+    secrecy.rotate(setting)
+    second = setting.secret
+    secrecy.rotate(setting)
+    setting.refresh_from_db()
+    assert setting.previous_secret == second
+    assert len({setting.secret, second}) == 2
+
+
+# --- shown once ----------------------------------------------------------------
+@pytest.mark.django_db
+def test_secret_is_shown_once_after_setting_up_and_masked_from_then_on(admin_client: Client, joe: Affiliate) -> None:
+    admin_client.post(of(joe, "created/"), {"method": "GET", "url": URL})
+    setting = CallbackSetting.objects.get()
+    assert setting.secret in text_of(admin_client, settings_of(joe))
+    for path in (settings_of(joe), of(joe, "created/"), of(joe, f"created/{setting.pk}/secret/")):
+        text = text_of(admin_client, path)
+        assert setting.secret not in text
+    assert signing.masked(setting.secret) in text
+    admin_client.post(of(joe, "created/"), {"method": "POST", "url": URL})
+    assert setting.secret not in text_of(admin_client, settings_of(joe))
+
+
+@pytest.mark.django_db
+def test_secret_is_shown_to_who_made_it_and_with_its_callback_only(
+    admin_client: Client, client: Client, joe: Affiliate, django_user_model: Any
+) -> None:
+    other = AffiliateFactory()
+    admin_client.post(of(joe, "created/"), {"method": "GET", "url": URL})
+    secret = CallbackSetting.objects.get().secret
+    client.force_login(django_user_model.objects.create_superuser("another"))
+    assert secret not in text_of(client, settings_of(joe))
+    assert secret not in text_of(admin_client, settings_of(other))
+    assert secret in text_of(admin_client, settings_of(joe))
+
+
+@pytest.mark.django_db
+def test_secret_that_nobody_looked_at_is_not_shown_later(admin_client: Client, joe: Affiliate) -> None:
+    admin_client.post(of(joe, "created/"), {"method": "GET", "url": URL})
+    session = admin_client.session
+    (pk,) = session[secrecy.NEW]
+    session[secrecy.NEW] = {pk: time.time() - secrecy.SHOWN_WITHIN_S - 1}
+    session.save()
+    assert CallbackSetting.objects.get().secret not in text_of(admin_client, settings_of(joe))
+
+
+@pytest.mark.django_db
+def test_rotation_asks_first_then_shows_the_new_secret_once(admin_client: Client, joe: Affiliate) -> None:
+    setting = CallbackSettingFactory(affiliate=joe, url=URL)
+    path = of(joe, f"created/{setting.pk}/secret/")
+    assert path in text_of(admin_client, of(joe, "created/"))
+    question = text_of(admin_client, path)
+    assert "New signing secret for order created callback?" in question
+    assert CallbackSetting.objects.get().secret == setting.secret
+    answer = admin_client.post(path, follow=True)
+    assert answer.redirect_chain == [(settings_of(joe) + "#order-created", 302)]
+    changed = CallbackSetting.objects.get()
+    assert changed.previous_secret == setting.secret != changed.secret
+    text = answer.content.decode()
+    assert changed.secret in text
+    assert setting.secret not in text
+    assert "has a new signing secret" in text
+    assert changed.secret not in text_of(admin_client, settings_of(joe))
+    assert "signs as well until" in text_of(admin_client, of(joe, "created/"))
+    assert signing.masked(setting.secret) in text_of(admin_client, path)  # it would end now
+    CallbackSetting.objects.update(previous_secret_until=timezone.now())
+    assert "signs as well until" not in text_of(admin_client, of(joe, "created/"))

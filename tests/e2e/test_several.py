@@ -1,0 +1,106 @@
+"""Several URLs for one event, in a browser on the real stack: added, filtered, each with a secret that is replaced."""
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Locator, Page, expect
+from standardwebhooks import Webhook, WebhookVerificationError
+
+from tests.e2e.installation import Installation, wait_until
+from tests.e2e.test_merchant_path import add_order, arrived, open_settings, row_of, sign_in, window_of
+from tests.receiver import Received, Receiver
+
+NAME = "Two Trackers"
+SET_UP = """
+from affiliates.models import Affiliate
+Affiliate.objects.create(name="Two Trackers", email="two@trackers.example", code="two", commission_rate="0.1")
+"""
+READ_SECRET = """
+from callbacks.models import CallbackSetting
+print(CallbackSetting.objects.get(name="Keitaro").secret)
+"""
+TEMPLATE = "?order={{order.number}}&cid={{link.sub_id}}"
+
+
+@pytest.fixture
+def merchant(stack: Installation, browser_page: Page) -> Page:
+    stack.manage("shell", code=SET_UP)
+    sign_in(stack, browser_page)
+    return browser_page
+
+
+def verifies(secret: str, request: Received) -> bool:
+    headers = {name: request.header(name) for name in ("webhook-id", "webhook-timestamp", "webhook-signature")}
+    try:
+        Webhook(secret).verify(request.target.encode(), headers, json_parse=False)
+    except WebhookVerificationError:
+        return False
+    return True
+
+
+def secret_of(row: Locator) -> str:
+    return row.get_by_label("Signing secret of the order created callback").input_value()
+
+
+def test_merchant_adds_a_second_url_for_approved_orders_and_rotates_a_secret(
+    stack: Installation, session_receiver: Receiver, merchant: Page
+) -> None:
+    page = merchant
+    open_settings(page, NAME)
+    row_of(page, "created").get_by_role("link", name="Set up").click()
+    window = window_of(page, "created")
+    window.get_by_label("URL").fill(session_receiver.url("/one") + TEMPLATE)
+    window.get_by_role("button", name="Submit").click()
+    old = secret_of(row_of(page, "created"))
+    assert Axe().run(page).violations_count == 0
+
+    page.get_by_role("link", name="Add another URL for order created").click()
+    expect(window.get_by_label("URL")).to_be_focused()
+    window.get_by_label("URL").fill(session_receiver.url("/two") + TEMPLATE)
+    window.get_by_label("Name").fill("Keitaro")
+    window.locator("summary", has_text="Status filter").click()
+    window.get_by_label("Approved").check()
+    assert Axe().run(page).violations_count == 0
+    window.get_by_role("button", name="Submit").click()
+    expect(window).to_be_hidden()
+    second = page.locator(".callback", has_text="Keitaro")
+    expect(second).to_contain_text("Only orders whose status is approved.")
+    kept = stack.manage("shell", code=READ_SECRET).split()[-1]
+    expect(second.get_by_label("Signing secret of the order created callback Keitaro")).to_have_value(kept)
+    expect(page.locator("#setting-changes")).to_contain_text("set up the order created callback “Keitaro”")
+
+    add_order(page, "#920001", "https://shop.example/?ref=two&sub_id=a")
+    wait_until(lambda: arrived(session_receiver, "/one"), 5)
+    assert verifies(old, arrived(session_receiver, "/one")[0])
+    page.get_by_role("link", name="Deliveries").click()
+    skipped = page.locator("#result_list tbody tr", has_text="#920001").filter(has_text="Skipped")
+    skipped.get_by_role("link", name="#920001").click()
+    expect(page.locator(".timeline")).to_contain_text("The callback is for certain statuses only")
+    assert arrived(session_receiver, "/two") == []
+
+    open_settings(page, NAME)
+    expect(page.get_by_label("Signing secret of the order created callback")).to_have_count(0)
+    row_of(page, "created").get_by_role("link", name="Edit").click()
+    window.locator("summary", has_text="Signing secret").click()
+    window.get_by_role("link", name="Rotate").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("New signing secret for order created callback?")
+    assert Axe().run(page).violations_count == 0
+    page.get_by_role("button", name="Rotate").click()
+    expect(page.get_by_role("status")).to_contain_text("has a new signing secret")
+    new = secret_of(row_of(page, "created"))
+    assert new != old
+    page.reload()
+    expect(page.get_by_label("Signing secret of the order created callback")).to_have_count(0)
+
+    add_order(page, "#920002", "https://shop.example/?ref=two&sub_id=b")
+    wait_until(lambda: len(arrived(session_receiver, "/one")) == 2, 5)
+    request = arrived(session_receiver, "/one")[1]
+    assert verifies(new, request)
+    assert verifies(old, request)
+
+    open_settings(page, NAME)
+    second.get_by_role("button", name="Pause").click()
+    expect(second).to_contain_text("Paused")
+    expect(row_of(page, "created")).to_contain_text("Working")
+    page.locator("#setting-changes").get_by_role("link", name="Show all 4").click()
+    expect(page.get_by_role("listitem").filter(has_text="paused the order created callback “Keitaro”")).to_be_visible()
+    assert Axe().run(page).violations_count == 0
