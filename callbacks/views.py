@@ -6,6 +6,7 @@ Each is a page that works by itself. A script that opens the form in a window as
 gets the form alone; then 422 means that something is wrong with it, and a JSON answer that it was saved.
 """
 
+import re
 from collections.abc import Callable
 from functools import wraps
 
@@ -69,8 +70,10 @@ def _set_up(request: HttpRequest, setting: CallbackSetting) -> HttpResponse:
         raise PermissionDenied
     offered = {"url": request.GET["url"]} if "url" in request.GET else None  # by the log, after a redirect
     form = CallbackSettingForm(request.POST or None, instance=setting, initial=offered)
-    if "correct" in request.POST:
-        return _form_page(request, setting, form.with_correction(), status=200)
+    if "correct" in request.POST or "take" in request.POST:
+        taken = re.fullmatch("[0-9]{1,5}", request.POST.get("take", ""))
+        corrected = form.with_correction(int(taken.group()) if taken else None)
+        return _form_page(request, setting, corrected, status=200)
     if request.method != "POST":
         return _form_page(request, setting, form, status=200)
     if not form.is_valid():
@@ -92,6 +95,18 @@ def _set_up(request: HttpRequest, setting: CallbackSetting) -> HttpResponse:
         said.append("It is still paused.")
     messages.success(request, " ".join(said))
     return _back(request, setting)
+
+
+@require_POST
+@may("add", "change")
+def check(request: HttpRequest, affiliate_id: int, event: EventType, pk: int | None = None) -> HttpResponse:
+    """What the form says of its fields as they stand now, for a script to show; nothing is saved."""
+    affiliate = get_object_or_404(Affiliate, pk=affiliate_id)
+    setting = CallbackSetting(affiliate=affiliate, event=event)
+    if pk:
+        setting = get_object_or_404(affiliate.callback_settings.select_related("affiliate"), pk=pk, event=event)
+    form = CallbackSettingForm(request.POST, instance=setting)
+    return render(request, "admin/callbacks/setup_checked.html", {"form": form})
 
 
 @require_POST
