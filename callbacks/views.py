@@ -23,7 +23,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from affiliates.models import Affiliate
-from callbacks import history, secrecy
+from callbacks import history, previews, secrecy
 from callbacks.forms import CallbackSettingForm
 from callbacks.models import CallbackSetting, EventType
 
@@ -76,6 +76,8 @@ def _set_up(request: HttpRequest, setting: CallbackSetting) -> HttpResponse:
         return _form_page(request, setting, corrected, status=200)
     if request.method != "POST":
         return _form_page(request, setting, form, status=200)
+    if "look" in request.POST:
+        return _form_page(request, setting, form, status=200)
     if not form.is_valid():
         return _form_page(request, setting, form, status=422)
     is_resumed = setting.pause_reason == CallbackSetting.PauseReason.GONE and setting.url != before["url"]
@@ -106,7 +108,7 @@ def check(request: HttpRequest, affiliate_id: int, event: EventType, pk: int | N
     if pk:
         setting = get_object_or_404(affiliate.callback_settings.select_related("affiliate"), pk=pk, event=event)
     form = CallbackSettingForm(request.POST, instance=setting)
-    return render(request, "admin/callbacks/setup_checked.html", {"form": form})
+    return render(request, "admin/callbacks/setup_checked.html", {"form": form} | _preview(request, form))
 
 
 @require_POST
@@ -215,7 +217,18 @@ def _form_page(
 ) -> HttpResponse:
     context = _context(request, setting) | {"title": f"Setup {setting.get_event_display().lower()} callback"}
     template = "admin/callbacks/setup_form.html" if _is_fetch(request) else "admin/callbacks/setup.html"
-    return render(request, template, context | {"form": form}, status=status)
+    return render(request, template, context | {"form": form} | _preview(request, form), status=status)
+
+
+def _preview(request: HttpRequest, form: CallbackSettingForm) -> dict[str, object]:
+    """What would be sent for the order that was chosen, else the newest; examples for who may not see orders."""
+    may_see = any(request.user.has_perm(f"orders.{action}_order") for action in ("view", "change"))
+    orders = previews.newest_orders(form.typed.affiliate) if may_see else []
+    chosen = request.POST.get("preview_order", "")
+    order = next((order for order in orders if str(order.pk) == chosen), orders[0] if orders else None)
+    template = form.diagnosis.template
+    preview = previews.preview(form.typed, template, order) if template else None
+    return {"orders": orders, "order": order, "preview": preview}
 
 
 def _context(request: HttpRequest, setting: CallbackSetting) -> dict[str, object]:
