@@ -8,7 +8,6 @@ from django.db import models
 
 from callbacks import correcting, diagnosis, naming, repairing
 from callbacks.models import CallbackSetting, EventType
-from callbacks.variables import VARIABLES, Variable
 from orders.models import Order
 
 PLACEHOLDER = "https://tracker.example/postback?cid={{link.sub_id}}&payout={{order.commission}}"
@@ -121,10 +120,6 @@ class CallbackSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # not sub
     def corrected_url(self) -> str:
         """What was typed with our variables in the place of what was meant by them; "" if none is known."""
         return self._corrected(None) if self._url_errors() else ""
-
-    @property
-    def variables(self) -> tuple[Variable, ...]:
-        return VARIABLES
 
     def with_correction(self, only_at: int | None = None) -> "CallbackSettingForm":
         """The same form, unsaved, with the corrected URL in it; with `only_at`, only the one that is for there."""

@@ -48,6 +48,30 @@ class Preview:
         return (self.request.body or b"").decode("utf-8") if self.request else ""
 
 
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A row of the list of variables: its name, what it means, and its value for an order, "" where that is empty."""
+
+    name: str
+    meaning: str
+    if_none: str
+    value: str
+
+
+def examples(setting: CallbackSetting, order: Order | None) -> list[Example]:
+    """The table of variables with the values of `order`, and the parameters that its link has; else with examples."""
+    values = values_of(setting, order)
+    rows = []
+    for v in VARIABLES:
+        if v.name != NAME:
+            rows.append(Example(v.name, v.meaning, v.if_none, values[v.name]))
+            continue
+        rows.append(Example(v.name, v.meaning, v.if_none, "" if order else v.example))
+        own = sorted((name, value) for name, value in values.items() if name.startswith(LINK_QUERY))
+        rows += [Example(name, "In the link of this order", "", value) for name, value in own if _can_be_written(name)]
+    return rows
+
+
 def newest_orders(affiliate: Affiliate) -> list[Order]:
     """The orders to choose from, newest first."""
     return list(Order.objects.filter(affiliate=affiliate).select_related("link").order_by("-pk")[:NEWEST])
@@ -95,6 +119,12 @@ def values_of(setting: CallbackSetting, order: Order | None) -> dict[str, str]:
         link_url=order.link.url if order.link else "",
     )
     return snapshot(event)
+
+
+def _can_be_written(name: str) -> bool:
+    """Whether `name` stays itself between braces."""
+    pieces, faults = grammar.scan("{{" + name + "}}")
+    return not faults and len(pieces) == 1 and getattr(pieces[0], "name", "") == name
 
 
 def _value(placeholder: grammar.Placeholder, values: dict[str, str], order: Order | None) -> Value:

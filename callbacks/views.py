@@ -228,7 +228,8 @@ def _preview(request: HttpRequest, form: CallbackSettingForm) -> dict[str, objec
     order = next((order for order in orders if str(order.pk) == chosen), orders[0] if orders else None)
     template = form.diagnosis.template
     preview = previews.preview(form.typed, template, order) if template else None
-    return {"orders": orders, "order": order, "preview": preview}
+    examples = previews.examples(form.typed, order)
+    return {"orders": orders, "order": order, "preview": preview, "examples": examples}
 
 
 def _context(request: HttpRequest, setting: CallbackSetting) -> dict[str, object]:

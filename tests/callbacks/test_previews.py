@@ -9,6 +9,7 @@ from django.test import Client
 from affiliates.models import Affiliate
 from callbacks import previews
 from callbacks.models import CallbackSetting, Delivery
+from callbacks.variables import VARIABLES
 from tests.callbacks.test_check import address
 from tests.factories import AffiliateFactory, CallbackSettingFactory, LinkFactory, OrderFactory
 
@@ -87,6 +88,24 @@ def test_preview_of_what_cannot_be_sent_for_this_order_says_so(joe: Affiliate) -
     found = preview(joe, "https://t.example/{{order.number}}/x", order)
     assert found.request is None
     assert "means another folder" in found.problem
+
+
+# --- the list of variables -----------------------------------------------------------
+def test_examples_are_the_values_of_the_order_with_its_links_parameters(joe: Affiliate) -> None:
+    link = LinkFactory(affiliate=joe, url="https://shop.example/x?click=7&odd%20name=1&a%7Cb=1&c%7D%7D=1#top")
+    order = OrderFactory(affiliate=joe, link=link, number="#7", amount=20)
+    rows = {row.name: row.value for row in previews.examples(CallbackSetting(affiliate=joe, event="x"), order)}
+    assert (rows["order.number"], rows["order.amount"], rows["link.hash"]) == ("#7", "20.00", "top")
+    assert (rows["link.query.click"], rows["link.sub_id"], rows["link.query.NAME"]) == ("7", "", "")
+    own = {name for name in rows if name.startswith("link.query.")}
+    assert own == {"link.query.NAME", "link.query.click"}  # the others cannot be written between braces
+
+
+def test_examples_without_an_order_are_those_of_the_table(joe: Affiliate) -> None:
+    rows = previews.examples(CallbackSetting(affiliate=joe, event="order.updated"), None)
+    expected = [("joe" if v.name == "affiliate.code" else v.example) for v in VARIABLES]
+    expected[[v.name for v in VARIABLES].index("event")] = "order.updated"
+    assert [row.value for row in rows] == expected
 
 
 # --- in the form -------------------------------------------------------------------

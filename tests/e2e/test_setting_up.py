@@ -46,8 +46,13 @@ def test_merchant_pastes_a_voluum_url_and_takes_the_suggestion(merchant: Page) -
     expect(field).to_be_focused()
     assert Axe().run(page).violations_count == 0
 
+    variables = window.get_by_role("group", name="Variables with the values of order #COUPON")
+    expect(variables.get_by_role("button", name="order.amount")).to_contain_text("20.00")
     window.get_by_label("Preview with order").select_option(index=1)
     expect(preview.locator(".wire")).to_have_text("GEThttps://joe.voluumtrk.com/postback?cid=w%26x&payout=5.80")
+    variables = window.get_by_role("group", name="Variables with the values of order #LINKED")
+    expect(variables.get_by_role("button", name="order.amount")).to_contain_text("58.00")
+    expect(variables.get_by_role("button", name="link.query.ref")).to_contain_text("pirate")
 
     check.get_by_role("button", name="Use {{link.sub_id}} for {clickid}").click()
     expect(field).to_have_value(TAKEN)

@@ -4,6 +4,7 @@
 // the same form; they take the places of those that are there. If the server cannot be asked, what it would have said
 // is said when the form is sent.
 import { token } from "./csrf.js";
+import { offerVariables } from "./form.js";
 
 const WAIT_MS = 350;
 
@@ -55,15 +56,21 @@ function show(form, html) {
   const fresh = new DOMParser().parseFromString(html, "text/html");
   for (const part of fresh.querySelectorAll("body > [id]")) {
     const present = form.querySelector(`#${part.id}`);
-    if (!present || present.innerHTML === part.innerHTML) continue;
+    if (!present || isSame(present, part)) continue;
     const focused = present.contains(document.activeElement) ? document.activeElement.id : "";
     present.replaceWith(document.importNode(part, true));
     if (focused) document.getElementById(focused)?.focus();
+    if (part.querySelector("[data-insert]")) offerVariables(form);
   }
   describe(form.querySelector(".template-editor textarea"), form.querySelector("#setup-check"));
   const said = form.querySelector("[data-said]");
   const summary = fresh.querySelector("[data-summary]")?.dataset.summary ?? "";
   if (said.textContent !== summary) said.textContent = summary;
+}
+
+// The list of variables is another one only for another order.
+function isSame(present, part) {
+  return "of" in part.dataset ? present.dataset.of === part.dataset.of : present.innerHTML === part.innerHTML;
 }
 
 // What is beside the field describes it. It is marked as wrong by the server only, when it was sent.

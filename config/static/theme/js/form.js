@@ -5,6 +5,11 @@ export function enhance(root) {
   const field = root.querySelector(".template-editor textarea");
   if (!field) return;
   mirror(field);
+  offerVariables(root);
+}
+
+export function offerVariables(root) {
+  const field = root.querySelector(".template-editor textarea");
   toolbar([...root.querySelectorAll("[data-insert]")].map((row) => offer(row, field)));
 }
 
