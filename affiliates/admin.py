@@ -77,6 +77,8 @@ class AffiliateAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscri
             "links": ("links/", views.links),
             "orders": ("orders/", views.orders),
             "settings": ("settings/", views.settings),
+            "reconciliation": ("reconciliation/", views.reconciliation),
+            "reconciliation_export": ("reconciliation/export/", views.reconciliation_export),
             "portal": ("settings/portal/", views.portal_password),
             "portal_off": ("settings/portal/off/", views.portal_off),
         }

@@ -1,4 +1,4 @@
-"""The tabs of an affiliate's profile beside its form: links, orders, settings, and the portal login in them."""
+"""The tabs of an affiliate's profile beside its form: links, orders, settings with the portal login, reconciliation."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -10,17 +10,21 @@ from django.core.exceptions import PermissionDenied
 from django.core.paginator import Page, Paginator
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
 from affiliates import access, profile
 from affiliates.forms import PortalPasswordForm
 from affiliates.models import Affiliate
+from callbacks import exporting, statements
+from callbacks.statements import Month
 
 PAGE = 25
-Tab = Callable[[HttpRequest, Affiliate], HttpResponse]
-View = Callable[..., HttpResponse]
+Tab = Callable[[HttpRequest, Affiliate], HttpResponseBase]
+View = Callable[..., HttpResponseBase]
 
 
 def for_staff(*permissions: str) -> Callable[[Tab], View]:
@@ -28,7 +32,7 @@ def for_staff(*permissions: str) -> Callable[[Tab], View]:
 
     def decorate(view: Tab) -> View:
         @wraps(view)
-        def wrapped(request: HttpRequest, pk: int) -> HttpResponse:
+        def wrapped(request: HttpRequest, pk: int) -> HttpResponseBase:
             if not any(request.user.has_perm(permission) for permission in permissions):
                 raise PermissionDenied
             return view(request, get_object_or_404(Affiliate.objects.select_related("user"), pk=pk))
@@ -84,6 +88,38 @@ def settings(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
         "portal_url": request.build_absolute_uri(reverse("portal:home")),
     }
     return render(request, "admin/affiliates/affiliate/settings.html", context)
+
+
+@require_safe
+@may_view
+def reconciliation(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
+    """What came of the orders of one month."""
+    if not request.user.has_perm("callbacks.view_delivery"):
+        raise PermissionDenied
+    month, newest = _month(request), Month.of(timezone.now())
+    context = context_of(request, affiliate, "reconciliation") | {
+        "statement": statements.statement(affiliate, month),
+        "results": [result.value for result in statements.Result],
+        "older": month.before if month.begins_at > affiliate.created_at else None,
+        "newer": month.after if month.begins_at < newest.begins_at else None,
+    }
+    return render(request, "admin/affiliates/affiliate/reconciliation.html", context)
+
+
+@require_safe
+@may_view
+def reconciliation_export(request: HttpRequest, affiliate: Affiliate) -> HttpResponseBase:
+    """The same as CSV, order by order."""
+    if not request.user.has_perm("callbacks.view_delivery"):
+        raise PermissionDenied
+    month = _month(request)
+    filename = f"reconciliation-{affiliate.code}-{month}.csv".replace("~", "-")
+    return exporting.csv_response(filename, statements.HEADINGS, statements.paper(affiliate, month))
+
+
+def _month(request: HttpRequest) -> Month:
+    """The month that the address names; the present one if it names none."""
+    return Month.named(request.GET.get("month", "")) or Month.of(timezone.now())
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

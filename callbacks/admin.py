@@ -3,26 +3,25 @@
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
-from django.views.decorators.http import require_POST
+from django.utils import timezone
+from django.views.decorators.http import require_POST, require_safe
 
-from affiliates.filters import AffiliateFilter, DateFilter
-from callbacks import outbox
+from affiliates.filters import AffiliateFilter, PeriodFilter
+from affiliates.paging import LongChangeList
+from callbacks import exporting, live, outbox, searching
+from callbacks.filters import CodeFilter, HostFilter, StateFilter
 from callbacks.models import Delivery
 
 NAMED = 5  # how many refused deliveries a message names; the others are counted
-
-
-class StateFilter(admin.ChoicesFieldListFilter):
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.title = "state"
 
 
 @admin.register(Delivery)
@@ -30,16 +29,11 @@ class DeliveryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscrip
     actions = ("resend_selected",)
     list_display = ("order_column", "time", "affiliate_column", "event", "state", "last_code", "next_attempt")
     list_display_links = ("order_column",)
-    list_filter = (
-        ("status", StateFilter),
-        "event",
-        ("affiliate", AffiliateFilter),
-        ("created_at", DateFilter),
-    )
-    list_select_related = ("affiliate", "order")
+    list_filter = (StateFilter, "event", ("affiliate", AffiliateFilter), HostFilter, CodeFilter, PeriodFilter)
+    list_select_related = ("affiliate",)
     list_per_page = 50
     search_fields = ("order__number",)
-    search_help_text = "Order number"
+    search_help_text = "Order number or event id"
     list_icon = "deliveries"
     empty_title = "Nothing was sent yet"
     empty_text = "Set up an affiliate's S2S callback; their next order appears here with what the tracker answered."
@@ -61,7 +55,7 @@ class DeliveryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscrip
 
     @admin.display(description="State")
     def state(self, delivery: Delivery) -> str:
-        return render_to_string("admin/callbacks/delivery/state.html", {"delivery": delivery})
+        return render_to_string("admin/callbacks/delivery/live_state.html", {"delivery": delivery})
 
     @admin.display(description="Last code")
     def last_code(self, delivery: Delivery) -> str:
@@ -69,18 +63,16 @@ class DeliveryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscrip
 
     @admin.display(description="Next attempt")
     def next_attempt(self, delivery: Delivery) -> str:
-        return render_to_string("admin/callbacks/delivery/time.html", {"time": delivery.next_attempt_at})
+        return render_to_string("admin/callbacks/delivery/next_attempt.html", {"delivery": delivery})
 
-    # --- searching -----------------------------------------------------------
+    # --- finding -------------------------------------------------------------
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[LongChangeList]:
+        return LongChangeList
+
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Delivery], search_term: str
     ) -> tuple[QuerySet[Delivery], bool]:
-        """A whole number, with or without its #, is found by the index; only a part of one is looked for in all."""
-        term = search_term.strip()
-        exact = queryset.filter(order__number__in=[term, f"#{term}"])
-        if term and exact.exists():
-            return exact, False
-        return super().get_search_results(request, queryset, search_term)
+        return searching.search(queryset, search_term), False
 
     # --- what may be done ----------------------------------------------------
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -108,8 +100,31 @@ class DeliveryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscrip
 
     # --- one delivery --------------------------------------------------------
     def get_urls(self) -> list[URLPattern]:
-        resend = self.admin_site.admin_view(require_POST(self.resend_view))
-        return [path("<int:pk>/resend/", resend, name="callbacks_delivery_resend"), *super().get_urls()]
+        view = self.admin_site.admin_view
+        return [
+            path("<int:pk>/resend/", view(require_POST(self.resend_view)), name="callbacks_delivery_resend"),
+            path("live/", view(require_safe(self.live_view)), name="callbacks_delivery_live"),
+            path("export/", view(require_safe(self.export_view)), name="callbacks_delivery_export"),
+            *super().get_urls(),
+        ]
+
+    def live_view(self, request: HttpRequest) -> HttpResponse:
+        """How the deliveries that the address names do now, for the script that keeps a page up to date."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return JsonResponse(live.news_of(request.GET.get("ids", "")), headers={"Cache-Control": "no-store"})
+
+    def export_view(self, request: HttpRequest) -> HttpResponseBase:
+        """All that the filters in the address let through, as CSV."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        try:
+            chosen = self.get_changelist_instance(request)
+        except IncorrectLookupParameters:
+            raise Http404 from None
+        assert isinstance(chosen, LongChangeList)
+        filename = f"deliveries-{timezone.now():%Y-%m-%d}.csv"
+        return exporting.csv_response(filename, exporting.HEADINGS, exporting.deliveries(chosen.queryset, chosen.keys))
 
     def resend_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         if not self.has_resend_permission(request):
@@ -135,6 +150,8 @@ class DeliveryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscrip
             "opts": self.opts,
             "delivery": delivery,
             "attempts": delivery.attempts.order_by("-pk"),
+            "is_open": delivery.status in live.OPEN,
+            "version": live.version_of(delivery),
             "may_resend": self.has_resend_permission(request),
         }
         return TemplateResponse(request, "admin/callbacks/delivery/delivery.html", context)

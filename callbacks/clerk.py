@@ -9,9 +9,13 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from django.db import InterfaceError, OperationalError, close_old_connections, connections
+from django.db import DataError, InterfaceError, OperationalError, close_old_connections, connections
+
+from callbacks import breaker, outbox
+from callbacks.models import Delivery
 
 log = logging.getLogger(__name__)
 
@@ -73,3 +77,50 @@ class Clerk:
     def close(self) -> None:
         self._thread.submit(connections.close_all)
         self._thread.shutdown()
+
+
+# --- its jobs ----------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a look into the outbox gave: hosts in trouble and whether they are held, claims, and whether more is due."""
+
+    troubled: dict[str, bool]
+    claims: list[outbox.Claimed]
+    is_more: bool
+
+
+def look(full: list[int], tripped: set[str], limit: int) -> Found:
+    """Claim what is due, but nothing of endpoints that have enough waiting or of hosts that must be left alone."""
+    troubled = breaker.troubled()
+    held = {host for host, is_held in troubled.items() if is_held}
+    probes = breaker.take_probes() if held else []
+    claims = [claimed for host in probes for claimed in outbox.claim(1, only_host=host)]
+    more = outbox.claim(limit, but_settings=full, but_hosts=held | tripped)
+    for claimed in claims + more:
+        if claimed.endpoint is None:
+            outbox.skip(claimed, Delivery.SkipReason.SETTING_DELETED)
+    wanted = [claimed for claimed in claims + more if claimed.endpoint is not None]
+    return Found(troubled, wanted, is_more=len(more) == limit)
+
+
+def settle(batch: list[outbox.Settlement], troubled: dict[str, bool]) -> None:
+    """Write down what became of these, and tell the breaker."""
+    try:
+        outbox.settle(batch)
+    except DataError:  # an answer that the database cannot hold; the others of its batch must not pay for it
+        log.exception("batch_not_settled count=%d", len(batch))
+        for settlement in batch:
+            _settle_alone(settlement)
+    try:
+        breaker.note([(s.claimed.host, breaker.is_silent(s.outcome)) for s in batch], troubled)
+    except (InterfaceError, OperationalError) as error:  # they are written down, and must not be once more
+        log.warning("breaker_not_told error=%s", type(error).__name__)
+
+
+def _settle_alone(settlement: outbox.Settlement) -> None:
+    """Settle one; if the database cannot hold its answer, without that."""
+    try:
+        outbox.settle([settlement])
+    except DataError:
+        bare = settlement.outcome._replace(response_headers=(), response_excerpt="")
+        outbox.settle([settlement._replace(outcome=bare)])

@@ -11,19 +11,16 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from itertools import count
 
 from django.conf import settings
-from django.db import DataError
 from django.utils import timezone
 
 from callbacks import addresses, bell, breaker, lanes, messages, outbox, proxies, retry
-from callbacks.clerk import Clerk
+from callbacks.clerk import Clerk, Found, look, settle
 from callbacks.egress import Transport
-from callbacks.models import Delivery
 from callbacks.outcomes import Outcome, Request
 from callbacks.templating import RenderError
 
@@ -31,7 +28,8 @@ log = logging.getLogger(__name__)
 
 BATCH = 500
 # While attempts are in flight the pump looks for newly due deliveries when the bell rings, and this often without it.
-LOOK_AGAIN_S = 0.5
+# But not more often than this: each look is a transaction, for which the others who write have to wait.
+LOOK_AGAIN_S, LOOK_PAUSE_S = 0.5, 0.01
 # Finished attempts are written at the latest after this time, so that a slow one does not hold back the others; while
 # more is waiting to be sent they are collected for longer, because a large batch costs little more than a small one.
 SETTLE_AFTER_S = 0.02
@@ -84,7 +82,7 @@ class Pump:
         self.finished: list[outbox.Settlement] = []
         self.finished_at = 0.0
         self.returned: list[outbox.Claimed] = []
-        self.look_again_at = 0.0
+        self.look_again_at = self.pause_until = 0.0
         self.may_find_more = True
         self.troubled: dict[str, bool] = {}
         self.silent: Counter[str] = Counter()  # failures in a row that the breaker has not been told of yet
@@ -130,14 +128,14 @@ class Pump:
         elif may_look and (self.lanes.waiting < lanes.PLACES or self.clerk.is_away) and self._is_time_to_look():
             full = self.lanes.full()
             tripped = {host for host, failures in self.silent.items() if failures >= breaker.THRESHOLD}
-            self.clerk.do(lambda: _look(full, tripped), self._take, self._found_nothing)
+            self.clerk.do(lambda: look(full, tripped, BATCH), self._take, self._found_nothing)
         elif time.monotonic() >= self.sweep_at:
             self.sweep_at = time.monotonic() + SWEEP_EVERY_S
             self.clerk.do(sweep, _nothing, lambda: None)
 
     def _is_time_to_look(self) -> bool:
-        is_idle = self.may_find_more and not self.started
-        return is_idle or time.monotonic() >= self.look_again_at or bell.answer()
+        is_idle, now = self.may_find_more and not self.started, time.monotonic()
+        return is_idle or now >= self.look_again_at or (now >= self.pause_until and bell.answer())
 
     def _is_time_to_settle(self) -> bool:
         waited = time.monotonic() - self.finished_at
@@ -147,9 +145,10 @@ class Pump:
 
     def _found_nothing(self) -> None:
         self.may_find_more = False
-        self.look_again_at = time.monotonic() + LOOK_AGAIN_S
+        now = time.monotonic()
+        self.look_again_at, self.pause_until = now + LOOK_AGAIN_S, now + LOOK_PAUSE_S
 
-    def _take(self, found: "_Found") -> None:
+    def _take(self, found: Found) -> None:
         self.troubled = found.troubled
         self._found_nothing()
         for host, is_held in found.troubled.items():
@@ -173,7 +172,7 @@ class Pump:
             self.finished = batch + self.finished
             self.silent.update(silent)
 
-        self.clerk.do(lambda: _settle(batch, troubled), count_them, keep_them)
+        self.clerk.do(lambda: settle(batch, troubled), count_them, keep_them)
 
     # --- the wire ------------------------------------------------------------
     def _start(self) -> None:
@@ -241,50 +240,8 @@ class Pump:
             self.returned += self.lanes.take_out(host)
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """What a look into the outbox gave: hosts in trouble and whether they are held, claims, and whether more is due."""
-
-    troubled: dict[str, bool]
-    claims: list[outbox.Claimed]
-    is_more: bool
-
-
-def _look(full: list[int], tripped: set[str]) -> _Found:
-    """Claim what is due, but nothing of endpoints that have enough waiting or of hosts that must be left alone."""
-    troubled = breaker.troubled()
-    held = {host for host, is_held in troubled.items() if is_held}
-    probes = breaker.take_probes() if held else []
-    claims = [claimed for host in probes for claimed in outbox.claim(1, only_host=host)]
-    more = outbox.claim(BATCH, but_settings=full, but_hosts=held | tripped)
-    for claimed in claims + more:
-        if claimed.endpoint is None:
-            outbox.skip(claimed, Delivery.SkipReason.SETTING_DELETED)
-    wanted = [claimed for claimed in claims + more if claimed.endpoint is not None]
-    return _Found(troubled, wanted, is_more=len(more) == BATCH)
-
-
-def _settle(batch: list[outbox.Settlement], troubled: dict[str, bool]) -> None:
-    try:
-        outbox.settle(batch)
-    except DataError:  # an answer that the database cannot hold; the others of its batch must not pay for it
-        log.exception("batch_not_settled count=%d", len(batch))
-        for settlement in batch:
-            _settle_alone(settlement)
-    breaker.note([(s.claimed.host, breaker.is_silent(s.outcome)) for s in batch], troubled)
-
-
 def _nothing(_: object) -> None:
     pass
-
-
-def _settle_alone(settlement: outbox.Settlement) -> None:
-    """Settle one; if the database cannot hold its answer, without that."""
-    try:
-        outbox.settle([settlement])
-    except DataError:
-        bare = settlement.outcome._replace(response_headers=(), response_excerpt="")
-        outbox.settle([settlement._replace(outcome=bare)])
 
 
 def _request(key: int, claimed: outbox.Claimed, began_at: datetime) -> Request:

@@ -36,6 +36,12 @@ def missed(since: datetime) -> Iterator[Happening]:
             yield from _missed_of(order, told[order.pk], links.get(order.link_id or 0, ""), first_told_of)
 
 
+def is_as_told(order: Order, last: Delivery) -> bool:
+    """Whether the order still is what was recorded with `last`, the last delivery of it to its affiliate."""
+    link_url = order.link.url if order.link else ""
+    return _values(order, order.current_state(), link_url) == _comparable(last.variables)
+
+
 def _missed_of(
     order: Order, told: dict[int, Delivery], link_url: str, first_told_of: dict[int, datetime]
 ) -> Iterator[Happening]:

@@ -1,14 +1,17 @@
 """Celery's side of the engine, a few lines each. No task carries data: the database is the queue."""
 
 import logging
+import time
 from multiprocessing import Event
 from typing import Any
 
 from celery import shared_task
 from celery.signals import worker_shutting_down
 
-from callbacks import bell, due
+from callbacks import bell, due, tallies
 from callbacks import pump as engine
+
+TALLY_S = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -36,3 +39,11 @@ def sweep() -> None:
     if due.is_anything():
         bell.answer()  # a ring that is still waiting now may be one that was lost
         bell.ring()
+
+
+@shared_task
+def tally() -> None:
+    """Count the requests of the last seconds for the overview; after a flood, some of them at each time."""
+    began = time.monotonic()
+    while not _stopping.is_set() and tallies.count() and time.monotonic() - began < TALLY_S:
+        pass

@@ -10,7 +10,6 @@ from typing import Any
 
 from django.contrib.admin import AdminSite
 from django.contrib.auth.views import LogoutView
-from django.db.models import Count
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
@@ -18,13 +17,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 from affiliates.models import Affiliate
+from callbacks import dashboard
 from callbacks.models import CallbackSetting, Delivery
 from orders.models import Order
 
 DAY = timedelta(hours=24)
-# How far back the overview and the sidebar look, in deliveries: by primary key, so that it costs the same with ten
-# million of them.
-LATEST = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,28 +99,22 @@ def _navigation(request: HttpRequest) -> Iterator[Section]:
 def _item(request: HttpRequest, label: str, icon: str, name: str) -> Item:
     url = reverse(f"admin:{name}")
     is_current = request.path == url if name == "index" else request.path.startswith(url)
-    failed = _latest().filter(status=Delivery.Status.FAILED).count() if label == "Deliveries" else 0
+    is_log = label == "Deliveries"
+    lately = dashboard.recent(timezone.now() - DAY) if is_log else Delivery.objects.none()
+    failed = lately.filter(status=Delivery.Status.FAILED).count()
     return Item(label, url, icon, is_current, failed, "failed in the last 24 hours" if failed else "")
-
-
-def _latest() -> Any:
-    """The deliveries of the last 24 hours, the newest 5,000 at most."""
-    newest = Delivery.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
-    return Delivery.objects.order_by().filter(pk__gt=newest - LATEST, created_at__gt=timezone.now() - DAY)
 
 
 def _overview(request: HttpRequest) -> dict[str, Any]:
     if not request.user.has_perm("callbacks.view_delivery"):
         return {}
-    counts = dict(_latest().values_list("status").annotate(count=Count("pk")))
-    failures = Delivery.objects.filter(status=Delivery.Status.FAILED).select_related("affiliate", "order")
-    return {
-        "counts": {status.value: counts.get(status.value, 0) for status in Delivery.Status},
-        "waiting": counts.get(Delivery.Status.PENDING, 0) + counts.get(Delivery.Status.SENDING, 0),
-        "failures": failures.order_by("-pk")[:5],
-        "has_affiliates": Affiliate.objects.exists(),
-        "has_callbacks": CallbackSetting.objects.exists(),
-        "has_orders": Order.objects.exists(),
-        "has_deliveries": Delivery.objects.exists(),
-        "first_affiliate": Affiliate.objects.order_by("pk").first(),
-    }
+    if not Delivery.objects.exists():
+        return {
+            "has_affiliates": Affiliate.objects.exists(),
+            "has_callbacks": CallbackSetting.objects.exists(),
+            "has_orders": Order.objects.exists(),
+            "first_affiliate": Affiliate.objects.order_by("pk").first(),
+        }
+    figures = dashboard.overview(dashboard.range_named(request.GET.get("range", "")))
+    chart = dashboard.chart_of(figures["bars"], reverse("admin:callbacks_delivery_changelist"))
+    return figures | {"has_deliveries": True, "chart": chart}

@@ -1,10 +1,12 @@
-"""What was sent for an order, or in one sentence why nothing was."""
+"""What became of an order: an answer for each callback, and every delivery of it."""
 
 from typing import Any
 
 from django import template
 
-from callbacks.explanations import why_nothing_was_sent
+from callbacks import explanations
+from callbacks.statements import Line
+from config.templatetags.theme import chip
 from orders.models import Order
 
 register = template.Library()
@@ -12,7 +14,27 @@ register = template.Library()
 SHOWN = 50
 
 
+@register.inclusion_tag("admin/callbacks/why.html")
+def why(order: Order) -> dict[str, Any]:
+    return {"answers": explanations.why(order), "order": order}
+
+
 @register.inclusion_tag("admin/callbacks/deliveries_of_order.html")
 def deliveries_of(order: Order) -> dict[str, Any]:
+    """Every delivery of an order, if a callback has more than the one that `why` speaks of."""
     found = list(order.deliveries.select_related("affiliate", "setting").order_by("-pk")[:SHOWN])
-    return {"deliveries": found, "order": order, "reason": "" if found else why_nothing_was_sent(order)}
+    callbacks = {(delivery.affiliate_id, delivery.event, delivery.setting_id) for delivery in found}
+    return {"deliveries": found if len(found) > len(callbacks) else [], "order": order}
+
+
+@register.inclusion_tag("theme/chip.html")
+def why_in_short(order: Any) -> dict[str, Any]:
+    """The chip of an order without deliveries, which is annotated with when its affiliate's callbacks were set up."""
+    state, words = explanations.in_short(order, order.first_set_up_at, order.first_created_at)
+    return chip(state, words)
+
+
+@register.filter
+def count_of(line: Line, result: str) -> int:
+    """How many orders came to that with a callback."""
+    return line.of(result)

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from affiliates import referral
 from affiliates.models import Affiliate
-from callbacks import correcting, curl, grammar, health, history, naming, secrecy, signing
+from callbacks import correcting, curl, explanations, grammar, health, history, naming, secrecy, signing
 from callbacks.models import Attempt, CallbackSetting, Delivery, SettingChange
 from callbacks.variables import LINK_QUERY, NAMES, VARIABLES
 
@@ -118,6 +118,12 @@ def shown_state(delivery: Delivery) -> str:
 def is_overdue(delivery: Delivery) -> bool:
     """Whether it only waits for a worker to take it."""
     return delivery.next_attempt_at is not None and delivery.next_attempt_at <= timezone.now()
+
+
+@register.filter
+def waits_for(delivery: Delivery) -> str:
+    """The sentence about what a pending delivery waits for."""
+    return explanations.waits_for(delivery)
 
 
 @register.filter

@@ -25,9 +25,19 @@ CHIPS: dict[str, tuple[str, str, str]] = {
     "failed": ("bad", "cross", "Failed"),
     "skipped": ("idle", "skip", "Skipped"),
     "retrying": ("warn", "resend", "Retrying"),
+    # what came of an order in a month
+    "delivered": ("ok", "check", "Delivered"),
+    "waiting": ("busy", "clock", "Waiting"),
+    "missing": ("bad", "alert", "Missing"),
+    "no callback": ("idle", "ring", "No callback"),
+    # why an order has none
+    "not_recorded": ("bad", "alert", "Not recorded"),
+    "not_due": ("idle", "ring", "Nothing to send"),
     # callbacks and an affiliate's deliveries
     "working": ("ok", "check", "Working"),
     "failing": ("bad", "alert", "Failing"),
+    "held": ("bad", "pause", "Held back"),
+    "recovered": ("ok", "check", "Recovered"),
     "silent": ("idle", "ring", "Nothing sent yet"),
     "paused": ("warn", "pause", "Paused"),
     "not_set": ("idle", "ring", "Not set"),
@@ -87,6 +97,14 @@ def _pattern(currency: str) -> str:
 def percent(rate: Decimal) -> str:
     """`12.5 %` for 0.125."""
     return f"{(Decimal(rate) * 100).normalize():f} %"
+
+
+@register.filter
+def share(percents: float) -> str:
+    """`99.9 %`, `100 %`: never rounded up to all, never down to nothing."""
+    if percents in {0, 100}:
+        return f"{percents:.0f} %"
+    return f"{min(max(percents, 0.1), 99.9):.1f} %"
 
 
 @register.filter

@@ -1,4 +1,4 @@
-"""How long the admin's list of deliveries takes when there are a million."""
+"""How long the admin's overview and lists take when there are a million deliveries."""
 
 from collections.abc import Iterator
 

@@ -12,7 +12,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from affiliates.models import Affiliate
-from callbacks.models import Attempt, Delivery
+from callbacks import tallies
+from callbacks.models import Attempt, CallbackSetting, Delivery
 from orders.models import Order
 
 
@@ -23,6 +24,8 @@ def grow(amount: int) -> float:
     assert have, "there is nothing to multiply"
     for _ in range(-(-(amount - have) // have)):
         _again(have)
+    while tallies.count():  # what beat has done every few seconds all the while
+        pass
     with connection.cursor() as cursor:  # what autovacuum and PRAGMA optimize do in the course of a day
         cursor.execute("VACUUM ANALYZE" if connection.vendor == "postgresql" else "ANALYZE")
     return time.monotonic() - began
@@ -53,26 +56,36 @@ def _copied(model: type[models.Model], instead: dict[str, str], where: str, but:
 
 
 # --- looking at it -----------------------------------------------------------
-LIST = "/admin/callbacks/delivery/"
+OVERVIEW, LIST, ORDERS = "/admin/", "/admin/callbacks/delivery/", "/admin/orders/order/"
 TIMES = 5
 
 
 def look() -> dict[str, dict[str, Any]]:
-    """The admin's list of deliveries as a superuser gets it, with some of its filters: status and milliseconds."""
+    """The admin's overview and lists as a superuser gets them, with some of their filters: status and milliseconds."""
     person = get_user_model().objects.create_superuser("bench", "bench@shop.example", "bench")
     number = Order.objects.order_by("pk").values_list("number", flat=True)[500]
     affiliate = Affiliate.objects.order_by("pk")[0]
+    host = CallbackSetting.objects.values_list("host", flat=True)[0]
     client = Client()
     client.force_login(person)
     rows = Delivery.objects.count()
+    middle = Delivery.objects.order_by("pk").values_list("pk", flat=True)[rows // 2]
     pages = {
-        "the list": "",
-        "the list, page 3": "?p=3",
-        "failed ones": "?status__exact=failed",
-        "of an affiliate": f"?affiliate__id__exact={affiliate.pk}",
-        "search for an order": f"?q={number}",
+        "the overview": OVERVIEW,
+        "the overview, 30 days": f"{OVERVIEW}?range=month",
+        "the list": LIST,
+        "the list, from the middle on": f"{LIST}?before={middle}",
+        "failed ones": f"{LIST}?status__exact=failed",
+        "waiting ones": f"{LIST}?status__exact=pending",
+        "of an affiliate": f"{LIST}?affiliate__id__exact={affiliate.pk}",
+        "of a host": f"{LIST}?host={host}",
+        "with a code that nobody answered": f"{LIST}?code=418",
+        "of a day": f"{LIST}?from=2026-01-01&to=2026-01-01",
+        "search for an order": f"{LIST}?q={number}",
+        "search for part of a number": f"{LIST}?q=no-such-number",
+        "the orders": ORDERS,
     }
-    return {what: _looked_at(client, LIST + query) | {"rows": rows} for what, query in pages.items()}
+    return {what: _looked_at(client, address) | {"rows": rows} for what, address in pages.items()}
 
 
 def _looked_at(client: Client, address: str) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The log: the list of deliveries, the story of one, resending."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -11,7 +12,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from callbacks.models import Attempt, CallbackSetting, Delivery
+from callbacks.models import Attempt, CallbackSetting, Delivery, TroubledHost
 from tests.factories import AffiliateFactory, CallbackSettingFactory, LinkFactory, OrderFactory
 
 pytestmark = pytest.mark.django_db
@@ -248,6 +249,28 @@ def test_delivery_page_says_how_far_it_got(
     admin_client: Client, deliver: Callable[..., Delivery], status: str, fields: dict[str, Any], expected: str
 ) -> None:
     assert expected in page_of(admin_client, deliver("#1", status, **fields))
+
+
+def test_delivery_page_counts_down_to_the_next_attempt_and_follows_it(
+    admin_client: Client, deliver: Callable[..., Delivery]
+) -> None:
+    later = timezone.now() + timedelta(minutes=5)
+    waiting = page_of(admin_client, deliver("#1", "pending", last_error_kind="status", next_attempt_at=later))
+    assert 'data-form="countdown"' in waiting
+    assert "It is tried again by itself." in waiting
+    assert re.search(r'data-live="\d+" data-version="pending-0-', waiting)
+    due = page_of(admin_client, deliver("#2", "pending"))
+    assert 'data-form="countdown"' not in due
+    assert "as soon as a worker is free" in due
+    assert "data-live" not in page_of(admin_client, deliver("#3"))
+
+
+def test_delivery_page_says_what_holds_it(admin_client: Client, deliver: Callable[..., Delivery]) -> None:
+    delivery = deliver("#1", "pending")
+    TroubledHost.objects.create(host="tracker.example", failures=12, probe_at=timezone.now())
+    assert "held back: tracker.example did not answer 12 times in a row" in page_of(admin_client, delivery)
+    CallbackSetting.objects.update(is_active=False)
+    assert "The callback is paused" in page_of(admin_client, delivery)
 
 
 def test_delivery_page_without_order_setting_and_attempts_is_there(

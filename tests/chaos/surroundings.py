@@ -7,6 +7,7 @@ ids. Imported before Django is set up, so what needs it is imported where it is 
 import contextlib
 import os
 import signal
+import socket
 import sys
 import time
 from collections import Counter
@@ -162,7 +163,10 @@ class Surroundings:
 
     def note_deaths(self) -> "Fault":
         """Note that all who were sending are dead, and what they held: only that may come twice."""
-        self.receiver.wait_for_connections(0, 10)  # so all that they sent has been read
+        with socket.create_connection((self.receiver.host, self.receiver.port), 10) as latest:
+            latest.sendall(b"\0")
+            assert latest.recv(1)  # it had its turn, so had their connections before it
+        self.receiver.wait_for_connections(0, 10)  # and all that was sent over them has been read
         return self.note_fault(self.claimed(), time.time())
 
     def note_fault(self, event_ids: Collection[str], at: float) -> "Fault":

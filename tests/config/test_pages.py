@@ -44,7 +44,7 @@ def test_overview_of_thirty_failures_asks_as_often_as_of_one(admin_client, djang
     fail(29)
     with django_assert_num_queries(len(of_one)):
         admin_client.get(INDEX)
-    assert len(of_one) <= 15
+    assert len(of_one) <= 25  # a figure each, none of which grows
 
 
 @pytest.mark.parametrize("url", ["/admin/orders/order/", "/admin/callbacks/delivery/", "/admin/affiliates/affiliate/"])

@@ -10,12 +10,14 @@ from tests.e2e.installation import Installation
 
 PAGES = {
     "overview": "/admin/",
+    "overview of a month": "/admin/?range=month",
     "affiliates": "/admin/affiliates/affiliate/",
     "affiliate add": "/admin/affiliates/affiliate/add/",
     "profile": "/admin/affiliates/affiliate/1/change/",
     "profile links": "/admin/affiliates/affiliate/1/links/",
     "profile orders": "/admin/affiliates/affiliate/1/orders/",
     "profile settings": "/admin/affiliates/affiliate/1/settings/",
+    "profile reconciliation": "/admin/affiliates/affiliate/1/reconciliation/",
     "callback form": "/admin/affiliates/affiliate/1/settings/callbacks/created/",
     "links": "/admin/affiliates/link/",
     "orders": "/admin/orders/order/",
@@ -25,6 +27,7 @@ PAGES = {
     "order delete": "/admin/orders/order/1/delete/",
     "order history": "/admin/orders/order/1/history/",
     "deliveries": "/admin/callbacks/delivery/",
+    "deliveries of a day": "/admin/callbacks/delivery/?from=2020-01-01&status__exact=failed",
     "delivery": "/admin/callbacks/delivery/1/change/",
     "users": "/admin/auth/user/",
     "user": "/admin/auth/user/1/change/",

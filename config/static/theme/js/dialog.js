@@ -6,7 +6,7 @@
 // a link.
 import "./copy.js";
 import { enhance } from "./form.js";
-import { localise } from "./times.js";
+import { refresh } from "./refresh.js";
 
 const HEADERS = { "X-Requested-With": "fetch", Accept: "text/html, application/json" };
 const drafts = new Map(); // address -> the window with what was typed
@@ -98,13 +98,7 @@ async function send(dialog, form, button) {
 async function saved(dialog, { location: target }) {
   forget(dialog);
   try {
-    const answer = await fetch(target);
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    for (const part of document.querySelectorAll("[data-refresh][id]")) {
-      const fresh = page.getElementById(part.id);
-      part.replaceChildren(...document.importNode(fresh, true).childNodes);
-      localise(part);
-    }
+    await refresh(target);
   } catch {
     location.assign(target);
     return;

@@ -21,7 +21,7 @@ document.addEventListener("keydown", (event) => {
 
 // A list that would leave the window on the right opens to the left instead.
 document.addEventListener("toggle", (event) => {
-  const list = event.target.open && event.target.matches("details.filter") && event.target.querySelector("ul");
+  const list = event.target.open && event.target.matches("details.filter") && event.target.querySelector(":scope > ul, :scope > .filter-box");
   if (!list) return;
   list.style.transform = "";
   const over = list.getBoundingClientRect().right + 16 - document.documentElement.clientWidth;

@@ -14,7 +14,21 @@ function ago(date, now) {
   return relative.format(Math.trunc(seconds / size) || Math.sign(seconds), unit);
 }
 
+// "4 min 59 s": the two largest units, as the server says it.
+function countdown(date, now) {
+  let rest = Math.ceil((date - now) / 1000);
+  if (rest <= 0) return "due now";
+  const parts = [];
+  for (const [unit, size] of [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]]) {
+    const count = Math.floor(rest / size);
+    rest %= size;
+    if (count || parts.length) parts.push([count, unit]);
+  }
+  return `in ${parts.slice(0, 2).filter(([count]) => count).map((part) => part.join("\u00a0")).join(" ")}`;
+}
+
 function text(form, date, now) {
+  if (form === "countdown") return countdown(date, now);
   if (form === "relative") return ago(date, now);
   const today = date.toDateString() === now.toDateString();
   if (form === "clock") return today ? clock.format(date) : full.format(date);
@@ -31,5 +45,12 @@ export function localise(within = document) {
   }
 }
 
+function tick() {
+  for (const element of document.querySelectorAll("time[data-form=countdown]")) {
+    element.textContent = countdown(new Date(element.dateTime), new Date());
+  }
+}
+
 localise();
 setInterval(localise, 30000);
+setInterval(tick, 1000);

@@ -1,0 +1,81 @@
+"""Which endpoints fail, the worst first: hosts that something waits for another try at, or was given up at, lately.
+
+Looked for from what failed, not from the settings, so that a thousand endpoints that work cost nothing.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import OuterRef, QuerySet, Subquery
+
+from affiliates.models import Affiliate
+from callbacks import breaker
+from callbacks.models import CallbackSetting, Delivery
+
+Status = Delivery.Status
+LOOKED_AT = 5000  # deliveries of each kind that the endpoints are found by
+MOST = 200  # settings that are looked at more closely, those with the most trouble
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A host in trouble. `state` is `held`, `failing` or `recovered`; the last answer is the latest of its callbacks'.
+
+    `waiting` deliveries are tried again, `failed` ones were given up in the time looked at.
+    """
+
+    host: str
+    state: str
+    affiliates: tuple[Affiliate, ...]
+    waiting: int
+    failed: int
+    last_status_code: int | None
+    last_error_kind: str
+    last_attempt_at: datetime | None
+
+    @property
+    def has_recovered(self) -> bool:
+        return self.state == "recovered"
+
+
+def in_trouble(recent: QuerySet[Delivery]) -> list[Endpoint]:
+    """The endpoints where one of these deliveries failed, or any waits for another try; those that still fail first."""
+    retrying = Delivery.objects.filter(status=Status.PENDING, attempt_count__gt=0).exclude(last_error_kind="")
+    waiting = Counter(retrying.order_by("next_attempt_at").values_list("setting", flat=True)[:LOOKED_AT])
+    given_up = recent.filter(status=Status.FAILED).order_by("-pk")
+    failed = Counter(given_up.values_list("setting", flat=True)[:LOOKED_AT])
+    worst = [pk for pk, _ in (waiting + failed).most_common(MOST) if pk is not None]
+    held = {host for host, is_held in breaker.troubled().items() if is_held}
+    by_host = defaultdict(list)
+    for setting in _with_last_answer(worst):
+        by_host[setting.host].append(setting)
+    found = [_endpoint(host, settings, waiting, failed, host in held) for host, settings in by_host.items()]
+    return sorted(found, key=lambda endpoint: (endpoint.has_recovered, -endpoint.waiting - endpoint.failed))
+
+
+def _with_last_answer(pks: Iterable[int]) -> Iterable[CallbackSetting]:
+    sent = Delivery.objects.filter(setting=OuterRef("pk"), last_attempt_at__isnull=False).order_by("-last_attempt_at")
+    names = ("last_attempt_at", "last_status_code", "last_error_kind")
+    last = {f"its_{name}": Subquery(sent.values(name)[:1]) for name in names}
+    return CallbackSetting.objects.filter(pk__in=list(pks)).select_related("affiliate").annotate(**last).order_by("pk")
+
+
+def _endpoint(
+    host: str, settings: list[CallbackSetting], waiting: Counter[int], failed: Counter[int], is_held: bool
+) -> Endpoint:
+    # What is annotated is no attribute that types know of; a callback that nothing was sent for has none of it.
+    answers = [vars(setting) for setting in settings if vars(setting)["its_last_attempt_at"]]
+    failing = [answer for answer in answers if answer["its_last_error_kind"]]
+    last = max(failing or answers, key=lambda answer: answer["its_last_attempt_at"], default={})
+    return Endpoint(
+        host=host,
+        state="held" if is_held else "failing" if failing else "recovered",
+        affiliates=tuple({setting.affiliate_id: setting.affiliate for setting in settings}.values()),
+        waiting=sum(waiting[setting.pk] for setting in settings),
+        failed=sum(failed[setting.pk] for setting in settings),
+        last_status_code=last.get("its_last_status_code"),
+        last_error_kind=last.get("its_last_error_kind", ""),
+        last_attempt_at=last.get("its_last_attempt_at"),
+    )

@@ -1,0 +1,91 @@
+"""The filters of the log: state, host and code. Whose deliveries they are, and when, are filters of `affiliates`."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.http import HttpRequest
+
+from callbacks.models import CallbackSetting, Delivery
+
+Deliveries = QuerySet[Delivery]
+Status = Delivery.Status
+LISTED = 100  # hosts in the filter
+
+
+class StateFilter(admin.SimpleListFilter):
+    title = "state"
+    parameter_name = "status__exact"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [
+            (Status.SUCCEEDED, "Succeeded"),
+            (Status.FAILED, "Failed"),
+            (Status.PENDING, "Waiting"),
+            ("retrying", "Retrying"),
+            (Status.SENDING, "Sending"),
+            (Status.SKIPPED, "Skipped"),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: Deliveries) -> Deliveries:
+        return in_state(queryset, self.value() or "")
+
+
+def in_state(deliveries: Deliveries, state: str) -> Deliveries:
+    """Those in that state, or all of them for one that is not known. Written so that the partial indexes are used."""
+    every = Delivery.objects.order_by()
+    first = Q(pk__in=every.filter(status=Status.PENDING, attempt_count=0).values("pk"))
+    again = Q(pk__in=every.filter(status=Status.PENDING, attempt_count__gt=0).values("pk"))
+    if state == Status.PENDING:
+        return deliveries.filter(first | again)
+    if state == "retrying":
+        return deliveries.filter(again).exclude(last_error_kind="")
+    if state == Status.SENDING:
+        return deliveries.filter(pk__in=every.filter(status=Status.SENDING).values("pk"))
+    return deliveries.filter(status=state) if state in Status.values else deliveries
+
+
+class HostFilter(admin.SimpleListFilter):
+    """By the host of the callback as it is set now."""
+
+    title = "host"
+    parameter_name = "host"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        hosts = CallbackSetting.objects.order_by("host").values_list("host", flat=True).distinct()[:LISTED]
+        chosen = request.GET.get(self.parameter_name, "")
+        return [(host, host) for host in sorted({*hosts, chosen} - {""})]
+
+    def queryset(self, request: HttpRequest, queryset: Deliveries) -> Deliveries:
+        if not self.value():
+            return queryset
+        return queryset.filter(Exists(CallbackSetting.objects.filter(pk=OuterRef("setting"), host=self.value())))
+
+
+class CodeFilter(admin.SimpleListFilter):
+    """By the status code of the last answer: a class of them, or one that is named in the address."""
+
+    title = "code"
+    parameter_name = "code"
+    NONE = "none"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        classes = [("2xx", "2xx success"), ("3xx", "3xx redirect"), ("4xx", "4xx refused"), ("5xx", "5xx broken")]
+        chosen = request.GET.get(self.parameter_name, "")
+        own = [(chosen, chosen)] if _is_code(chosen) else []
+        return [*classes, *own, (self.NONE, "No answer")]
+
+    def queryset(self, request: HttpRequest, queryset: Deliveries) -> Deliveries:
+        value = self.value() or ""
+        if value == self.NONE:
+            return queryset.filter(last_status_code=None).exclude(last_error_kind="")
+        if _is_code(value):
+            return queryset.filter(last_status_code=int(value))
+        if value in {"2xx", "3xx", "4xx", "5xx"}:
+            begin = int(value[0]) * 100
+            return queryset.filter(last_status_code__gte=begin, last_status_code__lt=begin + 100)
+        return queryset
+
+
+def _is_code(text: str) -> bool:
+    return len(text) == 3 and text.isdecimal() and text.isascii()

@@ -1,0 +1,146 @@
+"""What a merchant watches in the browser: rows and pages that follow what happens, charts, and all of it as tables."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.e2e.installation import Installation
+from tests.e2e.test_admin_frame import faults, sign_in
+from tests.receiver import Answer, Receiver
+
+expect.set_options(timeout=20_000)  # a machine that runs all tests at once is a slow one
+ORDER = """
+from affiliates.models import Affiliate
+from callbacks.models import CallbackSetting
+from orders.models import Order
+affiliate, _ = Affiliate.objects.get_or_create(name="Watched {code}", email="{code}@e.example", code="{code}")
+CallbackSetting.objects.get_or_create(affiliate=affiliate, event="order.created", defaults={{"url": "{url}"}})
+order = Order.objects.create(number="{number}", affiliate=affiliate, amount="58", currency="USD")
+print("delivery", order.deliveries.get().pk)
+"""
+CHANNELS = (
+    "canvas => [...canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data].filter(Boolean).length"
+)
+
+
+@pytest.fixture
+def merchant(browser_page: Page, stack: Installation) -> Page:
+    sign_in(browser_page, stack)
+    return browser_page
+
+
+@pytest.fixture
+def merchant_without_scripts(stack: Installation, browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    sign_in(page, stack)
+    yield page
+    context.close()
+
+
+def order_comes_in(stack: Installation, receiver: Receiver, code: str, number: str) -> int:
+    """Returns the id of its delivery."""
+    said = stack.manage(
+        "shell", code=ORDER.format(code=code, number=number, url=receiver.url(f"/{code}?o={{{{order.number}}}}"))
+    )
+    return int(said.rpartition("delivery ")[2])
+
+
+def is_same_page(page: Page) -> bool:
+    return bool(page.evaluate("window.stayed"))
+
+
+def test_row_of_the_log_follows_its_delivery_without_loading_the_page(
+    stack: Installation, merchant: Page, session_receiver: Receiver
+) -> None:
+    session_receiver.answer("/latecomer", Answer(delay_s=8))
+    order_comes_in(stack, session_receiver, "latecomer", "#700001")
+    merchant.goto(f"{stack.base_url}/admin/callbacks/delivery/?q=700001")
+    merchant.evaluate("window.stayed = true")
+    row = merchant.locator("#result_list tbody tr")
+    expect(row).to_contain_text(re.compile("Sending|Waiting"))
+    expect(row).to_contain_text("Succeeded")
+    expect(row).to_contain_text("200")
+    assert is_same_page(merchant)
+
+
+def test_page_of_a_delivery_counts_down_and_shows_the_answer_when_it_comes(
+    stack: Installation, merchant: Page, session_receiver: Receiver
+) -> None:
+    session_receiver.answer("/hesitant", Answer(status=503), Answer(status=503), Answer(status=200))
+    delivery = order_comes_in(stack, session_receiver, "hesitant", "#700002")
+    merchant.goto(f"{stack.base_url}/admin/callbacks/delivery/{delivery}/change/")
+    merchant.evaluate("window.stayed = true")
+    story = merchant.get_by_role("list", name="What happened, newest first")
+    countdown = story.locator("time[data-form=countdown]")
+    expect(countdown).to_have_text(re.compile(r"in [45]\smin \d+\ss"))  # five minutes after the second answer
+    first = countdown.inner_text()
+    expect(countdown).not_to_have_text(first)
+    expect(story.get_by_role("heading", name="The tracker answered 503 Service Unavailable.")).to_have_count(2)
+    assert is_same_page(merchant)
+    assert faults(merchant) == []
+
+
+def test_overview_draws_its_charts_and_has_them_as_a_table(stack: Installation, merchant: Page) -> None:
+    merchant.goto(f"{stack.base_url}/admin/")
+    for name in ("requests", "rate"):
+        canvas = merchant.locator(f"canvas[data-chart={name}]")
+        expect(canvas).to_be_visible()
+        assert canvas.evaluate(CHANNELS) > 1000
+    merchant.get_by_role("link", name="30 days").click()
+    expect(merchant.get_by_role("link", name="30 days")).to_have_attribute("aria-current", "true")
+    merchant.get_by_text("As a table").click()
+    expect(merchant.locator(".charts tbody tr")).to_have_count(30)
+    merchant.locator(".charts tbody a").first.click()
+    expect(merchant.get_by_role("heading", name="Deliveries")).to_be_visible()
+    expect(merchant.locator("#result_list tbody tr").first).to_be_visible()
+
+
+def test_press_on_a_bar_leads_to_its_deliveries(stack: Installation, merchant: Page) -> None:
+    merchant.goto(f"{stack.base_url}/admin/?range=week")
+    canvas = merchant.locator("canvas[data-chart=requests]")
+    box = canvas.bounding_box()
+    assert box
+    canvas.click(position={"x": box["width"] - 30, "y": box["height"] / 2})
+    merchant.wait_for_url(re.compile(r"/admin/callbacks/delivery/\?from=\d{4}-\d\d-\d\d&to="))
+
+
+def test_charts_are_drawn_anew_in_the_colours_of_another_theme(stack: Installation, merchant: Page) -> None:
+    merchant.emulate_media(color_scheme="light")
+    merchant.goto(f"{stack.base_url}/admin/")
+    picture = "canvas => canvas.toDataURL()"
+    canvas = merchant.locator("canvas[data-chart=requests]")
+    light = canvas.evaluate(picture)
+    merchant.get_by_role("button", name="Dark").click()
+    merchant.wait_for_function(
+        f"light => ({picture})(document.querySelector('canvas[data-chart=requests]')) !== light", arg=light
+    )
+
+
+def test_overview_filters_and_reconciliation_work_without_scripts(
+    stack: Installation, merchant_without_scripts: Page
+) -> None:
+    page = merchant_without_scripts
+    page.goto(f"{stack.base_url}/admin/")
+    expect(page.locator("canvas").first).to_be_hidden()
+    page.get_by_text("As a table").click()
+    expect(page.locator(".charts tbody tr")).to_have_count(24)
+    page.goto(f"{stack.base_url}/admin/callbacks/delivery/")
+    page.locator("details.filter summary", has_text="Date").click()
+    page.get_by_label("Through").fill("2020-01-01")
+    page.get_by_role("button", name="Show").click()
+    expect(page.get_by_role("heading", name="Nothing matches")).to_be_visible()
+    page.goto(f"{stack.base_url}/admin/affiliates/affiliate/1/reconciliation/")
+    expect(page.get_by_role("heading", name="What their tracker was told")).to_be_visible()
+
+
+def test_log_is_handed_out_as_csv(stack: Installation, merchant: Page) -> None:
+    merchant.goto(f"{stack.base_url}/admin/callbacks/delivery/?status__exact=succeeded")
+    with merchant.expect_download() as download:
+        merchant.get_by_role("link", name="Export CSV").click()
+    text = download.value.path().read_text("utf-8")
+    assert download.value.suggested_filename.startswith("deliveries-")
+    assert text.startswith("Event id,Event,Time (UTC),Order,")
+    assert ",succeeded," in text
