@@ -3,29 +3,54 @@
 Pure. Whether the result can be saved is `callbacks.templating`; what a word means is `callbacks.placeholders`.
 """
 
-from collections.abc import Iterator
+from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
 from callbacks import grammar, placeholders, templating
 
 
-def corrected(template: str) -> str:
-    """`template` with every suggestion taken that can be taken without asking; unchanged if there is none."""
-    for start, end, text in sorted(_replacements(template), reverse=True):
-        template = template[:start] + text + template[end:]
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What stands at template[start:end] and is not ours, and what to write instead ("" if nobody knows).
+
+    `parameter` is the name of the parameter it is the value of, `meaning` what it is for; "" where that is not known.
+    """
+
+    start: int
+    end: int
+    text: str
+    suggestion: str
+    parameter: str = ""
+    meaning: str = ""
+
+
+def corrected(template: str, *, send_as_typed: bool = False, only_at: int | None = None) -> str:
+    """`template` with every suggestion taken that can be taken without asking; unchanged if there is none.
+
+    With `only_at` the one that starts there; with `send_as_typed` other systems' placeholders stay.
+    """
+    for found in reversed(corrections(template, send_as_typed=send_as_typed)):
+        if found.suggestion and only_at in {None, found.start}:
+            template = template[: found.start] + found.suggestion + template[found.end :]
     return template
 
 
-def _replacements(template: str) -> Iterator[tuple[int, int, str]]:
-    for found in placeholders.find(template):
-        if found.suggestion:
-            yield found.start, found.end, found.suggestion
-    for fault in grammar.scan(template)[1]:
-        if fault.code == "unknown_variable" and fault.name:
-            variable = placeholders.nearest(fault.name)
-            if not variable.endswith(".NAME"):  # there NAME stands for what only a person knows
-                end = fault.start + len(fault.fragment)
-                yield fault.start, end, fault.fragment.replace(fault.name, variable, 1)
+def corrections(template: str, *, send_as_typed: bool = False) -> list[Correction]:
+    """What is to be corrected, in the order in which it stands there."""
+    found = [] if send_as_typed else [_of_foreign(foreign) for foreign in placeholders.find(template)]
+    found += [_of_unknown(fault) for fault in grammar.scan(template)[1] if fault.code == "unknown_variable"]
+    return sorted(found, key=lambda correction: correction.start)
+
+
+def _of_foreign(found: placeholders.Foreign) -> Correction:
+    return Correction(found.start, found.end, found.text, found.suggestion or "", found.parameter, found.meaning or "")
+
+
+def _of_unknown(fault: grammar.Fault) -> Correction:
+    variable = placeholders.nearest(fault.name) if fault.name else ".NAME"
+    # NAME stands for what only a person knows.
+    suggestion = "" if variable.endswith(".NAME") else fault.fragment.replace(fault.name, variable, 1)
+    return Correction(fault.start, fault.start + len(fault.fragment), fault.fragment, suggestion)
 
 
 def redirected(template: str, sent: str, location: str) -> str:

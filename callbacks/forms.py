@@ -1,11 +1,12 @@
 """The form behind "Setup order created callback": what was typed, what is wrong with it, and what to write instead."""
 
+from functools import cached_property
 from typing import Any, ClassVar
 
 from django import forms
+from django.db import models
 
-from callbacks import health, naming, repairing, templating
-from callbacks.correcting import corrected
+from callbacks import correcting, diagnosis, naming, repairing
 from callbacks.models import CallbackSetting, EventType
 from callbacks.variables import VARIABLES, Variable
 from orders.models import Order
@@ -93,28 +94,49 @@ class CallbackSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # not sub
             return True
         return any(error.code == "foreign_placeholder" for error in self._url_errors())
 
+    @cached_property
+    def typed(self) -> CallbackSetting:
+        """The setting as it stands in the fields: never saved, and perhaps not valid."""
+        values = {name: str(self[name].value() or "") for name in ("method", "body_format")}
+        fields = CallbackSetting._meta  # noqa: SLF001 - Django's documented name
+        for name, value in values.items():
+            field = fields.get_field(name)
+            assert isinstance(field, models.Field)
+            values[name] = value if value in dict(field.flatchoices) else getattr(self.instance, name)
+        return CallbackSetting(
+            affiliate=self.instance.affiliate,
+            event=self.instance.event,
+            url=self.typed_url,
+            send_as_typed=bool(self["send_as_typed"].value()),
+            secret=self.instance.secret,
+            **values,
+        )
+
+    @cached_property
+    def diagnosis(self) -> diagnosis.Diagnosis:
+        """What there is to say of what stands in the fields."""
+        return diagnosis.of(self.typed) if self.typed_url.strip() else diagnosis.Diagnosis(is_half_typed=True)
+
     @property
     def corrected_url(self) -> str:
         """What was typed with our variables in the place of what was meant by them; "" if none is known."""
-        typed = repairing.repair(self.typed_url)[0] if self._url_errors() else ""
-        url = corrected(typed)
-        return url if url != typed else ""
-
-    @property
-    def hints(self) -> tuple[templating.Problem, ...]:
-        """What speaks against the saved URL without standing against it."""
-        return health.finding_of(self.instance).warnings if self.instance.pk and not self.is_bound else ()
+        return self._corrected(None) if self._url_errors() else ""
 
     @property
     def variables(self) -> tuple[Variable, ...]:
         return VARIABLES
 
-    def with_correction(self) -> "CallbackSettingForm":
-        """The same form, unsaved, with the corrected URL in it."""
+    def with_correction(self, only_at: int | None = None) -> "CallbackSettingForm":
+        """The same form, unsaved, with the corrected URL in it; with `only_at`, only the one that is for there."""
         data = {name: self[name].value() for name in ("name", "method", "body_format", "only_statuses")}
         form = CallbackSettingForm(instance=self.instance)
-        form.initial = {**form.initial, **data, "url": self.corrected_url or self.typed_url}
+        form.initial = {**form.initial, **data, "url": self._corrected(only_at) or self.typed_url}
         return form
+
+    def _corrected(self, only_at: int | None) -> str:
+        mended = repairing.repair(self.typed_url)[0]
+        url = correcting.corrected(mended, send_as_typed=self.typed.send_as_typed, only_at=only_at)
+        return url if url != mended else ""
 
     def _url_errors(self) -> list[forms.ValidationError]:
         return self.errors.as_data().get("url", []) if self.is_bound else []

@@ -24,6 +24,7 @@ register_converter(EventConverter, "event")
 app_name = "callbacks"
 pages = {
     "set-up": ("", views.set_up),
+    "check": ("check/", views.check),
     "pause": ("pause/", views.pause),
     "resume": ("resume/", views.resume),
     "rotate": ("secret/", views.rotate),

@@ -6,6 +6,7 @@ Each is a page that works by itself. A script that opens the form in a window as
 gets the form alone; then 422 means that something is wrong with it, and a JSON answer that it was saved.
 """
 
+import re
 from collections.abc import Callable
 from functools import wraps
 
@@ -22,7 +23,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from affiliates.models import Affiliate
-from callbacks import history, secrecy
+from callbacks import history, previews, secrecy
 from callbacks.forms import CallbackSettingForm
 from callbacks.models import CallbackSetting, EventType
 
@@ -69,9 +70,13 @@ def _set_up(request: HttpRequest, setting: CallbackSetting) -> HttpResponse:
         raise PermissionDenied
     offered = {"url": request.GET["url"]} if "url" in request.GET else None  # by the log, after a redirect
     form = CallbackSettingForm(request.POST or None, instance=setting, initial=offered)
-    if "correct" in request.POST:
-        return _form_page(request, setting, form.with_correction(), status=200)
+    if "correct" in request.POST or "take" in request.POST:
+        taken = re.fullmatch("[0-9]{1,5}", request.POST.get("take", ""))
+        corrected = form.with_correction(int(taken.group()) if taken else None)
+        return _form_page(request, setting, corrected, status=200)
     if request.method != "POST":
+        return _form_page(request, setting, form, status=200)
+    if "look" in request.POST:
         return _form_page(request, setting, form, status=200)
     if not form.is_valid():
         return _form_page(request, setting, form, status=422)
@@ -92,6 +97,18 @@ def _set_up(request: HttpRequest, setting: CallbackSetting) -> HttpResponse:
         said.append("It is still paused.")
     messages.success(request, " ".join(said))
     return _back(request, setting)
+
+
+@require_POST
+@may("add", "change")
+def check(request: HttpRequest, affiliate_id: int, event: EventType, pk: int | None = None) -> HttpResponse:
+    """What the form says of its fields as they stand now, for a script to show; nothing is saved."""
+    affiliate = get_object_or_404(Affiliate, pk=affiliate_id)
+    setting = CallbackSetting(affiliate=affiliate, event=event)
+    if pk:
+        setting = get_object_or_404(affiliate.callback_settings.select_related("affiliate"), pk=pk, event=event)
+    form = CallbackSettingForm(request.POST, instance=setting)
+    return render(request, "admin/callbacks/setup_checked.html", {"form": form} | _preview(request, form))
 
 
 @require_POST
@@ -200,7 +217,18 @@ def _form_page(
 ) -> HttpResponse:
     context = _context(request, setting) | {"title": f"Setup {setting.get_event_display().lower()} callback"}
     template = "admin/callbacks/setup_form.html" if _is_fetch(request) else "admin/callbacks/setup.html"
-    return render(request, template, context | {"form": form}, status=status)
+    return render(request, template, context | {"form": form} | _preview(request, form), status=status)
+
+
+def _preview(request: HttpRequest, form: CallbackSettingForm) -> dict[str, object]:
+    """What would be sent for the order that was chosen, else the newest; examples for who may not see orders."""
+    may_see = any(request.user.has_perm(f"orders.{action}_order") for action in ("view", "change"))
+    orders = previews.newest_orders(form.typed.affiliate) if may_see else []
+    chosen = request.POST.get("preview_order", "")
+    order = next((order for order in orders if str(order.pk) == chosen), orders[0] if orders else None)
+    template = form.diagnosis.template
+    preview = previews.preview(form.typed, template, order) if template else None
+    return {"orders": orders, "order": order, "preview": preview}
 
 
 def _context(request: HttpRequest, setting: CallbackSetting) -> dict[str, object]:

@@ -78,11 +78,15 @@ def test_form_send_as_typed_is_offered_only_where_it_matters() -> None:
     assert CallbackSettingForm(instance=ticked.save()).has_foreign_placeholders
 
 
-def test_form_hints_speak_of_the_saved_url_only() -> None:
+def warnings(form: CallbackSettingForm) -> list[str]:
+    return [warning.code for warning in form.diagnosis.warnings]
+
+
+def test_form_warnings_speak_of_the_url_in_the_field() -> None:
     setting = CallbackSettingFactory(url="http://tracker.example/?order={{order.number}}")
-    hints = [hint.code for hint in CallbackSettingForm(instance=setting).hints]
-    assert hints == ["plain_http", "no_click_id"]
-    assert CallbackSettingForm({"url": "nonsense"}, instance=setting).hints == ()
+    assert warnings(CallbackSettingForm(instance=setting)) == ["plain_http", "no_click_id"]
+    assert warnings(CallbackSettingForm({"url": "nonsense"}, instance=setting)) == []
+    assert warnings(CallbackSettingForm({"url": GOOD}, instance=setting)) == []
 
 
 def test_form_correction_is_unsaved_and_keeps_the_method() -> None:
@@ -121,11 +125,10 @@ def test_corrected_template_takes_the_suggestions(template: str, expected: str) 
 
 
 @pytest.mark.parametrize(("body_format", "warns"), [("form", True), ("json", False)])
-def test_hints_missing_click_id_is_none_where_the_body_tells_of_the_link(body_format: str, warns: bool) -> None:
+def test_warning_missing_click_id_is_none_where_the_body_tells_of_the_link(body_format: str, warns: bool) -> None:
     url = "https://tracker.example/postback?order={{order.number}}"
     setting = CallbackSettingFactory(method="POST", body_format=body_format, url=url)
-    hints = [hint.code for hint in CallbackSettingForm(instance=setting).hints]
-    assert ("no_click_id" in hints) is warns
+    assert ("no_click_id" in warnings(CallbackSettingForm(instance=setting))) is warns
 
 
 MOVING = "https://t.example/pb?o={{order.number}}"

@@ -4,16 +4,14 @@
 // it answers 422 with the form again if something is wrong, and JSON if all is saved. What was typed stays in the
 // window when that is closed with Escape, until it is saved or cancelled. If the server cannot be asked, the link is
 // a link.
+import { attend } from "./check.js";
 import "./copy.js";
+import { token } from "./csrf.js";
 import { enhance } from "./form.js";
 import { refresh } from "./refresh.js";
 
 const HEADERS = { "X-Requested-With": "fetch", Accept: "text/html, application/json" };
 const drafts = new Map(); // address -> the window with what was typed
-
-function token() {
-  return document.cookie.match(/(?:^|; )csrftoken=([^;]+)/)?.[1] ?? "";
-}
 
 function note(dialog, sentence) {
   dialog.querySelector(".dialog-trouble")?.remove();
@@ -28,6 +26,7 @@ function fill(dialog, html) {
   dialog.innerHTML = html;
   dialog.setAttribute("aria-labelledby", dialog.querySelector("form").getAttribute("aria-labelledby"));
   enhance(dialog);
+  attend(dialog);
 }
 
 function focusField(dialog) {
@@ -136,3 +135,4 @@ document.addEventListener("submit", (event) => {
 });
 
 enhance(document); // the form as a page of its own
+attend(document);

@@ -1,0 +1,115 @@
+"""Shows what a callback would send for one of its affiliate's orders, or for example values, before it is saved.
+
+The request is made by `callbacks.messages`, as the pump does; nothing is sent or kept.
+"""
+
+from dataclasses import dataclass
+
+from django.utils import timezone
+
+from affiliates import referral
+from affiliates.models import Affiliate
+from callbacks import grammar, messages
+from callbacks.models import CallbackSetting
+from callbacks.outcomes import Request
+from callbacks.rendering import RenderError
+from callbacks.variables import LINK_QUERY, VARIABLES, Event, snapshot, value_of
+from orders.models import Order
+
+NEWEST = 20
+EXAMPLES = {variable.name: variable.example for variable in VARIABLES}
+NAME = f"{LINK_QUERY}NAME"
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A variable as it stands in the template, what it holds and what its filters make of that.
+
+    `why_empty` says why there is nothing to send.
+    """
+
+    source: str
+    value: str
+    sent: str
+    why_empty: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What is sent for `order` (None: for example values); no request, but a `problem`, if that cannot be."""
+
+    order: Order | None
+    values: tuple[Value, ...] = ()
+    request: Request | None = None
+    problem: str = ""
+
+    @property
+    def body(self) -> str:
+        return (self.request.body or b"").decode("utf-8") if self.request else ""
+
+
+def newest_orders(affiliate: Affiliate) -> list[Order]:
+    """The orders to choose from, newest first."""
+    return list(Order.objects.filter(affiliate=affiliate).select_related("link").order_by("-pk")[:NEWEST])
+
+
+def preview(setting: CallbackSetting, template: str, order: Order | None) -> Preview:
+    """What `setting`, saved or not, would send for `order` if its URL were `template`."""
+    pieces, _ = grammar.scan(template)
+    placeholders = {piece.source: piece for piece in pieces if isinstance(piece, grammar.Placeholder)}
+    values = values_of(setting, order)
+    if order is None:
+        values = {p.name: EXAMPLES[NAME] for p in placeholders.values() if p.name.startswith(LINK_QUERY)} | values
+    shown = tuple(_value(placeholder, values, order) for placeholder in placeholders.values())
+    now = timezone.now()
+    try:
+        request = messages.build(
+            key=0,
+            event_id=values["event.id"],
+            happened_at=now,
+            method=setting.method,
+            template=template,
+            body_format=setting.body_format,
+            secret=setting.secret,
+            variables=values,
+            timestamp=int(now.timestamp()),
+            user_agent="",
+        )
+    except RenderError as error:
+        return Preview(order, shown, problem=str(error))
+    return Preview(order, shown, request)
+
+
+def values_of(setting: CallbackSetting, order: Order | None) -> dict[str, str]:
+    """All variables of an event of this callback for `order`, or examples with what is known of the affiliate."""
+    code = setting.affiliate.code
+    if order is None:
+        known = {"event": str(setting.event), "affiliate.code": code}
+        return {name: value for name, value in EXAMPLES.items() if name != NAME} | known
+    event = Event(
+        type=str(setting.event),
+        event_id=EXAMPLES["event.id"],  # each delivery has its own
+        order=order.current_state(),
+        created_at=order.created_at,
+        affiliate_code=code,
+        link_url=order.link.url if order.link else "",
+    )
+    return snapshot(event)
+
+
+def _value(placeholder: grammar.Placeholder, values: dict[str, str], order: Order | None) -> Value:
+    value = sent = value_of(values, placeholder.name)
+    for apply in placeholder.filters:
+        sent = apply(sent)
+    return Value(placeholder.source, value, sent, "" if value else _why_empty(placeholder.name, order))
+
+
+def _why_empty(name: str, order: Order | None) -> str:
+    if order is None or order.link is None:
+        return "this order came in without a link"
+    if name.startswith(LINK_QUERY):
+        return f"the link of this order has no parameter {name.removeprefix(LINK_QUERY)}"
+    part = {"link.sub_id": "sub_id", "link.hash": "part after a #", "link.path": "path"}.get(name, "value for it")
+    given = ", ".join(referral.parse(order.link.url).query)
+    others = f"; it has {given}" if name == "link.sub_id" and given else ""
+    return f"the link of this order has no {part}{others}"

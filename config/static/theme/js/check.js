@@ -1,0 +1,77 @@
+// Says what there is to say of a callback's URL while it is typed.
+//
+// Some moments after the last change of the form its fields are sent to `data-check-url`, which answers with parts of
+// the same form; they take the places of those that are there. If the server cannot be asked, what it would have said
+// is said when the form is sent.
+import { token } from "./csrf.js";
+
+const WAIT_MS = 350;
+
+export function attend(root) {
+  const form = root.querySelector("form[data-check-url]");
+  if (!form) return;
+  let timer = 0;
+  let asked = null;
+
+  const ask = async () => {
+    asked?.abort();
+    asked = new AbortController();
+    const body = new FormData(form);
+    body.delete("csrfmiddlewaretoken");
+    const headers = { "X-Requested-With": "fetch", "X-CSRFToken": token() };
+    try {
+      const answer = await fetch(form.dataset.checkUrl, { method: "POST", body, headers, signal: asked.signal });
+      if (answer.ok && !answer.redirected) show(form, await answer.text());
+    } catch {
+      // asked again meanwhile, or the server is away
+    }
+  };
+
+  form.addEventListener("input", () => {
+    clearTimeout(timer);
+    timer = setTimeout(ask, WAIT_MS);
+  });
+  form.addEventListener("click", (event) => {
+    const button = event.target.closest("button[data-take]");
+    if (!button) return;
+    event.preventDefault();
+    take(form.querySelector(".template-editor textarea"), button.dataset.take);
+    clearTimeout(timer);
+    ask();
+  });
+}
+
+// Puts a whole URL into the field, in a way that undo knows of.
+function take(field, url) {
+  field.focus();
+  field.select();
+  if (!document.execCommand("insertText", false, url)) {
+    field.value = url;
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+}
+
+function show(form, html) {
+  const fresh = new DOMParser().parseFromString(html, "text/html");
+  for (const part of fresh.querySelectorAll("body > [id]")) {
+    const present = form.querySelector(`#${part.id}`);
+    if (!present || present.innerHTML === part.innerHTML) continue;
+    const focused = present.contains(document.activeElement) ? document.activeElement.id : "";
+    present.replaceWith(document.importNode(part, true));
+    if (focused) document.getElementById(focused)?.focus();
+  }
+  describe(form.querySelector(".template-editor textarea"), form.querySelector("#setup-check"));
+  const said = form.querySelector("[data-said]");
+  const summary = fresh.querySelector("[data-summary]")?.dataset.summary ?? "";
+  if (said.textContent !== summary) said.textContent = summary;
+}
+
+// What is beside the field describes it. It is marked as wrong by the server only, when it was sent.
+function describe(field, part) {
+  const errors = part.querySelector(".errorlist");
+  if (errors) field.setAttribute("aria-describedby", errors.id);
+  else {
+    field.removeAttribute("aria-describedby");
+    field.removeAttribute("aria-invalid");
+  }
+}

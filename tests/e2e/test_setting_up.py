@@ -1,0 +1,67 @@
+"""A tracker's documented URL, pasted and put right while it is looked at, in a browser on the real stack."""
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.e2e.installation import Installation
+from tests.e2e.test_merchant_path import open_settings, row_of, sign_in, window_of
+
+NAME = "Paste Pirate"
+SET_UP = """
+from affiliates.models import Affiliate, Link
+from orders.models import Order
+pirate = Affiliate.objects.create(name="Paste Pirate", email="p@pirate.example", code="pirate", commission_rate="0.1")
+link = Link.objects.create(affiliate=pirate, url="https://shop.example/?ref=pirate&sub_id=w%26x")
+Order.objects.create(number="#LINKED", affiliate=pirate, link=link, amount="58.00", currency="USD")
+Order.objects.create(number="#COUPON", affiliate=pirate, amount="20.00", currency="USD")
+"""
+TYPED = "https://joe.voluumtrk.com/postback?cid={clickid}&payout={{order.commission}}"
+TAKEN = "https://joe.voluumtrk.com/postback?cid={{link.sub_id}}&payout={{order.commission}}"
+
+
+@pytest.fixture
+def merchant(stack: Installation, browser_page: Page) -> Page:
+    stack.manage("shell", code=SET_UP)
+    sign_in(stack, browser_page)
+    return browser_page
+
+
+def test_merchant_pastes_a_voluum_url_and_takes_the_suggestion(merchant: Page) -> None:
+    page = merchant
+    open_settings(page, NAME)
+    row_of(page, "created").get_by_role("link", name="Set up").click()
+    window = window_of(page, "created")
+    field, check, preview = window.get_by_label("URL"), window.locator("#setup-check"), window.locator("#setup-preview")
+    expect(preview).to_contain_text("Type or paste a URL")
+    field.press_sequentially(TYPED)
+
+    expect(check.locator(".tracker")).to_contain_text("A Voluum postback. It knows the click by cid.")
+    expect(check.locator('[data-code="foreign_placeholder"]')).to_be_visible()
+    expect(check.locator(".corrections li")).to_contain_text("{{link.sub_id}}")
+    expect(preview).to_contain_text("With the variables suggested, this is sent:")
+    expect(preview.locator(".wire")).to_have_text("GEThttps://joe.voluumtrk.com/postback?cid=&payout=2.00")
+    expect(preview.locator(".values")).to_contain_text("empty: this order came in without a link")
+    expect(window.locator("[data-said]")).to_contain_text("Voluum recognised. 1 placeholder to replace.")
+    expect(field).to_be_focused()
+    assert Axe().run(page).violations_count == 0
+
+    window.get_by_label("Preview with order").select_option(index=1)
+    expect(preview.locator(".wire")).to_have_text("GEThttps://joe.voluumtrk.com/postback?cid=w%26x&payout=5.80")
+
+    check.get_by_role("button", name="Use {{link.sub_id}} for {clickid}").click()
+    expect(field).to_have_value(TAKEN)
+    expect(field).to_be_focused()
+    expect(check.locator("[data-code], .corrections")).to_have_count(0)
+    expect(preview).not_to_contain_text("With the variables suggested")
+    page.keyboard.press("Control+z")
+    expect(field).to_have_value(TYPED)
+    expect(check.locator(".corrections li")).to_have_count(1)
+    page.keyboard.press("Control+Shift+z")
+    expect(field).to_have_value(TAKEN)
+
+    window.get_by_label("POST").check()
+    expect(preview.get_by_label("Body of the request")).to_have_text("cid=w%26x&payout=5.80")
+    window.get_by_role("button", name="Submit").click()
+    expect(window).to_be_hidden()
+    expect(row_of(page, "created")).to_contain_text(TAKEN)
