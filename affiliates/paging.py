@@ -20,9 +20,9 @@ from django.http import HttpRequest
 from django.utils.functional import cached_property
 
 BEFORE, AFTER = "before", "after"  # in the address of a page: the primary key it lies below, or above
-TIME_S = 0.15
+TIME_S = 0.1
 STRETCH = 10_000  # primary keys, to begin with
-SWIFT_S = 0.025  # a stretch that took no longer may be followed by one four times as long
+SWIFT_S = 0.015  # a stretch that took no longer may be followed by one four times as long
 LARGEST_KEY = 2**63 - 1
 
 

@@ -27,10 +27,10 @@ NAMED = 5  # how many refused deliveries a message names; the others are counted
 @admin.register(Delivery)
 class DeliveryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
     actions = ("resend_selected",)
-    list_display = ("order_column", "time", "affiliate_column", "event", "state", "last_code", "next_attempt")
+    list_display = ("order_column", "time", "affiliate_column", "event_column", "state", "last_code", "next_attempt")
     list_display_links = ("order_column",)
     list_filter = (StateFilter, "event", ("affiliate", AffiliateFilter), HostFilter, CodeFilter, PeriodFilter)
-    list_select_related = ("affiliate",)
+    list_select_related = ("affiliate", "setting")
     list_per_page = 50
     search_fields = ("order__number",)
     search_help_text = "Order number or event id"
@@ -52,6 +52,10 @@ class DeliveryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscrip
     @admin.display(description="Affiliate")
     def affiliate_column(self, delivery: Delivery) -> str:
         return render_to_string("admin/callbacks/delivery/affiliate.html", {"affiliate": delivery.affiliate})
+
+    @admin.display(description="Event")
+    def event_column(self, delivery: Delivery) -> str:
+        return render_to_string("admin/callbacks/delivery/event.html", {"delivery": delivery})
 
     @admin.display(description="State")
     def state(self, delivery: Delivery) -> str:

@@ -19,11 +19,12 @@ import certifi
 import pycurl
 
 from callbacks.addresses import Policy
+from callbacks.answers import Limits
 from callbacks.lookups import Addresses, Lookups, by_the_system
 from callbacks.outcomes import Outcome, Request
 from callbacks.proxies import Proxy
 from callbacks.sendable import RefusedError, name_in
-from callbacks.transfers import Limits, Transfer
+from callbacks.transfers import Transfer
 
 if TYPE_CHECKING:
     import socket

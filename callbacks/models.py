@@ -237,8 +237,7 @@ class Delivery(models.Model):
             models.Index(fields=["leased_until"], condition=Q(status="sending"), name="delivery_leased"),
             models.Index(fields=["affiliate", "-id"], name="delivery_of_affiliate"),
             models.Index(fields=["setting", "-last_attempt_at"], name="delivery_last_of_setting"),
-            # What people look for among millions. A delivery that goes well is never in it, so it costs nothing then.
-            models.Index(
+            models.Index(  # what people look for among millions; what goes well never enters it
                 fields=["status", "-id"],
                 condition=Q(status="failed") | Q(status="skipped"),
                 name="delivery_unsuccessful",

@@ -36,6 +36,7 @@ SETTLE_AFTER_S = 0.02
 SETTLE_AFTER_BUSY_S = 0.2
 # How long the wire is waited for at a time; shorter while the clerk is about to bring more for it.
 POLL_S, POLL_BESIDE_CLERK_S = 0.01, 0.001
+USER_AGENT = f"AffiliatePostbacks/{settings.VERSION}"
 # A worker that was asked to stop finishes what is in flight; this is longer than the longest attempt.
 GIVE_UP_S = 12.0
 # What has waited here until its lease would end before its answer comes is given back unsent: whoever takes the lease
@@ -108,8 +109,10 @@ class Pump:
             if not self.clerk.is_away:  # what cannot be recorded is not sent
                 self._start()
             if self.started:
-                for outcome in self.transport.poll(POLL_BESIDE_CLERK_S if self.clerk.is_busy else POLL_S):
-                    self._finish(outcome)
+                outcomes = self.transport.poll(POLL_BESIDE_CLERK_S if self.clerk.is_busy else POLL_S)
+                now = timezone.now()
+                for outcome in outcomes:
+                    self._finish(outcome, now)
             elif not (self.clerk.is_busy or self.finished or self.returned or self.lanes.waiting):
                 break
             elif not self.clerk.is_busy and not self.clerk.is_free:
@@ -176,8 +179,8 @@ class Pump:
 
     # --- the wire ------------------------------------------------------------
     def _start(self) -> None:
+        began_at = timezone.now()
         for claimed in self.lanes.start():
-            began_at = timezone.now()
             if began_at > claimed.leased_until - ATTEMPT_AT_MOST:
                 self.lanes.cancel(claimed)
                 self.returned.append(claimed)
@@ -202,9 +205,9 @@ class Pump:
             key=key, method=claimed.endpoint.method if claimed.endpoint else "", url="", headers=(), body=None
         )
         self.started[key] = (claimed, request, began_at)
-        self._finish(Outcome(key, None, kind, sentence))
+        self._finish(Outcome(key, None, kind, sentence), began_at)
 
-    def _finish(self, outcome: Outcome) -> None:
+    def _finish(self, outcome: Outcome, now: datetime) -> None:
         claimed, request, began_at = self.started.pop(outcome.key)
         self.lanes.finish(claimed, is_slow=outcome.error_kind == "timeout")
         self._listen(claimed.host, outcome)
@@ -212,7 +215,7 @@ class Pump:
             outcome,
             retry_step=claimed.due.retry_step,
             was_gone=claimed.due.last_status_code == 410,
-            now=timezone.now(),
+            now=now,
             jitter=random.random(),  # noqa: S311 - spreads load, keeps no secret
         )
         if not self.finished:
@@ -258,5 +261,5 @@ def _request(key: int, claimed: outbox.Claimed, began_at: datetime) -> Request:
         previous_secret=endpoint.previous_secret_at(began_at),
         variables=claimed.due.variables,
         timestamp=int(began_at.timestamp()),
-        user_agent=f"AffiliatePostbacks/{settings.VERSION}",
+        user_agent=USER_AGENT,
     )

@@ -4,6 +4,7 @@ The rule is short: quote each value with no safe characters, put it into its pla
 A template renders thousands of times, so its own text is prepared once, with marks in the places of the variables.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,6 +15,7 @@ from callbacks.grammar import Placeholder
 from callbacks.variables import value_of
 
 DOTS = frozenset({".", ".."})
+_is_plain = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch  # nothing to quote, as with most values
 
 
 class RenderError(Exception):
@@ -60,7 +62,7 @@ def render(template: str, values: Mapping[str, str]) -> str:
         if step.in_path and value in DOTS:
             raise _dots(step.variable.source, value)
         plain.append(value)
-        parts += (step.before, quote(value, safe="", errors="replace"))
+        parts += (step.before, value if _is_plain(value) else quote(value, safe="", errors="replace"))
     for segment in plan.dotted:
         joined = "".join(plain[item] if isinstance(item, int) else item for item in segment)
         if joined in DOTS:

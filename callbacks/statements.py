@@ -137,18 +137,19 @@ def statement(affiliate: Affiliate, month: Month) -> Statement:
     orders = orders_of(affiliate, month)
     came_in = dict(orders.order_by("-pk").values_list("pk", "created_at"))
     settings = _settings_of(affiliate)
-    last = _last_deliveries(affiliate, orders)
-    columns = _columns(settings, {key for told in last.values() for key in told})
-    counts: dict[Any, Counter[Result]] = defaultdict(Counter)
+    told = _told_of(affiliate, orders)
+    columns = _columns(settings, set(told))
+    counts: dict[Key, Counter[Result]] = {}
     troubles = []
-    for pk, created_at in came_in.items():
-        for key in columns:
-            result = _result(key, created_at, last.get(pk, {}).get(key), settings)
-            if result is None:
-                continue
-            counts[key][result] += 1
-            if result in {Result.FAILED, Result.MISSING}:
-                troubles.append((pk, key, result))
+    for key in columns:
+        results = {order: OF_STATUS[status] for order, status in told.get(key, {}).items() if order in came_in}
+        for order in came_in.keys() - results.keys():
+            if result := _result(key, came_in[order], None, settings):
+                results[order] = result
+        counts[key] = Counter(results.values())
+        wrong = (Result.FAILED, Result.MISSING)
+        troubles += [(order, key, result) for order, result in results.items() if result in wrong]
+    troubles.sort(key=lambda trouble: (-trouble[0], columns.index(trouble[1])))
     lines = {key: Line(EventType(key[0]), settings.get(key[1] or 0), counts[key]) for key in columns}
     shown = Order.objects.in_bulk([pk for pk, _, _ in troubles[:SHOWN]])
     return Statement(
@@ -175,13 +176,13 @@ def _columns(settings: dict[int, CallbackSetting], told: set[Key]) -> list[Key]:
     return sorted(keys, key=lambda key: (key[0], key[1] or 0))
 
 
-def _last_deliveries(affiliate: Affiliate, orders: QuerySet[Order]) -> dict[int, dict[Key, str]]:
-    """For each order and callback the state of the last delivery."""
-    last: dict[int, dict[Key, str]] = defaultdict(dict)
+def _told_of(affiliate: Affiliate, orders: QuerySet[Order]) -> dict[Key, dict[int, str]]:
+    """For each callback the orders that it was told of, with the state of the last delivery."""
+    told: dict[Key, dict[int, str]] = defaultdict(dict)
     rows = Delivery.objects.filter(affiliate=affiliate, order__in=orders.order_by().values("pk")).order_by("pk")
     for order, event, setting, status in rows.values_list("order", "event", "setting", "status"):
-        last[order or 0][event, setting] = status
-    return last
+        told[event, setting][order or 0] = status
+    return told
 
 
 def _result(key: Key, created_at: datetime, status: str | None, settings: dict[int, CallbackSetting]) -> Result | None:

@@ -3,9 +3,7 @@
 Handles are used again and again; `callbacks.egress` drives many of them at once.
 """
 
-import codecs
 import socket
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
@@ -13,30 +11,14 @@ import pycurl
 
 from callbacks import addresses, outcomes, sendable
 from callbacks.addresses import Policy
+from callbacks.answers import Answer, Limits
 from callbacks.outcomes import Outcome, Request
 from callbacks.proxies import Proxy
 from callbacks.sendable import RefusedError
 
 SUPPRESS_CONNECT_HEADERS = 265  # CURLOPT_SUPPRESS_CONNECT_HEADERS, which has no name in pycurl
-UTF_8 = codecs.getincrementaldecoder("utf-8")
-NUL, REPLACEMENT = "\0", "\N{REPLACEMENT CHARACTER}"
 
 Verdict = tuple[str, str]  # kind and sentence, as `outcomes` makes them
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Bounds of one request. `connect_s` is for lookup, connection and TLS, `total_s` for all of it.
-
-    Of body and headers so many bytes are read at most, and the first of them are kept.
-    """
-
-    connect_s: float = 5.0
-    total_s: float = 10.0
-    body_bytes: int = 65536
-    excerpt_bytes: int = 4096
-    header_bytes: int = 65536
-    kept_header_bytes: int = 8192
 
 
 class Transfer:
@@ -69,12 +51,7 @@ class Transfer:
     def clear(self) -> None:
         """Ready for the next request."""
         self.request = Request(0, "", "", (), None)
-        self._lines: list[bytes] = []
-        self._header_size = 0
-        self._kept_size = 0
-        self._body = b""
-        self._body_size = 0
-        self._is_complete = False  # the final answer's headers came to their end
+        self._answer = Answer(self._limits)
         self._was_opened = False  # the name was found, and the connection is this request's own
         self._was_ready = False  # connected and secured, so that the request could go out
         self._verdict: Verdict | None = None  # ours, for a transfer that we end
@@ -191,42 +168,25 @@ class Transfer:
         return pycurl.PREREQFUNC_OK if self._verdict is None else pycurl.PREREQFUNC_ABORT
 
     def _on_header(self, line: bytes) -> int | None:
-        self._header_size += len(line)
-        if self._header_size > self._limits.header_bytes:
-            self._verdict = "too_large", outcomes.HEADERS_TOO_LONG
-            return 0
-        if self._is_complete:
-            if line.startswith(b"HTTP/"):  # what came before was 1xx
-                self._is_complete = False
-                self._lines = [b""]
-                self._kept_size = 0
-            return None  # otherwise a trailer
-        if line in (b"\r\n", b"\n"):
-            self._is_complete = True
-        elif self._kept_size < self._limits.kept_header_bytes:
-            self._lines.append(line[: self._limits.kept_header_bytes - self._kept_size])
-            self._kept_size += len(line)
-        return None
+        if self._answer.take_header(line):
+            return None
+        self._verdict = "too_large", outcomes.HEADERS_TOO_LONG
+        return 0
 
     def _on_body(self, chunk: bytes) -> int | None:
-        missing = self._limits.excerpt_bytes - self._body_size
-        if missing > 0:
-            self._body += chunk[:missing]
-        self._body_size += len(chunk)
-        return 0 if self._body_size > self._limits.body_bytes else None
+        return None if self._answer.take_body(chunk) else 0
 
     # --- what came of it -----------------------------------------------------
 
     def outcome(self, code: int, message: str) -> Outcome:
         """The outcome, after libcurl ended the transfer with `code` (0: no error), or after we refused it."""
-        info = self.curl.getinfo
-        request = self.request
-        status = info(pycurl.RESPONSE_CODE) if self._is_complete else 0
+        info, request, answer = self.curl.getinfo, self.request, self._answer
+        status = info(pycurl.RESPONSE_CODE) if answer.is_complete else 0
         if 100 <= status < 200 and status != HTTPStatus.SWITCHING_PROTOCOLS:
             status = 0  # no answer followed
-        headers = tuple(map(_header_pair, self._lines[1:]))  # the first is the status line
+        headers = answer.headers()
         is_refused = self._verdict is not None and self._verdict[0].startswith("blocked")
-        is_whole = code == 0 or self._body_size > self._limits.body_bytes
+        is_whole = code == 0 or answer.has_enough
         if self._verdict is not None:
             kind, detail = self._verdict
         elif status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED and self._proxy and not self._is_https:
@@ -239,7 +199,7 @@ class Transfer:
         if self._was_opened:
             looked_up, connected = info(pycurl.NAMELOOKUP_TIME_T), info(pycurl.CONNECT_TIME_T)
             secured = info(pycurl.APPCONNECT_TIME_T)
-        first = info(pycurl.STARTTRANSFER_TIME_T) if self._lines else 0
+        first = info(pycurl.STARTTRANSFER_TIME_T) if answer.has_begun else 0
         spent_ms = self._spent_s * 1000
         return Outcome(
             request.key,
@@ -247,7 +207,7 @@ class Transfer:
             kind,
             detail,
             headers,
-            _text(self._body, is_cut=self._body_size > len(self._body)),
+            answer.excerpt(),
             "" if is_refused or self._proxy else info(pycurl.PRIMARY_IP),
             looked_up / 1000 + spent_ms if self._was_opened else None,
             (connected - looked_up) / 1000 if connected else None,
@@ -287,16 +247,5 @@ class Transfer:
         )
 
 
-def _header_pair(line: bytes) -> tuple[str, str]:
-    name, _, value = line.decode("latin-1").replace(NUL, REPLACEMENT).partition(":")
-    return name.strip(), value.strip()
-
-
 def _first(headers: tuple[tuple[str, str], ...], name: str) -> str | None:
     return next((value for key, value in headers if key.lower() == name), None)
-
-
-def _text(body: bytes, *, is_cut: bool) -> str:
-    """`body` as UTF-8 that every database can hold. A character that our own cut halved is left out."""
-    text = UTF_8("replace").decode(body) if is_cut else body.decode("utf-8", "replace")
-    return text.replace(NUL, REPLACEMENT)

@@ -8,7 +8,9 @@ class ConfigConfig(AppConfig):
     name = "config"
 
     def ready(self) -> None:
-        from config import checks  # registers the system checks  # noqa: F401 - importing registers
+        from config import checks, waiting  # registers the system checks  # noqa: F401 - importing registers
+
+        waiting.begin()
 
 
 class PostbacksAdminConfig(AdminConfig):

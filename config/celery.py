@@ -5,7 +5,8 @@ from typing import Any
 
 from celery import Celery
 from celery.signals import worker_process_init, worker_ready
-from django.db.backends.signals import connection_created
+
+from config import waiting
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 # A name server that does not answer must not keep the thread that asks it busy for half a minute.
@@ -30,10 +31,5 @@ def _sweep_at_once(**_: Any) -> None:
 
 @worker_process_init.connect
 def _wait_briefly_for_locks(**_: Any) -> None:
-    """A pump that waits for a lock does not look after its requests on the wire, which then seem to have timed out."""
-    connection_created.connect(_bound_waits)
-
-
-def _bound_waits(connection: Any, **_: Any) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("PRAGMA busy_timeout = 3000" if connection.vendor == "sqlite" else "SET lock_timeout = '3s'")
+    """What a worker has finished should not wait behind one long lock until its leases end."""
+    waiting.be_brief(3)

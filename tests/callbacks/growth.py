@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from callbacks.egress import Policy, Transport
-from tests.callbacks.sending import LIMITS, LOOPBACK, get, outcomes_of
+from tests.callbacks.sending import AMPLE_LIMITS, LOOPBACK, get, outcomes_of
 
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
@@ -24,7 +24,7 @@ def memory(kind: str) -> int:
 
 def main() -> None:
     policy = Policy(LOOPBACK, frozenset(range(1, 65536)))
-    with Transport(policy, limits=LIMITS) as transport:
+    with Transport(policy, limits=AMPLE_LIMITS) as transport:
         for line in sys.stdin:
             urls = json.loads(line)
             gc.collect()

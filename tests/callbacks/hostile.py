@@ -64,6 +64,10 @@ SLOW_ONES: dict[str, Case] = {
     ),
     "half of the body": Case(Answer(raw=WHOLE[:60], end="stall"), "timeout", 200, NO_END),
     "half of the headers": Case(Answer(raw=WHOLE[:30], end="stall"), "timeout", None, SLOW),
+    "101 that stays open": Case(
+        Answer(raw=b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", end="stall"),
+        "status", 101, "101 Switching Protocols, which nobody had asked for",
+    ),
 }  # fmt: skip
 
 LARGE_ONES: dict[str, Case] = {
@@ -107,10 +111,6 @@ SENSELESS_ONES: dict[str, Case] = {
     "100 and no answer": Case(Answer(raw=b"HTTP/1.1 100 Continue\r\n\r\n", end="close"), "closed", None, NOTHING),
     "101": Case(
         Answer(raw=b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", end="close"),
-        "status", 101, "101 Switching Protocols, which nobody had asked for",
-    ),
-    "101 that stays open": Case(
-        Answer(raw=b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", end="stall"),
         "status", 101, "101 Switching Protocols, which nobody had asked for",
     ),
     "text": Case(Answer(raw=b"this is not HTTP at all\r\n\r\n", end="close"), "protocol", None, NOT_HTTP),

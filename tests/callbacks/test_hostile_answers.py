@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.html import escape
 
 from affiliates.models import Affiliate
-from callbacks.egress import Limits, Policy, Transport
+from callbacks.egress import Policy, Transport
 from callbacks.models import Attempt, CallbackSetting, Delivery
 from callbacks.outcomes import answered
 from callbacks.pump import Pump
@@ -22,13 +22,13 @@ from callbacks.retry import JITTER, WAITS
 from orders.models import Order
 from tests.authority import Authority
 from tests.callbacks import hostile
+from tests.callbacks.sending import AMPLE_LIMITS as LIMITS
 from tests.callbacks.sending import LOOPBACK
 from tests.receiver import Answer, Receiver
 from tests.resolver import Resolver
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("broker")]
 
-LIMITS = Limits(connect_s=0.5, total_s=0.8)
 # Here a hundred receivers share the process with the pump. `test_hostile_growth` is stricter, and has only one.
 LEEWAY_S = 1.0
 NAME = "tracker.example"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 
 from tests.callbacks.hostile import BOMB, BROKEN_ONES, LARGE_ONES, MEGABYTE, SENSELESS_ONES, SLOW_ONES, Case
-from tests.callbacks.sending import GRACE_S, LIMITS
+from tests.callbacks.sending import AMPLE_LIMITS, GRACE_S
 from tests.receiver import Receiver
 
 MOST_KIB = 1024
@@ -48,7 +48,7 @@ def assert_harmless(cases: Sequence[Case], call: Call) -> None:
             receiver.answer("*", case.answer)
         kinds, seconds, kib = call([receiver.url() for receiver in receivers])
     assert kinds == [[case.kind, case.status] for case in cases]
-    assert seconds < LIMITS.total_s + GRACE_S
+    assert seconds < AMPLE_LIMITS.total_s + GRACE_S
     assert kib <= MOST_KIB
 
 

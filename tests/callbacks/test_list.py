@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -218,6 +219,18 @@ def test_live_marks_the_open_rows_of_the_list_alone(admin_client: Client, settin
     assert f'data-live-url="{LIST}live/"' in text
 
 
+def test_list_names_the_callback_among_several_and_says_what_is_due(
+    admin_client: Client, setting: CallbackSetting
+) -> None:
+    CallbackSettingFactory(affiliate=setting.affiliate, event=setting.event, name="Keitaro")
+    OrderFactory(number="#1", affiliate=setting.affiliate)
+    cells = re.findall(
+        r'class="field-event_column"[^>]*>(.*?)</td>', admin_client.get(LIST).content.decode(), re.DOTALL
+    )
+    assert ["Keitaro" in cell for cell in cells] == [True, False]
+    assert admin_client.get(LIST).content.decode().count(">Due<") == 2
+
+
 # --- CSV -----------------------------------------------------------------------
 def exported(client: Client, query: str = "") -> list[dict[str, str]]:
     answer = client.get(f"{LIST}export/{query}")
@@ -240,6 +253,7 @@ def test_export_holds_what_the_filter_lets_through_newest_first(
     assert tuple(first) == exporting.HEADINGS
     assert (first["Amount"], first["Commission"], first["Currency"]) == ("58.00", "8.70", "USD")
     assert (first["State"], first["Last code"], first["Host"]) == ("failed", "505", "tracker.example")
+    assert first["Callback"] == setting.name
     assert first["Affiliate code"] == setting.affiliate.code
     assert datetime.fromisoformat(first["Time (UTC)"])
     assert exported(admin_client, "?q=%236")[0]["Reason"] == "The callback was paused when this happened."

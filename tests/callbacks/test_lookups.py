@@ -6,9 +6,9 @@ import time
 import pytest
 
 from callbacks import lookups
-from callbacks.egress import Limits, Transport
+from callbacks.egress import Transport
 from callbacks.lookups import Lookups, by_the_system
-from tests.callbacks.sending import GRACE_S, LIMITS, get, outcomes_of, policy, within
+from tests.callbacks.sending import AMPLE_LIMITS, GRACE_S, LIMITS, get, outcomes_of, policy, within
 from tests.receiver import Answer, Receiver
 from tests.resolver import Resolver
 from tests.waiting import wait_until
@@ -47,18 +47,18 @@ def test_name_that_takes_30_s_is_a_timeout_and_keeps_nobody_else_waiting(receive
     urls = [f"http://{name}:{receiver.port}/" for name in [*silent, NAME]]
     with (
         Resolver({**silent, NAME: ["127.0.0.1"]}) as resolver,
-        within(LIMITS.connect_s + GRACE_S),
-        Transport(policy(receiver.port), limits=LIMITS, look_up=resolver.look_up) as transport,
+        within(AMPLE_LIMITS.connect_s + GRACE_S),
+        Transport(policy(receiver.port), limits=AMPLE_LIMITS, look_up=resolver.look_up) as transport,
     ):
         outcomes = outcomes_of(transport, *(get(url, key) for key, url in enumerate(urls)))
     assert outcomes[60].is_success
-    assert (outcomes[60].total_ms or 1e9) < 300
+    assert (outcomes[60].total_ms or 1e9) < 1000
     for key in range(60):
         assert outcomes[key].error_kind == "timeout"
         assert outcomes[key].detail == (
-            f"The name silent{key}.example was not found within 0.5 seconds: its DNS did not answer."
+            f"The name silent{key}.example was not found within 1.5 seconds: its DNS did not answer."
         )
-        assert 500 <= (outcomes[key].total_ms or 0) < 800
+        assert 1500 <= (outcomes[key].total_ms or 0) < 1800
 
 
 def test_slow_name_spends_the_time_of_its_request(receiver: Receiver) -> None:
@@ -69,17 +69,16 @@ def test_slow_name_spends_the_time_of_its_request(receiver: Receiver) -> None:
         late.wait(0.3)
         return ("127.0.0.1",)
 
-    limits = Limits(connect_s=0.5, total_s=0.7)
     url = f"http://{NAME}:{receiver.port}"
-    with Transport(policy(receiver.port), limits=limits, look_up=look_up, max_in_flight=1) as transport:
-        with within(limits.total_s + GRACE_S):
+    with Transport(policy(receiver.port), limits=AMPLE_LIMITS, look_up=look_up, max_in_flight=1) as transport:
+        with within(AMPLE_LIMITS.total_s + GRACE_S):
             first = outcomes_of(transport, get(f"{url}/silent"))[1]
         second = outcomes_of(transport, get(f"{url}/silent", 2))[2]
-    assert (first.error_kind, first.detail) == ("timeout", "No answer came within 0.7 seconds.")
-    assert 300 <= (first.dns_ms or 0) < 500
-    assert 690 <= (first.total_ms or 0) < 1000
-    assert (second.dns_ms or 0) < 100  # and the whole of its time is its own
-    assert 690 <= (second.total_ms or 0) < 1000
+    assert (first.error_kind, first.detail) == ("timeout", "No answer came within 2 seconds.")
+    assert 290 <= (first.dns_ms or 0)
+    assert 1990 <= (first.total_ms or 0) < 2300
+    assert (second.dns_ms or 0) < 300  # and the whole of its time is its own
+    assert 1990 <= (second.total_ms or 0) < 2300
 
 
 def test_close_does_not_wait_for_silent_names(receiver: Receiver) -> None:

@@ -3,38 +3,28 @@
 import time
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
 
 import pytest
-from django.db import DEFAULT_DB_ALIAS, connection, connections
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.backends.signals import connection_created
 from django.utils import timezone
 
 from callbacks import bell, clerk, lanes, outbox, pump
 from callbacks.models import Attempt, Delivery
+from config import waiting
 from tests.factories import orders_told_at
 from tests.receiver import Answer, Receiver
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("broker", "loopback")]
 
-BRIEFLY = {"sqlite": "PRAGMA busy_timeout = 100", "postgresql": "SET lock_timeout = '100ms'"}
 LOCK = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "BEGIN; LOCK TABLE callbacks_delivery IN ACCESS EXCLUSIVE MODE"}
 
 
 @pytest.fixture
-def impatient() -> Iterator[None]:
-    """Our connection waits for a lock as briefly as a worker's does, or rather less."""
-
-    def hurry(connection: BaseDatabaseWrapper, **_: Any) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute(BRIEFLY[connection.vendor])
-
-    connection.close()
-    connection_created.connect(hurry)
-    yield
-    connection_created.disconnect(hurry)
-    connection.close()
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """We wait for a lock as briefly as a worker does, or rather less."""
+    monkeypatch.setattr(waiting, "patience_s", 0.1)
+    monkeypatch.setattr(waiting, "lock_timeout", "100ms")
 
 
 @pytest.fixture
