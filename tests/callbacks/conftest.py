@@ -1,15 +1,25 @@
-"""The other side, for the tests that send."""
+"""An affiliate, and the other side for the tests that send."""
 
 import contextlib
 import ipaddress
 import socket
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.authority import Authority
 from tests.receiver import Receiver
+
+if TYPE_CHECKING:
+    from affiliates.models import Affiliate
+
+
+@pytest.fixture
+def joe() -> "Affiliate":
+    from tests.factories import AffiliateFactory  # Django is set up only now
+
+    return AffiliateFactory(name="Joe", code="joe")
 
 
 @pytest.fixture

@@ -11,28 +11,10 @@ from affiliates.models import Affiliate
 from callbacks import history, outbox
 from callbacks.models import CallbackSetting, SettingChange
 from callbacks.outcomes import Outcome, Request
-from tests.factories import AffiliateFactory, CallbackSettingFactory, OrderFactory
+from tests.callbacks.panel import URL, of, settings_of, text_of
+from tests.factories import CallbackSettingFactory, OrderFactory
 
 pytestmark = pytest.mark.django_db
-
-URL = "https://tracker.example/postback?order={{order.number}}&cid={{link.sub_id}}"
-
-
-@pytest.fixture
-def joe() -> Affiliate:
-    return AffiliateFactory(name="Joe", code="joe")
-
-
-def settings_of(affiliate: Affiliate) -> str:
-    return f"/admin/affiliates/affiliate/{affiliate.pk}/settings/"
-
-
-def of(affiliate: Affiliate, rest: str) -> str:
-    return f"{settings_of(affiliate)}callbacks/{rest}"
-
-
-def text_of(client: Client, path: str) -> str:
-    return " ".join(client.get(path).content.decode().split())
 
 
 def latest() -> tuple[str, str, dict[str, tuple[str, str]]]:

@@ -13,27 +13,9 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from affiliates.models import Affiliate
 from callbacks import outbox, pump, secrecy, signing
 from callbacks.models import CallbackSetting
+from tests.callbacks.panel import URL, of, settings_of, text_of
 from tests.factories import AffiliateFactory, CallbackSettingFactory, OrderFactory
 from tests.receiver import Received, Receiver
-
-URL = "https://tracker.example/postback?order={{order.number}}&cid={{link.sub_id}}"
-
-
-@pytest.fixture
-def joe() -> Affiliate:
-    return AffiliateFactory(name="Joe", code="joe")
-
-
-def settings_of(affiliate: Affiliate) -> str:
-    return f"/admin/affiliates/affiliate/{affiliate.pk}/settings/"
-
-
-def of(affiliate: Affiliate, rest: str) -> str:
-    return f"{settings_of(affiliate)}callbacks/{rest}"
-
-
-def text_of(client: Client, path: str) -> str:
-    return " ".join(client.get(path).content.decode().split())
 
 
 # --- signatures ----------------------------------------------------------------

@@ -14,26 +14,8 @@ from django.utils import timezone
 from affiliates.models import Affiliate
 from callbacks import health
 from callbacks.models import Attempt, CallbackSetting, Delivery
-from tests.factories import AffiliateFactory, CallbackSettingFactory, OrderFactory
-
-URL = "https://tracker.example/postback?order={{order.number}}&cid={{link.sub_id}}"
-
-
-@pytest.fixture
-def joe() -> Affiliate:
-    return AffiliateFactory(name="Joe", code="joe")
-
-
-def settings_of(affiliate: Affiliate) -> str:
-    return f"/admin/affiliates/affiliate/{affiliate.pk}/settings/"
-
-
-def of(affiliate: Affiliate, rest: str) -> str:
-    return f"{settings_of(affiliate)}callbacks/{rest}"
-
-
-def text_of(client: Client, path: str) -> str:
-    return " ".join(client.get(path).content.decode().split())
+from tests.callbacks.panel import URL, of, settings_of, text_of
+from tests.factories import CallbackSettingFactory, OrderFactory
 
 
 def names(affiliate: Affiliate, event: str = "order.created") -> list[str]:
