@@ -376,3 +376,15 @@ def test_delivery_made_by_hand_belongs_to_its_settings_affiliate() -> None:
     setting = CallbackSettingFactory()
     delivery = Delivery.objects.create(setting=setting, event=EventType.CREATED, next_attempt_at=timezone.now())
     assert delivery.affiliate == setting.affiliate
+
+
+def test_claim_what_another_took_since_it_was_read_stays_theirs(
+    affiliate: Affiliate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    OrderFactory.create_batch(3, affiliate=affiliate)
+    read = due.first_attempts(10)
+    (theirs,) = outbox.claim(1)
+    monkeypatch.setattr(due, "first_attempts", lambda *_, **__: read)
+    ours = outbox.claim(10)
+    assert {claimed.pk for claimed in ours} == {row.pk for row in read} - {theirs.pk}
+    assert Delivery.objects.get(pk=theirs.pk).claim_token == theirs.token

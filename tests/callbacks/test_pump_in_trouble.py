@@ -9,7 +9,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
-from callbacks import bell, clerk, lanes, outbox, pump
+from callbacks import bell, clerk, lanes, messages, outbox, pump
 from callbacks.models import Attempt, Delivery
 from config import waiting
 from tests.factories import orders_told_at
@@ -100,3 +100,22 @@ def test_run_without_an_end_takes_back_what_a_dead_worker_held_and_shows_that_it
     at = {request.path: request.at for request in receiver.requests}
     assert at["/dead"] < at["/busy"] + 2  # so not when the pump had come to its end after all
     assert bell.last_heartbeat() is not None
+
+
+def test_run_request_that_cannot_be_built_is_recorded_and_the_others_are_sent(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders_told_at([receiver.url("/pb")], 3)
+    broken, build = Delivery.objects.order_by("pk")[1].variables["order.number"], messages.build
+
+    def build_or_not(**given: Any) -> Any:
+        if given["variables"]["order.number"] == broken:
+            raise ZeroDivisionError
+        return build(**given)
+
+    monkeypatch.setattr(messages, "build", build_or_not)
+    assert pump.run() == 3
+    assert len(receiver.requests) == 2
+    attempt = Attempt.objects.get(error_kind="internal")
+    assert (attempt.url, attempt.detail) == ("", "This could not be sent because of an error on our side.")
+    assert attempt.delivery.status == "pending"  # and is tried again
