@@ -176,7 +176,13 @@ class Delivery(models.Model):
         MANUAL = "manual", "Manual"
         TEST = "test", "Test"
 
+    class Origin(models.TextChoices):
+        EVENT = "event", "An order was saved"
+        BACKFILL = "backfill", "Backfill"
+        TEST = "test", "Test"
+
     event_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    origin = models.CharField(max_length=8, choices=Origin, default=Origin.EVENT, db_default=Origin.EVENT)
     # Both are the first column of an index below, and a third one each would be paid for by every delivery.
     setting = models.ForeignKey(
         CallbackSetting, on_delete=models.SET_NULL, null=True, related_name="deliveries", db_index=False
