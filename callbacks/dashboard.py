@@ -45,9 +45,10 @@ def waiting() -> Waiting:
 
 
 def recent(moment: datetime) -> QuerySet[Delivery]:
-    """The deliveries that happened since then."""
+    """The deliveries that happened since then, without tests, which are no event."""
     first = first_pk_since(Delivery, moment - OUT_OF_ORDER)
-    return Delivery.objects.order_by().filter(pk__gte=first, created_at__gte=moment)
+    rows = Delivery.objects.order_by().filter(pk__gte=first, created_at__gte=moment)
+    return rows.exclude(origin=Delivery.Origin.TEST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +174,7 @@ def overview(chosen: Range) -> dict[str, Any]:
         "endpoints": shown,
         "more_endpoints": len(troubled) - len(shown),
         "failures": Delivery.objects.filter(status=Status.FAILED)
+        .exclude(origin=Delivery.Origin.TEST)
         .select_related("affiliate")
         .order_by("-pk")[:FAILURES],
         "ranges": RANGES,

@@ -1,4 +1,4 @@
-"""The filters of the log: state, host and code. Whose deliveries they are, and when, are filters of `affiliates`."""
+"""The filters of the log: state, origin, host, code. Whose deliveries they are, and when, are those of `affiliates`."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from callbacks.models import CallbackSetting, Delivery
 
 Deliveries = QuerySet[Delivery]
-Status = Delivery.Status
+Origin, Status = Delivery.Origin, Delivery.Status
 LISTED = 100  # hosts in the filter
 
 
@@ -43,6 +43,22 @@ def in_state(deliveries: Deliveries, state: str) -> Deliveries:
     if state == Status.SENDING:
         return deliveries.filter(pk__in=every.filter(status=Status.SENDING).values("pk"))
     return deliveries.filter(status=state) if state in Status.values else deliveries
+
+
+class OriginFilter(admin.SimpleListFilter):
+    """By where a delivery comes from: orders as they happened, a backfill, or a test from a callback's form."""
+
+    title = "origin"
+    parameter_name = "origin"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [
+            (Origin.EVENT, "Orders"),
+            *((origin.value, f"{origin.label}s") for origin in (Origin.BACKFILL, Origin.TEST)),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: Deliveries) -> Deliveries:
+        return queryset.filter(origin=self.value()) if self.value() in Origin.values else queryset
 
 
 class HostFilter(admin.SimpleListFilter):

@@ -278,6 +278,8 @@ def resend(delivery_ids: Iterable[int]) -> Resent:
 
 
 def _why_not_resent(delivery: Delivery) -> str:
+    if delivery.origin == Delivery.Origin.TEST:
+        return "It was a test; send another one from the form of its callback."
     if delivery.status == Status.SENDING:
         return "It is being sent right now."
     if delivery.setting is None:

@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import path, register_converter
 
-from callbacks import views
+from callbacks import trial_views, views
 from callbacks.models import EventType
 
 
@@ -25,6 +25,7 @@ app_name = "callbacks"
 pages = {
     "set-up": ("", views.set_up),
     "check": ("check/", views.check),
+    "send-test": ("test/", trial_views.send_test),
     "pause": ("pause/", views.pause),
     "resume": ("resume/", views.resume),
     "rotate": ("secret/", views.rotate),
