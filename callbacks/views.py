@@ -147,15 +147,22 @@ def _switch(
 @require_http_methods(["GET", "HEAD", "POST"])
 @may("change")
 def rotate(request: HttpRequest, affiliate_id: int, event: EventType, pk: int | None = None) -> HttpResponse:
-    """Ask once more; then there is a new secret, and for a day the present one signs as well."""
+    """Ask once more; then there is a new secret, and for a day the present one signs as well.
+
+    A script that asks gets the part of the form that speaks of the secret, so that what is typed there stays.
+    """
     with transaction.atomic():
         setting = _setting_or_404(affiliate_id, event, pk)
+        context = _context(request, setting) | {"title": f"New signing secret for {_name(setting)}"}
+        part = "admin/callbacks/setup_secret.html"
         if request.method != "POST":
-            context = _context(request, setting) | {"title": f"New signing secret for {_name(setting)}"}
-            return render(request, "admin/callbacks/rotate.html", context)
+            template = part if is_fetch(request) else "admin/callbacks/rotate.html"
+            return render(request, template, context | {"is_asked": True})
         secrecy.rotate(setting)
         history.note_rotated(setting, person(request))
         _log(request, setting, CHANGE)
+        if is_fetch(request):
+            return render(request, part, context | {"is_new": True})
         secrecy.to_be_shown(request.session, setting)
     messages.success(request, f"{setting} has a new signing secret. For a day the old one signs as well.")
     return _back(request, setting)

@@ -9,6 +9,7 @@ import "./copy.js";
 import { token } from "./csrf.js";
 import { enhance } from "./form.js";
 import { refresh } from "./refresh.js";
+import { attendSecret } from "./secret.js";
 import { attendTest, sendTest } from "./trial.js";
 
 const HEADERS = { "X-Requested-With": "fetch", Accept: "text/html, application/json" };
@@ -27,8 +28,15 @@ function fill(dialog, html) {
   dialog.innerHTML = html;
   dialog.setAttribute("aria-labelledby", dialog.querySelector("form").getAttribute("aria-labelledby"));
   enhance(dialog);
-  attend(dialog);
-  attendTest(dialog.querySelector("form"));
+  attendAll(dialog);
+}
+
+function attendAll(root) {
+  const form = root.querySelector("form[data-check-url]");
+  if (!form) return;
+  attend(form);
+  attendTest(form);
+  attendSecret(form);
 }
 
 function focusField(dialog) {
@@ -145,4 +153,4 @@ document.addEventListener("submit", (event) => {
 });
 
 enhance(document); // the form as a page of its own
-attend(document);
+attendAll(document);
