@@ -33,9 +33,12 @@ export async function sendTest(form, button) {
   return null;
 }
 
-// What came of a test is told apart from what was changed after it.
+// What came of a test is told apart from what was changed after it; why nothing was sent is no longer said.
 export function attendTest(form) {
-  form.addEventListener("input", () => form.querySelector(".trial")?.classList.add("is-stale"));
+  form.addEventListener("input", () => {
+    form.querySelector(".trial")?.classList.add("is-stale");
+    form.querySelector("#setup-test > .note")?.remove();
+  });
 }
 
 function show(form, html) {
