@@ -18,9 +18,10 @@ from django.db.models import F
 from django.utils import timezone
 
 from affiliates.models import Affiliate
-from callbacks import attempts, bell, bulk, due, happenings, history
+from callbacks import attempts, bell, bulk, due, happenings, history, listeners
 from callbacks.due import Due, Endpoint
 from callbacks.happenings import Happening
+from callbacks.listeners import Listener
 from callbacks.models import CallbackSetting, Delivery
 from callbacks.outcomes import Outcome, Request
 from callbacks.variables import Event, snapshot
@@ -50,15 +51,14 @@ def tell(news: Sequence[Happening]) -> int:
     """
     if not news:
         return 0
-    wanted: dict[tuple[int, str], list[CallbackSetting]] = defaultdict(list)
-    affiliates = {happening.affiliate_id for happening in news}
-    for setting in CallbackSetting.objects.filter(affiliate__in=affiliates).select_related("affiliate"):
-        wanted[setting.affiliate_id, setting.event].append(setting)
-    told = [(h, setting) for h in news for setting in wanted[h.affiliate_id, h.event]]
+    wanted: dict[tuple[int, str], list[Listener]] = defaultdict(list)
+    for listener in listeners.of({happening.affiliate_id for happening in news}):
+        wanted[listener.affiliate_id, listener.event].append(listener)
+    told = [(h, listener) for h in news for listener in wanted[h.affiliate_id, h.event]]
     if not told:
         return 0
     links = happenings.link_urls(happening for happening, _ in told)
-    rows = [_row(h, setting, links.get(h.state.link_id or 0, "")) for h, setting in told]
+    rows = [_row(h, listener, links.get(h.state.link_id or 0, "")) for h, listener in told]
     bulk.insert(Delivery._meta.db_table, _COLUMNS, rows)  # noqa: SLF001 - Django's documented name
     count = len([row for row in rows if row[_COLUMNS.index("status")] == Status.PENDING])
     if count:
@@ -72,22 +72,22 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def _row(happening: Happening, setting: CallbackSetting, link_url: str) -> tuple[Any, ...]:
+def _row(happening: Happening, listener: Listener, link_url: str) -> tuple[Any, ...]:
     event_id = uuid.uuid4()
     event = Event(
         type=happening.event.value,
         event_id=str(event_id),
         order=happening.state,
         created_at=happening.order.created_at,
-        affiliate_code=setting.affiliate.code,
+        affiliate_code=listener.affiliate_code,
         link_url=link_url,
     )
-    reason = _reason_to_skip(setting, happening)
+    reason = _reason_to_skip(listener, happening)
     now = connection.ops.adapt_datetimefield_value(timezone.now())
     return (
         _as_column(event_id),
-        setting.pk,
-        setting.affiliate_id,
+        listener.setting_id,
+        listener.affiliate_id,
         happening.order.pk,
         happening.event.value,
         Status.SKIPPED.value if reason else Status.PENDING.value,
@@ -106,12 +106,12 @@ def _as_column(number: uuid.UUID) -> uuid.UUID | str:
     return number if connection.features.has_native_uuid_field else number.hex
 
 
-def _reason_to_skip(setting: CallbackSetting, happening: Happening) -> Delivery.SkipReason:
-    if setting.affiliate.status == Affiliate.Status.BLOCKED:
+def _reason_to_skip(listener: Listener, happening: Happening) -> Delivery.SkipReason:
+    if listener.affiliate_status == Affiliate.Status.BLOCKED:
         return Skip.AFFILIATE_BLOCKED
-    if not setting.is_active:
+    if not listener.is_active:
         return Skip.PAUSED
-    is_left_out = setting.only_statuses and happening.reached not in setting.only_statuses
+    is_left_out = listener.only_statuses and happening.reached not in listener.only_statuses
     return Skip.FILTERED if is_left_out else Skip.NONE
 
 
