@@ -18,9 +18,10 @@ from django.db.models import F
 from django.utils import timezone
 
 from affiliates.models import Affiliate
-from callbacks import attempts, bell, bulk, due, happenings, history
+from callbacks import attempts, bell, bulk, due, happenings, history, listeners
 from callbacks.due import Due, Endpoint
 from callbacks.happenings import Happening
+from callbacks.listeners import Listener
 from callbacks.models import CallbackSetting, Delivery
 from callbacks.outcomes import Outcome, Request
 from callbacks.variables import Event, snapshot
@@ -50,15 +51,14 @@ def tell(news: Sequence[Happening]) -> int:
     """
     if not news:
         return 0
-    wanted: dict[tuple[int, str], list[CallbackSetting]] = defaultdict(list)
-    affiliates = {happening.affiliate_id for happening in news}
-    for setting in CallbackSetting.objects.filter(affiliate__in=affiliates).select_related("affiliate"):
-        wanted[setting.affiliate_id, setting.event].append(setting)
-    told = [(h, setting) for h in news for setting in wanted[h.affiliate_id, h.event]]
+    wanted: dict[tuple[int, str], list[Listener]] = defaultdict(list)
+    for listener in listeners.of({happening.affiliate_id for happening in news}):
+        wanted[listener.affiliate_id, listener.event].append(listener)
+    told = [(h, listener) for h in news for listener in wanted[h.affiliate_id, h.event]]
     if not told:
         return 0
     links = happenings.link_urls(happening for happening, _ in told)
-    rows = [_row(h, setting, links.get(h.state.link_id or 0, "")) for h, setting in told]
+    rows = [_row(h, listener, links.get(h.state.link_id or 0, "")) for h, listener in told]
     bulk.insert(Delivery._meta.db_table, _COLUMNS, rows)  # noqa: SLF001 - Django's documented name
     count = len([row for row in rows if row[_COLUMNS.index("status")] == Status.PENDING])
     if count:
@@ -72,22 +72,22 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def _row(happening: Happening, setting: CallbackSetting, link_url: str) -> tuple[Any, ...]:
+def _row(happening: Happening, listener: Listener, link_url: str) -> tuple[Any, ...]:
     event_id = uuid.uuid4()
     event = Event(
         type=happening.event.value,
         event_id=str(event_id),
         order=happening.state,
         created_at=happening.order.created_at,
-        affiliate_code=setting.affiliate.code,
+        affiliate_code=listener.affiliate_code,
         link_url=link_url,
     )
-    reason = _reason_to_skip(setting, happening)
+    reason = _reason_to_skip(listener, happening)
     now = connection.ops.adapt_datetimefield_value(timezone.now())
     return (
-        event_id if connection.features.has_native_uuid_field else event_id.hex,
-        setting.pk,
-        setting.affiliate_id,
+        _as_column(event_id),
+        listener.setting_id,
+        listener.affiliate_id,
         happening.order.pk,
         happening.event.value,
         Status.SKIPPED.value if reason else Status.PENDING.value,
@@ -102,12 +102,16 @@ def _row(happening: Happening, setting: CallbackSetting, link_url: str) -> tuple
     )
 
 
-def _reason_to_skip(setting: CallbackSetting, happening: Happening) -> Delivery.SkipReason:
-    if setting.affiliate.status == Affiliate.Status.BLOCKED:
+def _as_column(number: uuid.UUID) -> uuid.UUID | str:
+    return number if connection.features.has_native_uuid_field else number.hex
+
+
+def _reason_to_skip(listener: Listener, happening: Happening) -> Delivery.SkipReason:
+    if listener.affiliate_status == Affiliate.Status.BLOCKED:
         return Skip.AFFILIATE_BLOCKED
-    if not setting.is_active:
+    if not listener.is_active:
         return Skip.PAUSED
-    is_left_out = setting.only_statuses and happening.reached not in setting.only_statuses
+    is_left_out = listener.only_statuses and happening.reached not in listener.only_statuses
     return Skip.FILTERED if is_left_out else Skip.NONE
 
 
@@ -134,13 +138,19 @@ class Claimed(NamedTuple):
 
 
 def claim(
-    limit: int, *, but_settings: Collection[int] = (), but_hosts: Collection[str] = (), only_host: str | None = None
+    limit: int,
+    *,
+    but_settings: Collection[int] = (),
+    but_hosts: Collection[str] = (),
+    only_host: str | None = None,
+    since: datetime | None = None,
 ) -> list[Claimed]:
     """Take up to `limit` due deliveries for `LEASE`: first attempts before retries, then the earliest due.
 
-    Those of `but_settings` and `but_hosts` stay where they are; with `only_host`, those of all other hosts do.
+    Those of `but_settings` and `but_hosts` stay where they are; with `only_host`, those of all other hosts do,
+    with `since` those that were due before.
     """
-    but = {"but_settings": but_settings, "but_hosts": but_hosts, "only_host": only_host}
+    but = {"but_settings": but_settings, "but_hosts": but_hosts, "only_host": only_host, "since": since}
     # Where rows are locked as they are read, until the transaction ends. Elsewhere (SQLite) reading locks nobody out,
     # and only the conditional update below has to wait for its turn.
     locks = connection.features.has_select_for_update_skip_locked
@@ -151,14 +161,21 @@ def claim(
         return _take(found) if found else []
 
 
+_TAKE = """
+UPDATE callbacks_delivery SET status = 'sending', claim_token = %s, leased_until = %s, next_attempt_at = NULL
+WHERE status = 'pending' AND id
+"""
+
+
 def _take(found: list[Due]) -> list[Claimed]:
     token, leased_until = uuid.uuid4(), timezone.now() + LEASE
-    rows = Delivery.objects.filter(pk__among=[row.pk for row in found])
-    count = rows.filter(status=Status.PENDING).update(
-        status=Status.SENDING, claim_token=token, leased_until=leased_until, next_attempt_at=None
-    )
+    among, ids = bulk.one_of(row.pk for row in found)
+    as_columns = (_as_column(token), connection.ops.adapt_datetimefield_value(leased_until))
+    with connection.cursor() as cursor:
+        cursor.execute(f"{_TAKE} {among}", [*as_columns, ids])
+        count = cursor.rowcount
     if count < len(found):  # somebody else was quicker
-        ours = set(rows.filter(claim_token=token).values_list("pk", flat=True))
+        ours = set(Delivery.objects.filter(claim_token=token).values_list("pk", flat=True))
         found = [row for row in found if row.pk in ours]
     endpoints = due.endpoints({row.setting_id for row in found if row.setting_id})
     return [Claimed(token, leased_until, endpoints.get(row.setting_id or 0), row) for row in found]
