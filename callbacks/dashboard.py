@@ -21,6 +21,7 @@ DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 OUT_OF_ORDER = timedelta(minutes=10)  # rows are numbered in the order of their times, give or take a transaction
 MOST_WAITING = 10_000  # are counted; of more it is said that there are more
 SHOWN, RECOVERED, FAILURES = 8, 3, 5  # endpoints in trouble, with those that are out of it; deliveries that failed
+COUNTED = "origin=counted"  # in the log's address: without tests, as in the figures that lead there
 TIMED = 1000  # requests that the answer times are taken from, the latest
 
 
@@ -133,8 +134,8 @@ def _first_of(chosen: Range, now: datetime) -> datetime:
 
 def _query(begin: datetime, end: datetime, width: timedelta) -> str:
     if width == HOUR:
-        return f"from={begin:%Y-%m-%dT%H:%M}&to={end:%Y-%m-%dT%H:%M}"
-    return f"from={begin:%Y-%m-%d}&to={begin:%Y-%m-%d}"
+        return f"{COUNTED}&from={begin:%Y-%m-%dT%H:%M}&to={end:%Y-%m-%dT%H:%M}"
+    return f"{COUNTED}&from={begin:%Y-%m-%d}&to={begin:%Y-%m-%d}"
 
 
 def chart_of(bars: list[Bar], log: str) -> dict[str, Any]:

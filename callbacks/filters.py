@@ -50,14 +50,15 @@ class OriginFilter(admin.SimpleListFilter):
 
     title = "origin"
     parameter_name = "origin"
+    COUNTED = "counted"  # what the figures of the overview are made of
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [
-            (Origin.EVENT, "Orders"),
-            *((origin.value, f"{origin.label}s") for origin in (Origin.BACKFILL, Origin.TEST)),
-        ]
+        named = [(Origin.EVENT, "Orders"), (Origin.BACKFILL, "Backfills"), (Origin.TEST, "Tests")]
+        return [(self.COUNTED, "All but tests"), *((origin.value, name) for origin, name in named)]
 
     def queryset(self, request: HttpRequest, queryset: Deliveries) -> Deliveries:
+        if self.value() == self.COUNTED:
+            return queryset.exclude(origin=Origin.TEST)
         return queryset.filter(origin=self.value()) if self.value() in Origin.values else queryset
 
 

@@ -192,6 +192,7 @@ def test_log_marks_tests_and_finds_deliveries_by_origin(order: Order, admin_user
     for query, expected in (
         ("", [backfilled, tried, event]),
         ("?origin=event", [event]),
+        ("?origin=counted", [backfilled, event]),
         ("?origin=test", [tried]),
         ("?origin=backfill", [backfilled]),
         ("?origin=nonsense", [backfilled, tried, event]),
