@@ -18,7 +18,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from affiliates.models import Affiliate
-from callbacks import attempts, bell, bulk, due, happenings, history, listeners
+from callbacks import attempts, bell, bulk, due, happenings, history, identity, listeners
 from callbacks.due import Due, Endpoint
 from callbacks.happenings import Happening
 from callbacks.listeners import Listener
@@ -73,7 +73,7 @@ _COLUMNS = (
 
 
 def _row(happening: Happening, listener: Listener, link_url: str) -> tuple[Any, ...]:
-    event_id = uuid.uuid4()
+    event_id = identity.new()
     event = Event(
         type=happening.event.value,
         event_id=str(event_id),
