@@ -50,6 +50,18 @@ class StartForm(forms.Form):
         help_text="Slower leaves more room for new orders, and for their tracker.",
     )
 
+    def say_how_long(self, count: int) -> None:
+        """How long so many take at each of the rates."""
+        field = self.fields["rate"]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = [(rate, f"{rate} a second: {_duration(count / rate)}") for rate in RATES]
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60):,} min" if seconds < 5400 else f"{seconds / 3600:,.1f} h"
+
 
 class ResendForm(StartForm):
     with_delivered = forms.BooleanField(required=False, label="Also those that were delivered before")
@@ -121,9 +133,13 @@ def resend(request: HttpRequest) -> HttpResponse:
             left_out=left_out,
             keys=keys,
         )
+    form, is_stale = (ResendForm(initial=_initial(Delivery)), True) if form.is_bound else (form, False)
+    if found.is_complete:
+        form.say_how_long(found.counts[DELIVERED if selection.is_of_delivered else TO_BE_SENT])
     context = {
         "title": "Resend all that match",
         "form": form,
+        "is_stale": is_stale,
         "words": words,
         "query": selection.query,
         "survey": found,
@@ -133,7 +149,7 @@ def resend(request: HttpRequest) -> HttpResponse:
         "refused": [(sentence, found.counts[sentence]) for sentence in resending.SENTENCES if found.counts[sentence]],
         "back": log + selection.query,
     }
-    return _page(request, "admin/callbacks/errand/resend.html", context, form)
+    return _page(request, "admin/callbacks/errand/resend.html", context)
 
 
 # --- backfill ------------------------------------------------------------------
@@ -147,7 +163,7 @@ def backfill(request: HttpRequest, affiliate_id: int, event: EventType, pk: int)
     period_form = PeriodForm(request.GET or _usual_period())
     settings_tab = reverse("admin:affiliates_affiliate_settings", args=[affiliate_id])
     context = {
-        "title": f"Send past orders to {setting.title[0].lower()}{setting.title[1:]}",
+        "title": f"Send past orders to the {setting.title[0].lower()}{setting.title[1:]}",
         "setting": setting,
         "affiliate": setting.affiliate,
         "period_form": period_form,
@@ -157,7 +173,7 @@ def backfill(request: HttpRequest, affiliate_id: int, event: EventType, pk: int)
     }
     form = StartForm(request.POST or None, initial=_initial(Order))
     if context["why_not"] or not period_form.is_valid():
-        return _page(request, "admin/callbacks/errand/backfill.html", context, period_form, is_wrong=bool(request.POST))
+        return _page(request, "admin/callbacks/errand/backfill.html", context)
     wanted = Backfill.of(setting, period_form.chosen)
     keys = wanted.keys() & Keys(first=1, last=_last_key(form, Order))
     counted = survey(wanted.all_orders(), wanted.why_left_out(), keys)
@@ -174,8 +190,12 @@ def backfill(request: HttpRequest, affiliate_id: int, event: EventType, pk: int)
             keys=keys,
             setting=setting,
         )
+    form, is_stale = (StartForm(initial=_initial(Order)), True) if form.is_bound else (form, False)
+    if counted.is_complete:
+        form.say_how_long(counted.counts[TO_BE_SENT])
     context |= {
         "form": form,
+        "is_stale": is_stale,
         "days": _days(wanted.period),
         "query": f"?{urlencode({name: period_form[name].value() or '' for name in period_form.fields})}",
         "survey": counted,
@@ -185,7 +205,7 @@ def backfill(request: HttpRequest, affiliate_id: int, event: EventType, pk: int)
         ],
         "previews": _previews(request, wanted, keys),
     }
-    return _page(request, "admin/callbacks/errand/backfill.html", context, form)
+    return _page(request, "admin/callbacks/errand/backfill.html", context)
 
 
 def _usual_period() -> dict[str, Any]:
@@ -270,8 +290,7 @@ def _start(
     return redirect(errand)
 
 
-def _page(
-    request: HttpRequest, template: str, context: dict[str, Any], form: forms.Form, *, is_wrong: bool = False
-) -> HttpResponse:
-    wrong = is_wrong or (request.method == "POST" and not form.is_valid())
-    return render(request, template, admin.site.each_context(request) | context, status=422 if wrong else 200)
+def _page(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
+    """The page; something is wrong if a form was sent and did not lead on."""
+    status = 422 if request.method == "POST" else 200
+    return render(request, template, admin.site.each_context(request) | context, status=status)

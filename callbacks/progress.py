@@ -151,7 +151,8 @@ def links_of(errand: Errand) -> list[tuple[str, str]]:
         selection = Selection.kept(errand.chosen)
         links = [("What matches the filter now", log + selection.query)]
         whole = selection.without(STATE, CODE)
-        return links + ([("The same without state and code", log + whole.query)] if whole != selection else [])
+        more = ("The same, whatever became of them", log + whole.query)
+        return [*links, more] if whole.query != selection.query else links
     if errand.started_at is None or errand.setting is None:
         return []
     until = {TO: f"{errand.ended_at:%Y-%m-%dT%H:%M:%S.%f}"} if errand.ended_at else {}

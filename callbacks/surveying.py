@@ -28,7 +28,7 @@ class Survey:
         return sum(self.counts.values())
 
 
-def survey(rows: QuerySet[Any], kind: Any, keys: Keys, time_s: float = TIME_S) -> Survey:
+def survey(rows: QuerySet[Any], kind: Any, keys: Keys) -> Survey:
     """Count `rows` between these keys by `kind`, an expression that gives text."""
     counts: Counter[str] = Counter()
     last, stretch, began = keys.last, STRETCH, time.monotonic()
@@ -39,7 +39,7 @@ def survey(rows: QuerySet[Any], kind: Any, keys: Keys, time_s: float = TIME_S) -
         found = kinds.filter(pk__range=(first, last)).values_list("kind").annotate(amount=Count("pk"))
         counts.update(dict(found))
         now = time.monotonic()
-        if first > keys.first and now - began > time_s:
+        if first > keys.first and now - began > TIME_S:
             return Survey(counts, is_complete=False)
         if now - since < SWIFT_S:
             stretch *= 4
