@@ -14,9 +14,10 @@ from orders.models import Order
 
 def to_resend(rate: int = 50, *, with_delivered: bool = False, **chosen: str) -> Errand:
     last = Delivery.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+    count = Delivery.objects.count()
     kept = chosen | {"with_delivered": with_delivered}
     return Errand.objects.create(
-        kind="resend", chosen=kept, words="some", first=1, last=last, position=0, total=last, rate=rate
+        kind="resend", chosen=kept, words="some", first=1, last=last, position=0, total=count, rate=rate
     )
 
 
@@ -31,7 +32,7 @@ def to_backfill(setting: CallbackSetting, rate: int = 50, **chosen: Any) -> Erra
         first=1,
         last=last,
         position=0,
-        total=last,
+        total=Order.objects.count(),
         rate=rate,
     )
 

@@ -18,7 +18,7 @@ from callbacks.errands import Errand
 from callbacks.models import CallbackSetting, Delivery
 from orders.models import Order
 from tests.callbacks.errands import do_all
-from tests.callbacks.panel import of, text_of
+from tests.callbacks.panel import of, settings_of, text_of
 from tests.factories import AffiliateFactory, CallbackSettingFactory, OrderFactory
 
 pytestmark = pytest.mark.django_db
@@ -102,9 +102,8 @@ def test_confirmed_resend_takes_what_was_delivered_if_that_was_ticked(
 ) -> None:
     failed(setting, 3)
     failed(setting, 2, status="succeeded")
-    confirmed(
-        admin_client, f"{RESEND}?event__exact=order.created", **({"with_delivered": "on"} if with_delivered else {})
-    )
+    ticked = {"with_delivered": "on"} if with_delivered else {}
+    confirmed(admin_client, f"{RESEND}?event__exact=order.created", **ticked)
     errand = Errand.objects.get()
     assert errand.total == (5 if with_delivered else 3)
     assert errand.left_out == ({} if with_delivered else {confirming.DELIVERED: 2})
@@ -173,7 +172,6 @@ def test_count_that_takes_too_long_says_more_than(
     failed(setting, 5)
     monkeypatch.setattr(surveying, "STRETCH", 2)
     monkeypatch.setattr(surveying, "TIME_S", 0.0)
-    monkeypatch.setattr(surveying.survey, "__defaults__", (0.0,))
     text = text_of(admin_client, RESEND)
     assert "more than 2</td>" in text
     confirmed(admin_client, RESEND)
@@ -201,9 +199,7 @@ def backfill_of(setting: CallbackSetting, query: str = "") -> str:
 
 
 def test_settings_tab_leads_to_past_orders(admin_client: Client, setting: CallbackSetting) -> None:
-    assert backfill_of(setting) in text_of(
-        admin_client, f"/admin/affiliates/affiliate/{setting.affiliate_id}/settings/"
-    )
+    assert backfill_of(setting) in text_of(admin_client, settings_of(setting.affiliate))
 
 
 def test_backfill_counts_and_shows_the_first_three_requests(admin_client: Client, joe: Affiliate) -> None:
