@@ -13,7 +13,8 @@ from django.urls import reverse
 
 from affiliates.models import Affiliate, validate_text
 from callbacks import addresses, bulk, identity, naming, targets, templating
-from callbacks.hours import Counted, Hour  # noqa: F401 - Django finds tables here
+from callbacks.errands import Errand  # noqa: F401 - Django finds tables here
+from callbacks.hours import Counted, Hour  # noqa: F401 - as above
 from callbacks.signing import new_secret
 from orders.models import Order, validate_statuses
 
