@@ -18,7 +18,7 @@ from itertools import count
 from django.conf import settings
 from django.utils import timezone
 
-from callbacks import bell, breaker, lanes, messages, outbox, retry
+from callbacks import bell, breaker, lanes, messages, outbox, retry, stepping
 from callbacks.clerk import Clerk, Found, look, settle
 from callbacks.egress import Transport, transport_from
 from callbacks.horizon import Horizon
@@ -43,7 +43,7 @@ GIVE_UP_S = 12.0
 # What has waited here until its lease would end before its answer comes is given back unsent: whoever takes the lease
 # over sends it, and it must not be sent twice.
 ATTEMPT_AT_MOST = timedelta(seconds=15)
-# Pumps of all processes may be busy for hours, and no sweep gets its turn then.
+# Pumps of all processes may be busy for hours, and no sweep gets its turn then, nor does any errand.
 SWEEP_EVERY_S = 2.0
 
 
@@ -72,6 +72,11 @@ def sweep() -> None:
     bell.beat_heart()
     if recovered := outbox.recover():
         log.warning("leases_recovered count=%d", recovered)
+
+
+def _take_the_turn_of_others() -> None:
+    sweep()
+    stepping.step_all()
 
 
 class Pump:
@@ -136,7 +141,7 @@ class Pump:
             self._have_looked()
         elif time.monotonic() >= self.sweep_at:
             self.sweep_at = time.monotonic() + SWEEP_EVERY_S
-            self.clerk.do(sweep, _nothing, lambda: None)
+            self.clerk.do(_take_the_turn_of_others, _nothing, lambda: None)
 
     def _is_time_to_look(self) -> bool:
         is_idle, now = self.may_find_more and not self.started, time.monotonic()

@@ -53,7 +53,13 @@ NAVIGATION: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
         ),
     ),
     ("Orders", (("All orders", "orders", "orders.view_order", "orders_order_changelist"),)),
-    ("Callbacks", (("Deliveries", "deliveries", "callbacks.view_delivery", "callbacks_delivery_changelist"),)),
+    (
+        "Callbacks",
+        (
+            ("Deliveries", "deliveries", "callbacks.view_delivery", "callbacks_delivery_changelist"),
+            ("Resends, backfills", "resend", "callbacks.view_delivery", "callbacks_errand_changelist"),
+        ),
+    ),
     (
         "System",
         (

@@ -20,6 +20,7 @@ app.conf.beat_scheduler = "config.reconnecting:PromptScheduler"
 app.autodiscover_tasks()
 app.conf.beat_schedule = {
     "sweep": {"task": "callbacks.tasks.sweep", "schedule": 2.0, "options": {"expires": 10}},
+    "errands": {"task": "callbacks.tasks.step_errands", "schedule": 1.0, "options": {"expires": 2}},
     "tally": {"task": "callbacks.tasks.tally", "schedule": 20.0, "options": {"expires": 20}},
 }
 

@@ -7,7 +7,7 @@ from django.db.models import Q
 class Migration(migrations.Migration):
     dependencies = [
         ("affiliates", "0001_initial"),
-        ("callbacks", "0006_origin"),
+        ("callbacks", "0008_errands"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

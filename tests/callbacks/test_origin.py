@@ -23,6 +23,7 @@ from callbacks import (
     outbox,
     pump,
     reconciling,
+    resending,
     statements,
     tallies,
     trying,
@@ -176,7 +177,7 @@ def test_test_is_not_sent_again(order: Order, admin_user: User, receiver: Receiv
     assert f"{delivery.pk}/resend/" not in client.get(delivery.get_absolute_url()).content.decode()
     page = client.post(f"{LOG}{delivery.pk}/resend/", follow=True)
     assert "was not resent. It was a test; send another one from the form of its callback." in page.content.decode()
-    assert outbox.resend([delivery.pk]).count == 0
+    assert resending.resend([delivery.pk]).count == 0
     outbox.recover()
     assert pump.run() == 0
     assert len(receiver.requests) == count
