@@ -13,7 +13,8 @@ from django.urls import reverse
 
 from affiliates.models import Affiliate, validate_text
 from callbacks import addresses, bulk, identity, naming, targets, templating
-from callbacks.errands import Errand  # noqa: F401 - Django finds tables here
+from callbacks.allowance import Turn  # noqa: F401 - Django finds tables here
+from callbacks.errands import Errand  # noqa: F401 - as above
 from callbacks.hours import Counted, Hour  # noqa: F401 - as above
 from callbacks.signing import new_secret
 from orders.models import Order, validate_statuses
@@ -247,6 +248,11 @@ class Delivery(models.Model):
                 fields=["status", "-id"],
                 condition=Q(status="failed") | Q(status="skipped"),
                 name="delivery_unsuccessful",
+            ),
+            models.Index(
+                fields=["origin", "-id"],
+                condition=Q(origin="backfill") | Q(origin="test"),
+                name="delivery_not_of_an_event",
             ),
         ]
 

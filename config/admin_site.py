@@ -114,7 +114,7 @@ def _item(request: HttpRequest, label: str, icon: str, name: str) -> Item:
 def _overview(request: HttpRequest) -> dict[str, Any]:
     if not request.user.has_perm("callbacks.view_delivery"):
         return {}
-    if not Delivery.objects.exists():
+    if not Delivery.objects.exclude(origin=Delivery.Origin.TEST).exists():
         return {
             "has_affiliates": Affiliate.objects.exists(),
             "has_callbacks": CallbackSetting.objects.exists(),
