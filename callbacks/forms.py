@@ -123,8 +123,8 @@ class CallbackSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # not sub
 
     def with_correction(self, only_at: int | None = None) -> "CallbackSettingForm":
         """The same form, unsaved, with the corrected URL in it; with `only_at`, only the one that is for there."""
-        data = {name: self[name].value() for name in ("name", "method", "body_format", "only_statuses")}
-        form = CallbackSettingForm(instance=self.instance)
+        data = {name: self[name].value() for name in self.fields if name != "send_as_typed"}
+        form = type(self)(instance=self.instance)
         form.initial = {**form.initial, **data, "url": self._corrected(only_at) or self.typed_url}
         return form
 

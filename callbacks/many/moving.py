@@ -1,0 +1,152 @@
+"""Another host in all callbacks that have one: which hosts there are, what would change, and doing it.
+
+What waits for such a callback goes to the new host by itself: the URL is read at each attempt.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import Count, QuerySet
+from django.utils import timezone
+
+from callbacks import history, resuming, targets
+from callbacks.many import hosts, seals
+from callbacks.models import CallbackSetting
+
+CHUNK = 200  # callbacks in one transaction
+SCHEMES = ("https", "http")
+WRITTEN = ("url", "host", "is_active", "pause_reason", "updated_at")
+NOT_CLEAN = "Its URL holds what is repaired when it is saved in its own form: open it there and submit it first."
+MEANWHILE = "Somebody changed it after the preview was made."
+
+
+@dataclass(frozen=True, slots=True)
+class HostInUse:
+    """A host as it stands in URLs, and how many callbacks of how many affiliates have it."""
+
+    host: str
+    callbacks: int
+    affiliates: int
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One callback with the new host in its URL, unsaved; or the `problem` that keeps it as it is."""
+
+    setting: CallbackSetting
+    before: Mapping[str, str]
+    problem: str = ""
+    is_resumed: bool = False
+
+    @property
+    def seal(self) -> str:
+        return seals.of(self.before)
+
+    @property
+    def parts(self) -> tuple[str, str, str, str]:
+        """The URL in parts: up to the host, the old host, the new one, and what follows."""
+        old = self.before["url"]
+        start, end = hosts.span(old)
+        return old[:start], old[start:end], hosts.host_in(self.setting.url), old[end:]
+
+
+def in_use() -> list[HostInUse]:
+    """The hosts that callbacks have, those of most callbacks first."""
+    counted = CallbackSetting.objects.order_by().values("host")
+    rows = counted.annotate(n=Count("pk"), of=Count("affiliate", distinct=True)).order_by("-n", "host")
+    return [HostInUse(row["host"], row["n"], row["of"]) for row in rows if row["host"]]
+
+
+def callbacks_at(old: str) -> QuerySet[CallbackSetting]:
+    """All callbacks whose URL may lead to that host, however it is written there; a few others may be among them."""
+    written = CallbackSetting.objects.order_by().values_list("host", flat=True).distinct()
+    places = {hosts.place_of(scheme, old) for scheme in SCHEMES} - {None}
+    same = [
+        host for host in written if any(hosts.place_of(s, host.rpartition("@")[2]) in places for s in SCHEMES)
+    ]
+    return CallbackSetting.objects.filter(host__in=same).select_related("affiliate").order_by("pk")
+
+
+def moves(old: str, new: str) -> Iterator[Move]:
+    """What would become of each callback at `old`, two queries in all."""
+    for setting in callbacks_at(old):
+        if hosts.is_at(setting.url, old):
+            yield move(setting, new)
+
+
+def move(setting: CallbackSetting, new: str) -> Move:
+    """The setting with the new host in its URL, checked by the model as its own form does."""
+    before = history.values_of(setting)
+    setting.url = wanted = hosts.moved(setting.url, new)
+    setting.known_names = []  # its name stays
+    problem = ""
+    try:
+        setting.full_clean(exclude=["affiliate", "name"], validate_unique=False, validate_constraints=False)
+    except ValidationError as error:
+        problem = " ".join(error.messages)
+    if not problem and setting.url != wanted:
+        problem = NOT_CLEAN
+    setting.url, setting.name = wanted, before["name"] or setting.name
+    setting.host = targets.host_of(wanted)
+    is_resumed = not problem and resuming.resume_if_moved(setting, before["url"])
+    return Move(setting, before, problem, is_resumed)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How many were changed, how many of them are on again, and those that stayed as they are with the problem."""
+
+    count: int
+    resumed: int
+    left_out: tuple[Move, ...]
+
+
+def apply(old: str, new: str, user: User, seen: Mapping[int, str]) -> Result:
+    """Put `new` in the place of `old` in all callbacks that a preview showed, and that are still as it showed them.
+
+    Those that have the new host already, because this was asked for twice, are passed over.
+    """
+    count = resumed = 0
+    left_out: list[Move] = []
+    ids = sorted({*callbacks_at(old).values_list("pk", flat=True), *seen})
+    for start in range(0, len(ids), CHUNK):
+        with transaction.atomic():
+            found = _locked(ids[start : start + CHUNK])
+            judged = [
+                _judged(setting, new, seen)
+                for setting in found
+                if hosts.is_at(setting.url, old) or not hosts.is_at(setting.url, new)
+            ]
+            done = [each for each in judged if not each.problem]
+            _write(done, user)
+        count += len(done)
+        resumed += sum(each.is_resumed for each in done)
+        left_out += [each for each in judged if each.problem]
+    return Result(count, resumed, tuple(left_out))
+
+
+def _locked(ids: list[int]) -> QuerySet[CallbackSetting]:
+    found = CallbackSetting.objects.filter(pk__among=ids).select_related("affiliate").order_by("pk")
+    return found.select_for_update(no_key=True, of=("self",))
+
+
+def _judged(setting: CallbackSetting, new: str, seen: Mapping[int, str]) -> Move:
+    before = history.values_of(setting)
+    if seen.get(setting.pk) != seals.of(before):
+        return Move(setting, before, MEANWHILE)
+    return move(setting, new)
+
+
+def _write(done: list[Move], user: User) -> None:
+    if not done:
+        return
+    settings = [each.setting for each in done]
+    for setting in settings:
+        setting.updated_at = timezone.now()
+    CallbackSetting.objects.bulk_update(settings, WRITTEN)
+    history.note_many([], [(each.setting, each.before) for each in done], user)
+    LogEntry.objects.log_actions(user.pk, settings, CHANGE)  # type: ignore[arg-type]  # any iterable will do

@@ -1,0 +1,200 @@
+"""The same callback for many affiliates: what would become of each of them, and doing it.
+
+Both come from one reading, `cases_of`, a chunk of affiliates at a time. A callback is known by its name and event, so
+doing it twice changes nothing the second time, and doing the rest after it broke off goes on where it stopped.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from django.contrib.admin.models import ADDITION, CHANGE, LogEntry
+from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
+from django.db import models, transaction
+from django.utils import timezone
+
+from affiliates.models import Affiliate
+from callbacks import history, naming, resuming, targets
+from callbacks.many import seals
+from callbacks.models import CallbackSetting
+
+CHUNK = 200  # affiliates in one transaction
+FIELDS = ("name", "method", "url", "body_format", "send_as_typed", "only_statuses")
+WRITTEN = (*FIELDS, "host", "is_active", "pause_reason", "updated_at")
+
+
+class Existing(models.TextChoices):
+    """What happens to affiliates who have a callback for this event already."""
+
+    CHANGE = "change", "Change the one with this name"
+    KEEP = "keep", "Leave the one with this name as it is"
+    ABSENT = "absent", "Leave these affiliates alone"
+
+
+class Fate(models.TextChoices):
+    """What becomes of one affiliate."""
+
+    NEW = "new", "get it"
+    CHANGED = "changed", "have theirs changed"
+    SAME = "same", "have it already, exactly so"
+    KEPT = "kept", "keep what they have"
+    FULL = "full", "have no place left for one more"
+    MEANWHILE = "meanwhile", "had theirs changed by somebody meanwhile"
+    REFUSED = "refused", "are refused"
+
+
+DONE = (Fate.NEW, Fate.CHANGED)
+LEFT_OUT = (Fate.FULL, Fate.MEANWHILE, Fate.REFUSED)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One affiliate and what becomes of them. `setting` is as it will be; `before` what it was, if it is changed."""
+
+    affiliate: Affiliate
+    fate: Fate
+    setting: CallbackSetting | None = None
+    before: Mapping[str, str] = field(default_factory=dict)
+    url_before: str = ""
+    problem: str = ""
+
+    @property
+    def is_resumed(self) -> bool:
+        """Whether it is on again, because its address before was gone."""
+        return bool(self.before.get("is_active")) and self.setting is not None and self.setting.is_active
+
+    @property
+    def changes(self) -> list[dict[str, str]]:
+        """What is changed, field by field, as a person reads it."""
+        after = history.values_of(self.setting) if self.setting else {}
+        return [
+            {"label": label, "old": old or history.WITHOUT.get(name, ""), "new": new or history.WITHOUT.get(name, "")}
+            for name, label in history.LABELS.items()
+            if (old := self.before.get(name, "")) != (new := after.get(name, ""))
+        ]
+
+
+def cases_of(
+    ids: Sequence[int], pattern: CallbackSetting, existing: str, *, is_locked: bool = False
+) -> Iterator[list[Case]]:
+    """What becomes of these affiliates with a callback like `pattern`, chunk by chunk, two queries each."""
+    ordered = sorted(ids)
+    for start in range(0, len(ordered), CHUNK):
+        yield _chunk(ordered[start : start + CHUNK], pattern, existing, is_locked=is_locked)
+
+
+def _chunk(ids: list[int], pattern: CallbackSetting, existing: str, *, is_locked: bool) -> list[Case]:
+    affiliates = Affiliate.objects.filter(pk__among=ids).order_by("pk")
+    found = CallbackSetting.objects.filter(affiliate__pk__among=ids, event=pattern.event).order_by("pk")
+    if is_locked:
+        affiliates = affiliates.select_for_update(no_key=True)
+        found = found.select_for_update(no_key=True)
+    listed, own_of = list(affiliates), defaultdict(list)  # those who are locked before their callbacks are read
+    for setting in found:
+        own_of[setting.affiliate_id].append(setting)
+    return [_case(affiliate, own_of[affiliate.pk], pattern, existing) for affiliate in listed]
+
+
+def _case(affiliate: Affiliate, own: list[CallbackSetting], pattern: CallbackSetting, existing: str) -> Case:
+    mine = next((setting for setting in own if naming.is_taken(setting.name, [pattern.name])), None)
+    if existing == Existing.ABSENT and own and not (mine and _is_same(mine, pattern)):
+        return Case(affiliate, Fate.KEPT, mine or own[0])
+    if mine is None:
+        if len(own) >= naming.AT_MOST:
+            return Case(affiliate, Fate.FULL, problem=naming.NO_PLACE_LEFT.message)
+        setting = CallbackSetting(affiliate=affiliate, event=pattern.event)
+        setting.known_names = [other.name for other in own]
+        _take_over(setting, pattern)
+        return Case(affiliate, Fate.NEW, setting)
+    mine.affiliate = affiliate
+    if _is_same(mine, pattern):
+        return Case(affiliate, Fate.SAME, mine)
+    if existing == Existing.KEEP:
+        return Case(affiliate, Fate.KEPT, mine)
+    before, url_before = history.values_of(mine), mine.url
+    mine.known_names = [other.name for other in own if other is not mine]
+    _take_over(mine, pattern)
+    resuming.resume_if_moved(mine, url_before)
+    return Case(affiliate, Fate.CHANGED, mine, before, url_before)
+
+
+def _take_over(setting: CallbackSetting, pattern: CallbackSetting) -> None:
+    for name in FIELDS:
+        setattr(setting, name, getattr(pattern, name))
+    setting.host = targets.host_of(setting.url)
+
+
+def _is_same(setting: CallbackSetting, pattern: CallbackSetting) -> bool:
+    """Whether there is nothing to change: what a GET's body would look like is nothing."""
+    mine, wanted = history.values_of(setting), history.values_of(pattern)
+    return all(mine[name] == wanted[name] for name in FIELDS)
+
+
+# --- doing it --------------------------------------------------------------------
+@dataclass
+class Result:
+    """How many came to what, and the first of each with the reason, if it has one."""
+
+    counts: dict[Fate, int] = field(default_factory=dict)
+    first: dict[Fate, list[Case]] = field(default_factory=dict)
+
+    def add(self, case: Case, keep: int) -> None:
+        self.counts[case.fate] = self.counts.get(case.fate, 0) + 1
+        listed = self.first.setdefault(case.fate, [])
+        if len(listed) < keep:
+            listed.append(case)
+
+    def count(self, *fates: Fate) -> int:
+        return sum(self.counts.get(fate, 0) for fate in fates)
+
+
+def apply(
+    ids: Sequence[int], pattern: CallbackSetting, existing: str, user: User, *, seen: Mapping[int, str], named: int
+) -> Result:
+    """Do it, a chunk in one transaction each.
+
+    `seen` are the seals of the callbacks that a preview showed as changed: one that is not as it was then, or was not
+    there, is left as it is. Of each fate the first `named` cases are kept.
+    """
+    result = Result()
+    ordered = sorted(ids)
+    for start in range(0, len(ordered), CHUNK):
+        with transaction.atomic():
+            cases = _chunk(ordered[start : start + CHUNK], pattern, existing, is_locked=True)
+            judged = [_judged(case, seen) for case in cases]
+            _write(judged, user)
+        for case in judged:
+            result.add(case, named)
+    return result
+
+
+def _judged(case: Case, seen: Mapping[int, str]) -> Case:
+    """The same case, unless what was seen is no more, or the model refuses it."""
+    setting = case.setting
+    if case.fate not in DONE or setting is None:
+        return case
+    if case.fate == Fate.CHANGED and seen.get(setting.pk) != seals.of(case.before):
+        return Case(case.affiliate, Fate.MEANWHILE)
+    try:  # what is excluded was read from the database under its lock; names are compared in clean()
+        setting.full_clean(exclude=["affiliate"], validate_unique=False, validate_constraints=False)
+    except ValidationError as error:
+        return Case(case.affiliate, Fate.REFUSED, problem=" ".join(error.messages))
+    setting.host = targets.host_of(setting.url)
+    return case
+
+
+def _write(cases: Iterable[Case], user: User) -> None:
+    new, changed = [], []
+    for case in cases:
+        if case.setting is not None and case.fate == Fate.NEW:
+            new.append(case.setting)
+        elif case.setting is not None and case.fate == Fate.CHANGED:
+            case.setting.updated_at = timezone.now()
+            changed.append((case.setting, case.before))
+    CallbackSetting.objects.bulk_create(new)
+    CallbackSetting.objects.bulk_update([setting for setting, _ in changed], WRITTEN)
+    history.note_many(new, changed, user)
+    for settings, flag in ((new, ADDITION), ([setting for setting, _ in changed], CHANGE)):
+        if settings:
+            LogEntry.objects.log_actions(user.pk, settings, flag)  # type: ignore[arg-type]  # any iterable will do
