@@ -15,12 +15,13 @@ from callbacks.models import CallbackSetting, EventType
 
 class SharedCallbackForm(CallbackSettingForm):
     """What is to be set up for many. Whether an affiliate has room for it, and which of theirs it changes, is not asked
-    here: `affiliate` only lends the values of the preview."""
+    here: `affiliate` only lends the values of the preview.
+    """
 
     existing = forms.ChoiceField(choices=Existing.choices, initial=Existing.CHANGE, widget=forms.RadioSelect)
 
     class Meta(CallbackSettingForm.Meta):
-        fields = ("event", *CallbackSettingForm.Meta.fields)
+        fields: tuple[str, ...] = ("event", *CallbackSettingForm.Meta.fields)
         widgets: ClassVar = CallbackSettingForm.Meta.widgets | {"event": forms.RadioSelect}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -29,12 +30,12 @@ class SharedCallbackForm(CallbackSettingForm):
         assert isinstance(event, forms.TypedChoiceField)
         event.choices = EventType.choices
         self.fields["name"].help_text = (
-            f"Tells an affiliate’s callbacks apart. Left empty it is “{naming.DEFAULT}”, as a callback is called that "
+            f"Tells an affiliate's callbacks apart. Left empty it is “{naming.DEFAULT}”, as a callback is called that "
             "nobody gave a name."
         )
         only_statuses.label = "Only for statuses"
         only_statuses.help_text = (
-            "None ticked: all are sent. For “order created” it is the order’s status that counts, for “order updated” "
+            "None ticked: all are sent. For “order created” it is the order's status that counts, for “order updated” "
             "the one that it changes to."
         )
 

@@ -65,9 +65,7 @@ def callbacks_at(old: str) -> QuerySet[CallbackSetting]:
     """All callbacks whose URL may lead to that host, however it is written there; a few others may be among them."""
     written = CallbackSetting.objects.order_by().values_list("host", flat=True).distinct()
     places = {hosts.place_of(scheme, old) for scheme in SCHEMES} - {None}
-    same = [
-        host for host in written if any(hosts.place_of(s, host.rpartition("@")[2]) in places for s in SCHEMES)
-    ]
+    same = [host for host in written if any(hosts.place_of(s, host.rpartition("@")[2]) in places for s in SCHEMES)]
     return CallbackSetting.objects.filter(host__in=same).select_related("affiliate").order_by("pk")
 
 
@@ -149,4 +147,4 @@ def _write(done: list[Move], user: User) -> None:
         setting.updated_at = timezone.now()
     CallbackSetting.objects.bulk_update(settings, WRITTEN)
     history.note_many([], [(each.setting, each.before) for each in done], user)
-    LogEntry.objects.log_actions(user.pk, settings, CHANGE)  # type: ignore[arg-type]  # any iterable will do
+    LogEntry.objects.log_actions(user.pk, settings, CHANGE)

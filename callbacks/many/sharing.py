@@ -49,6 +49,13 @@ LEFT_OUT = (Fate.FULL, Fate.MEANWHILE, Fate.REFUSED)
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    label: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
     """One affiliate and what becomes of them. `setting` is as it will be; `before` what it was, if it is changed."""
 
@@ -56,23 +63,17 @@ class Case:
     fate: Fate
     setting: CallbackSetting | None = None
     before: Mapping[str, str] = field(default_factory=dict)
-    url_before: str = ""
     problem: str = ""
 
     @property
-    def is_resumed(self) -> bool:
-        """Whether it is on again, because its address before was gone."""
-        return bool(self.before.get("is_active")) and self.setting is not None and self.setting.is_active
-
-    @property
-    def changes(self) -> list[dict[str, str]]:
+    def changes(self) -> tuple[Change, ...]:
         """What is changed, field by field, as a person reads it."""
-        after = history.values_of(self.setting) if self.setting else {}
-        return [
-            {"label": label, "old": old or history.WITHOUT.get(name, ""), "new": new or history.WITHOUT.get(name, "")}
+        after = history.values_of(self.setting) if self.setting and self.before else {}
+        return tuple(
+            Change(label, old or history.WITHOUT.get(name, ""), new or history.WITHOUT.get(name, ""))
             for name, label in history.LABELS.items()
             if (old := self.before.get(name, "")) != (new := after.get(name, ""))
-        ]
+        )
 
 
 def cases_of(
@@ -116,7 +117,7 @@ def _case(affiliate: Affiliate, own: list[CallbackSetting], pattern: CallbackSet
     mine.known_names = [other.name for other in own if other is not mine]
     _take_over(mine, pattern)
     resuming.resume_if_moved(mine, url_before)
-    return Case(affiliate, Fate.CHANGED, mine, before, url_before)
+    return Case(affiliate, Fate.CHANGED, mine, before)
 
 
 def _take_over(setting: CallbackSetting, pattern: CallbackSetting) -> None:
@@ -131,22 +132,65 @@ def _is_same(setting: CallbackSetting, pattern: CallbackSetting) -> bool:
     return all(mine[name] == wanted[name] for name in FIELDS)
 
 
-# --- doing it --------------------------------------------------------------------
-@dataclass
+# --- what became of all of them --------------------------------------------------
+@dataclass(slots=True)
+class Alike:
+    """Affiliates who come to the same: the first of them, how many they are, and what is changed of theirs."""
+
+    changes: tuple[Change, ...]
+    first: list[Case] = field(default_factory=list)
+    count: int = 0
+
+    @property
+    def others(self) -> int:
+        """How many are counted only."""
+        return self.count - len(self.first)
+
+
+@dataclass(slots=True)
 class Result:
-    """How many came to what, and the first of each with the reason, if it has one."""
+    """What becomes, or became, of how many. Of those who come to the same, the first `named` are kept."""
 
-    counts: dict[Fate, int] = field(default_factory=dict)
-    first: dict[Fate, list[Case]] = field(default_factory=dict)
+    named: int
+    alike: dict[Fate, dict[tuple[Change, ...], Alike]] = field(default_factory=dict)
+    settings: dict[int, CallbackSetting] = field(default_factory=dict)  # by affiliate: those that are made or changed
+    seals: dict[int, str] = field(default_factory=dict)  # of those that are changed
+    blocked: int = 0  # affiliates among them who are not told anything at present
 
-    def add(self, case: Case, keep: int) -> None:
-        self.counts[case.fate] = self.counts.get(case.fate, 0) + 1
-        listed = self.first.setdefault(case.fate, [])
-        if len(listed) < keep:
-            listed.append(case)
+    def add(self, case: Case) -> None:
+        changes = case.changes
+        alike = self.alike.setdefault(case.fate, {}).setdefault(changes, Alike(changes))
+        alike.count += 1
+        if len(alike.first) < self.named:
+            alike.first.append(case)
+        if case.setting is None or case.fate not in DONE:
+            return
+        self.settings[case.affiliate.pk] = case.setting
+        self.blocked += case.affiliate.status == Affiliate.Status.BLOCKED
+        if case.fate == Fate.CHANGED:
+            self.seals[case.setting.pk] = seals.of(case.before)
+
+    def of(self, fate: Fate) -> list[Alike]:
+        """Those of this fate, the largest number of equals first."""
+        return sorted(self.alike.get(fate, {}).values(), key=lambda alike: -alike.count)
 
     def count(self, *fates: Fate) -> int:
-        return sum(self.counts.get(fate, 0) for fate in fates)
+        return sum(alike.count for fate in fates for alike in self.of(fate))
+
+    def first(self, *fates: Fate) -> list[Case]:
+        return [case for fate in fates for alike in self.of(fate) for case in alike.first][: self.named]
+
+
+def outlook(ids: Sequence[int], pattern: CallbackSetting, existing: str, *, named: int) -> Result:
+    """What would become of these affiliates; nothing is saved."""
+    result = Result(named)
+    for cases in cases_of(ids, pattern, existing):
+        for case in cases:
+            result.add(case)
+    return result
+
+
+# --- doing it --------------------------------------------------------------------
 
 
 def apply(
@@ -157,7 +201,7 @@ def apply(
     `seen` are the seals of the callbacks that a preview showed as changed: one that is not as it was then, or was not
     there, is left as it is. Of each fate the first `named` cases are kept.
     """
-    result = Result()
+    result = Result(named)
     ordered = sorted(ids)
     for start in range(0, len(ordered), CHUNK):
         with transaction.atomic():
@@ -165,7 +209,7 @@ def apply(
             judged = [_judged(case, seen) for case in cases]
             _write(judged, user)
         for case in judged:
-            result.add(case, named)
+            result.add(case)
     return result
 
 
@@ -197,4 +241,4 @@ def _write(cases: Iterable[Case], user: User) -> None:
     history.note_many(new, changed, user)
     for settings, flag in ((new, ADDITION), ([setting for setting, _ in changed], CHANGE)):
         if settings:
-            LogEntry.objects.log_actions(user.pk, settings, flag)  # type: ignore[arg-type]  # any iterable will do
+            LogEntry.objects.log_actions(user.pk, settings, flag)

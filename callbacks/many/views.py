@@ -152,26 +152,19 @@ def _form_page(
 
 
 def _preview_page(request: HttpRequest, chosen: Choice, form: SharedCallbackForm) -> HttpResponse:
-    result, seen, addressed, blocked = sharing.Result(), {}, {}, 0
-    for cases in sharing.cases_of(chosen.ids, form.instance, form.cleaned_data["existing"]):
-        for case in cases:
-            result.add(case, LISTED)
-            if case.fate in sharing.DONE and case.setting:
-                addressed[case.affiliate.pk] = case.setting
-                blocked += case.affiliate.status == "blocked"
-            if case.fate == Fate.CHANGED and case.setting:
-                seen[case.setting.pk] = seals.of(case.before)
-    samples = choosing.samples(addressed, PREVIEWED, with_orders=_may_see_orders(request))
-    shown = [(s, previews.preview(addressed[s.affiliate.pk], form.instance.url, s.order)) for s in samples]
+    result = sharing.outlook(chosen.ids, form.instance, form.cleaned_data["existing"], named=LISTED)
+    samples = choosing.samples(result.settings, PREVIEWED, with_orders=_may_see_orders(request))
+    shown = [(s, previews.preview(result.settings[s.affiliate.pk], form.instance.url, s.order)) for s in samples]
+    fates = [(fate, count, result.of(fate)) for fate in Fate if (count := result.count(fate))]
     context = _context(request, "Same callback for many affiliates") | {
         "chosen": chosen,
         "form": form,
         "setting": form.instance,
         "previews": shown,
-        "fates": [(fate, n, result.first[fate], n - LISTED) for fate in Fate if (n := result.count(fate))],
+        "fates": [(fate, count, alike[:LISTED], len(alike) - LISTED) for fate, count, alike in fates],
         "doing": result.count(*sharing.DONE),
-        "blocked": blocked,
-        "seen": seals.written(seen),
+        "blocked": result.blocked,
+        "seen": seals.written(result.seals),
     }
     return render(request, "admin/callbacks/many/preview.html", context)
 
@@ -181,7 +174,7 @@ def _say_what_was_shared(request: HttpRequest, title: str, result: sharing.Resul
     said = [f"set up for {_affiliates(new)}"] if new else []
     said += [f"changed for {_affiliates(changed)}"] if changed else []
     if said:
-        first = next(case.affiliate for fate in sharing.DONE for case in result.first.get(fate, []))
+        first = result.first(*sharing.DONE)[0].affiliate
         url = reverse("admin:affiliates_affiliate_settings", args=[first.pk])
         text = format_html('{} {}. <a href="{}">See it at {}</a>', title, " and ".join(said), url, first.name)
         messages.success(request, text)
@@ -191,7 +184,7 @@ def _say_what_was_shared(request: HttpRequest, title: str, result: sharing.Resul
         messages.warning(request, "Nothing was changed.")
     for fate in sharing.LEFT_OUT:
         if count := result.count(fate):
-            cases = result.first[fate]
+            cases = result.first(fate)
             names = [(case.affiliate.get_absolute_url(), case.affiliate.name) for case in cases]
             why = "Somebody changed it after the preview was made." if fate == Fate.MEANWHILE else cases[0].problem
             text = format_html("Left out: {}. {}", _linked(names, count), why)
@@ -237,7 +230,7 @@ def _moves(request: HttpRequest, old: str, new: str) -> dict[str, Any]:
 
 def _say_what_was_moved(request: HttpRequest, old: str, new: str, result: moving.Result) -> None:
     if result.count:
-        said = f"{new} is now the host of {_counted(result.count, 'callback')} in the place of {old}."
+        said = f"{_counted(result.count, 'callback has', 'callbacks have')} the host {new} now, no longer {old}."
         if result.resumed:
             said += f" {_counted(result.resumed, 'paused one is', 'paused ones are')} on again."
         messages.success(request, said + " What waits for them goes there at its next attempt.")
@@ -280,7 +273,9 @@ def _may_see_orders(request: HttpRequest) -> bool:
 
 def _forgotten(request: HttpRequest) -> HttpResponse:
     """The choice is gone from the session: choose again. What was typed goes along."""
-    return _groups_page(request, "Who was chosen is no longer known, and nothing was changed. Choose again.", status=409)
+    return _groups_page(
+        request, "Who was chosen is no longer known, and nothing was changed. Choose again.", status=409
+    )
 
 
 def _groups_page(request: HttpRequest, problem: str, *, status: int) -> HttpResponse:

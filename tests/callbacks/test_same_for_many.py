@@ -5,21 +5,17 @@ from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Permission, User
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 
 from affiliates.models import Affiliate
-from callbacks.many import choosing, sharing
 from callbacks.models import CallbackSetting, SettingChange
 from tests.callbacks.panel import URL
-from tests.factories import AffiliateFactory, CallbackSettingFactory, LinkFactory, OrderFactory
+from tests.factories import AffiliateFactory
 
 pytestmark = pytest.mark.django_db
 
 LIST = "/admin/affiliates/affiliate/"
-CHOOSE = "/admin/callbacks/many/same/"
+CHOOSE = "/admin/affiliates/affiliate/same-callback/"
 OLD = "https://old.example/x?cid={{link.sub_id}}"
 
 
@@ -62,9 +58,7 @@ def test_same_callback_is_set_up_for_those_who_were_ticked(admin_client: Client)
     page = done(admin_client, place, name="Voluum")
     settings = list(CallbackSetting.objects.order_by("affiliate"))
     assert [s.affiliate for s in settings] == chosen
-    assert {(s.event, s.name, s.url, s.host) for s in settings} == {
-        ("order.created", "Voluum", URL, "tracker.example")
-    }
+    assert {(s.event, s.name, s.url, s.host) for s in settings} == {("order.created", "Voluum", URL, "tracker.example")}
     assert len({s.secret for s in settings}) == 3
     assert not other.callback_settings.exists()
     assert {(c.setting, c.action, c.user_name) for c in SettingChange.objects.all()} == {
