@@ -3,7 +3,7 @@
 What waits for such a callback goes to the new host by itself: the URL is read at each attempt.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from django.contrib.admin.models import CHANGE, LogEntry
@@ -19,7 +19,6 @@ from callbacks.models import CallbackSetting
 
 CHUNK = 200  # callbacks in one transaction
 SCHEMES = ("https", "http")
-WRITTEN = ("url", "host", "is_active", "pause_reason", "updated_at")
 NOT_CLEAN = "Its URL holds what is repaired when it is saved in its own form: open it there and submit it first."
 MEANWHILE = "Somebody changed it after the preview was made."
 
@@ -143,8 +142,14 @@ def _write(done: list[Move], user: User) -> None:
     if not done:
         return
     settings = [each.setting for each in done]
-    for setting in settings:
-        setting.updated_at = timezone.now()
-    CallbackSetting.objects.bulk_update(settings, WRITTEN)
+    CallbackSetting.objects.bulk_update(settings, ["url"])
+    for host in {setting.host for setting in settings}:  # one, unless user names stand before some
+        _all(setting for setting in settings if setting.host == host).update(host=host, updated_at=timezone.now())
+    if resumed := [each.setting for each in done if each.is_resumed]:
+        _all(resumed).update(is_active=True, pause_reason="")
     history.note_many([], [(each.setting, each.before) for each in done], user)
     LogEntry.objects.log_actions(user.pk, settings, CHANGE)
+
+
+def _all(settings: Iterable[CallbackSetting]) -> QuerySet[CallbackSetting]:
+    return CallbackSetting.objects.filter(pk__among=[setting.pk for setting in settings])

@@ -21,7 +21,6 @@ from callbacks.models import CallbackSetting
 
 CHUNK = 200  # affiliates in one transaction
 FIELDS = ("name", "method", "url", "body_format", "send_as_typed", "only_statuses")
-WRITTEN = (*FIELDS, "host", "is_active", "pause_reason", "updated_at")
 
 
 class Existing(models.TextChoices):
@@ -220,10 +219,13 @@ def _judged(case: Case, seen: Mapping[int, str]) -> Case:
         return case
     if case.fate == Fate.CHANGED and seen.get(setting.pk) != seals.of(case.before):
         return Case(case.affiliate, Fate.MEANWHILE)
+    wanted = (setting.name, setting.url)
     try:  # what is excluded was read from the database under its lock; names are compared in clean()
         setting.full_clean(exclude=["affiliate"], validate_unique=False, validate_constraints=False)
     except ValidationError as error:
         return Case(case.affiliate, Fate.REFUSED, problem=" ".join(error.messages))
+    if (setting.name, setting.url) != wanted:  # two of theirs have this name, but for capitals
+        return Case(case.affiliate, Fate.REFUSED, problem=naming.problems(wanted[0], [wanted[0]])[0].message)
     setting.host = targets.host_of(setting.url)
     return case
 
@@ -234,11 +236,19 @@ def _write(cases: Iterable[Case], user: User) -> None:
         if case.setting is not None and case.fate == Fate.NEW:
             new.append(case.setting)
         elif case.setting is not None and case.fate == Fate.CHANGED:
-            case.setting.updated_at = timezone.now()
             changed.append((case.setting, case.before))
+    settings = [setting for setting, _ in changed]
     CallbackSetting.objects.bulk_create(new)
-    CallbackSetting.objects.bulk_update([setting for setting, _ in changed], WRITTEN)
+    if settings:  # all are given the same values, so that one statement does for all
+        values = {name: getattr(settings[0], name) for name in (*FIELDS, "host")}
+        _all(settings).update(**values, updated_at=timezone.now())
+    if resumed := [setting for setting, before in changed if before["is_active"] and setting.is_active]:
+        _all(resumed).update(is_active=True, pause_reason="")
     history.note_many(new, changed, user)
-    for settings, flag in ((new, ADDITION), ([setting for setting, _ in changed], CHANGE)):
-        if settings:
-            LogEntry.objects.log_actions(user.pk, settings, flag)
+    for of_flag, flag in ((new, ADDITION), (settings, CHANGE)):
+        if of_flag:
+            LogEntry.objects.log_actions(user.pk, of_flag, flag)
+
+
+def _all(settings: Iterable[CallbackSetting]) -> models.QuerySet[CallbackSetting]:
+    return CallbackSetting.objects.filter(pk__among=[setting.pk for setting in settings])
