@@ -3,6 +3,7 @@
 What waits for such a callback goes to the new host by itself: the URL is read at each attempt.
 """
 
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ from callbacks.many import hosts, seals
 from callbacks.models import CallbackSetting
 
 CHUNK = 200  # callbacks in one transaction
+TIME_S = 15.0  # after so long no further one is begun, for a browser waits for the answer
 SCHEMES = ("https", "http")
 NOT_CLEAN = "Its URL holds what is repaired when it is saved in its own form: open it there and submit it first."
 MEANWHILE = "Somebody changed it after the preview was made."
@@ -60,6 +62,18 @@ def in_use() -> list[HostInUse]:
     return [HostInUse(row["host"], row["n"], row["of"]) for row in rows if row["host"]]
 
 
+def with_other_ports(old: str, found: Iterable[HostInUse]) -> list[HostInUse]:
+    """Those of the hosts in use that have the same name as `old`, but not its port."""
+    places = {place for scheme in SCHEMES if (place := hosts.place_of(scheme, old))}
+    names = {name for name, _ in places}
+    beside = []
+    for each in found:
+        of_it = {place for scheme in SCHEMES if (place := hosts.place_of(scheme, each.host.rpartition("@")[2]))}
+        if not of_it & places and {name for name, _ in of_it} & names:
+            beside.append(each)
+    return beside
+
+
 def callbacks_at(old: str) -> QuerySet[CallbackSetting]:
     """All callbacks whose URL may lead to that host, however it is written there; a few others may be among them."""
     written = CallbackSetting.objects.order_by().values_list("host", flat=True).distinct()
@@ -95,11 +109,15 @@ def move(setting: CallbackSetting, new: str) -> Move:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How many were changed, how many of them are on again, and those that stayed as they are with the problem."""
+    """How many were changed, how many of them are on again, and those that stayed as they are with the problem.
+
+    `rest` are the callbacks that the time did not suffice for.
+    """
 
     count: int
     resumed: int
     left_out: tuple[Move, ...]
+    rest: int = 0
 
 
 def apply(old: str, new: str, user: User, seen: Mapping[int, str]) -> Result:
@@ -107,10 +125,14 @@ def apply(old: str, new: str, user: User, seen: Mapping[int, str]) -> Result:
 
     Those that have the new host already, because this was asked for twice, are passed over.
     """
-    count = resumed = 0
+    count = resumed = rest = 0
+    began = time.monotonic()
     left_out: list[Move] = []
     ids = sorted({*callbacks_at(old).values_list("pk", flat=True), *seen})
     for start in range(0, len(ids), CHUNK):
+        if count and time.monotonic() - began > TIME_S:
+            rest = len(ids) - start
+            break
         with transaction.atomic():
             found = _locked(ids[start : start + CHUNK])
             judged = [
@@ -123,7 +145,7 @@ def apply(old: str, new: str, user: User, seen: Mapping[int, str]) -> Result:
         count += len(done)
         resumed += sum(each.is_resumed for each in done)
         left_out += [each for each in judged if each.problem]
-    return Result(count, resumed, tuple(left_out))
+    return Result(count, resumed, tuple(left_out), rest)
 
 
 def _locked(ids: list[int]) -> QuerySet[CallbackSetting]:

@@ -4,6 +4,7 @@ Both come from one reading, `cases_of`, a chunk of affiliates at a time. A callb
 doing it twice changes nothing the second time, and doing the rest after it broke off goes on where it stopped.
 """
 
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from callbacks.many import seals
 from callbacks.models import CallbackSetting
 
 CHUNK = 200  # affiliates in one transaction
+TIME_S = 15.0  # after so long no further one is begun, for a browser waits for the answer
 FIELDS = ("name", "method", "url", "body_format", "send_as_typed", "only_statuses")
 
 
@@ -155,6 +157,7 @@ class Result:
     settings: dict[int, CallbackSetting] = field(default_factory=dict)  # by affiliate: those that are made or changed
     seals: dict[int, str] = field(default_factory=dict)  # of those that are changed
     blocked: int = 0  # affiliates among them who are not told anything at present
+    rest: int = 0  # affiliates whom the time did not suffice for
 
     def add(self, case: Case) -> None:
         changes = case.changes
@@ -195,14 +198,16 @@ def outlook(ids: Sequence[int], pattern: CallbackSetting, existing: str, *, name
 def apply(
     ids: Sequence[int], pattern: CallbackSetting, existing: str, user: User, *, seen: Mapping[int, str], named: int
 ) -> Result:
-    """Do it, a chunk in one transaction each.
+    """Do it, a chunk in one transaction each, until the time is up: doing it once more goes on from there.
 
     `seen` are the seals of the callbacks that a preview showed as changed: one that is not as it was then, or was not
     there, is left as it is. Of each fate the first `named` cases are kept.
     """
-    result = Result(named)
-    ordered = sorted(ids)
+    result, ordered, began = Result(named), sorted(ids), time.monotonic()
     for start in range(0, len(ordered), CHUNK):
+        if result.count(*DONE) and time.monotonic() - began > TIME_S:
+            result.rest = len(ordered) - start
+            break
         with transaction.atomic():
             cases = _chunk(ordered[start : start + CHUNK], pattern, existing, is_locked=True)
             judged = [_judged(case, seen) for case in cases]

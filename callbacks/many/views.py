@@ -8,27 +8,25 @@ import re
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
+from urllib.parse import urlencode
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
 from django.views.decorators.http import require_http_methods, require_POST
 
 from callbacks import previews
-from callbacks.many import choosing, moving, seals, sharing
+from callbacks.many import choosing, moving, reports, seals, sharing
 from callbacks.many.choosing import Choice, Sample
 from callbacks.many.forms import ReplaceHostForm, SharedCallbackForm, pattern_for
 from callbacks.many.sharing import Fate
 
 PREVIEWED = 3  # affiliates whose requests are shown
 LISTED = 25  # affiliates of one fate on a page
-NAMED = 5  # in a message
 PAGE = 25  # callbacks on a page of the preview of another host
 View = Callable[..., HttpResponse]
 
@@ -109,8 +107,10 @@ def apply(request: HttpRequest, choice: str) -> HttpResponse:
         return _form_page(request, chosen, form, samples, status=200 if "back" in request.POST else 422)
     seen = seals.read(request.POST.get("seen", ""))
     existing = form.cleaned_data["existing"]
-    result = sharing.apply(chosen.ids, form.instance, existing, _person(request), seen=seen, named=NAMED)
-    _say_what_was_shared(request, form.instance.title, result)
+    result = sharing.apply(chosen.ids, form.instance, existing, _person(request), seen=seen, named=reports.NAMED)
+    reports.of_sharing(request, form.instance.title, result)
+    if result.rest:
+        return _preview_page(request, chosen, form)
     return redirect("admin:affiliates_affiliate_changelist")
 
 
@@ -169,28 +169,6 @@ def _preview_page(request: HttpRequest, chosen: Choice, form: SharedCallbackForm
     return render(request, "admin/callbacks/many/preview.html", context)
 
 
-def _say_what_was_shared(request: HttpRequest, title: str, result: sharing.Result) -> None:
-    new, changed = result.count(Fate.NEW), result.count(Fate.CHANGED)
-    said = [f"set up for {_affiliates(new)}"] if new else []
-    said += [f"changed for {_affiliates(changed)}"] if changed else []
-    if said:
-        first = result.first(*sharing.DONE)[0].affiliate
-        url = reverse("admin:affiliates_affiliate_settings", args=[first.pk])
-        text = format_html('{} {}. <a href="{}">See it at {}</a>', title, " and ".join(said), url, first.name)
-        messages.success(request, text)
-    elif same := result.count(Fate.SAME):
-        messages.success(request, f"Nothing was changed: {_affiliates(same)} had the {_lower(title)} already, so.")
-    else:
-        messages.warning(request, "Nothing was changed.")
-    for fate in sharing.LEFT_OUT:
-        if count := result.count(fate):
-            cases = result.first(fate)
-            names = [(case.affiliate.get_absolute_url(), case.affiliate.name) for case in cases]
-            why = "Somebody changed it after the preview was made." if fate == Fate.MEANWHILE else cases[0].problem
-            text = format_html("Left out: {}. {}", _linked(names, count), why)
-            messages.warning(request, text)
-
-
 # --- another host in all -----------------------------------------------------------
 @require_http_methods(["GET", "HEAD", "POST"])
 @for_merchants
@@ -203,11 +181,14 @@ def replace_host(request: HttpRequest) -> HttpResponse:
     if is_valid and request.method == "POST":
         old, new = form.cleaned_data["old"], form.cleaned_data["new"]
         result = moving.apply(old, new, _person(request), seals.read(request.POST.get("seen", "")))
-        _say_what_was_moved(request, old, new, result)
-        return redirect("many:replace-host")
-    context = _context(request, "Replace a host") | {"form": form, "hosts": moving.in_use()}
+        reports.of_moving(request, old, new, result)
+        url = reverse("many:replace-host")
+        return redirect(f"{url}?{urlencode({'old': old, 'new': new})}" if result.rest else url)
+    in_use = moving.in_use()
+    context = _context(request, "Replace a host") | {"form": form, "hosts": in_use}
     if is_valid:
-        context |= _moves(request, form.cleaned_data["old"], form.cleaned_data["new"])
+        old, new = form.cleaned_data["old"], form.cleaned_data["new"]
+        context |= _moves(request, old, new) | {"beside": moving.with_other_ports(old, in_use)}
     status = 422 if is_asked and not is_valid else 200
     return render(request, "admin/callbacks/many/host.html", context, status=status)
 
@@ -228,45 +209,7 @@ def _moves(request: HttpRequest, old: str, new: str) -> dict[str, Any]:
     }
 
 
-def _say_what_was_moved(request: HttpRequest, old: str, new: str, result: moving.Result) -> None:
-    if result.count:
-        said = f"{_counted(result.count, 'callback has', 'callbacks have')} the host {new} now, no longer {old}."
-        if result.resumed:
-            said += f" {_counted(result.resumed, 'paused one is', 'paused ones are')} on again."
-        messages.success(request, said + " What waits for them goes there at its next attempt.")
-    elif not result.left_out:
-        messages.warning(request, f"Nothing was changed: no callback has the host {old} now.")
-    by_problem: dict[str, list[moving.Move]] = {}
-    for move in result.left_out:
-        by_problem.setdefault(move.problem, []).append(move)
-    for problem, moves in by_problem.items():
-        names = [(_settings_url(m.setting.affiliate_id), str(m.setting)) for m in moves[:NAMED]]
-        messages.warning(request, format_html("Left as it was: {}. {}", _linked(names, len(moves)), problem))
-
-
-# --- words and parts ---------------------------------------------------------------
-def _linked(names: list[tuple[str, str]], count: int) -> SafeString:
-    """`Joe, Ann and 37 more`, each a link."""
-    links = format_html_join(", ", '<a href="{}">{}</a>', names)
-    return format_html("{} and {} more", links, count - len(names)) if count > len(names) else links
-
-
-def _counted(count: int, one: str, many: str = "") -> str:
-    return f"{count:,} {one if count == 1 else many or f'{one}s'}"
-
-
-def _affiliates(count: int) -> str:
-    return _counted(count, "affiliate")
-
-
-def _lower(title: str) -> str:
-    return title[0].lower() + title[1:]
-
-
-def _settings_url(affiliate_id: int) -> str:
-    return reverse("admin:affiliates_affiliate_settings", args=[affiliate_id])
-
-
+# --- parts ------------------------------------------------------------------------
 def _may_see_orders(request: HttpRequest) -> bool:
     return any(request.user.has_perm(f"orders.{action}_order") for action in ("view", "change"))
 

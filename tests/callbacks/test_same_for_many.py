@@ -328,7 +328,7 @@ def test_submitting_the_preview_twice_changes_nothing_the_second_time(admin_clie
     page = previewed(admin_client, place)
     applied(admin_client, place, page)
     before = list(CallbackSetting.objects.order_by("pk").values())
-    assert "Nothing was changed: 3 affiliates had the order created callback already" in applied(
+    assert "Nothing was changed: 3 affiliates have the order created callback already, exactly so" in applied(
         admin_client, place, page
     )
     assert list(CallbackSetting.objects.order_by("pk").values()) == before
@@ -481,3 +481,18 @@ def test_more_affiliates_than_a_transaction_takes_are_all_done(
     assert "set up for 1 affiliate and changed for 29 affiliates." in text
     assert set(CallbackSetting.objects.values_list("url", flat=True)) == {URL}
     assert CallbackSetting.objects.count() == 30
+
+
+def test_what_runs_out_of_time_goes_on_when_asked_again(
+    admin_client: Client, thirty: list[Affiliate], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sharing, "CHUNK", 12)
+    monkeypatch.setattr(sharing, "TIME_S", 0.0)
+    place = chosen_by(admin_client, *thirty)
+    page = previewed(admin_client, place)
+    for changed, rest in ((12, 18), (24, 6)):
+        page = admin_client.post(f"{place}apply/", carried(page))
+        assert f"{rest} affiliates are still to come" in text_of(page)
+        assert CallbackSetting.objects.filter(url=URL).count() == changed
+    assert "still to come" not in applied(admin_client, place, page)
+    assert CallbackSetting.objects.filter(url=URL).count() == SettingChange.objects.count() == 30
