@@ -11,6 +11,7 @@ from callbacks.models import CallbackSetting, Delivery
 Deliveries = QuerySet[Delivery]
 Status = Delivery.Status
 LISTED = 100  # hosts in the filter
+NONE = "none"  # the code of those who did not answer
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -57,9 +58,14 @@ class HostFilter(admin.SimpleListFilter):
         return [(host, host) for host in sorted({*hosts, chosen} - {""})]
 
     def queryset(self, request: HttpRequest, queryset: Deliveries) -> Deliveries:
-        if not self.value():
-            return queryset
-        return queryset.filter(Exists(CallbackSetting.objects.filter(pk=OuterRef("setting"), host=self.value())))
+        return at_host(queryset, self.value() or "")
+
+
+def at_host(deliveries: Deliveries, host: str) -> Deliveries:
+    """Those of callbacks there, or all of them for ""."""
+    if not host:
+        return deliveries
+    return deliveries.filter(Exists(CallbackSetting.objects.filter(pk=OuterRef("setting"), host=host)))
 
 
 class CodeFilter(admin.SimpleListFilter):
@@ -67,24 +73,27 @@ class CodeFilter(admin.SimpleListFilter):
 
     title = "code"
     parameter_name = "code"
-    NONE = "none"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         classes = [("2xx", "2xx success"), ("3xx", "3xx redirect"), ("4xx", "4xx refused"), ("5xx", "5xx broken")]
         chosen = request.GET.get(self.parameter_name, "")
         own = [(chosen, chosen)] if _is_code(chosen) else []
-        return [*classes, *own, (self.NONE, "No answer")]
+        return [*classes, *own, (NONE, "No answer")]
 
     def queryset(self, request: HttpRequest, queryset: Deliveries) -> Deliveries:
-        value = self.value() or ""
-        if value == self.NONE:
-            return queryset.filter(last_status_code=None).exclude(last_error_kind="")
-        if _is_code(value):
-            return queryset.filter(last_status_code=int(value))
-        if value in {"2xx", "3xx", "4xx", "5xx"}:
-            begin = int(value[0]) * 100
-            return queryset.filter(last_status_code__gte=begin, last_status_code__lt=begin + 100)
-        return queryset
+        return with_code(queryset, self.value() or "")
+
+
+def with_code(deliveries: Deliveries, code: str) -> Deliveries:
+    """Those whose last answer had that code, or one of that class; all of them for one that is not known."""
+    if code == NONE:
+        return deliveries.filter(last_status_code=None).exclude(last_error_kind="")
+    if _is_code(code):
+        return deliveries.filter(last_status_code=int(code))
+    if code in {"2xx", "3xx", "4xx", "5xx"}:
+        begin = int(code[0]) * 100
+        return deliveries.filter(last_status_code__gte=begin, last_status_code__lt=begin + 100)
+    return deliveries
 
 
 def _is_code(text: str) -> bool:

@@ -3,7 +3,6 @@
 The rows are plain. Who may change the state of a delivery, and how, is `callbacks.outbox`.
 """
 
-import uuid
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -13,8 +12,9 @@ from django.db.models import Q
 from django.urls import reverse
 
 from affiliates.models import Affiliate, validate_text
-from callbacks import addresses, bulk, naming, targets, templating
-from callbacks.hours import Counted, Hour  # noqa: F401 - Django finds tables here
+from callbacks import addresses, bulk, identity, naming, targets, templating
+from callbacks.errands import Errand  # noqa: F401 - Django finds tables here
+from callbacks.hours import Counted, Hour  # noqa: F401 - as above
 from callbacks.signing import new_secret
 from orders.models import Order, validate_statuses
 
@@ -184,7 +184,7 @@ class Delivery(models.Model):
         BACKFILL = "backfill", "Backfill"
         TEST = "test", "Test"
 
-    event_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    event_id = models.UUIDField(default=identity.new, unique=True, editable=False)
     origin = models.CharField(max_length=8, choices=Origin, default=Origin.EVENT, db_default=Origin.EVENT)
     # Both are the first column of an index below, and a third one each would be paid for by every delivery.
     setting = models.ForeignKey(

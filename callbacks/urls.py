@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import path, register_converter
 
-from callbacks import views
+from callbacks import confirming, views
 from callbacks.models import EventType
 
 
@@ -33,6 +33,7 @@ pages = {
 urlpatterns = [
     path("changes/", admin.site.admin_view(views.changes), name="changes"),
     path("<event:event>/another/", admin.site.admin_view(views.set_up_another), name="set-up-another"),
+    path("<event:event>/<int:pk>/backfill/", admin.site.admin_view(confirming.backfill), name="backfill"),
     *(
         path(f"<event:event>/{callback}{tail}", admin.site.admin_view(view), name=name)
         for name, (tail, view) in pages.items()

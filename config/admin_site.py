@@ -58,6 +58,7 @@ NAVIGATION: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
         "Callbacks",
         (
             ("Deliveries", "deliveries", "callbacks.view_delivery", "callbacks_delivery_changelist"),
+            ("Resends, backfills", "resend", "callbacks.view_delivery", "callbacks_errand_changelist"),
             ("Replace a host", "swap", " ".join(choosing.PERMISSIONS), "many:replace-host"),
         ),
     ),
