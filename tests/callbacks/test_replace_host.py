@@ -107,7 +107,7 @@ def test_callback_paused_because_its_address_was_gone_is_on_again(admin_client: 
         for reason in ("gone", "person")
     )
     page = preview(admin_client)
-    assert "1 that was paused because the address was gone is on again." in page.content.decode()
+    assert "1 that is paused because the address was gone will be on again." in page.content.decode()
     assert "1 paused one is on again." in done(admin_client, page).content.decode()
     gone.refresh_from_db()
     person.refresh_from_db()
