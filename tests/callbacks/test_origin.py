@@ -23,6 +23,7 @@ from callbacks import (
     outbox,
     pump,
     reconciling,
+    resending,
     statements,
     tallies,
     trying,
