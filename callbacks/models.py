@@ -69,6 +69,7 @@ class CallbackSetting(models.Model):
     updated_at = models.DateTimeField(auto_now=True)
 
     repairs: tuple[templating.Repair, ...] = ()  # what the last clean() mended in the URL
+    known_names: list[str] | None = None  # those of the affiliate's others for this event, where somebody has read them
 
     class Meta:
         ordering: ClassVar = ["affiliate", "event", "pk"]
@@ -119,6 +120,8 @@ class CallbackSetting(models.Model):
             raise ValidationError({field: found for field, found in errors.items() if found})
 
     def other_names(self) -> list[str]:
+        if self.known_names is not None:
+            return self.known_names
         others = CallbackSetting.objects.filter(affiliate=self.affiliate_id, event=self.event).exclude(pk=self.pk)
         return list(others.values_list("name", flat=True)) if self.affiliate_id else []
 

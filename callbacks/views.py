@@ -23,7 +23,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from affiliates.models import Affiliate
-from callbacks import history, previews, secrecy
+from callbacks import history, previews, resuming, secrecy
 from callbacks.forms import CallbackSettingForm
 from callbacks.models import CallbackSetting, EventType
 from orders.models import Order
@@ -81,9 +81,7 @@ def _set_up(request: HttpRequest, setting: CallbackSetting) -> HttpResponse:
         return form_page(request, setting, form, status=200)
     if not form.is_valid():
         return form_page(request, setting, form, status=422)
-    is_resumed = setting.pause_reason == CallbackSetting.PauseReason.GONE and setting.url != before["url"]
-    if is_resumed:
-        setting.is_active, setting.pause_reason = True, CallbackSetting.PauseReason.NONE
+    is_resumed = resuming.resume_if_moved(setting, before["url"])
     form.save()
     if is_new:
         history.note_created(setting, person(request))
