@@ -206,7 +206,7 @@ class AccountAdmin(UserAdmin):  # type: ignore[type-arg]  # not subscriptable at
         return render_to_string("admin/auth/user/last_seen.html", {"user": user})
 
     # --- one account ---------------------------------------------------------
-    def get_form(self, request: HttpRequest, obj: User | None = None, **kwargs: Any) -> Any:
+    def get_form(self, request: HttpRequest, obj: User | None = None, **kwargs: Any) -> Any:  # type: ignore[override]  # UserAdmin's own, which the stubs do not know
         form = super().get_form(request, obj, **kwargs)
         return type(form.__name__, (form,), {"editor": request.user})
 

@@ -71,9 +71,9 @@ def give(user: User, role: Role | None) -> None:
 
 
 def keep_up_to_date(
-    sender: AppConfig, using: str, apps: Apps, verbosity: int = 0, interactive: bool = False, **_: Any
+    sender: AppConfig, using: str, apps: Apps = installed, verbosity: int = 0, interactive: bool = False, **_: Any
 ) -> None:
-    """After `migrate`: the groups are there, with exactly the permissions of the table. No other group is touched."""
+    """After `migrate` and `flush`: the groups have exactly the permissions of the table. No other group is touched."""
     try:
         groups, permissions = apps.get_model("auth", "Group"), apps.get_model("auth", "Permission")
     except LookupError:  # the tables of people are not there yet, or no more
