@@ -114,13 +114,7 @@ def test_user_list_says_what_each_is(admin_client, clerk):
 
 @pytest.mark.parametrize(
     ("role", "found"),
-    [
-        ("none", ["clerk"]),
-        ("support", ["sue"]),
-        ("merchant", ["max"]),
-        ("administrator", ["admin"]),
-        ("chosen", ["sam"]),
-    ],
+    [("none", "clerk"), ("support", "sue"), ("merchant", "max"), ("administrator", "admin"), ("chosen", "sam")],
 )
 def test_user_list_is_filtered_by_role(admin_client, clerk, role, found):
     for name in ("sue", "max", "sam"):
@@ -128,7 +122,7 @@ def test_user_list_is_filtered_by_role(admin_client, clerk, role, found):
     roles.give(User.objects.get(username="sue"), roles.SUPPORT)
     roles.give(User.objects.get(username="max"), roles.MERCHANT)
     shown = admin_client.get(LIST, {"role": role}).context["cl"].result_list
-    assert [user.username for user in shown] == found
+    assert [user.username for user in shown] == [found]
 
 
 def test_user_list_asks_no_more_for_more_users(admin_client):

@@ -1,6 +1,6 @@
 """Who may do what: every view of the project and every action of its lists, asked by each kind of person.
 
-`matrix.txt` has a line for each, with a column for each person: what a GET is answered with, a slash, and what a POST is.
+`matrix.txt` has a line for each, with a column for each person: what a GET is answered with, and after a slash a POST.
     ok     the page                           wrote   done, and the database is another one than before
     go     sent on, nothing was written       login   sent to a sign-in
     403    not allowed (so too 404, 405 ...)
