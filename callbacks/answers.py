@@ -2,8 +2,10 @@
 
 import codecs
 from dataclasses import dataclass
+from functools import lru_cache
 
 UTF_8 = codecs.getincrementaldecoder("utf-8")
+SHORT = 80  # a header line that most answers of a server have in common, so that reading it once will do
 NUL, REPLACEMENT = "\0", "\N{REPLACEMENT CHARACTER}"
 
 
@@ -72,13 +74,18 @@ class Answer:
         return self._body_size > self._limits.body_bytes
 
     def headers(self) -> tuple[tuple[str, str], ...]:
-        return tuple(map(_pair, self._lines[1:]))
+        return tuple([_short_pair(line) if len(line) < SHORT else _pair(line) for line in self._lines[1:]])
 
     def excerpt(self) -> str:
         """The body's beginning as text that every database can hold. A character that our cut halved is left out."""
         is_cut = self._body_size > len(self._body)
         text = UTF_8("replace").decode(self._body) if is_cut else self._body.decode("utf-8", "replace")
         return text.replace(NUL, REPLACEMENT)
+
+
+@lru_cache(maxsize=256)
+def _short_pair(line: bytes) -> tuple[str, str]:
+    return _pair(line)
 
 
 def _pair(line: bytes) -> tuple[str, str]:

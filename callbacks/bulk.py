@@ -5,7 +5,7 @@ preparing five hundred of them costs more than the statement does. `insert` writ
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.db import connection
@@ -22,15 +22,20 @@ class Among(Lookup):  # type: ignore[type-arg]  # generic for the type checker a
     prepare_rhs = False
 
     def get_db_prep_lookup(self, value: Any, connection: Any) -> tuple[str, list[Any]]:
-        ids = [int(number) for number in value]
-        if connection.vendor == "postgresql":
-            return "= ANY(%s)", [ids]
-        return "IN (SELECT value FROM json_each(%s))", [json.dumps(ids)]
+        among, ids = one_of(int(number) for number in value)
+        return among, [ids]
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
         left, parameters = self.process_lhs(compiler, connection)
         right, more = self.get_db_prep_lookup(self.rhs, connection)
         return f"{left} {right}", [*parameters, *more]
+
+
+def one_of(values: Iterable[int]) -> tuple[str, Any]:
+    """The right side of a condition in SQL of one's own, and its only parameter."""
+    if connection.vendor == "postgresql":
+        return "= ANY(%s)", list(values)
+    return "IN (SELECT value FROM json_each(%s))", json.dumps(list(values))
 
 
 def insert(table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

@@ -10,9 +10,11 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TypeVar
 
 from django.db import DataError, InterfaceError, OperationalError, close_old_connections, connections
+from django.utils import timezone
 
 from callbacks import breaker, outbox
 from callbacks.models import Delivery
@@ -87,20 +89,23 @@ class Found:
     troubled: dict[str, bool]
     claims: list[outbox.Claimed]
     is_more: bool
+    now: datetime  # when the look began, and how long it took
+    took_s: float
 
 
-def look(full: list[int], tripped: set[str], limit: int) -> Found:
+def look(full: list[int], tripped: set[str], limit: int, since: datetime | None = None) -> Found:
     """Claim what is due, but nothing of endpoints that have enough waiting or of hosts that must be left alone."""
+    now, began = timezone.now(), time.monotonic()
     troubled = breaker.troubled()
     held = {host for host, is_held in troubled.items() if is_held}
     probes = breaker.take_probes() if held else []
     claims = [claimed for host in probes for claimed in outbox.claim(1, only_host=host)]
-    more = outbox.claim(limit, but_settings=full, but_hosts=held | tripped)
+    more = outbox.claim(limit, but_settings=full, but_hosts=held | tripped, since=since)
     for claimed in claims + more:
         if claimed.endpoint is None:
             outbox.skip(claimed, Delivery.SkipReason.SETTING_DELETED)
     wanted = [claimed for claimed in claims + more if claimed.endpoint is not None]
-    return Found(troubled, wanted, is_more=len(more) == limit)
+    return Found(troubled, wanted, len(more) == limit, now, time.monotonic() - began)
 
 
 def settle(batch: list[outbox.Settlement], troubled: dict[str, bool]) -> None:

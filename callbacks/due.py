@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from django.db import connection
 from django.utils import timezone
 
-from callbacks.models import CallbackSetting
+from callbacks import bulk
 
 
 class Due(NamedTuple):
@@ -53,21 +53,26 @@ class Endpoint(NamedTuple):
     host: str
     secret: str
     previous_secret: str
-    previous_secret_until: datetime | None
+    previous_secret_until_text: str | None
 
     def previous_secret_at(self, moment: datetime) -> str:
         """The secret that was replaced, if it is still valid then."""
-        until = self.previous_secret_until
-        return self.previous_secret if until and moment < until else ""
+        until = self.previous_secret_until_text
+        return self.previous_secret if until and moment < _moment(until) else ""
 
 
-_ENDPOINT = ("pk", "method", "url", "body_format", "host", "secret", "previous_secret", "previous_secret_until")
+_ENDPOINTS = """
+SELECT id, method, url, body_format, host, secret, previous_secret, CAST(previous_secret_until AS text)
+FROM callbacks_callbacksetting WHERE id
+"""
 
 
 def endpoints(setting_ids: Collection[int]) -> dict[int, Endpoint]:
     """By the setting's id; one that was deleted has none."""
-    rows = CallbackSetting.objects.filter(pk__in=setting_ids).order_by().values_list(*_ENDPOINT)
-    return {pk: Endpoint(*rest) for pk, *rest in rows}
+    among, ids = bulk.one_of(setting_ids)
+    with connection.cursor() as cursor:
+        cursor.execute(f"{_ENDPOINTS} {among}", [ids])
+        return {pk: Endpoint(*rest) for pk, *rest in cursor.fetchall()}
 
 
 _SELECT = """
@@ -120,8 +125,12 @@ def _read(
     but_settings: Collection[int] = (),
     but_hosts: Collection[str] = (),
     only_host: str | None = None,
+    since: datetime | None = None,
 ) -> list[Due]:
     text, parameters = _question(count, but_settings, but_hosts, only_host)
+    if since:
+        text += " AND d.next_attempt_at >= %(since)s"
+        parameters["since"] = connection.ops.adapt_datetimefield_value(since)
     lock = "FOR UPDATE OF d SKIP LOCKED" if connection.features.has_select_for_update_skip_locked else ""
     sql = f"{_SELECT} {text} ORDER BY d.next_attempt_at, d.id LIMIT %(limit)s {lock}"
     with connection.cursor() as cursor:

@@ -85,7 +85,7 @@ def _row(happening: Happening, setting: CallbackSetting, link_url: str) -> tuple
     reason = _reason_to_skip(setting, happening)
     now = connection.ops.adapt_datetimefield_value(timezone.now())
     return (
-        event_id if connection.features.has_native_uuid_field else event_id.hex,
+        _as_column(event_id),
         setting.pk,
         setting.affiliate_id,
         happening.order.pk,
@@ -100,6 +100,10 @@ def _row(happening: Happening, setting: CallbackSetting, link_url: str) -> tuple
         0,
         "",
     )
+
+
+def _as_column(number: uuid.UUID) -> uuid.UUID | str:
+    return number if connection.features.has_native_uuid_field else number.hex
 
 
 def _reason_to_skip(setting: CallbackSetting, happening: Happening) -> Delivery.SkipReason:
@@ -134,13 +138,19 @@ class Claimed(NamedTuple):
 
 
 def claim(
-    limit: int, *, but_settings: Collection[int] = (), but_hosts: Collection[str] = (), only_host: str | None = None
+    limit: int,
+    *,
+    but_settings: Collection[int] = (),
+    but_hosts: Collection[str] = (),
+    only_host: str | None = None,
+    since: datetime | None = None,
 ) -> list[Claimed]:
     """Take up to `limit` due deliveries for `LEASE`: first attempts before retries, then the earliest due.
 
-    Those of `but_settings` and `but_hosts` stay where they are; with `only_host`, those of all other hosts do.
+    Those of `but_settings` and `but_hosts` stay where they are; with `only_host`, those of all other hosts do,
+    with `since` those that were due before.
     """
-    but = {"but_settings": but_settings, "but_hosts": but_hosts, "only_host": only_host}
+    but = {"but_settings": but_settings, "but_hosts": but_hosts, "only_host": only_host, "since": since}
     # Where rows are locked as they are read, until the transaction ends. Elsewhere (SQLite) reading locks nobody out,
     # and only the conditional update below has to wait for its turn.
     locks = connection.features.has_select_for_update_skip_locked
@@ -151,14 +161,21 @@ def claim(
         return _take(found) if found else []
 
 
+_TAKE = """
+UPDATE callbacks_delivery SET status = 'sending', claim_token = %s, leased_until = %s, next_attempt_at = NULL
+WHERE status = 'pending' AND id
+"""
+
+
 def _take(found: list[Due]) -> list[Claimed]:
     token, leased_until = uuid.uuid4(), timezone.now() + LEASE
-    rows = Delivery.objects.filter(pk__among=[row.pk for row in found])
-    count = rows.filter(status=Status.PENDING).update(
-        status=Status.SENDING, claim_token=token, leased_until=leased_until, next_attempt_at=None
-    )
+    among, ids = bulk.one_of(row.pk for row in found)
+    as_columns = (_as_column(token), connection.ops.adapt_datetimefield_value(leased_until))
+    with connection.cursor() as cursor:
+        cursor.execute(f"{_TAKE} {among}", [*as_columns, ids])
+        count = cursor.rowcount
     if count < len(found):  # somebody else was quicker
-        ours = set(rows.filter(claim_token=token).values_list("pk", flat=True))
+        ours = set(Delivery.objects.filter(claim_token=token).values_list("pk", flat=True))
         found = [row for row in found if row.pk in ours]
     endpoints = due.endpoints({row.setting_id for row in found if row.setting_id})
     return [Claimed(token, leased_until, endpoints.get(row.setting_id or 0), row) for row in found]

@@ -21,6 +21,7 @@ from django.utils import timezone
 from callbacks import addresses, bell, breaker, lanes, messages, outbox, proxies, retry
 from callbacks.clerk import Clerk, Found, look, settle
 from callbacks.egress import Transport
+from callbacks.horizon import Horizon
 from callbacks.outcomes import Outcome, Request
 from callbacks.templating import RenderError
 
@@ -29,13 +30,13 @@ log = logging.getLogger(__name__)
 BATCH = 500
 # While attempts are in flight the pump looks for newly due deliveries when the bell rings, and this often without it.
 # But not more often than this: each look is a transaction, for which the others who write have to wait.
-LOOK_AGAIN_S, LOOK_PAUSE_S = 0.5, 0.01
+LOOK_AGAIN_S, LOOK_PAUSE_S = 0.5, 0.003
 # Finished attempts are written at the latest after this time, so that a slow one does not hold back the others; while
 # more is waiting to be sent they are collected for longer, because a large batch costs little more than a small one.
 SETTLE_AFTER_S = 0.02
 SETTLE_AFTER_BUSY_S = 0.2
 # How long the wire is waited for at a time; shorter while the clerk is about to bring more for it.
-POLL_S, POLL_BESIDE_CLERK_S = 0.01, 0.001
+POLL_S, POLL_BESIDE_CLERK_S = 0.002, 0.001
 USER_AGENT = f"AffiliatePostbacks/{settings.VERSION}"
 # A worker that was asked to stop finishes what is in flight; this is longer than the longest attempt.
 GIVE_UP_S = 12.0
@@ -57,12 +58,16 @@ def of_process() -> "Pump":
     return Pump(Transport(policy, ca_bundle=ca_bundle, proxy=proxy, max_in_flight=lanes.PLACES))
 
 
-def run(is_stopping: Callable[[], bool] = lambda: False) -> int:
+def run(is_stopping: Callable[[], bool] = lambda: False, *, is_rung: bool = False) -> int:
     """Send everything that is due or becomes due meanwhile; returns the number of attempts.
 
-    Once `is_stopping` says so nothing more is started; what is in flight is finished and recorded.
+    Once `is_stopping` says so nothing more is started; what is in flight is finished and recorded. `is_rung`: somebody
+    saved something or it is time for a sweep, so that what was passed over lately need not be looked through again.
     """
-    return of_process().until_empty(is_stopping)
+    pump = of_process()
+    if not is_rung:
+        pump.horizon.forget()
+    return pump.until_empty(is_stopping)
 
 
 def sweep() -> None:
@@ -78,6 +83,7 @@ class Pump:
     def __init__(self, transport: Transport) -> None:
         self.transport = transport
         self.clerk = Clerk()
+        self.horizon = Horizon()
         self.lanes: lanes.Lanes[outbox.Claimed] = lanes.Lanes()
         self.started: dict[int, tuple[outbox.Claimed, Request, datetime]] = {}
         self.finished: list[outbox.Settlement] = []
@@ -125,13 +131,12 @@ class Pump:
         """Give the clerk what is most urgent, if anything is."""
         if self.returned:
             returned, self.returned = self.returned, []
+            self.horizon.forget()
             self.clerk.do(lambda: outbox.give_back(returned), _nothing, lambda: self.returned.extend(returned))
         elif self.finished and self._is_time_to_settle():
             self._have_settled()
         elif may_look and (self.lanes.waiting < lanes.PLACES or self.clerk.is_away) and self._is_time_to_look():
-            full = self.lanes.full()
-            tripped = {host for host, failures in self.silent.items() if failures >= breaker.THRESHOLD}
-            self.clerk.do(lambda: look(full, tripped, BATCH), self._take, self._found_nothing)
+            self._have_looked()
         elif time.monotonic() >= self.sweep_at:
             self.sweep_at = time.monotonic() + SWEEP_EVERY_S
             self.clerk.do(sweep, _nothing, lambda: None)
@@ -151,12 +156,27 @@ class Pump:
         now = time.monotonic()
         self.look_again_at, self.pause_until = now + LOOK_AGAIN_S, now + LOOK_PAUSE_S
 
+    def _have_looked(self) -> None:
+        full = self.lanes.full()
+        tripped = {host for host, failures in self.silent.items() if failures >= breaker.THRESHOLD}
+        alone = frozenset(full) | tripped
+        since = self.horizon.since(alone | _held(self.troubled), time.monotonic())
+
+        def take(found: Found) -> None:
+            self._take(found)
+            held = _held(found.troubled)
+            if not found.is_more and not self.horizon.saw(
+                since, found.now, alone | held, found.took_s, time.monotonic()
+            ):
+                self.may_find_more, self.look_again_at = True, 0.0
+
+        self.clerk.do(lambda: look(full, tripped, BATCH, since), take, self._found_nothing)
+
     def _take(self, found: Found) -> None:
         self.troubled = found.troubled
         self._found_nothing()
-        for host, is_held in found.troubled.items():
-            if is_held:
-                self.returned += self.lanes.take_out(host)
+        for host in _held(found.troubled):
+            self.returned += self.lanes.take_out(host)
         self.may_find_more = bool(found.claims)
         if found.is_more:
             self.look_again_at = 0.0
@@ -241,6 +261,10 @@ class Pump:
         self.silent[host] += 1
         if self.silent[host] >= breaker.THRESHOLD:
             self.returned += self.lanes.take_out(host)
+
+
+def _held(troubled: dict[str, bool]) -> frozenset[str]:
+    return frozenset(host for host, is_held in troubled.items() if is_held)
 
 
 def _nothing(_: object) -> None:

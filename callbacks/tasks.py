@@ -28,7 +28,7 @@ def _stop(**_: Any) -> None:
 def pump() -> None:
     """Send what is due."""
     bell.answer()
-    if not _stopping.is_set() and (attempts := engine.run(_stopping.is_set)):
+    if not _stopping.is_set() and (attempts := engine.run(_stopping.is_set, is_rung=True)):
         log.info("pump_emptied attempts=%d", attempts)
 
 
