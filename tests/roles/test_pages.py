@@ -34,8 +34,8 @@ def pages(world: World) -> list[str]:
     """What support may open, as the matrix knows it."""
     client = world.client("support")
     paths = [worlds.path_of(route, world) for route in worlds.views() if route.startswith("admin/")]
-    found = [path for path in dict.fromkeys(paths) if client.get(path).status_code == 200]
-    return [path for path in found if "export" not in path and "jsi18n" not in path and "live" not in path]
+    answers = {path: client.get(path) for path in paths}
+    return [path for path, answer in answers.items() if answer.status_code == 200 and "html" in answer["Content-Type"]]
 
 
 def test_support_is_offered_nothing_that_is_refused(world: World, support: Client) -> None:
@@ -44,7 +44,7 @@ def test_support_is_offered_nothing_that_is_refused(world: World, support: Clien
         error_kind="redirect", url=world.setting.url, response_headers=[["Location", "https://tracker.example/moved"]]
     )
     opened = pages(world)
-    assert len(opened) > 15
+    assert f"{LIST}{world.delivery.pk}/change/" in opened
     refused = []
     for path in opened:
         text = text_of(support, path)
