@@ -160,7 +160,7 @@ class AccountAdmin(UserAdmin):  # type: ignore[type-arg]  # not subscriptable at
     change_password_form = PasswordForm
     add_fieldsets = ((None, {"fields": ("username", "email", "password1", "password2")}),)
     list_icon = "users"
-    list_display = ("username", "email", "role", "is_on", "last_seen")
+    list_display = ("username", "e_mail", "role", "is_on", "last_seen")
     list_filter = (RoleFilter, "is_active")
     search_help_text = "Search by name or e-mail"
     filter_horizontal = ()
@@ -189,6 +189,10 @@ class AccountAdmin(UserAdmin):  # type: ignore[type-arg]  # not subscriptable at
     # --- the list ------------------------------------------------------------
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         return super().get_queryset(request).select_related("affiliate").prefetch_related("groups")
+
+    @admin.display(description="E-mail", ordering="email", empty_value="\N{EN DASH}")
+    def e_mail(self, user: User) -> str:
+        return user.email
 
     @admin.display(description="Role", ordering="is_staff")
     def role(self, user: User) -> str:
