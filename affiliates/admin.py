@@ -12,6 +12,7 @@ from affiliates import access, profile, views
 from affiliates.forms import AffiliateForm, LinkForm
 from affiliates.models import Affiliate, Link
 from callbacks.health import Health, with_health
+from config.templatetags.theme import percent
 
 
 class CallbacksFilter(admin.SimpleListFilter):
@@ -70,6 +71,17 @@ class AffiliateAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscri
     @admin.display(description="Recent deliveries", ordering="health")
     def recent_deliveries(self, affiliate: Any) -> str:
         return render_to_string("admin/callbacks/health.html", {"health": Health(affiliate.health)})
+
+    def get_fields(self, request: HttpRequest, obj: Affiliate | None = None) -> Any:
+        """Who may only look sees the rate as a percentage."""
+        fields = super().get_fields(request, obj)
+        if obj is None or self.has_change_permission(request, obj):
+            return fields
+        return ["rate" if name == "commission_rate" else name for name in fields]
+
+    @admin.display(description="Commission")
+    def rate(self, affiliate: Affiliate) -> str:
+        return f"{percent(affiliate.commission_rate)} of the order amount"
 
     # --- the profile ---------------------------------------------------------
     def get_urls(self) -> list[URLPattern]:

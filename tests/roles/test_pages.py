@@ -108,3 +108,13 @@ def test_portal_shows_an_affiliate_their_own_deliveries_only(world: World) -> No
         own, theirs = (f"/{route.replace('<int:pk>', str(pk))}" for pk in (world.delivery.pk, foreign.pk))
         assert (client.get(own).status_code, client.get(theirs).status_code) == (200, 404)
     assert "#900" not in text_of(client, "/portal/")
+
+
+def test_support_reads_money_and_rates_as_they_are_written_everywhere(world: World, support: Client) -> None:
+    order = text_of(support, f"/admin/orders/order/{world.order.pk}/change/")
+    assert "$58.00" in order
+    assert "58.0000" not in order
+    assert "Leave empty" not in order
+    profile = text_of(support, f"/admin/affiliates/affiliate/{world.joe.pk}/change/")
+    assert "15 % of the order amount" in profile
+    assert "0.15" not in profile
