@@ -8,18 +8,17 @@ A view without a line fails `test_view_answers_as_the_matrix_says`, which then p
 """
 
 import hashlib
-from pathlib import Path
 
 import pytest
 from django.db import connection, transaction
 from django.test import Client
 
 from tests.roles import world as worlds
+from tests.roles.matrix import FILE, TABLE
 from tests.roles.world import ACTION, PEOPLE, World
 
 pytestmark = pytest.mark.django_db
 
-FILE = Path(__file__).with_name("matrix.txt")
 SUPPORT_WRITES = {
     "admin/callbacks/delivery/<int:pk>/resend/",
     "admin/callbacks/delivery/ !resend_selected",
@@ -27,17 +26,6 @@ SUPPORT_WRITES = {
 }
 
 
-def matrix() -> dict[str, list[str]]:
-    table: dict[str, list[str]] = {}
-    for written in FILE.read_text().splitlines():
-        route, bar, found = written.rpartition("| ")
-        if bar and not written.startswith("#"):
-            assert route.strip() not in table, f"{FILE.name} has two lines for {route.strip()}"
-            table[route.strip()] = found.split()
-    return table
-
-
-TABLE = matrix()
 ASKED = [*worlds.views(), *worlds.actions()]
 
 

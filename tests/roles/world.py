@@ -35,6 +35,7 @@ class World:
     delivery: Delivery
     token: ApiToken
     clerk: User
+    content_type: ContentType
     people: dict[str, User]
 
     def client(self, person: str) -> Client:
@@ -70,6 +71,7 @@ def make() -> World:
         delivery=delivery,
         token=ApiToken.objects.get(),
         clerk=User.objects.create_user("clerk", password=PASSWORD),
+        content_type=ContentType.objects.get_for_model(Delivery),
         people=people,
     )
 
@@ -126,10 +128,7 @@ def _values(world: World) -> list[tuple[str, dict[str, Any]]]:
         ("admin/auth/user/", {"<id>": world.clerk.pk, "<path:object_id>": world.clerk.pk}),
         (
             "admin/r/",
-            {
-                "<path:content_type_id>": ContentType.objects.get_for_model(Delivery).pk,
-                "<path:object_id>": world.delivery.pk,
-            },
+            {"<path:content_type_id>": world.content_type.pk, "<path:object_id>": world.delivery.pk},
         ),
         ("admin/^(?P<app_label>", {"^(?P<app_label>affiliates|orders|callbacks|auth)/$": "callbacks/"}),
         ("admin/(?P<url>.*)$", {"(?P<url>.*)$": "nothing-here/"}),
