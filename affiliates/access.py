@@ -36,6 +36,12 @@ def login_of(affiliate: Affiliate) -> User:
     return affiliate.user or User(username=affiliate.email, email=affiliate.email)
 
 
+def may_be_managed_by(person: User, affiliate: Affiliate) -> bool:
+    """Whether this person may change the affiliate's login: one that opens the panel as well is for administrators."""
+    user = affiliate.user
+    return person.is_superuser or user is None or not (user.is_staff or user.is_superuser)
+
+
 def grant(affiliate: Affiliate, password: str) -> User:
     """Let the affiliate sign in with this password. Sessions that were begun with an earlier one end."""
     with transaction.atomic():
@@ -60,8 +66,8 @@ def revoke(affiliate: Affiliate) -> None:
 
 
 def follow_email(affiliate: Affiliate) -> None:
-    """Keep the name of the login what the affiliate's e-mail is."""
+    """Keep the name of the login what the affiliate's e-mail is; one that opens the panel as well keeps its own."""
     user = affiliate.user
-    if user is not None and user.username != affiliate.email:
+    if user is not None and not user.is_staff and user.username != affiliate.email:
         user.username = user.email = affiliate.email
         user.save(update_fields=["username", "email"])

@@ -14,6 +14,7 @@ from affiliates.forms import AffiliateForm, LinkForm
 from affiliates.models import Affiliate, Link
 from callbacks.health import Health, with_health
 from callbacks.many import choosing
+from config.templatetags.theme import percent
 
 
 class CallbacksFilter(admin.SimpleListFilter):
@@ -86,6 +87,17 @@ class AffiliateAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscri
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         extra = {"may_set_up_many": self.has_set_up_many_permission(request)}
         return super().changelist_view(request, extra | (extra_context or {}))
+
+    def get_fields(self, request: HttpRequest, obj: Affiliate | None = None) -> Any:
+        """Who may only look sees the rate as a percentage."""
+        fields = super().get_fields(request, obj)
+        if obj is None or self.has_change_permission(request, obj):
+            return fields
+        return ["rate" if name == "commission_rate" else name for name in fields]
+
+    @admin.display(description="Commission")
+    def rate(self, affiliate: Affiliate) -> str:
+        return f"{percent(affiliate.commission_rate)} of the order amount"
 
     # --- the profile ---------------------------------------------------------
     def get_urls(self) -> list[URLPattern]:

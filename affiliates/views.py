@@ -6,6 +6,7 @@ from typing import Any
 
 from django.conf import settings as django_settings
 from django.contrib import admin, messages
+from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Page, Paginator
 from django.db.models import Count, QuerySet
@@ -84,6 +85,7 @@ def orders(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
 def settings(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
     context = context_of(request, affiliate, "settings") | {
         "may_change": request.user.has_perm("affiliates.change_affiliate"),
+        "may_set_password": _may_set_password(request, affiliate),
         "parameter": django_settings.REFERRAL_PARAMETER,
         "portal_url": request.build_absolute_uri(reverse("portal:home")),
     }
@@ -126,6 +128,8 @@ def _month(request: HttpRequest) -> Month:
 @may_change
 def portal_password(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
     """Give the affiliate a login for the portal, or the one they have another password."""
+    if not _may_set_password(request, affiliate):
+        raise PermissionDenied
     is_new = affiliate.user is None
     form = PortalPasswordForm(affiliate, request.POST or None)
     if request.method == "POST" and form.is_valid():
@@ -151,6 +155,10 @@ def portal_off(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
         return _back(request, affiliate)
     context = _portal_context(request, affiliate) | {"title": "Turn portal access off"}
     return render(request, "admin/affiliates/affiliate/portal_off.html", context)
+
+
+def _may_set_password(request: HttpRequest, affiliate: Affiliate) -> bool:
+    return isinstance(request.user, User) and access.may_be_managed_by(request.user, affiliate)
 
 
 def _portal_context(request: HttpRequest, affiliate: Affiliate) -> dict[str, Any]:

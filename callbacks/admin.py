@@ -95,10 +95,10 @@ class DeliveryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscrip
         return False
 
     def has_view_permission(self, request: HttpRequest, obj: Delivery | None = None) -> bool:
-        return any(request.user.has_perm(f"callbacks.{action}_delivery") for action in ("view", "change"))
+        return any(request.user.has_perm(f"callbacks.{action}_delivery") for action in ("view", "resend"))
 
     def has_resend_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("callbacks.change_delivery")
+        return request.user.has_perm("callbacks.resend_delivery")
 
     def get_action_choices(self, request: HttpRequest, default_choices: Any = ()) -> list[tuple[str, str]]:
         """No empty choice: there is but one action."""
@@ -170,6 +170,7 @@ class DeliveryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscrip
             "version": live.version_of(delivery),
             "is_test": delivery.origin == Delivery.Origin.TEST,
             "may_resend": self.has_resend_permission(request),
+            "may_edit": request.user.has_perm("callbacks.change_callbacksetting"),
         }
         return TemplateResponse(request, "admin/callbacks/delivery/delivery.html", context)
 

@@ -212,6 +212,8 @@ class Delivery(models.Model):
 
     class Meta:
         verbose_name_plural = "deliveries"
+        default_permissions = ("view",)  # nobody adds, changes or deletes one by hand
+        permissions: ClassVar = [("resend_delivery", "Can resend delivery")]
         ordering: ClassVar = ["-pk"]
         constraints: ClassVar = [
             models.CheckConstraint(

@@ -1,5 +1,10 @@
-"""Who may use the admin: Django's users, with the few fields that matter here."""
+"""Who may use the admin: Django's users, with the few fields that matter here, and one question: which role.
 
+Administrators alone come here. Whoever may change an account can make it, or themselves, into anything.
+"""
+
+import functools
+import operator
 from typing import Any, ClassVar
 
 from django import forms
@@ -7,54 +12,103 @@ from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm, UsernameField
 from django.contrib.auth.models import Group, Permission, User
+from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 
-MODELS = ("affiliate", "link", "order", "callbacksetting", "delivery", "user")
+from config import roles
+
+ADMINISTRATOR, CHOSEN, NONE = "administrator", "chosen", "none"
+BY_KEY = {role.name.lower(): role for role in roles.ROLES}
+CHOICES = (
+    (NONE, "No role", "May not come into this panel. Affiliates need none for the portal."),
+    *((key, role.name, role.may) for key, role in BY_KEY.items()),
+    (ADMINISTRATOR, "Administrator", "Everything, and these accounts."),
+    (CHOSEN, "Chosen one by one", "Only what is ticked under Permissions."),
+)
 
 
 def grantable() -> QuerySet[Permission]:
-    """The permissions that open a page: nobody adds or deletes a delivery by hand."""
-    ours = Permission.objects.filter(content_type__model__in=MODELS).select_related("content_type")
-    return ours.exclude(Q(codename="add_delivery") | Q(codename="delete_delivery"))
+    """The permissions that open a page: those that a role holds."""
+    held = frozenset[str]().union(*(role.permissions for role in roles.ROLES))
+    named = [Q(content_type__app_label=app, codename=code) for app, code in (name.split(".") for name in sorted(held))]
+    return Permission.objects.filter(functools.reduce(operator.or_, named)).select_related("content_type")
+
+
+def key_of(user: User) -> str:
+    """The choice that stands for what this user may do now."""
+    if not user.is_staff:
+        return NONE
+    if user.is_superuser:
+        return ADMINISTRATOR
+    role = roles.role_of(user)
+    return role.name.lower() if role else CHOSEN
 
 
 class PermissionsField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]  # not subscriptable at run time
     widget = forms.CheckboxSelectMultiple
 
     def label_from_instance(self, obj: Any) -> str:
-        name = str(obj.name)
-        return "Resend delivery" if name == "Can change delivery" else name.removeprefix("Can ").capitalize()
+        return str(obj.name).removeprefix("Can ").capitalize()
+
+
+def _shown_choices() -> list[tuple[str, str]]:
+    return [
+        (key, render_to_string("admin/auth/user/role.html", {"name": name, "may": may})) for key, name, may in CHOICES
+    ]
+
+
+class RoleField(forms.ChoiceField):
+    """One of the roles; each choice says below its name what it means."""
+
+    widget = forms.RadioSelect
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(choices=_shown_choices, **kwargs)
 
 
 class AccountForm(UserChangeForm):  # type: ignore[type-arg]  # not subscriptable at run time
+    role = RoleField()
     user_permissions = PermissionsField(label="May", queryset=Permission.objects.none(), required=False)
+    editor: User | None = None  # who has the form in front of them
 
     class Meta:
         model = User
-        fields = ("username", "email", "first_name", "last_name", "password", "is_active", "is_staff", "is_superuser")
+        fields = ("username", "email", "first_name", "last_name", "password", "is_active")
         field_classes: ClassVar = {"username": UsernameField}
-        labels: ClassVar = {
-            "email": "E-mail",
-            "is_active": "May log in",
-            "is_staff": "May use the admin",
-            "is_superuser": "May do everything",
-        }
-        help_texts: ClassVar = {
-            "username": "",
-            "is_active": "Take this away instead of deleting somebody.",
-            "is_staff": "Affiliates, who use the portal only, need no tick here.",
-            "is_superuser": "Without the permissions below being ticked one by one.",
-        }
+        labels: ClassVar = {"email": "E-mail", "is_active": "May log in"}
+        help_texts: ClassVar = {"username": "", "is_active": "Take this away instead of deleting somebody."}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.initial["role"] = key_of(self.instance)
         permissions = self.fields.get("user_permissions")
         if isinstance(permissions, forms.ModelMultipleChoiceField):
             permissions.queryset = grantable()
         if "password" in self.fields:
             self.fields["password"].help_text = ""
+
+    def clean(self) -> dict[str, Any]:
+        """Nobody shuts themselves out, so that there is always an administrator left."""
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        if self.editor is not None and self.editor.pk == self.instance.pk:
+            if cleaned.get("role", ADMINISTRATOR) != ADMINISTRATOR:
+                self.add_error("role", ValidationError("Another administrator has to take this from you.", "own_role"))
+            if cleaned.get("is_active") is False:
+                self.add_error("is_active", ValidationError("You would lock yourself out.", "own_log_in"))
+        return cleaned
+
+    def save(self, commit: bool = True) -> Any:
+        key = self.cleaned_data["role"]
+        self.instance.is_staff, self.instance.is_superuser = key != NONE, key == ADMINISTRATOR
+        if key != CHOSEN:
+            self.cleaned_data["user_permissions"] = Permission.objects.none()
+        return super().save(commit)
+
+    def _save_m2m(self) -> None:
+        super()._save_m2m()  # type: ignore[misc]  # the stubs leave it out
+        roles.give(self.instance, BY_KEY.get(self.cleaned_data["role"]))
 
 
 class NewAccountForm(UserCreationForm):  # type: ignore[type-arg]  # not subscriptable at run time
@@ -81,27 +135,71 @@ class PasswordForm(AdminPasswordChangeForm):  # type: ignore[type-arg]  # not su
         self.fields["password2"].label = "Password again"
 
 
+class RoleFilter(admin.SimpleListFilter):
+    title = "role"
+    parameter_name = "role"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(key, name) for key, name, _ in CHOICES]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> QuerySet[User]:
+        key = self.value()
+        if key == NONE:
+            return queryset.filter(is_staff=False)
+        if key == ADMINISTRATOR:
+            return queryset.filter(is_staff=True, is_superuser=True)
+        plain = queryset.filter(is_staff=True, is_superuser=False)
+        if key in BY_KEY:
+            return plain.filter(groups__name=BY_KEY[key].name)
+        return plain.exclude(groups__name__in=[role.name for role in roles.ROLES]) if key == CHOSEN else queryset
+
+
 class AccountAdmin(UserAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
     form = AccountForm
     add_form = NewAccountForm
     change_password_form = PasswordForm
     add_fieldsets = ((None, {"fields": ("username", "email", "password1", "password2")}),)
     list_icon = "users"
-    list_display = ("username", "email", "role", "is_on", "last_seen")
-    list_filter = ("is_staff", "is_superuser", "is_active")
+    list_display = ("username", "e_mail", "role", "is_on", "last_seen")
+    list_filter = (RoleFilter, "is_active")
     search_help_text = "Search by name or e-mail"
     filter_horizontal = ()
     fieldsets = (
         (None, {"fields": ("username", "email", "first_name", "last_name", "password")}),
-        ("Access", {"fields": ("is_active", "is_staff", "is_superuser")}),
+        ("Access", {"fields": ("is_active", "role")}),
         ("Permissions", {"fields": ("user_permissions",)}),
     )
 
+    # --- who may come here ---------------------------------------------------
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(roles.ADMINISTRATION)
+
+    def has_view_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return request.user.has_perm(roles.ADMINISTRATION)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(roles.ADMINISTRATION)
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return request.user.has_perm(roles.ADMINISTRATION)
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return request.user.has_perm(roles.ADMINISTRATION) and obj != request.user
+
+    # --- the list ------------------------------------------------------------
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        return super().get_queryset(request).select_related("affiliate").prefetch_related("groups")
+
+    @admin.display(description="E-mail", ordering="email", empty_value="\N{EN DASH}")
+    def e_mail(self, user: User) -> str:
+        return user.email
+
     @admin.display(description="Role", ordering="is_staff")
     def role(self, user: User) -> str:
-        if user.is_superuser:
-            return "Administrator"
-        return "Staff" if user.is_staff else "Affiliate"
+        key = key_of(user)
+        if key == NONE:
+            return "Affiliate" if hasattr(user, "affiliate") else "None"
+        return next(name for known, name, _ in CHOICES if known == key)
 
     @admin.display(description="Log-in", ordering="is_active")
     def is_on(self, user: User) -> str:
@@ -111,11 +209,16 @@ class AccountAdmin(UserAdmin):  # type: ignore[type-arg]  # not subscriptable at
     def last_seen(self, user: User) -> str:
         return render_to_string("admin/auth/user/last_seen.html", {"user": user})
 
+    # --- one account ---------------------------------------------------------
+    def get_form(self, request: HttpRequest, obj: User | None = None, **kwargs: Any) -> Any:  # type: ignore[override]  # UserAdmin's own, which the stubs do not know
+        form = super().get_form(request, obj, **kwargs)
+        return type(form.__name__, (form,), {"editor": request.user})
+
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         return PermissionsField(label="May", queryset=grantable(), required=False)
 
 
 def register() -> None:
-    """Put these pages in the place of those that Django registered. Permissions are given to people, not to groups."""
+    """Put these pages in the place of those that Django registered. Groups are the roles', and have no page."""
     admin.site.unregister([User, Group])
     admin.site.register(User, AccountAdmin)

@@ -20,6 +20,7 @@ from affiliates.models import Affiliate
 from callbacks import dashboard
 from callbacks.many import choosing
 from callbacks.models import CallbackSetting, Delivery
+from config import roles
 from orders.models import Order
 
 DAY = timedelta(hours=24)
@@ -65,7 +66,7 @@ NAVIGATION: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
     (
         "System",
         (
-            ("Users", "users", "auth.view_user", "auth_user_changelist"),
+            ("Users", "users", roles.ADMINISTRATION, "auth_user_changelist"),
             ("API tokens", "key", "orders.view_apitoken", "orders_apitoken_changelist"),
         ),
     ),

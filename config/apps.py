@@ -2,6 +2,7 @@
 
 from django.apps import AppConfig
 from django.contrib.admin.apps import AdminConfig
+from django.db.models.signals import post_migrate
 
 
 class ConfigConfig(AppConfig):
@@ -18,6 +19,7 @@ class PostbacksAdminConfig(AdminConfig):
 
     def ready(self) -> None:
         super().ready()
-        from config import accounts  # models are there only now
+        from config import accounts, roles  # models are there only now
 
         accounts.register()
+        post_migrate.connect(roles.keep_up_to_date, sender=self, dispatch_uid="roles")

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 
 from affiliates.models import Affiliate
+from config import roles
 from orders.models import Order
 
 
@@ -39,6 +40,16 @@ def make_login() -> Login | None:
     username = next(name for name in names if not users.filter(username=name).exists())
     login = Login(username, secrets.token_urlsafe(12))
     users.create_superuser(login.username, "", login.password)
+    return login
+
+
+def make_support() -> Login | None:
+    """A login to see the demo with as support does, or None if somebody is called so."""
+    if get_user_model().objects.filter(username="support").exists():
+        return None
+    login = Login("support", secrets.token_urlsafe(12))
+    user = get_user_model().objects.create_user(login.username, "", login.password, is_staff=True)
+    roles.give(user, roles.SUPPORT)
     return login
 
 

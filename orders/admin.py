@@ -118,6 +118,13 @@ class OrderAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptab
 
     sortable_by = ()  # newest first is the one order that a large table answers at once
 
+    def get_fieldsets(self, request: HttpRequest, obj: Order | None = None) -> Any:
+        """Who may only look sees money as it is written everywhere else."""
+        if obj is None or self.has_change_permission(request, obj):
+            return super().get_fieldsets(request, obj)
+        facts, _money = self.fieldsets
+        return (facts, ("Money", {"fields": ("money_amount", "money_commission")}))
+
     # --- finding -------------------------------------------------------------
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[OrderChangeList]:
         return OrderChangeList

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import template
+from django.template.context import Context
 
 from callbacks import explanations
 from callbacks.models import Delivery
@@ -15,9 +16,10 @@ register = template.Library()
 SHOWN = 50
 
 
-@register.inclusion_tag("admin/callbacks/why.html")
-def why(order: Order) -> dict[str, Any]:
-    return {"answers": explanations.why(order), "order": order}
+@register.inclusion_tag("admin/callbacks/why.html", takes_context=True)
+def why(context: Context, order: Order) -> dict[str, Any]:
+    may_set_up = context["perms"]["callbacks"]["add_callbacksetting"]
+    return {"answers": explanations.why(order), "order": order, "may_set_up": may_set_up}
 
 
 @register.inclusion_tag("admin/callbacks/deliveries_of_order.html")

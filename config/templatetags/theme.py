@@ -7,6 +7,7 @@ from typing import Any
 
 from babel.numbers import format_currency, get_currency_symbol
 from django import template
+from django.contrib import admin
 from django.contrib.admin.views.main import PAGE_VAR
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -142,6 +143,13 @@ def labelled(cells: Iterable[str], headers: Sequence[dict[str, Any]]) -> list[st
 
 def _label(header: dict[str, Any]) -> str:
     return "" if "action-checkbox-column" in str(header.get("class_attrib")) else capfirst(str(header["text"]))
+
+
+@register.filter
+def list_title(opts: Any) -> str:
+    """What the list of these is called, on its own page and on the way to it."""
+    model_admin = admin.site.get_model_admin(opts.model) if admin.site.is_registered(opts.model) else None
+    return getattr(model_admin, "list_title", "") or capfirst(opts.verbose_name_plural)
 
 
 @register.filter

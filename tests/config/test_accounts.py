@@ -1,10 +1,15 @@
 """Users: who may log in, and what each may do."""
 
+import re
+
 import pytest
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import Group, Permission, User
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from config import accounts
+from config import accounts, roles
+from tests.factories import AffiliateFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -31,34 +36,137 @@ def test_user_added_is_asked_for_permissions_next(admin_client):
     assert response.url == change_url(User.objects.get(username="clerk"))
 
 
-def test_user_is_given_permissions_that_open_pages(admin_client, clerk):
+def typed_for(user, role, **more):
+    return {"username": user.username, "email": user.email, "is_active": "on", "role": role} | more
+
+
+# --- the role -----------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("role", "is_staff", "is_superuser", "groups", "shown"),
+    [
+        ("none", False, False, [], "None"),
+        ("support", True, False, ["Support"], "Support"),
+        ("merchant", True, False, ["Merchant"], "Merchant"),
+        ("administrator", True, True, [], "Administrator"),
+        ("chosen", True, False, [], "Chosen one by one"),
+    ],
+)
+def test_user_is_given_a_role(admin_client, clerk, role, is_staff, is_superuser, groups, shown):
+    assert admin_client.post(change_url(clerk), typed_for(clerk, role)).status_code == 302
+    clerk.refresh_from_db()
+    assert (clerk.is_staff, clerk.is_superuser) == (is_staff, is_superuser)
+    assert [group.name for group in clerk.groups.all()] == groups
+    assert clerk.check_password(PASSWORD)
+    assert f">{shown}</td>" in row_of(admin_client, clerk)
+    form = page(admin_client.get(change_url(clerk)))
+    assert re.search(r'value="(\w+)"[^>]*checked', form.partition('id="id_role"')[2])[1] == role
+
+
+def row_of(client, user):
+    rows = page(client.get(LIST)).partition("<tbody")[2].split("<tr")
+    return next(row for row in rows if f">{user.username}</a>" in row)
+
+
+def test_user_who_changes_role_leaves_the_other_group_and_keeps_what_an_operator_gave(admin_client, clerk):
+    own = Group.objects.create(name="Night shift")
+    clerk.groups.add(own)
+    for role in ("merchant", "support"):
+        admin_client.post(change_url(clerk), typed_for(clerk, role))
+    assert {group.name for group in clerk.groups.all()} == {"Night shift", "Support"}
+
+
+def test_user_with_permissions_chosen_one_by_one_gets_those_and_loses_them_with_a_role(admin_client, clerk):
     text = page(admin_client.get(change_url(clerk)))
     assert "View order" in text
     assert "Resend delivery" in text
     assert "Add delivery" not in text
-    assert "pbkdf2" not in text or "Reset password" in text
+    assert "user</label>" not in text
     wanted = Permission.objects.get(codename="view_order")
-    typed = {"username": "clerk", "email": "clerk@shop.example", "is_active": "on", "is_staff": "on"}
-    response = admin_client.post(change_url(clerk), typed | {"user_permissions": [wanted.pk]})
-    assert response.status_code == 302
-    clerk.refresh_from_db()
-    assert clerk.is_staff
+    admin_client.post(change_url(clerk), typed_for(clerk, "chosen", user_permissions=[wanted.pk]))
     assert list(clerk.user_permissions.all()) == [wanted]
-    assert clerk.check_password(PASSWORD)
+    admin_client.post(change_url(clerk), typed_for(clerk, "support", user_permissions=[wanted.pk]))
+    assert list(clerk.user_permissions.all()) == []
 
 
 def test_user_permission_that_opens_no_page_is_refused(admin_client, clerk):
     other = Permission.objects.exclude(pk__in=accounts.grantable()).first()
-    typed = {"username": "clerk", "user_permissions": [other.pk]}
-    response = admin_client.post(change_url(clerk), typed)
+    response = admin_client.post(change_url(clerk), typed_for(clerk, "chosen", user_permissions=[other.pk]))
     assert 'data-code="invalid_choice"' in page(response)
+
+
+@pytest.mark.parametrize("role", ["", "owner", "chosen,administrator"])
+def test_user_role_that_does_not_exist_is_refused(admin_client, clerk, role):
+    response = admin_client.post(change_url(clerk), typed_for(clerk, role))
+    assert response.status_code == 200
+    assert 'data-code="invalid_choice"' in page(response) or 'data-code="required"' in page(response)
+    clerk.refresh_from_db()
+    assert not clerk.is_staff
 
 
 def test_user_list_says_what_each_is(admin_client, clerk):
     User.objects.create_user("staff", is_staff=True, is_active=False)
+    AffiliateFactory(user=User.objects.create_user("joe"))
     text = page(admin_client.get(LIST))
-    assert [role in text for role in ("Administrator", "Staff", "Affiliate")] == [True, True, True]
+    for role in ("Administrator", "Chosen one by one", "Affiliate", "None"):
+        assert f">{role}</td>" in text
     assert text.count('data-state="off"') == 1
+
+
+@pytest.mark.parametrize(
+    ("role", "found"),
+    [("none", "clerk"), ("support", "sue"), ("merchant", "max"), ("administrator", "admin"), ("chosen", "sam")],
+)
+def test_user_list_is_filtered_by_role(admin_client, clerk, role, found):
+    for name in ("sue", "max", "sam"):
+        User.objects.create_user(name, is_staff=True)
+    roles.give(User.objects.get(username="sue"), roles.SUPPORT)
+    roles.give(User.objects.get(username="max"), roles.MERCHANT)
+    shown = admin_client.get(LIST, {"role": role}).context["cl"].result_list
+    assert [user.username for user in shown] == [found]
+
+
+def test_user_list_asks_no_more_for_more_users(admin_client):
+    def queries():
+        with CaptureQueriesContext(connection) as captured:
+            admin_client.get(LIST)
+        return len(captured)
+
+    queries()
+    few = queries()
+    for number in range(20):
+        roles.give(User.objects.create_user(f"user{number}", is_staff=True), roles.SUPPORT)
+    assert queries() == few
+
+
+# --- nobody shuts themselves out ---------------------------------------------------
+def test_administrator_cannot_take_their_own_role_or_log_in_away(admin_client, admin_user):
+    response = admin_client.post(change_url(admin_user), {"username": "admin", "role": "merchant"})
+    assert 'data-code="own_role"' in page(response)
+    assert 'data-code="own_log_in"' in page(response)
+    admin_user.refresh_from_db()
+    assert (admin_user.is_superuser, admin_user.is_active) == (True, True)
+
+
+def test_administrator_cannot_delete_themselves(admin_client, admin_user, clerk):
+    assert admin_client.get(reverse("admin:auth_user_delete", args=[admin_user.pk])).status_code == 403
+    chosen = {"action": "delete_selected", "_selected_action": [admin_user.pk, clerk.pk], "post": "yes"}
+    assert admin_client.post(LIST, chosen).status_code == 403
+    assert User.objects.count() == 2
+
+
+# --- nobody makes themselves more than they are -------------------------------------
+@pytest.mark.parametrize("codename", ["change_user", "add_user", "delete_user", "view_user"])
+def test_staff_with_a_permission_on_users_still_may_not_come_here(client, clerk, codename):
+    clerk.is_staff = True
+    clerk.save()
+    clerk.user_permissions.add(Permission.objects.get(codename=codename))
+    client.force_login(clerk)
+    for url in (LIST, LIST + "add/", change_url(clerk)):
+        assert client.get(url).status_code == 403
+        assert client.post(url, typed_for(clerk, "administrator")).status_code == 403
+    assert "/admin/auth/user/" not in page(client.get("/admin/"))
+    clerk.refresh_from_db()
+    assert not clerk.is_superuser
 
 
 def test_user_password_can_be_set_anew(admin_client, clerk):

@@ -36,6 +36,15 @@ def test_login_is_made_anew_when_nobody_is_staff_any_more():
     assert newcomer.make_login().username == "merchant2"
 
 
+def test_login_of_support_is_made_once_and_sees_without_changing(rf):
+    login = newcomer.make_support()
+    user = authenticate(rf.post("/admin/login/"), username=login.username, password=login.password)
+    assert (user.is_staff, user.is_superuser) == (True, False)
+    assert user.has_perm("callbacks.resend_delivery")
+    assert not user.has_perm("callbacks.change_callbacksetting")
+    assert newcomer.make_support() is None
+
+
 def test_database_with_affiliates_is_not_new():
     AffiliateFactory()
     assert not newcomer.is_new()

@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 READY_S = 130.0
 STOP_S = 60.0
 LOGIN = re.compile(r"Sign in at \S+ as (\S+) with the password (\S+)")
+SUPPORT = re.compile(r"signs in as (\S+) with the password (\S+)")
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Installation:
         self.lines: list[str] = []
         self.errors: list[str] = []
         self.login: Login | None = None
+        self.support: Login | None = None
         self.process: subprocess.Popen[str] | None = None
 
     # --- start and stop ------------------------------------------------------
@@ -58,6 +60,8 @@ class Installation:
         took = time.monotonic() - began
         if found := LOGIN.search("\n".join(self.lines)):
             self.login = Login(*found.groups())
+        if found := SUPPORT.search("\n".join(self.lines)):
+            self.support = Login(*found.groups())
         return took
 
     def launch(self, *arguments: str) -> None:

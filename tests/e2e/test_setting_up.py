@@ -2,7 +2,7 @@
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.installation import Installation
 from tests.e2e.test_merchant_path import open_settings, row_of, sign_in, window_of
@@ -70,3 +70,31 @@ def test_merchant_pastes_a_voluum_url_and_takes_the_suggestion(merchant: Page) -
     window.get_by_role("button", name="Submit").click()
     expect(window).to_be_hidden()
     expect(row_of(page, "created")).to_contain_text(TAKEN)
+
+
+def test_merchant_without_scripts_takes_suggestions_looks_pauses_and_resumes(
+    stack: Installation, browser: Browser
+) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    sign_in(stack, page)
+    open_settings(page, "Marta Deals")
+    row_of(page, "updated").get_by_role("link", name="Set up").click()
+    page.get_by_label("URL").fill("https://joe.voluumtrk.com/postback?cid={clickid}&txid={{order.number}}")
+    page.get_by_role("button", name="Show").click()
+    page.get_by_role("button", name="Use {{link.sub_id}} for {clickid}").click()
+    expect(page.get_by_label("URL")).to_have_value(
+        "https://joe.voluumtrk.com/postback?cid={{link.sub_id}}&txid={{order.number}}"
+    )
+    expect(page.locator("#setup-preview .wire")).to_contain_text("https://joe.voluumtrk.com/postback?cid=")
+    page.get_by_role("button", name="Submit").click()
+    expect(page.get_by_role("status")).to_contain_text("Order updated callback of Marta Deals saved.")
+    row_of(page, "updated").get_by_role("button", name="Pause").click()
+    expect(row_of(page, "updated")).to_contain_text("Paused")
+    row_of(page, "updated").get_by_role("button", name="Resume").click()
+    expect(row_of(page, "updated")).not_to_contain_text("Paused")
+    expect(row_of(page, "updated")).to_contain_text("Nothing sent yet")
+    row_of(page, "updated").get_by_role("link", name="Remove").click()
+    page.get_by_role("button", name="Remove").click()
+    expect(row_of(page, "updated")).to_contain_text("Not set")
+    context.close()

@@ -27,12 +27,18 @@ class Command(BaseCommand):
             sys.exit(1)
 
     def _welcome(self, stack: Stack) -> None:
-        if stack.is_demo and newcomer.is_new():
+        is_new_demo = stack.is_demo and newcomer.is_new()
+        if is_new_demo:
             newcomer.make_demo(stack.env)
         if login := newcomer.make_login():
             self.stdout.write(
                 f"Sign in at {stack.address}admin/ as {login.username} with the password {login.password}\n"
                 "It is shown this once. You can change it there."
+            )
+        if is_new_demo and (support := newcomer.make_support()):
+            self.stdout.write(
+                f"Support, who sees everything and changes no setting, signs in as {support.username} "
+                f"with the password {support.password}"
             )
         connections.close_all()  # this process only waits from now on
         self.stdout.write(f"ready {stack.address}")

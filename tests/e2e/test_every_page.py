@@ -1,0 +1,148 @@
+"""Every page there is, as the matrix of roles knows them, in a browser: readable by everybody, at every width."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.installation import Installation, Login
+from tests.e2e.test_admin_frame import faults, sign_in
+from tests.roles import world as worlds
+from tests.roles.matrix import seen_by
+
+# What answers with something else than a page of ours.
+NO_PAGE = {
+    "admin/affiliates/affiliate/<int:pk>/reconciliation/export/",
+    "admin/callbacks/delivery/export/",
+    "admin/callbacks/delivery/live/",
+    "admin/jsi18n/",
+    "api/docs",
+    "api/openapi.json",
+    "healthz",
+}
+# What else an address can ask of a page.
+STATES = [
+    "/admin/?range=month",
+    "/admin/orders/order/?q=nothing-like-it",
+    "/admin/callbacks/delivery/?from=2020-01-01&status__exact=failed",
+    "/admin/auth/user/?role=support",
+]
+PORTAL = Login("looked@e.example", "a long enough passphrase")
+ONE_OF_EACH = """
+import json
+from django.contrib.auth.models import User
+from django.contrib.contenttypes.models import ContentType
+from affiliates import access
+from affiliates.models import Affiliate, Link
+from callbacks.models import CallbackSetting, Delivery
+from orders import tokens
+from orders.models import ApiToken, Order
+joe, is_new = Affiliate.objects.get_or_create(name="Looked At", email="looked@e.example", code="lookedat")
+if is_new:
+    access.grant(joe, "a long enough passphrase")
+    Affiliate.objects.create(name="Alone", email="alone@e.example", code="alone")
+    User.objects.create_user("clerk", is_staff=True)
+    tokens.create("looked at")
+    url = "http://127.0.0.1:1/?o={{order.number}}&c={clickid}"
+    CallbackSetting.objects.create(affiliate=joe, event="order.created", url=url, send_as_typed=True)
+    CallbackSetting.objects.create(affiliate=joe, event="order.updated", url=url, is_active=False, pause_reason="gone")
+    link = Link.objects.create(affiliate=joe, url="https://shop.example/?ref=lookedat&sub_id=1")
+    Order.objects.create(number="#LOOKED", affiliate=joe, link=link, amount="58", currency="USD")
+print("ids", json.dumps({
+    "joe": joe.pk, "newcomer": Affiliate.objects.get(code="alone").pk, "link": joe.links.get().pk,
+    "unused_link": joe.links.get().pk, "order": joe.orders.get().pk, "delivery": joe.deliveries.get().pk,
+    "setting": joe.callback_settings.first().pk, "token": ApiToken.objects.get(name="looked at").pk,
+    "clerk": User.objects.get(username="clerk").pk, "content_type": ContentType.objects.get_for_model(Delivery).pk,
+}))
+"""
+
+
+@pytest.fixture
+def there(stack: Installation) -> SimpleNamespace:
+    """One of each in the running stack, each with its `pk`."""
+    ids = json.loads(stack.manage("shell", code=ONE_OF_EACH).rpartition("ids ")[2])
+    return SimpleNamespace(**{name: SimpleNamespace(pk=pk) for name, pk in ids.items()})
+
+
+def found_wrong(page: Page, stack: Installation, paths: list[str]) -> dict[str, list[str]]:
+    found = {}
+    for path in paths:
+        answer = page.goto(stack.base_url + path)
+        assert answer
+        if wrong := [*([] if answer.ok else [f"answers {answer.status}"]), *faults(page)]:
+            found[path] = wrong
+    return found
+
+
+def pages_of(person: str, begin: str, there: SimpleNamespace) -> list[str]:
+    routes = [route for route in seen_by(person) if route not in NO_PAGE and route.startswith(begin)]
+    return [worlds.path_of(route, there) for route in routes if route != "admin/login/"]
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_every_page_of_the_admin_is_accessible_and_fits_its_window(browser_page, stack, there, width, scheme):
+    sign_in(browser_page, stack)
+    browser_page.set_viewport_size({"width": width, "height": 800})
+    browser_page.emulate_media(color_scheme=scheme)
+    paths = pages_of("administrator", "admin/", there)
+    assert len(paths) > 50
+    assert found_wrong(browser_page, stack, paths + STATES) == {}
+    browser_page.goto(f"{stack.base_url}/admin/nothing-there/")
+    assert faults(browser_page) == []
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "dark"), (390, "light")])
+def test_every_page_that_support_may_open_is_accessible_and_fits_its_window(browser_page, stack, there, width, scheme):
+    assert stack.support
+    sign_in(browser_page, stack, stack.support)
+    browser_page.set_viewport_size({"width": width, "height": 800})
+    browser_page.emulate_media(color_scheme=scheme)
+    assert found_wrong(browser_page, stack, pages_of("support", "admin/", there)) == {}
+    browser_page.goto(f"{stack.base_url}/admin/auth/user/")
+    expect(browser_page.get_by_role("heading", name="Your account may not do this")).to_be_visible()
+    assert faults(browser_page) == []
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_every_page_of_the_portal_is_accessible_and_fits_its_window(browser_page, stack, there, width, scheme):
+    browser_page.set_viewport_size({"width": width, "height": 800})
+    browser_page.emulate_media(color_scheme=scheme)
+    browser_page.goto(f"{stack.base_url}/portal/")
+    assert faults(browser_page) == []
+    browser_page.get_by_label("E-mail").fill(PORTAL.username)
+    browser_page.get_by_label("Password").fill(PORTAL.password)
+    browser_page.get_by_role("button", name="Sign in").click()
+    expect(browser_page.get_by_role("heading", name="Your callbacks")).to_be_visible()
+    paths = pages_of("affiliate", "portal/", there)
+    assert len(paths) > 2
+    assert found_wrong(browser_page, stack, paths) == {}
+
+
+def test_support_sees_a_callback_without_its_buttons_and_resends(browser_page, stack, there):
+    page = browser_page
+    sign_in(page, stack, stack.support)
+    expect(page.get_by_role("link", name="Users")).to_have_count(0)
+    page.goto(f"{stack.base_url}/admin/affiliates/affiliate/{there.joe.pk}/settings/")
+    row = page.locator("#order-created")
+    expect(row.locator(".wire")).to_contain_text("http://127.0.0.1:1/")
+    expect(row.get_by_role("button")).to_have_count(0)
+    expect(row.get_by_role("link", name="Edit")).to_have_count(0)
+    page.goto(f"{stack.base_url}/admin/callbacks/delivery/{there.delivery.pk}/change/")
+    page.get_by_role("button", name="Resend").click()
+    expect(page.get_by_role("status")).to_contain_text("1 delivery is on the way again.")
+
+
+def test_administrator_makes_somebody_support(browser_page, stack, there):
+    page = browser_page
+    sign_in(page, stack)
+    page.goto(f"{stack.base_url}/admin/auth/user/{there.clerk.pk}/change/")
+    permissions = page.get_by_role("group", name="Permissions")
+    expect(permissions).to_be_visible()
+    page.get_by_label("Support").check()
+    expect(permissions).to_be_hidden()
+    page.get_by_label("Chosen one by one").check()
+    expect(permissions).to_be_visible()
+    page.get_by_label("Support").check()
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator("#result_list tr", has_text="clerk")).to_contain_text("Support")

@@ -1,0 +1,120 @@
+"""Who may do what: every view of the project and every action of its lists, asked by each kind of person.
+
+`matrix.txt` has a line for each, with a column for each person: what a GET is answered with, and after a slash a POST.
+    ok     the page                           wrote   done, and the database is another one than before
+    go     sent on, nothing was written       login   sent to a sign-in
+    403    not allowed (so too 404, 405 ...)
+A view without a line fails `test_view_answers_as_the_matrix_says`, which then prints the line to judge and to add.
+"""
+
+import hashlib
+
+import pytest
+from django.db import connection, transaction
+from django.test import Client
+
+from tests.roles import world as worlds
+from tests.roles.matrix import FILE, TABLE
+from tests.roles.world import ACTION, PEOPLE, World
+
+pytestmark = pytest.mark.django_db
+
+SUPPORT_WRITES = {
+    "admin/callbacks/delivery/<int:pk>/resend/",
+    "admin/callbacks/delivery/ !resend_selected",
+    "admin/password_change/",  # their own
+}
+
+
+ASKED = [*worlds.views(), *worlds.actions()]
+
+
+@pytest.fixture
+def world(broker) -> World:
+    return worlds.make()
+
+
+# --- asking -----------------------------------------------------------------------
+def digest() -> str:
+    """Of all that is in the database, but for who is signed in and since when."""
+    found = hashlib.sha256()
+    with connection.cursor() as cursor:
+        for table in sorted(connection.introspection.table_names(cursor)):
+            if table not in {"django_session", "axes_accesslog"}:
+                cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)}")
+                found.update(repr((table, sorted(map(repr, cursor.fetchall())))).encode())
+    return found.hexdigest()
+
+
+def asked(client: Client, method: str, path: str, data=None) -> str:
+    """The word for what came of it. All that was written is undone again."""
+    before = digest()
+    with transaction.atomic():
+        answer = client.get(path) if method == "GET" else client.generic(method, path) if data is None else None
+        answer = answer or client.post(path, data)
+        answer.getvalue()  # a CSV is made while it is read
+        has_written = digest() != before
+        transaction.set_rollback(True)
+    if 300 <= answer.status_code < 400:
+        word = "login" if "/login/" in answer["Location"] else "go"
+    else:
+        word = "ok" if answer.status_code == 200 else str(answer.status_code)
+    if has_written:
+        return "wrote" if word in {"ok", "go", "201"} else f"{word}-but-wrote"
+    return word
+
+
+def cells(route: str, world: World) -> list[str]:
+    path, data = worlds.path_of(route, world), worlds.typed(route, world)
+    found = []
+    for person in PEOPLE:
+        post = asked(world.client(person), "POST", path, data)
+        found.append(post if ACTION in route else f"{asked(world.client(person), 'GET', path)}/{post}")
+    return found
+
+
+def line(route: str, found: list[str]) -> str:
+    return f"{route:<98}| " + " ".join(f"{cell:<12}" for cell in found).rstrip()
+
+
+# --- the matrix -------------------------------------------------------------------
+@pytest.mark.parametrize("route", ASKED)
+def test_view_answers_as_the_matrix_says(world: World, route: str) -> None:
+    found = cells(route, world)
+    shown = f"{'':<100}{' '.join(f'{person:<12}' for person in PEOPLE)}\n{line(route, found)}"
+    assert route in TABLE, (
+        f"{FILE.name} has no line for this view. Say in world.py what is posted to it, if an empty form says nothing, "
+        f"and what stands for its parameters. Today it answers so; if that is right, add the line:\n{shown}"
+    )
+    assert found == TABLE[route], f"It answers otherwise than {FILE.name} says:\n{shown}\n{line(route, TABLE[route])}"
+
+
+@pytest.mark.parametrize("route", [route for route in ASKED if ACTION not in route])
+def test_view_asked_by_other_methods_writes_nothing(world: World, route: str) -> None:
+    path = worlds.path_of(route, world)
+    for person in PEOPLE:
+        answers = [asked(world.client(person), method, path) for method in ("PUT", "DELETE")]
+        assert not [answer for answer in answers if "wrote" in answer], person
+
+
+def test_matrix_has_no_line_for_what_is_gone() -> None:
+    assert set(TABLE) - set(ASKED) == set()
+
+
+def test_matrix_lets_nobody_write_by_reading() -> None:
+    assert [route for route, row in TABLE.items() for cell in row if cell.startswith("wrote/")] == []
+
+
+@pytest.mark.parametrize(
+    ("person", "allowed"),
+    [("nobody", set()), ("affiliate", set()), ("staff", {"admin/password_change/"}), ("support", SUPPORT_WRITES)],
+)
+def test_matrix_lets_people_write_only_what_is_theirs(person: str, allowed: set[str]) -> None:
+    column = PEOPLE.index(person)
+    assert {route for route, row in TABLE.items() if "wrote" in row[column]} == allowed
+
+
+def test_matrix_keeps_accounts_for_administrators() -> None:
+    accounts = [row for route, row in TABLE.items() if route.startswith("admin/auth/user/")]
+    assert accounts
+    assert {cell for row in accounts for cell in row[2:5] if "ok" in cell or "wrote" in cell} == set()
