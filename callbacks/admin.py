@@ -19,7 +19,7 @@ from affiliates.filters import AffiliateFilter, PeriodFilter
 from affiliates.paging import LongChangeList
 from callbacks import confirming, exporting, live, progress, resending, searching
 from callbacks.errands import Errand
-from callbacks.filters import CodeFilter, HostFilter, StateFilter
+from callbacks.filters import CodeFilter, HostFilter, OriginFilter, StateFilter
 from callbacks.models import Delivery
 
 NAMED = 5  # how many refused deliveries a message names; the others are counted
@@ -33,7 +33,9 @@ class DeliveryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscrip
     actions = ("resend_selected",)
     list_display = ("order_column", "time", "affiliate_column", "event_column", "state", "last_code", "next_attempt")
     list_display_links = ("order_column",)
-    list_filter = (StateFilter, "event", ("affiliate", AffiliateFilter), HostFilter, CodeFilter, PeriodFilter)
+    list_filter = (
+        StateFilter, "event", ("affiliate", AffiliateFilter), OriginFilter, HostFilter, CodeFilter, PeriodFilter
+    )  # fmt: skip
     list_select_related = ("affiliate", "setting")
     list_per_page = 50
     search_fields = ("order__number",)
@@ -166,6 +168,7 @@ class DeliveryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscrip
             "attempts": delivery.attempts.order_by("-pk"),
             "is_open": delivery.status in live.OPEN,
             "version": live.version_of(delivery),
+            "is_test": delivery.origin == Delivery.Origin.TEST,
             "may_resend": self.has_resend_permission(request),
         }
         return TemplateResponse(request, "admin/callbacks/delivery/delivery.html", context)

@@ -1,4 +1,4 @@
-"""The filters of the log: state, host and code. Whose deliveries they are, and when, are filters of `affiliates`."""
+"""The filters of the log: state, origin, host, code. Whose deliveries they are, and when, are those of `affiliates`."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from callbacks.models import CallbackSetting, Delivery
 
 Deliveries = QuerySet[Delivery]
-Status = Delivery.Status
+Origin, Status = Delivery.Origin, Delivery.Status
 LISTED = 100  # hosts in the filter
 NONE = "none"  # the code of those who did not answer
 
@@ -44,6 +44,23 @@ def in_state(deliveries: Deliveries, state: str) -> Deliveries:
     if state == Status.SENDING:
         return deliveries.filter(pk__in=every.filter(status=Status.SENDING).values("pk"))
     return deliveries.filter(status=state) if state in Status.values else deliveries
+
+
+class OriginFilter(admin.SimpleListFilter):
+    """By where a delivery comes from: orders as they happened, a backfill, or a test from a callback's form."""
+
+    title = "origin"
+    parameter_name = "origin"
+    COUNTED = "counted"  # what the figures of the overview are made of
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        named = [(Origin.EVENT, "Orders"), (Origin.BACKFILL, "Backfills"), (Origin.TEST, "Tests")]
+        return [(self.COUNTED, "All but tests"), *((origin.value, name) for origin, name in named)]
+
+    def queryset(self, request: HttpRequest, queryset: Deliveries) -> Deliveries:
+        if self.value() == self.COUNTED:
+            return queryset.exclude(origin=Origin.TEST)
+        return queryset.filter(origin=self.value()) if self.value() in Origin.values else queryset
 
 
 class HostFilter(admin.SimpleListFilter):

@@ -13,7 +13,8 @@ from django.urls import reverse
 
 from affiliates.models import Affiliate, validate_text
 from callbacks import addresses, bulk, identity, naming, targets, templating
-from callbacks.errands import Errand  # noqa: F401 - Django finds tables here
+from callbacks.allowance import Turn  # noqa: F401 - Django finds tables here
+from callbacks.errands import Errand  # noqa: F401 - as above
 from callbacks.hours import Counted, Hour  # noqa: F401 - as above
 from callbacks.signing import new_secret
 from orders.models import Order, validate_statuses
@@ -68,6 +69,7 @@ class CallbackSetting(models.Model):
     updated_at = models.DateTimeField(auto_now=True)
 
     repairs: tuple[templating.Repair, ...] = ()  # what the last clean() mended in the URL
+    known_names: list[str] | None = None  # those of the affiliate's others for this event, where somebody has read them
 
     class Meta:
         ordering: ClassVar = ["affiliate", "event", "pk"]
@@ -118,6 +120,8 @@ class CallbackSetting(models.Model):
             raise ValidationError({field: found for field, found in errors.items() if found})
 
     def other_names(self) -> list[str]:
+        if self.known_names is not None:
+            return self.known_names
         others = CallbackSetting.objects.filter(affiliate=self.affiliate_id, event=self.event).exclude(pk=self.pk)
         return list(others.values_list("name", flat=True)) if self.affiliate_id else []
 
@@ -247,6 +251,11 @@ class Delivery(models.Model):
                 fields=["status", "-id"],
                 condition=Q(status="failed") | Q(status="skipped"),
                 name="delivery_unsuccessful",
+            ),
+            models.Index(
+                fields=["origin", "-id"],
+                condition=Q(origin="backfill") | Q(origin="test"),
+                name="delivery_not_of_an_event",
             ),
         ]
 

@@ -14,7 +14,7 @@ Status = Delivery.Status
 
 # Why a delivery is not resent, the first that holds. Of a test there was no order that a tracker should hear of.
 SENDING = "It is being sent right now."
-TEST = "It was a test."
+TEST = "It was a test; send another one from the form of its callback."
 DELETED = "Its callback was deleted, so there is no address to send it to."
 PAUSED = "Its callback is paused; resume it first."
 REASONS = (

@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import path, register_converter
 
-from callbacks import confirming, views
+from callbacks import confirming, trials, views
 from callbacks.models import EventType
 
 
@@ -25,6 +25,7 @@ app_name = "callbacks"
 pages = {
     "set-up": ("", views.set_up),
     "check": ("check/", views.check),
+    "send-test": ("test/", trials.send_test),
     "pause": ("pause/", views.pause),
     "resume": ("resume/", views.resume),
     "rotate": ("secret/", views.rotate),
