@@ -29,6 +29,8 @@ PAGES = {
     "deliveries": "/admin/callbacks/delivery/",
     "deliveries of a day": "/admin/callbacks/delivery/?from=2020-01-01&status__exact=failed",
     "delivery": "/admin/callbacks/delivery/1/change/",
+    "resends and backfills": "/admin/callbacks/errand/",
+    "resend all": "/admin/callbacks/delivery/resend/?status__exact=failed",
     "users": "/admin/auth/user/",
     "user": "/admin/auth/user/1/change/",
     "user password": "/admin/auth/user/1/password/",
