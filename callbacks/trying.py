@@ -6,7 +6,6 @@ asks and while they wait; it is written down as a finished delivery that is mark
 
 import logging
 import math
-import uuid
 from dataclasses import dataclass
 from threading import BoundedSemaphore
 from typing import TypeVar
@@ -16,7 +15,7 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from affiliates.models import Affiliate
-from callbacks import allowance, attempts, previews
+from callbacks import allowance, attempts, identity, previews
 from callbacks.egress import transport_from
 from callbacks.models import Attempt, CallbackSetting, Delivery
 from callbacks.outcomes import Outcome, Request
@@ -49,7 +48,7 @@ def send(setting: CallbackSetting, order: Order | None, user_id: int) -> Trial:
 
     Takes as long as the request does, and no transaction may be open meanwhile.
     """
-    event_id = uuid.uuid4()
+    event_id = identity.new()
     found = previews.preview(setting, setting.url, order, str(event_id))
     if found.request is None:
         return Trial(problem=f"Nothing was sent. {found.problem}")

@@ -91,7 +91,7 @@ def test_merchant_sends_a_test_and_sees_what_the_tracker_answers(window: Locator
     assert Axe().run(log).violations_count == 0
     log.get_by_role("link", name="Deliveries").first.click()
     log.locator("details.filter", has_text="origin").locator("summary").click()
-    log.get_by_role("link", name="Tests").click()
+    log.get_by_role("link", name="Tests", exact=True).click()
     expect(log.locator("#result_list tbody tr").first).to_contain_text("#tom-LINKED")
     assert Axe().run(log).violations_count == 0
     log.close()
@@ -165,6 +165,20 @@ def test_merchant_without_scripts_sends_a_test_and_submits_what_was_typed(
     expect(page.get_by_label("URL")).to_have_value(typed)
     page.get_by_role("button", name="Submit").click()
     expect(row_of(page, "created")).to_contain_text("Nothing sent yet")
+
+
+def test_enter_in_any_field_submits(window: Locator) -> None:
+    window.get_by_label("URL").fill("https://tracker.example/p?c={{link.sub_id}}")
+    expect(window.locator("#setup-preview .wire")).to_be_visible()
+    window.locator("summary", has_text="Status filter and name").click()
+    window.get_by_label("Name").fill("Entered")
+    window.page.keyboard.press("Enter")
+    expect(window).to_be_hidden()
+    row = row_of(window.page, "created")
+    expect(row).to_contain_text("Entered")
+    row.get_by_role("link", name="Remove").click()
+    window.page.get_by_role("button", name="Remove").click()
+    expect(row_of(window.page, "created")).to_contain_text("Not set")
 
 
 # --- while it is typed -------------------------------------------------------------
