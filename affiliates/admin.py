@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path
 
@@ -12,6 +13,7 @@ from affiliates import access, profile, views
 from affiliates.forms import AffiliateForm, LinkForm
 from affiliates.models import Affiliate, Link
 from callbacks.health import Health, with_health
+from callbacks.many import choosing
 from config.templatetags.theme import percent
 
 
@@ -39,6 +41,7 @@ class HealthFilter(admin.SimpleListFilter):
 
 @admin.register(Affiliate)
 class AffiliateAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
+    actions = ("set_up_same",)
     form = AffiliateForm
     list_display = ("name", "code", "email", "status_chip", "orders", "callbacks_set", "recent_deliveries")
     list_display_links = ("name",)
@@ -71,6 +74,19 @@ class AffiliateAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscri
     @admin.display(description="Recent deliveries", ordering="health")
     def recent_deliveries(self, affiliate: Any) -> str:
         return render_to_string("admin/callbacks/health.html", {"health": Health(affiliate.health)})
+
+    @admin.action(description="Set up the same callback", permissions=["set_up_many"])
+    def set_up_same(self, request: HttpRequest, queryset: QuerySet[Affiliate]) -> HttpResponse:
+        """For those who are ticked, or all that the filters let through."""
+        ids = queryset.order_by().values_list("pk", flat=True)
+        return redirect("many:fill", choosing.keep(request.session, ids))
+
+    def has_set_up_many_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perms(choosing.PERMISSIONS)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        extra = {"may_set_up_many": self.has_set_up_many_permission(request)}
+        return super().changelist_view(request, extra | (extra_context or {}))
 
     def get_fields(self, request: HttpRequest, obj: Affiliate | None = None) -> Any:
         """Who may only look sees the rate as a percentage."""

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.functional import cached_property
@@ -44,7 +44,8 @@ class PeriodFilter(admin.SimpleListFilter):
         self.model = model
         if self.TO in params:
             self.used_parameters[self.TO] = params.pop(self.TO)[-1]
-        self.first, self.last = (_bound(self.used_parameters.get(name)) for name in (self.FROM, self.TO))
+        self.period = Period.of(self.used_parameters.get(self.FROM), self.used_parameters.get(self.TO))
+        self.first, self.last = self.period.first, self.period.last
 
     def expected_parameters(self) -> list[str | None]:
         return [self.FROM, self.TO]
@@ -80,25 +81,49 @@ class PeriodFilter(admin.SimpleListFilter):
 
     @property
     def chosen(self) -> str:
-        """The period in words; "" if there is none."""
+        return str(self.period)
+
+    @cached_property
+    def keys(self) -> Keys:
+        return self.period.keys_of(self.model)
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return self.period.narrow(queryset)
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """From the beginning of one bound to the end of another, either of which may be open."""
+
+    first: "Bound | None" = None
+    last: "Bound | None" = None
+
+    @classmethod
+    def of(cls, first: Any, last: Any) -> "Period":
+        """As an address says it; what cannot be read is open."""
+        return cls(_bound(first), _bound(last))
+
+    def __str__(self) -> str:
+        """In words; "" if both ends are open."""
         first, last = (str(bound) if bound else "" for bound in (self.first, self.last))
         if first and last:
             return first if self.first == self.last else f"{first} to {last}"
         return f"since {first}" if first else f"until {last}" if last else ""
 
-    @cached_property
-    def keys(self) -> Keys:
-        first = first_pk_since(self.model, self.first.begins_at - OUT_OF_ORDER) if self.first else 0
-        if self.last is None:
-            return Keys(first)
-        return Keys(first, first_pk_since(self.model, self.last.ends_at + OUT_OF_ORDER) - 1)
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+    def narrow(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Those rows that were made in it."""
         if self.first:
             queryset = queryset.filter(created_at__gte=self.first.begins_at)
         if self.last:
             queryset = queryset.filter(created_at__lt=self.last.ends_at)
         return queryset
+
+    def keys_of(self, model: type[Model]) -> Keys:
+        """Between which primary keys those rows lie."""
+        first = first_pk_since(model, self.first.begins_at - OUT_OF_ORDER) if self.first else 0
+        if self.last is None:
+            return Keys(first)
+        return Keys(first, first_pk_since(model, self.last.ends_at + OUT_OF_ORDER) - 1)
 
 
 @dataclass(frozen=True, slots=True)

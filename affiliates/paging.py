@@ -60,14 +60,14 @@ def page_of(
     keys &= Keys(last=newest)
     first, last = keys.first, keys.last
     if after is not None:
-        rows, looked_to = _gathered(queryset.order_by("pk"), size + 1, max(after + 1, first), last, 1)
+        rows, looked_to = gathered(queryset.order_by("pk"), size + 1, max(after + 1, first), last, 1)
         if len(rows) > size:
             return Page(rows[:size][::-1], older=rows[0].pk, newer=rows[size - 1].pk)
         if looked_to is not None:
             return Page(rows[::-1], older=after + 1, newer=looked_to, looked_to=looked_to)
         # All that is newer fits on the first page.
     begin = last if before is None else min(before - 1, last)
-    rows, looked_to = _gathered(queryset.order_by("-pk"), size + 1, begin, first, -1)
+    rows, looked_to = gathered(queryset.order_by("-pk"), size + 1, begin, first, -1)
     newer = None if before is None or begin == last else before - 1
     if len(rows) > size:
         rows = rows[:size]
@@ -75,8 +75,11 @@ def page_of(
     return Page(rows, older=looked_to, newer=newer, looked_to=looked_to)
 
 
-def _gathered(queryset: QuerySet[Any], amount: int, begin: int, end: int, step: int) -> tuple[list[Any], int | None]:
-    """Up to `amount` rows from one key to another, and the last key looked at if that is not the end."""
+def gathered(queryset: QuerySet[Any], amount: int, begin: int, end: int, step: int) -> tuple[list[Any], int | None]:
+    """Up to `amount` rows from one key to another, and the last key looked at if the time was up before the end.
+
+    `step` is 1 upwards and -1 downwards, which `queryset` is ordered by.
+    """
     rows: list[Any] = []
     stretch, began = STRETCH, time.monotonic()
     while (end - begin) * step >= 0:

@@ -13,6 +13,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.contrib.auth.views import LoginView
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
@@ -57,11 +58,16 @@ def for_affiliates(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespo
     return never_cache(wrapped)
 
 
+def _deliveries_of(affiliate: Affiliate) -> QuerySet[Delivery]:
+    """What was sent for their orders. What the merchant only tried, perhaps with made-up values, is none of it."""
+    return Delivery.objects.filter(affiliate=affiliate).exclude(origin=Delivery.Origin.TEST)
+
+
 @require_safe
 @for_affiliates
 def home(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
     """The affiliate's callbacks, each with how it does, and their deliveries, newest first."""
-    deliveries = Delivery.objects.filter(affiliate=affiliate).select_related("setting").order_by("-pk")
+    deliveries = _deliveries_of(affiliate).select_related("setting").order_by("-pk")
     page = Paginator(deliveries, PAGE).get_page(request.GET.get("page"))
     context = {"affiliate": affiliate, "callbacks": health.callbacks_of(affiliate), "page": page}
     return render(request, "portal/home.html", context)
@@ -71,7 +77,7 @@ def home(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
 @for_affiliates
 def delivery(request: HttpRequest, affiliate: Affiliate, pk: int) -> HttpResponse:
     """One delivery of this affiliate with all its attempts, newest first."""
-    found = get_object_or_404(Delivery.objects.select_related("order"), pk=pk, affiliate=affiliate)
+    found = get_object_or_404(_deliveries_of(affiliate).select_related("order"), pk=pk)
     attempts = found.attempts.order_by("-pk")
     return render(request, "portal/delivery.html", {"affiliate": affiliate, "delivery": found, "attempts": attempts})
 

@@ -46,7 +46,8 @@ def _earned() -> Sum:
 
 
 def _delivered(affiliate: Affiliate) -> Decimal | None:
-    last = affiliate.deliveries.order_by("-pk")[:LOOKED_AT].values_list("created_at", "attempt_count", "status")
+    recorded = affiliate.deliveries.exclude(origin="test").order_by("-pk")
+    last = recorded[:LOOKED_AT].values_list("created_at", "attempt_count", "status")
     begin = timezone.now() - RECENTLY
     tried = [status for created_at, attempts, status in last if created_at >= begin and attempts]
     if not tried:

@@ -17,11 +17,15 @@ from django.views.decorators.http import require_POST, require_safe
 
 from affiliates.filters import AffiliateFilter, PeriodFilter
 from affiliates.paging import LongChangeList
-from callbacks import exporting, live, outbox, searching
-from callbacks.filters import CodeFilter, HostFilter, StateFilter
+from callbacks import confirming, exporting, live, progress, resending, searching
+from callbacks.errands import Errand
+from callbacks.filters import CodeFilter, HostFilter, OriginFilter, StateFilter
 from callbacks.models import Delivery
 
 NAMED = 5  # how many refused deliveries a message names; the others are counted
+
+
+admin.site.register(Errand, progress.ErrandAdmin)
 
 
 @admin.register(Delivery)
@@ -29,7 +33,9 @@ class DeliveryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscrip
     actions = ("resend_selected",)
     list_display = ("order_column", "time", "affiliate_column", "event_column", "state", "last_code", "next_attempt")
     list_display_links = ("order_column",)
-    list_filter = (StateFilter, "event", ("affiliate", AffiliateFilter), HostFilter, CodeFilter, PeriodFilter)
+    list_filter = (
+        StateFilter, "event", ("affiliate", AffiliateFilter), OriginFilter, HostFilter, CodeFilter, PeriodFilter
+    )  # fmt: skip
     list_select_related = ("affiliate", "setting")
     list_per_page = 50
     search_fields = ("order__number",)
@@ -107,6 +113,7 @@ class DeliveryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscrip
         view = self.admin_site.admin_view
         return [
             path("<int:pk>/resend/", view(require_POST(self.resend_view)), name="callbacks_delivery_resend"),
+            path("resend/", view(self.resend_all_view), name="callbacks_delivery_resend_all"),
             path("live/", view(require_safe(self.live_view)), name="callbacks_delivery_live"),
             path("export/", view(require_safe(self.export_view)), name="callbacks_delivery_export"),
             *super().get_urls(),
@@ -129,6 +136,11 @@ class DeliveryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscrip
         assert isinstance(chosen, LongChangeList)
         filename = f"deliveries-{timezone.now():%Y-%m-%d}.csv"
         return exporting.csv_response(filename, exporting.HEADINGS, exporting.deliveries(chosen.queryset, chosen.keys))
+
+    def resend_all_view(self, request: HttpRequest) -> HttpResponse:
+        if not self.has_resend_permission(request):
+            raise PermissionDenied
+        return confirming.resend(request)
 
     def resend_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         if not self.has_resend_permission(request):
@@ -156,6 +168,7 @@ class DeliveryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscrip
             "attempts": delivery.attempts.order_by("-pk"),
             "is_open": delivery.status in live.OPEN,
             "version": live.version_of(delivery),
+            "is_test": delivery.origin == Delivery.Origin.TEST,
             "may_resend": self.has_resend_permission(request),
             "may_edit": request.user.has_perm("callbacks.change_callbacksetting"),
         }
@@ -164,7 +177,7 @@ class DeliveryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscrip
 
 def _resend(request: HttpRequest, ids: list[int]) -> None:
     """Resend these and say how many go out again, and why the others do not."""
-    resent = outbox.resend(ids)
+    resent = resending.resend(ids)
     if resent.count:
         what = "1 delivery is" if resent.count == 1 else f"{resent.count:,} deliveries are"
         messages.success(request, f"{what} on the way again.")

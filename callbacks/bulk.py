@@ -48,4 +48,8 @@ def insert(table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) ->
                     copy.write_row(row)
         else:
             places = ", ".join(["%s"] * len(columns))
-            cursor.executemany(f"INSERT INTO {table} ({names}) VALUES ({places})", rows)  # noqa: S608 - our own names
+            insert_one = f"INSERT INTO {table} ({names}) VALUES ({places})"  # noqa: S608 - our own names
+            if len(rows) == 1:  # which takes fewer ways to the database and back
+                cursor.execute(insert_one, rows[0])
+            else:
+                cursor.executemany(insert_one, rows)

@@ -21,6 +21,7 @@ DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 OUT_OF_ORDER = timedelta(minutes=10)  # rows are numbered in the order of their times, give or take a transaction
 MOST_WAITING = 10_000  # are counted; of more it is said that there are more
 SHOWN, RECOVERED, FAILURES = 8, 3, 5  # endpoints in trouble, with those that are out of it; deliveries that failed
+COUNTED = "origin=counted"  # in the log's address: without tests, as in the figures that lead there
 TIMED = 1000  # requests that the answer times are taken from, the latest
 
 
@@ -45,9 +46,10 @@ def waiting() -> Waiting:
 
 
 def recent(moment: datetime) -> QuerySet[Delivery]:
-    """The deliveries that happened since then."""
+    """The deliveries that happened since then, without tests, which are no event."""
     first = first_pk_since(Delivery, moment - OUT_OF_ORDER)
-    return Delivery.objects.order_by().filter(pk__gte=first, created_at__gte=moment)
+    rows = Delivery.objects.order_by().filter(pk__gte=first, created_at__gte=moment)
+    return rows.exclude(origin=Delivery.Origin.TEST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +134,8 @@ def _first_of(chosen: Range, now: datetime) -> datetime:
 
 def _query(begin: datetime, end: datetime, width: timedelta) -> str:
     if width == HOUR:
-        return f"from={begin:%Y-%m-%dT%H:%M}&to={end:%Y-%m-%dT%H:%M}"
-    return f"from={begin:%Y-%m-%d}&to={begin:%Y-%m-%d}"
+        return f"{COUNTED}&from={begin:%Y-%m-%dT%H:%M}&to={end:%Y-%m-%dT%H:%M}"
+    return f"{COUNTED}&from={begin:%Y-%m-%d}&to={begin:%Y-%m-%d}"
 
 
 def chart_of(bars: list[Bar], log: str) -> dict[str, Any]:
@@ -173,6 +175,7 @@ def overview(chosen: Range) -> dict[str, Any]:
         "endpoints": shown,
         "more_endpoints": len(troubled) - len(shown),
         "failures": Delivery.objects.filter(status=Status.FAILED)
+        .exclude(origin=Delivery.Origin.TEST)
         .select_related("affiliate")
         .order_by("-pk")[:FAILURES],
         "ranges": RANGES,

@@ -13,11 +13,12 @@ from collections import deque
 from collections.abc import Callable
 from time import monotonic
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import certifi
 import pycurl
 
+from callbacks import addresses, proxies
 from callbacks.addresses import Policy
 from callbacks.answers import Limits
 from callbacks.lookups import Addresses, Lookups, by_the_system
@@ -29,10 +30,20 @@ from callbacks.transfers import Transfer
 if TYPE_CHECKING:
     import socket
 
-__all__ = ["Limits", "Outcome", "Policy", "Proxy", "Request", "Transport"]
+__all__ = ["Limits", "Outcome", "Policy", "Proxy", "Request", "Transport", "transport_from"]
 
 # While something is on the wire, what was found out about names is heard of this often.
 LISTEN_S = 0.01
+
+
+def transport_from(settings: Any, *, max_in_flight: int) -> "Transport":
+    """A transport as the operator configured it: what may be called, through which proxy, trusting whom."""
+    return Transport(
+        addresses.policy_from(settings),
+        ca_bundle=settings.CALLBACKS_CA_BUNDLE,
+        proxy=proxies.read(settings.CALLBACKS_PROXY_URL),
+        max_in_flight=max_in_flight,
+    )
 
 
 class Transport:

@@ -56,7 +56,8 @@ def in_trouble(recent: QuerySet[Delivery]) -> list[Endpoint]:
 
 
 def _with_last_answer(pks: Iterable[int]) -> Iterable[CallbackSetting]:
-    sent = Delivery.objects.filter(setting=OuterRef("pk"), last_attempt_at__isnull=False).order_by("-last_attempt_at")
+    sent = Delivery.objects.filter(setting=OuterRef("pk"), last_attempt_at__isnull=False)
+    sent = sent.exclude(origin=Delivery.Origin.TEST).order_by("-last_attempt_at")
     names = ("last_attempt_at", "last_status_code", "last_error_kind")
     last = {f"its_{name}": Subquery(sent.values(name)[:1]) for name in names}
     return CallbackSetting.objects.filter(pk__in=list(pks)).select_related("affiliate").annotate(**last).order_by("pk")

@@ -45,7 +45,8 @@ def why(order: Order) -> list[Answer]:
 
     None for an order without an affiliate of whom nobody was told. As many queries for one delivery as for many.
     """
-    deliveries = list(order.deliveries.select_related("setting", "affiliate").order_by("-pk")[:MOST])
+    recorded = order.deliveries.exclude(origin=Delivery.Origin.TEST)
+    deliveries = list(recorded.select_related("setting", "affiliate").order_by("-pk")[:MOST])
     told: dict[tuple[int | None, str, int | None], list[Delivery]] = defaultdict(list)
     for delivery in deliveries:
         told[delivery.affiliate_id, delivery.event, delivery.setting_id].append(delivery)

@@ -23,13 +23,13 @@ NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 HEADINGS = (
     "Event id", "Event", "Time (UTC)", "Order", "Amount", "Commission", "Currency", "Order status", "Affiliate",
     "Affiliate code", "Callback", "Host", "State", "Reason", "Attempts", "Last attempt (UTC)", "Last code",
-    "Last error", "Next attempt (UTC)",
+    "Last error", "Next attempt (UTC)", "Origin",
 )  # fmt: skip
 _VARIABLES = ("order.number", "order.amount", "order.commission", "order.currency", "order.status")
 _COLUMNS = (
     "pk", "event_id", "event", "created_at", "variables", "affiliate__name", "affiliate__code", "setting__name",
     "setting__host", "status", "skip_reason", "attempt_count", "last_attempt_at", "last_status_code",
-    "last_error_kind", "next_attempt_at",
+    "last_error_kind", "next_attempt_at", "origin",
 )  # fmt: skip
 
 

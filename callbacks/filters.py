@@ -1,4 +1,4 @@
-"""The filters of the log: state, host and code. Whose deliveries they are, and when, are filters of `affiliates`."""
+"""The filters of the log: state, origin, host, code. Whose deliveries they are, and when, are those of `affiliates`."""
 
 from typing import Any
 
@@ -9,8 +9,9 @@ from django.http import HttpRequest
 from callbacks.models import CallbackSetting, Delivery
 
 Deliveries = QuerySet[Delivery]
-Status = Delivery.Status
+Origin, Status = Delivery.Origin, Delivery.Status
 LISTED = 100  # hosts in the filter
+NONE = "none"  # the code of those who did not answer
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -45,6 +46,23 @@ def in_state(deliveries: Deliveries, state: str) -> Deliveries:
     return deliveries.filter(status=state) if state in Status.values else deliveries
 
 
+class OriginFilter(admin.SimpleListFilter):
+    """By where a delivery comes from: orders as they happened, a backfill, or a test from a callback's form."""
+
+    title = "origin"
+    parameter_name = "origin"
+    COUNTED = "counted"  # what the figures of the overview are made of
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        named = [(Origin.EVENT, "Orders"), (Origin.BACKFILL, "Backfills"), (Origin.TEST, "Tests")]
+        return [(self.COUNTED, "All but tests"), *((origin.value, name) for origin, name in named)]
+
+    def queryset(self, request: HttpRequest, queryset: Deliveries) -> Deliveries:
+        if self.value() == self.COUNTED:
+            return queryset.exclude(origin=Origin.TEST)
+        return queryset.filter(origin=self.value()) if self.value() in Origin.values else queryset
+
+
 class HostFilter(admin.SimpleListFilter):
     """By the host of the callback as it is set now."""
 
@@ -57,9 +75,14 @@ class HostFilter(admin.SimpleListFilter):
         return [(host, host) for host in sorted({*hosts, chosen} - {""})]
 
     def queryset(self, request: HttpRequest, queryset: Deliveries) -> Deliveries:
-        if not self.value():
-            return queryset
-        return queryset.filter(Exists(CallbackSetting.objects.filter(pk=OuterRef("setting"), host=self.value())))
+        return at_host(queryset, self.value() or "")
+
+
+def at_host(deliveries: Deliveries, host: str) -> Deliveries:
+    """Those of callbacks there, or all of them for ""."""
+    if not host:
+        return deliveries
+    return deliveries.filter(Exists(CallbackSetting.objects.filter(pk=OuterRef("setting"), host=host)))
 
 
 class CodeFilter(admin.SimpleListFilter):
@@ -67,24 +90,27 @@ class CodeFilter(admin.SimpleListFilter):
 
     title = "code"
     parameter_name = "code"
-    NONE = "none"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         classes = [("2xx", "2xx success"), ("3xx", "3xx redirect"), ("4xx", "4xx refused"), ("5xx", "5xx broken")]
         chosen = request.GET.get(self.parameter_name, "")
         own = [(chosen, chosen)] if _is_code(chosen) else []
-        return [*classes, *own, (self.NONE, "No answer")]
+        return [*classes, *own, (NONE, "No answer")]
 
     def queryset(self, request: HttpRequest, queryset: Deliveries) -> Deliveries:
-        value = self.value() or ""
-        if value == self.NONE:
-            return queryset.filter(last_status_code=None).exclude(last_error_kind="")
-        if _is_code(value):
-            return queryset.filter(last_status_code=int(value))
-        if value in {"2xx", "3xx", "4xx", "5xx"}:
-            begin = int(value[0]) * 100
-            return queryset.filter(last_status_code__gte=begin, last_status_code__lt=begin + 100)
-        return queryset
+        return with_code(queryset, self.value() or "")
+
+
+def with_code(deliveries: Deliveries, code: str) -> Deliveries:
+    """Those whose last answer had that code, or one of that class; all of them for one that is not known."""
+    if code == NONE:
+        return deliveries.filter(last_status_code=None).exclude(last_error_kind="")
+    if _is_code(code):
+        return deliveries.filter(last_status_code=int(code))
+    if code in {"2xx", "3xx", "4xx", "5xx"}:
+        begin = int(code[0]) * 100
+        return deliveries.filter(last_status_code__gte=begin, last_status_code__lt=begin + 100)
+    return deliveries
 
 
 def _is_code(text: str) -> bool:

@@ -1,7 +1,7 @@
 """The form behind "Setup order created callback": what was typed, what is wrong with it, and what to write instead."""
 
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from django import forms
 from django.db import models
@@ -33,7 +33,7 @@ class CallbackSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # not sub
 
     class Meta:
         model = CallbackSetting
-        fields = ("name", "method", "url", "body_format", "send_as_typed", "only_statuses")
+        fields: tuple[str, ...] = ("name", "method", "url", "body_format", "send_as_typed", "only_statuses")
         widgets: ClassVar = {
             "method": forms.RadioSelect,
             "body_format": forms.RadioSelect,
@@ -121,10 +121,10 @@ class CallbackSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # not sub
         """What was typed with our variables in the place of what was meant by them; "" if none is known."""
         return self._corrected(None) if self._url_errors() else ""
 
-    def with_correction(self, only_at: int | None = None) -> "CallbackSettingForm":
+    def with_correction(self, only_at: int | None = None) -> Self:
         """The same form, unsaved, with the corrected URL in it; with `only_at`, only the one that is for there."""
-        data = {name: self[name].value() for name in ("name", "method", "body_format", "only_statuses")}
-        form = CallbackSettingForm(instance=self.instance)
+        data = {name: self[name].value() for name in self.fields if name != "send_as_typed"}
+        form = type(self)(instance=self.instance)
         form.initial = {**form.initial, **data, "url": self._corrected(only_at) or self.typed_url}
         return form
 

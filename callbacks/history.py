@@ -3,7 +3,7 @@
 What the old and the new value are is written as a person reads it; of secrets only what tells them apart.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from django.contrib.auth.models import User
 
@@ -55,6 +55,15 @@ def note_changed(setting: CallbackSetting, user: User, before: Mapping[str, str]
         _note(setting, Action.CHANGED, user, before, after)
 
 
+def note_many(
+    created: Iterable[CallbackSetting], changed: Iterable[tuple[CallbackSetting, Mapping[str, str]]], user: User
+) -> None:
+    """The same for many in one statement: those that are new, and those that were changed with their values before."""
+    found = [_change(setting, Action.CREATED, user, {}, values_of(setting)) for setting in created]
+    found += [_change(setting, Action.CHANGED, user, before, values_of(setting)) for setting, before in changed]
+    SettingChange.objects.bulk_create(found)
+
+
 def note_switched(setting: CallbackSetting, user: User) -> None:
     if setting.is_active:
         _note(setting, Action.RESUMED, user, {"is_active": PAUSED}, {})
@@ -80,8 +89,14 @@ def note_removed(setting: CallbackSetting, user: User) -> None:
 def _note(
     setting: CallbackSetting, action: str, user: User | None, before: Mapping[str, str], after: Mapping[str, str]
 ) -> None:
+    _change(setting, action, user, before, after).save()
+
+
+def _change(
+    setting: CallbackSetting, action: str, user: User | None, before: Mapping[str, str], after: Mapping[str, str]
+) -> SettingChange:
     values = {field: (before.get(field, ""), after.get(field, "")) for field in LABELS}
-    SettingChange.objects.create(
+    return SettingChange(
         affiliate_id=setting.affiliate_id,
         setting=setting,
         event=setting.event,

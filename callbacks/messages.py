@@ -15,6 +15,11 @@ from callbacks.variables import LINK_QUERY, value_of
 FORM, JSON = "application/x-www-form-urlencoded", "application/json"
 
 
+def user_agent(version: str) -> str:
+    """Who calls, as trackers are told."""
+    return f"AffiliatePostbacks/{version}"
+
+
 def build(
     *,
     key: int,

@@ -3,7 +3,6 @@
 The rows are plain. Who may change the state of a delivery, and how, is `callbacks.outbox`.
 """
 
-import uuid
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -13,8 +12,10 @@ from django.db.models import Q
 from django.urls import reverse
 
 from affiliates.models import Affiliate, validate_text
-from callbacks import addresses, bulk, naming, targets, templating
-from callbacks.hours import Counted, Hour  # noqa: F401 - Django finds tables here
+from callbacks import addresses, bulk, identity, naming, targets, templating
+from callbacks.allowance import Turn  # noqa: F401 - Django finds tables here
+from callbacks.errands import Errand  # noqa: F401 - as above
+from callbacks.hours import Counted, Hour  # noqa: F401 - as above
 from callbacks.signing import new_secret
 from orders.models import Order, validate_statuses
 
@@ -68,6 +69,7 @@ class CallbackSetting(models.Model):
     updated_at = models.DateTimeField(auto_now=True)
 
     repairs: tuple[templating.Repair, ...] = ()  # what the last clean() mended in the URL
+    known_names: list[str] | None = None  # those of the affiliate's others for this event, where somebody has read them
 
     class Meta:
         ordering: ClassVar = ["affiliate", "event", "pk"]
@@ -118,6 +120,8 @@ class CallbackSetting(models.Model):
             raise ValidationError({field: found for field, found in errors.items() if found})
 
     def other_names(self) -> list[str]:
+        if self.known_names is not None:
+            return self.known_names
         others = CallbackSetting.objects.filter(affiliate=self.affiliate_id, event=self.event).exclude(pk=self.pk)
         return list(others.values_list("name", flat=True)) if self.affiliate_id else []
 
@@ -181,7 +185,7 @@ class Delivery(models.Model):
         BACKFILL = "backfill", "Backfill"
         TEST = "test", "Test"
 
-    event_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    event_id = models.UUIDField(default=identity.new, unique=True, editable=False)
     origin = models.CharField(max_length=8, choices=Origin, default=Origin.EVENT, db_default=Origin.EVENT)
     # Both are the first column of an index below, and a third one each would be paid for by every delivery.
     setting = models.ForeignKey(
@@ -249,6 +253,11 @@ class Delivery(models.Model):
                 fields=["status", "-id"],
                 condition=Q(status="failed") | Q(status="skipped"),
                 name="delivery_unsuccessful",
+            ),
+            models.Index(
+                fields=["origin", "-id"],
+                condition=Q(origin="backfill") | Q(origin="test"),
+                name="delivery_not_of_an_event",
             ),
         ]
 

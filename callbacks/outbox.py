@@ -1,4 +1,4 @@
-"""The only writer of delivery state: record, claim, settle, resend, recover.
+"""The only writer of delivery state: record, claim, settle, recover; what a person resends is `callbacks.resending`.
 
 The database is the queue. Every change of state is conditional on the state it starts from, so two workers, two
 sweeps or a person and a worker can meet on one row and only one of them wins. Sending is somebody else's.
@@ -9,7 +9,6 @@ import uuid
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -18,9 +17,10 @@ from django.db.models import F
 from django.utils import timezone
 
 from affiliates.models import Affiliate
-from callbacks import attempts, bell, bulk, due, happenings, history
+from callbacks import attempts, bell, bulk, due, happenings, history, identity, listeners
 from callbacks.due import Due, Endpoint
 from callbacks.happenings import Happening
+from callbacks.listeners import Listener
 from callbacks.models import CallbackSetting, Delivery
 from callbacks.outcomes import Outcome, Request
 from callbacks.variables import Event, snapshot
@@ -42,23 +42,23 @@ def record(orders: Iterable[Order]) -> int:
     return tell([happening for order in orders for happening in happenings.of(order)])
 
 
-def tell(news: Sequence[Happening]) -> int:
-    """Write a delivery for each of `news` and each callback setting that wants to hear of it.
+def tell(news: Sequence[Happening], origin: str = Delivery.Origin.EVENT, *, only_setting: int | None = None) -> int:
+    """Write a delivery for each of `news` and each callback setting, or this one, that wants to hear of it.
 
     Rings the bell after the commit of the transaction around. A setting that exists but does not apply gets a skipped
     delivery with the reason. Returns how many deliveries are due.
     """
     if not news:
         return 0
-    wanted: dict[tuple[int, str], list[CallbackSetting]] = defaultdict(list)
-    affiliates = {happening.affiliate_id for happening in news}
-    for setting in CallbackSetting.objects.filter(affiliate__in=affiliates).select_related("affiliate"):
-        wanted[setting.affiliate_id, setting.event].append(setting)
-    told = [(h, setting) for h in news for setting in wanted[h.affiliate_id, h.event]]
+    wanted: dict[tuple[int, str], list[Listener]] = defaultdict(list)
+    for listener in listeners.of({happening.affiliate_id for happening in news}):
+        if only_setting in (None, listener.setting_id):
+            wanted[listener.affiliate_id, listener.event].append(listener)
+    told = [(h, listener) for h in news for listener in wanted[h.affiliate_id, h.event]]
     if not told:
         return 0
     links = happenings.link_urls(happening for happening, _ in told)
-    rows = [_row(h, setting, links.get(h.state.link_id or 0, "")) for h, setting in told]
+    rows = [_row(h, listener, links.get(h.state.link_id or 0, ""), origin) for h, listener in told]
     bulk.insert(Delivery._meta.db_table, _COLUMNS, rows)  # noqa: SLF001 - Django's documented name
     count = len([row for row in rows if row[_COLUMNS.index("status")] == Status.PENDING])
     if count:
@@ -69,25 +69,26 @@ def tell(news: Sequence[Happening]) -> int:
 _COLUMNS = (
     "event_id", "setting_id", "affiliate_id", "order_id", "event", "status", "skip_reason", "next_attempt_at",
     "variables", "created_at", "next_trigger", "retry_step", "attempt_count", "last_error_kind",
+    "origin",
 )  # fmt: skip
 
 
-def _row(happening: Happening, setting: CallbackSetting, link_url: str) -> tuple[Any, ...]:
-    event_id = uuid.uuid4()
+def _row(happening: Happening, listener: Listener, link_url: str, origin: str) -> tuple[Any, ...]:
+    event_id = identity.new()
     event = Event(
         type=happening.event.value,
         event_id=str(event_id),
         order=happening.state,
         created_at=happening.order.created_at,
-        affiliate_code=setting.affiliate.code,
+        affiliate_code=listener.affiliate_code,
         link_url=link_url,
     )
-    reason = _reason_to_skip(setting, happening)
+    reason = _reason_to_skip(listener, happening)
     now = connection.ops.adapt_datetimefield_value(timezone.now())
     return (
         _as_column(event_id),
-        setting.pk,
-        setting.affiliate_id,
+        listener.setting_id,
+        listener.affiliate_id,
         happening.order.pk,
         happening.event.value,
         Status.SKIPPED.value if reason else Status.PENDING.value,
@@ -99,6 +100,7 @@ def _row(happening: Happening, setting: CallbackSetting, link_url: str) -> tuple
         0,
         0,
         "",
+        str(origin),
     )
 
 
@@ -106,12 +108,12 @@ def _as_column(number: uuid.UUID) -> uuid.UUID | str:
     return number if connection.features.has_native_uuid_field else number.hex
 
 
-def _reason_to_skip(setting: CallbackSetting, happening: Happening) -> Delivery.SkipReason:
-    if setting.affiliate.status == Affiliate.Status.BLOCKED:
+def _reason_to_skip(listener: Listener, happening: Happening) -> Delivery.SkipReason:
+    if listener.affiliate_status == Affiliate.Status.BLOCKED:
         return Skip.AFFILIATE_BLOCKED
-    if not setting.is_active:
+    if not listener.is_active:
         return Skip.PAUSED
-    is_left_out = setting.only_statuses and happening.reached not in setting.only_statuses
+    is_left_out = listener.only_statuses and happening.reached not in listener.only_statuses
     return Skip.FILTERED if is_left_out else Skip.NONE
 
 
@@ -264,46 +266,7 @@ def give_back(claims: Iterable[Claimed]) -> None:
         )
 
 
-# --- resend, recover -----------------------------------------------------------
-@dataclass(frozen=True, slots=True)
-class Resent:
-    """How many deliveries are on their way again, and for each of the others why not, by id."""
-
-    count: int = 0
-    refused: dict[int, str] = field(default_factory=dict)
-
-
-def resend(delivery_ids: Iterable[int]) -> Resent:
-    """Make these deliveries due now because a person wants it; the schedule of retries starts anew."""
-    ids, refused = list(delivery_ids), {}
-    with transaction.atomic():
-        rows = Delivery.objects.select_for_update(no_key=True, of=("self",)).filter(pk__in=ids)
-        for delivery in rows.select_related("setting").order_by("pk"):
-            if sentence := _why_not_resent(delivery):
-                refused[delivery.pk] = sentence
-        accepted = Delivery.objects.filter(pk__in=[pk for pk in ids if pk not in refused])
-        count = accepted.exclude(status=Status.SENDING).update(
-            status=Status.PENDING,
-            skip_reason=Skip.NONE,
-            next_attempt_at=timezone.now(),
-            next_trigger=Delivery.Trigger.MANUAL,
-            retry_step=0,
-        )
-        if count:
-            transaction.on_commit(bell.ring, robust=True)
-    return Resent(count, refused)
-
-
-def _why_not_resent(delivery: Delivery) -> str:
-    if delivery.status == Status.SENDING:
-        return "It is being sent right now."
-    if delivery.setting is None:
-        return "Its callback was deleted, so there is no address to send it to."
-    if not delivery.setting.is_active:
-        return "Its callback is paused; resume it first."
-    return ""
-
-
+# --- recover -----------------------------------------------------------------
 def recover() -> int:
     """Return what dead workers held: claimed deliveries whose lease has ended become due at once."""
     now = timezone.now()

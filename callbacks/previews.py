@@ -3,8 +3,10 @@
 The request is made by `callbacks.messages`, as the pump does; nothing is sent or kept.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 
+from django.conf import settings
 from django.utils import timezone
 
 from affiliates import referral
@@ -36,9 +38,13 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What is sent for `order` (None: for example values); no request, but a `problem`, if that cannot be."""
+    """What is sent for `order` (None: for example values); no request, but a `problem`, if that cannot be.
+
+    `variables` are all there are, and `values` those that stand in the template.
+    """
 
     order: Order | None
+    variables: dict[str, str] = field(default_factory=dict)
     values: tuple[Value, ...] = ()
     request: Request | None = None
     problem: str = ""
@@ -77,11 +83,13 @@ def newest_orders(affiliate: Affiliate) -> list[Order]:
     return list(Order.objects.filter(affiliate=affiliate).select_related("link").order_by("-pk")[:NEWEST])
 
 
-def preview(setting: CallbackSetting, template: str, order: Order | None) -> Preview:
+def preview(
+    setting: CallbackSetting, template: str, order: Order | None, event_id: str = EXAMPLES["event.id"]
+) -> Preview:
     """What `setting`, saved or not, would send for `order` if its URL were `template`."""
     pieces, _ = grammar.scan(template)
     placeholders = {piece.source: piece for piece in pieces if isinstance(piece, grammar.Placeholder)}
-    values = values_of(setting, order)
+    values = values_of(setting, order, event_id)
     if order is None:
         values = {p.name: EXAMPLES[NAME] for p in placeholders.values() if p.name.startswith(LINK_QUERY)} | values
     shown = tuple(_value(placeholder, values, order) for placeholder in placeholders.values())
@@ -89,30 +97,39 @@ def preview(setting: CallbackSetting, template: str, order: Order | None) -> Pre
     try:
         request = messages.build(
             key=0,
-            event_id=values["event.id"],
+            event_id=event_id,
             happened_at=now,
             method=setting.method,
             template=template,
             body_format=setting.body_format,
             secret=setting.secret,
+            previous_secret=_previous_secret_at(now, setting),
             variables=values,
             timestamp=int(now.timestamp()),
-            user_agent="",
+            user_agent=messages.user_agent(settings.VERSION),
         )
     except RenderError as error:
-        return Preview(order, shown, problem=str(error))
-    return Preview(order, shown, request)
+        return Preview(order, values, shown, problem=str(error))
+    return Preview(order, values, shown, request)
 
 
-def values_of(setting: CallbackSetting, order: Order | None) -> dict[str, str]:
-    """All variables of an event of this callback for `order`, or examples with what is known of the affiliate."""
+def _previous_secret_at(moment: datetime, setting: CallbackSetting) -> str:
+    until = setting.previous_secret_until
+    return setting.previous_secret if until and moment < until else ""
+
+
+def values_of(setting: CallbackSetting, order: Order | None, event_id: str = EXAMPLES["event.id"]) -> dict[str, str]:
+    """All variables of an event of this callback for `order`, or examples with what is known of the affiliate.
+
+    Each delivery has an `event_id` of its own.
+    """
     code = setting.affiliate.code
     if order is None:
-        known = {"event": str(setting.event), "affiliate.code": code}
+        known = {"event": str(setting.event), "event.id": event_id, "affiliate.code": code}
         return {name: value for name, value in EXAMPLES.items() if name != NAME} | known
     event = Event(
         type=str(setting.event),
-        event_id=EXAMPLES["event.id"],  # each delivery has its own
+        event_id=event_id,
         order=order.current_state(),
         created_at=order.created_at,
         affiliate_code=code,

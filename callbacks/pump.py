@@ -18,9 +18,9 @@ from itertools import count
 from django.conf import settings
 from django.utils import timezone
 
-from callbacks import addresses, bell, breaker, lanes, messages, outbox, proxies, retry
+from callbacks import bell, breaker, lanes, messages, outbox, retry, stepping
 from callbacks.clerk import Clerk, Found, look, settle
-from callbacks.egress import Transport
+from callbacks.egress import Transport, transport_from
 from callbacks.horizon import Horizon
 from callbacks.outcomes import Outcome, Request
 from callbacks.templating import RenderError
@@ -37,13 +37,13 @@ SETTLE_AFTER_S = 0.02
 SETTLE_AFTER_BUSY_S = 0.2
 # How long the wire is waited for at a time; shorter while the clerk is about to bring more for it.
 POLL_S, POLL_BESIDE_CLERK_S = 0.002, 0.001
-USER_AGENT = f"AffiliatePostbacks/{settings.VERSION}"
+USER_AGENT = messages.user_agent(settings.VERSION)
 # A worker that was asked to stop finishes what is in flight; this is longer than the longest attempt.
 GIVE_UP_S = 12.0
 # What has waited here until its lease would end before its answer comes is given back unsent: whoever takes the lease
 # over sends it, and it must not be sent twice.
 ATTEMPT_AT_MOST = timedelta(seconds=15)
-# Pumps of all processes may be busy for hours, and no sweep gets its turn then.
+# Pumps of all processes may be busy for hours, and no sweep gets its turn then, nor does any errand.
 SWEEP_EVERY_S = 2.0
 
 
@@ -52,10 +52,7 @@ def of_process() -> "Pump":
     """This process's pump. It lives as long as the process: connections stay open between bells, what was learned of
     an endpoint is kept, and what a run that ended by an exception left in flight is finished by the next.
     """
-    policy = addresses.policy_from(settings)
-    proxy = proxies.read(settings.CALLBACKS_PROXY_URL)
-    ca_bundle = settings.CALLBACKS_CA_BUNDLE
-    return Pump(Transport(policy, ca_bundle=ca_bundle, proxy=proxy, max_in_flight=lanes.PLACES))
+    return Pump(transport_from(settings, max_in_flight=lanes.PLACES))
 
 
 def run(is_stopping: Callable[[], bool] = lambda: False, *, is_rung: bool = False) -> int:
@@ -75,6 +72,11 @@ def sweep() -> None:
     bell.beat_heart()
     if recovered := outbox.recover():
         log.warning("leases_recovered count=%d", recovered)
+
+
+def _take_the_turn_of_others() -> None:
+    sweep()
+    stepping.step_all()
 
 
 class Pump:
@@ -139,7 +141,7 @@ class Pump:
             self._have_looked()
         elif time.monotonic() >= self.sweep_at:
             self.sweep_at = time.monotonic() + SWEEP_EVERY_S
-            self.clerk.do(sweep, _nothing, lambda: None)
+            self.clerk.do(_take_the_turn_of_others, _nothing, lambda: None)
 
     def _is_time_to_look(self) -> bool:
         is_idle, now = self.may_find_more and not self.started, time.monotonic()

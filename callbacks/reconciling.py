@@ -29,7 +29,8 @@ def missed(since: datetime) -> Iterator[Happening]:
     while chunk := list(orders.filter(pk__gt=last_pk)[:CHUNK]):
         last_pk = chunk[-1].pk
         told: dict[int, dict[int, Delivery]] = defaultdict(dict)
-        for delivery in Delivery.objects.filter(order__in=chunk, affiliate__isnull=False).order_by("pk"):
+        recorded = Delivery.objects.filter(order__in=chunk, affiliate__isnull=False)
+        for delivery in recorded.exclude(origin=Delivery.Origin.TEST).order_by("pk"):
             told[delivery.order_id or 0][delivery.affiliate_id or 0] = delivery
         links = happenings.link_urls(_as_it_stands(order, 0) for order in chunk)
         for order in chunk:

@@ -176,10 +176,15 @@ def _columns(settings: dict[int, CallbackSetting], told: set[Key]) -> list[Key]:
     return sorted(keys, key=lambda key: (key[0], key[1] or 0))
 
 
+def _recorded(affiliate: Affiliate) -> QuerySet[Delivery]:
+    """What was recorded of their orders, the last at the end. Who only tried a callback has told nobody."""
+    return Delivery.objects.filter(affiliate=affiliate).exclude(origin=Delivery.Origin.TEST).order_by("pk")
+
+
 def _told_of(affiliate: Affiliate, orders: QuerySet[Order]) -> dict[Key, dict[int, str]]:
     """For each callback the orders that it was told of, with the state of the last delivery."""
     told: dict[Key, dict[int, str]] = defaultdict(dict)
-    rows = Delivery.objects.filter(affiliate=affiliate, order__in=orders.order_by().values("pk")).order_by("pk")
+    rows = _recorded(affiliate).filter(order__in=orders.order_by().values("pk"))
     for order, event, setting, status in rows.values_list("order", "event", "setting", "status"):
         told[event, setting][order or 0] = status
     return told
@@ -235,7 +240,7 @@ def paper(affiliate: Affiliate, month: Month) -> Iterator[tuple[Any, ...]]:
 
 def _told(affiliate: Affiliate, orders: list[Order]) -> dict[int, dict[Key, Delivery]]:
     told: dict[int, dict[Key, Delivery]] = defaultdict(dict)
-    for delivery in Delivery.objects.filter(affiliate=affiliate, order__in=orders).order_by("pk").defer("variables"):
+    for delivery in _recorded(affiliate).filter(order__in=orders).defer("variables"):
         told[delivery.order_id or 0][delivery.event, delivery.setting_id] = delivery
     return told
 

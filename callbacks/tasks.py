@@ -8,7 +8,7 @@ from typing import Any
 from celery import shared_task
 from celery.signals import worker_shutting_down
 
-from callbacks import bell, due, tallies
+from callbacks import bell, due, stepping, tallies
 from callbacks import pump as engine
 
 TALLY_S = 1.0
@@ -39,6 +39,13 @@ def sweep() -> None:
     if due.is_anything():
         bell.answer()  # a ring that is still waiting now may be one that was lost
         bell.ring()
+
+
+@shared_task
+def step_errands() -> None:
+    """Go on with what people asked to be resent or sent later."""
+    if not _stopping.is_set():
+        stepping.step_all()
 
 
 @shared_task

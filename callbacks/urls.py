@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import path, register_converter
 
-from callbacks import views
+from callbacks import confirming, trials, views
 from callbacks.models import EventType
 
 
@@ -25,6 +25,7 @@ app_name = "callbacks"
 pages = {
     "set-up": ("", views.set_up),
     "check": ("check/", views.check),
+    "send-test": ("test/", trials.send_test),
     "pause": ("pause/", views.pause),
     "resume": ("resume/", views.resume),
     "rotate": ("secret/", views.rotate),
@@ -33,6 +34,7 @@ pages = {
 urlpatterns = [
     path("changes/", admin.site.admin_view(views.changes), name="changes"),
     path("<event:event>/another/", admin.site.admin_view(views.set_up_another), name="set-up-another"),
+    path("<event:event>/<int:pk>/backfill/", admin.site.admin_view(confirming.backfill), name="backfill"),
     *(
         path(f"<event:event>/{callback}{tail}", admin.site.admin_view(view), name=name)
         for name, (tail, view) in pages.items()

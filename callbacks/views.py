@@ -23,9 +23,10 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from affiliates.models import Affiliate
-from callbacks import history, previews, secrecy
+from callbacks import history, previews, resuming, secrecy
 from callbacks.forms import CallbackSettingForm
 from callbacks.models import CallbackSetting, EventType
+from orders.models import Order
 
 PAGE = 25
 View = Callable[..., HttpResponse]
@@ -73,22 +74,20 @@ def _set_up(request: HttpRequest, setting: CallbackSetting) -> HttpResponse:
     if "correct" in request.POST or "take" in request.POST:
         taken = re.fullmatch("[0-9]{1,5}", request.POST.get("take", ""))
         corrected = form.with_correction(int(taken.group()) if taken else None)
-        return _form_page(request, setting, corrected, status=200)
+        return form_page(request, setting, corrected, status=200)
     if request.method != "POST":
-        return _form_page(request, setting, form, status=200)
+        return form_page(request, setting, form, status=200)
     if "look" in request.POST:
-        return _form_page(request, setting, form, status=200)
+        return form_page(request, setting, form, status=200)
     if not form.is_valid():
-        return _form_page(request, setting, form, status=422)
-    is_resumed = setting.pause_reason == CallbackSetting.PauseReason.GONE and setting.url != before["url"]
-    if is_resumed:
-        setting.is_active, setting.pause_reason = True, CallbackSetting.PauseReason.NONE
+        return form_page(request, setting, form, status=422)
+    is_resumed = resuming.resume_if_moved(setting, before["url"])
     form.save()
     if is_new:
-        history.note_created(setting, _person(request))
+        history.note_created(setting, person(request))
         secrecy.to_be_shown(request.session, setting)
     else:
-        history.note_changed(setting, _person(request), before)
+        history.note_changed(setting, person(request), before)
     _log(request, setting, ADDITION if is_new else CHANGE)
     said = [f"{setting} saved.", *(repair.message for repair in setting.repairs)]
     if is_resumed:
@@ -108,7 +107,7 @@ def check(request: HttpRequest, affiliate_id: int, event: EventType, pk: int | N
     if pk:
         setting = get_object_or_404(affiliate.callback_settings.select_related("affiliate"), pk=pk, event=event)
     form = CallbackSettingForm(request.POST, instance=setting)
-    return render(request, "admin/callbacks/setup_checked.html", {"form": form} | _preview(request, form))
+    return render(request, "admin/callbacks/setup_checked.html", {"form": form} | previewed(request, form))
 
 
 @require_POST
@@ -134,7 +133,7 @@ def _switch(
         setting.save(update_fields=["is_active", "pause_reason", "updated_at"])
         _log(request, setting, CHANGE)
         if was_active != is_active:
-            history.note_switched(setting, _person(request))
+            history.note_switched(setting, person(request))
     if is_active:
         said = f"{setting} resumed. What happens from now on is sent."
     else:
@@ -146,15 +145,22 @@ def _switch(
 @require_http_methods(["GET", "HEAD", "POST"])
 @may("change")
 def rotate(request: HttpRequest, affiliate_id: int, event: EventType, pk: int | None = None) -> HttpResponse:
-    """Ask once more; then there is a new secret, and for a day the present one signs as well."""
+    """Ask once more; then there is a new secret, and for a day the present one signs as well.
+
+    A script that asks gets the part of the form that speaks of the secret, so that what is typed there stays.
+    """
     with transaction.atomic():
         setting = _setting_or_404(affiliate_id, event, pk)
+        context = _context(request, setting) | {"title": f"New signing secret for {_name(setting)}"}
+        part = "admin/callbacks/setup_secret.html"
         if request.method != "POST":
-            context = _context(request, setting) | {"title": f"New signing secret for {_name(setting)}"}
-            return render(request, "admin/callbacks/rotate.html", context)
+            template = part if is_fetch(request) else "admin/callbacks/rotate.html"
+            return render(request, template, context | {"is_asked": True})
         secrecy.rotate(setting)
-        history.note_rotated(setting, _person(request))
+        history.note_rotated(setting, person(request))
         _log(request, setting, CHANGE)
+        if is_fetch(request):
+            return render(request, part, context | {"is_new": True})
         secrecy.to_be_shown(request.session, setting)
     messages.success(request, f"{setting} has a new signing secret. For a day the old one signs as well.")
     return _back(request, setting)
@@ -168,7 +174,7 @@ def remove(request: HttpRequest, affiliate_id: int, event: EventType, pk: int | 
         setting = _setting_or_404(affiliate_id, event, pk)
         if request.method == "POST":
             _log(request, setting, DELETION)
-            history.note_removed(setting, _person(request))
+            history.note_removed(setting, person(request))
             setting.delete()
             messages.success(request, f"{setting} removed.")
             return _back(request, setting)
@@ -212,24 +218,30 @@ def _setting_or_404(affiliate_id: int, event: EventType, pk: int | None) -> Call
     return setting
 
 
-def _form_page(
-    request: HttpRequest, setting: CallbackSetting, form: CallbackSettingForm, *, status: int
+def form_page(
+    request: HttpRequest, setting: CallbackSetting, form: CallbackSettingForm, *, status: int, **more: object
 ) -> HttpResponse:
-    context = _context(request, setting) | {"title": f"Setup {setting.get_event_display().lower()} callback"}
-    template = "admin/callbacks/setup_form.html" if _is_fetch(request) else "admin/callbacks/setup.html"
-    return render(request, template, context | {"form": form} | _preview(request, form), status=status)
+    """The form, on a page or alone, with what stands in it now."""
+    context = _context(request, setting) | {"title": f"Setup {setting.get_event_display().lower()} callback"} | more
+    template = "admin/callbacks/setup_form.html" if is_fetch(request) else "admin/callbacks/setup.html"
+    return render(request, template, context | {"form": form} | previewed(request, form), status=status)
 
 
-def _preview(request: HttpRequest, form: CallbackSettingForm) -> dict[str, object]:
-    """What would be sent for the order that was chosen, else the newest; examples for who may not see orders."""
-    may_see = any(request.user.has_perm(f"orders.{action}_order") for action in ("view", "change"))
-    orders = previews.newest_orders(form.typed.affiliate) if may_see else []
-    chosen = request.POST.get("preview_order", "")
-    order = next((order for order in orders if str(order.pk) == chosen), orders[0] if orders else None)
+def previewed(request: HttpRequest, form: CallbackSettingForm) -> dict[str, object]:
+    """What would be sent for the order that was chosen, else the newest; examples where there is none."""
+    orders, order = orders_to_preview(request, form.typed.affiliate)
     template = form.diagnosis.template
     preview = previews.preview(form.typed, template, order) if template else None
     examples = previews.examples(form.typed, order)
     return {"orders": orders, "order": order, "preview": preview, "examples": examples}
+
+
+def orders_to_preview(request: HttpRequest, affiliate: Affiliate) -> tuple[list[Order], Order | None]:
+    """The orders to choose from, none for who may not see orders, and the one that is chosen."""
+    may_see = any(request.user.has_perm(f"orders.{action}_order") for action in ("view", "change"))
+    orders = previews.newest_orders(affiliate) if may_see else []
+    chosen = request.POST.get("preview_order", "")
+    return orders, next((order for order in orders if str(order.pk) == chosen), orders[0] if orders else None)
 
 
 def _context(request: HttpRequest, setting: CallbackSetting) -> dict[str, object]:
@@ -242,7 +254,7 @@ def _context(request: HttpRequest, setting: CallbackSetting) -> dict[str, object
 
 def _back(request: HttpRequest, setting: CallbackSetting) -> HttpResponse:
     url = _settings_url(setting.affiliate, setting)
-    return JsonResponse({"location": url}) if _is_fetch(request) else redirect(url)
+    return JsonResponse({"location": url}) if is_fetch(request) else redirect(url)
 
 
 def _settings_url(affiliate: Affiliate, setting: CallbackSetting | None = None) -> str:
@@ -251,7 +263,7 @@ def _settings_url(affiliate: Affiliate, setting: CallbackSetting | None = None) 
     return f"{reverse('admin:affiliates_affiliate_settings', args=[affiliate.pk])}#{part}"
 
 
-def _is_fetch(request: HttpRequest) -> bool:
+def is_fetch(request: HttpRequest) -> bool:
     return request.headers.get("X-Requested-With") == "fetch"
 
 
@@ -260,11 +272,11 @@ def _name(setting: CallbackSetting) -> str:
     return setting.title[0].lower() + setting.title[1:]
 
 
-def _person(request: HttpRequest) -> User:
+def person(request: HttpRequest) -> User:
     assert isinstance(request.user, User)
     return request.user
 
 
 def _log(request: HttpRequest, setting: CallbackSetting, flag: int) -> None:
     """Note in the admin's history who did that."""
-    LogEntry.objects.log_actions(_person(request).pk, [setting], flag, single_object=True)
+    LogEntry.objects.log_actions(person(request).pk, [setting], flag, single_object=True)

@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from affiliates.models import Affiliate
 from callbacks import dashboard
+from callbacks.many import choosing
 from callbacks.models import CallbackSetting, Delivery
 from config import roles
 from orders.models import Order
@@ -43,7 +44,7 @@ class Section:
     items: tuple[Item, ...]
 
 
-# Section, and its lines: label, icon, permission, name of the page.
+# Section, and its lines: label, icon, permissions (all of them are needed), name of the page.
 NAVIGATION: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
     ("", (("Overview", "overview", "", "index"),)),
     (
@@ -54,7 +55,14 @@ NAVIGATION: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
         ),
     ),
     ("Orders", (("All orders", "orders", "orders.view_order", "orders_order_changelist"),)),
-    ("Callbacks", (("Deliveries", "deliveries", "callbacks.view_delivery", "callbacks_delivery_changelist"),)),
+    (
+        "Callbacks",
+        (
+            ("Deliveries", "deliveries", "callbacks.view_delivery", "callbacks_delivery_changelist"),
+            ("Resends, backfills", "resend", "callbacks.view_delivery", "callbacks_errand_changelist"),
+            ("Replace a host", "swap", " ".join(choosing.PERMISSIONS), "many:replace-host"),
+        ),
+    ),
     (
         "System",
         (
@@ -90,15 +98,15 @@ def _navigation(request: HttpRequest) -> Iterator[Section]:
     for title, lines in NAVIGATION:
         items = tuple(
             _item(request, label, icon, name)
-            for label, icon, permission, name in lines
-            if not permission or request.user.has_perm(permission)
+            for label, icon, permissions, name in lines
+            if request.user.has_perms(permissions.split())
         )
         if items:
             yield Section(title, items)
 
 
 def _item(request: HttpRequest, label: str, icon: str, name: str) -> Item:
-    url = reverse(f"admin:{name}")
+    url = reverse(name if ":" in name else f"admin:{name}")
     is_current = request.path == url if name == "index" else request.path.startswith(url)
     is_log = label == "Deliveries"
     lately = dashboard.recent(timezone.now() - DAY) if is_log else Delivery.objects.none()
@@ -109,7 +117,7 @@ def _item(request: HttpRequest, label: str, icon: str, name: str) -> Item:
 def _overview(request: HttpRequest) -> dict[str, Any]:
     if not request.user.has_perm("callbacks.view_delivery"):
         return {}
-    if not Delivery.objects.exists():
+    if not Delivery.objects.exclude(origin=Delivery.Origin.TEST).exists():
         return {
             "has_affiliates": Affiliate.objects.exists(),
             "has_callbacks": CallbackSetting.objects.exists(),

@@ -1,10 +1,11 @@
 """The Celery application. Tasks live in `callbacks.tasks`; what runs when is said here."""
 
+import gc
 import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import worker_process_init, worker_ready
+from celery.signals import worker_before_create_process, worker_process_init, worker_ready
 
 from config import waiting
 
@@ -19,6 +20,7 @@ app.conf.beat_scheduler = "config.reconnecting:PromptScheduler"
 app.autodiscover_tasks()
 app.conf.beat_schedule = {
     "sweep": {"task": "callbacks.tasks.sweep", "schedule": 2.0, "options": {"expires": 10}},
+    "errands": {"task": "callbacks.tasks.step_errands", "schedule": 1.0, "options": {"expires": 2}},
     "tally": {"task": "callbacks.tasks.tally", "schedule": 20.0, "options": {"expires": 20}},
 }
 
@@ -27,6 +29,13 @@ app.conf.beat_schedule = {
 def _sweep_at_once(**_: Any) -> None:
     """What waits for a worker waits no longer than that; and the worker's heart beats for the first time."""
     app.send_task("callbacks.tasks.sweep", expires=10)
+
+
+@worker_before_create_process.connect
+def _share_memory(**_: Any) -> None:
+    """What the processes of a worker have in common stays in common: the collector does not write into it."""
+    gc.collect()
+    gc.freeze()
 
 
 @worker_process_init.connect

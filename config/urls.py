@@ -11,6 +11,7 @@ from orders.api import api
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/affiliates/affiliate/<int:affiliate_id>/settings/callbacks/", include("callbacks.urls")),
+    path("admin/", include("callbacks.many.urls")),
     path("admin/", admin.site.urls),
     path("portal/", include("affiliates.urls")),
     path("api/", api.urls),

@@ -30,8 +30,8 @@ LATEST = 1000  # orders that the filter of currencies looks at
 
 
 def _deliveries() -> QuerySet[Any]:
-    """The deliveries of the order in the outer query. Orders import nothing that hears of them."""
-    return apps.get_model("callbacks", "Delivery").objects.filter(order=OuterRef("pk"))  # type: ignore[no-any-return]  # every model has it
+    """All deliveries but tests, which tell nobody of an order. Orders import nothing that hears of them."""
+    return apps.get_model("callbacks", "Delivery").objects.exclude(origin="test")  # type: ignore[no-any-return]  # every model has it
 
 
 def _state_of(deliveries: list[tuple[str, str]]) -> str:
@@ -46,7 +46,7 @@ class OrderChangeList(LongChangeList):
 
     def prepare(self, rows: list[Any]) -> None:
         told = defaultdict(list)
-        deliveries = apps.get_model("callbacks", "Delivery").objects.filter(order__in=[order.pk for order in rows])
+        deliveries = _deliveries().filter(order__in=[order.pk for order in rows])
         for order, status, kind in deliveries.order_by().values_list("order", "status", "last_error_kind"):
             told[order].append((status, kind))
         settings = apps.get_model("callbacks", "CallbackSetting").objects
@@ -68,10 +68,11 @@ class DeliveriesFilter(admin.SimpleListFilter):
         return [("failed", "Failed"), ("retrying", "Retrying"), ("succeeded", "Succeeded"), ("none", "None")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        of_order = _deliveries().filter(order=OuterRef("pk"))
         if self.value() == "none":
-            return queryset.filter(~Exists(_deliveries()))
+            return queryset.filter(~Exists(of_order))
         if self.value() in STATES:
-            return queryset.filter(Exists(_deliveries().filter(STATES[str(self.value())])))
+            return queryset.filter(Exists(of_order.filter(STATES[str(self.value())])))
         return queryset
 
 

@@ -31,7 +31,7 @@ def backwards(apps: Any, schema_editor: Any) -> None:
 class Migration(migrations.Migration):
     dependencies = [
         ("auth", "0012_alter_user_first_name_max_length"),
-        ("callbacks", "0006_origin"),
+        ("callbacks", "0009_tests_of_callbacks"),
         ("contenttypes", "0002_remove_content_type_name"),
     ]
 

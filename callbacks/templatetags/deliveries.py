@@ -6,6 +6,7 @@ from django import template
 from django.template.context import Context
 
 from callbacks import explanations
+from callbacks.models import Delivery
 from callbacks.statements import Line
 from config.templatetags.theme import chip
 from orders.models import Order
@@ -23,9 +24,10 @@ def why(context: Context, order: Order) -> dict[str, Any]:
 
 @register.inclusion_tag("admin/callbacks/deliveries_of_order.html")
 def deliveries_of(order: Order) -> dict[str, Any]:
-    """Every delivery of an order, if a callback has more than the one that `why` speaks of."""
+    """Every delivery of an order, tests too, if there are others than those that `why` speaks of."""
     found = list(order.deliveries.select_related("affiliate", "setting").order_by("-pk")[:SHOWN])
-    callbacks = {(delivery.affiliate_id, delivery.event, delivery.setting_id) for delivery in found}
+    told = (delivery for delivery in found if delivery.origin != Delivery.Origin.TEST)
+    callbacks = {(delivery.affiliate_id, delivery.event, delivery.setting_id) for delivery in told}
     return {"deliveries": found if len(found) > len(callbacks) else [], "order": order}
 
 

@@ -175,10 +175,15 @@ def test_overview_without_trouble_says_so(admin_client: Client) -> None:
 @pytest.mark.parametrize(
     ("name", "bars", "first", "query"),
     [
-        ("day", 24, datetime(2026, 3, 13, 10, tzinfo=UTC), "from=2026-03-13T10:00&to=2026-03-13T11:00"),
-        ("week", 7, datetime(2026, 3, 8, tzinfo=UTC), "from=2026-03-08&to=2026-03-08"),
-        ("month", 30, datetime(2026, 2, 13, tzinfo=UTC), "from=2026-02-13&to=2026-02-13"),
-        ("nonsense", 24, datetime(2026, 3, 13, 10, tzinfo=UTC), "from=2026-03-13T10:00&to=2026-03-13T11:00"),
+        ("day", 24, datetime(2026, 3, 13, 10, tzinfo=UTC), "origin=counted&from=2026-03-13T10:00&to=2026-03-13T11:00"),
+        ("week", 7, datetime(2026, 3, 8, tzinfo=UTC), "origin=counted&from=2026-03-08&to=2026-03-08"),
+        ("month", 30, datetime(2026, 2, 13, tzinfo=UTC), "origin=counted&from=2026-02-13&to=2026-02-13"),
+        (
+            "nonsense",
+            24,
+            datetime(2026, 3, 13, 10, tzinfo=UTC),
+            "origin=counted&from=2026-03-13T10:00&to=2026-03-13T11:00",
+        ),
     ],
 )
 def test_bars_cover_the_range_and_lead_to_its_deliveries(name: str, bars: int, first: datetime, query: str) -> None:

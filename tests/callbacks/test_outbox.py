@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from affiliates.models import Affiliate
-from callbacks import due, outbox
+from callbacks import due, outbox, resending
 from callbacks.models import Attempt, CallbackSetting, Delivery, EventType
 from callbacks.outcomes import Outcome, Request
 from orders.models import Order
@@ -324,7 +324,7 @@ def test_resend_ended_delivery_is_due_now_by_hand(affiliate: Affiliate, status: 
     OrderFactory(affiliate=affiliate)
     (claimed,) = outbox.claim(10)
     outbox.settle([settlement(claimed, status, retry_step=9)])
-    assert outbox.resend([claimed.pk]) == outbox.Resent(1, {})
+    assert resending.resend([claimed.pk]) == resending.Resent(1, {})
     (again,) = outbox.claim(10)
     assert (again.due.variables["event.id"], again.due.trigger, again.due.retry_step) == (
         claimed.due.variables["event.id"],
@@ -337,9 +337,9 @@ def test_resend_skipped_delivery_of_a_resumed_callback_goes_out(affiliate: Affil
     CallbackSetting.objects.update(is_active=False)
     OrderFactory(affiliate=affiliate)
     delivery = Delivery.objects.get()
-    assert "paused" in outbox.resend([delivery.pk]).refused[delivery.pk]
+    assert "paused" in resending.resend([delivery.pk]).refused[delivery.pk]
     CallbackSetting.objects.update(is_active=True)
-    assert outbox.resend([delivery.pk]).count == 1
+    assert resending.resend([delivery.pk]).count == 1
     assert len(outbox.claim(10)) == 1
 
 
@@ -348,7 +348,7 @@ def test_resend_what_cannot_go_out_is_refused_with_the_reason(affiliate: Affilia
     sending, orphan = outbox.claim(1)[0].pk, Delivery.objects.order_by("-pk")[0]
     orphan.setting = None
     orphan.save()
-    resent = outbox.resend([sending, orphan.pk])
+    resent = resending.resend([sending, orphan.pk])
     assert resent.count == 0
     assert "right now" in resent.refused[sending]
     assert "deleted" in resent.refused[orphan.pk]

@@ -160,3 +160,25 @@ def test_rotation_asks_first_then_shows_the_new_secret_once(admin_client: Client
     assert signing.masked(setting.secret) in text_of(admin_client, path)  # it would end now
     CallbackSetting.objects.update(previous_secret_until=timezone.now())
     assert "signs as well until" not in text_of(admin_client, of(joe, "created/"))
+
+
+@pytest.mark.django_db
+def test_rotation_inside_the_form_shows_the_new_secret_there_and_nowhere_else(
+    admin_client: Client, joe: Affiliate
+) -> None:
+    setting = CallbackSettingFactory(affiliate=joe, url=URL)
+    old, path, by_script = setting.secret, of(joe, f"created/{setting.pk}/secret/"), {"X-Requested-With": "fetch"}
+    question = admin_client.get(path, headers=by_script).content.decode()
+    assert "Replace the signing secret?" in question
+    assert "<html" not in question
+    assert old not in question
+    setting.refresh_from_db()
+    assert setting.secret == old
+    answer = admin_client.post(path, headers=by_script)
+    setting.refresh_from_db()
+    assert (setting.previous_secret, setting.secret != old) == (old, True)
+    assert answer.content.decode().count(setting.secret) == 1
+    assert old not in answer.content.decode()
+    assert "no-store" in answer["Cache-Control"]
+    assert setting.secret not in text_of(admin_client, settings_of(joe))
+    assert setting.secret not in text_of(admin_client, of(joe, f"created/{setting.pk}/"))

@@ -4,7 +4,7 @@ import pytest
 from django.core.exceptions import ValidationError
 
 from affiliates.models import Affiliate
-from callbacks import outbox, reconciling
+from callbacks import outbox, reconciling, resending
 from callbacks.models import CallbackSetting, Delivery
 from orders.models import Order
 from tests.factories import AffiliateFactory, CallbackSettingFactory, OrderFactory
@@ -97,7 +97,7 @@ def test_filtered_delivery_says_why_and_can_be_resent(affiliate: Affiliate) -> N
         "The callback is for certain statuses only, and the order did not come to one of them."
     )
     assert outbox.claim(10) == []
-    assert outbox.resend([delivery.pk]).count == 1
+    assert resending.resend([delivery.pk]).count == 1
     assert [claimed.pk for claimed in outbox.claim(10)] == [delivery.pk]
 
 

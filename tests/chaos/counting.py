@@ -13,7 +13,7 @@ from tests.receiver import Received
 class Fault:
     """What was claimed, and not recorded, at the time of a fault. What had been sent until then has arrived."""
 
-    event_ids: frozenset[str]
+    identity: frozenset[str]
     at: float
 
 
@@ -56,7 +56,7 @@ def tally(requests: Sequence[Received], faults: Sequence[Fault], refused: Collec
 def _times_in_flight(event_id: str, came: Sequence[float], faults: Sequence[Fault]) -> int:
     """At how many faults it had been sent, anew after the fault before, and was not recorded."""
     count, since = 0, 0.0
-    for fault in (fault for fault in faults if event_id in fault.event_ids):
+    for fault in (fault for fault in faults if event_id in fault.identity):
         count += any(since < at <= fault.at for at in came)
         since = fault.at
     return count

@@ -169,22 +169,22 @@ class Surroundings:
         self.receiver.wait_for_connections(0, 10)  # and all that was sent over them has been read
         return self.note_fault(self.claimed(), time.time())
 
-    def note_fault(self, event_ids: Collection[str], at: float) -> "Fault":
+    def note_fault(self, identity: Collection[str], at: float) -> "Fault":
         from tests.chaos.counting import Fault
 
-        fault = Fault(frozenset(event_ids), at)
+        fault = Fault(frozenset(identity), at)
         self.faults.append(fault)
         return fault
 
-    def expire_leases(self, event_ids: Collection[str] | None = None) -> None:
+    def expire_leases(self, identity: Collection[str] | None = None) -> None:
         """Put the leases of what is claimed, or of these alone, into the past: what a minute of waiting would do."""
         from django.utils import timezone
 
         from callbacks.models import Delivery
 
         claimed = Delivery.objects.filter(status="sending")
-        if event_ids is not None:
-            claimed = claimed.filter(event_id__in=event_ids)
+        if identity is not None:
+            claimed = claimed.filter(event_id__in=identity)
         claimed.update(leased_until=timezone.now() - timedelta(seconds=1))
 
     def make_due(self) -> None:

@@ -47,7 +47,7 @@ def wrap(owner: Any, name: str, around: Callable[..., Any]) -> None:
 
 
 def places() -> dict[str, Callable[[], None]]:
-    from callbacks import attempts, bell, outbox  # Django is set up only now
+    from callbacks import attempts, bell, outbox, resending, stepping  # Django is set up only now
 
     return {
         "recorded, not committed": lambda: after(outbox, "record"),
@@ -56,6 +56,9 @@ def places() -> dict[str, Callable[[], None]]:
         "answered 2xx, not settled": lambda: before(outbox, "settle"),
         "attempt written, not committed": lambda: after(attempts, "write"),
         "settled": lambda: after(outbox, "settle"),
+        "resent, step not committed": lambda: after(resending, "resend"),
+        "backfilled, step not committed": lambda: after(outbox, "tell"),
+        "step committed": lambda: after(stepping, "step"),
         "leases taken back, bell not rung": lambda: after(outbox, "recover"),
     }
 

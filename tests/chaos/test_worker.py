@@ -86,7 +86,7 @@ def test_worker_killed_has_its_deliveries_sent_while_all_others_are_busy(
     dying = around.worker(concurrency=1, **around.dying("claimed, not sent"))
     wait_until(lambda: around.has_died, 30, around.log)
     dying.kill()
-    dead = around.note_deaths().event_ids
+    dead = around.note_deaths().identity
     receiver.answer(f"/{busy}", Answer(delay_s=1))
     around.beat()
     around.worker()
@@ -117,7 +117,7 @@ def test_worker_killed_has_its_deliveries_sent_by_another_after_a_minute(
     worker.kill()
     began = time.monotonic()
     fault = around.note_deaths()
-    assert fault.event_ids
+    assert fault.identity
     around.worker()
     around.wait_until_sent(120)
     took = time.monotonic() - began

@@ -2,17 +2,17 @@
 //
 // Some moments after the last change of the form its fields are sent to `data-check-url`, which answers with parts of
 // the same form; they take the places of those that are there. If the server cannot be asked, what it would have said
-// is said when the form is sent.
+// is said when the form is sent. While a variable is half typed nothing is asked.
 import { token } from "./csrf.js";
 import { offerVariables } from "./form.js";
 
 const WAIT_MS = 350;
 
-export function attend(root) {
-  const form = root.querySelector("form[data-check-url]");
-  if (!form) return;
+export function attend(form) {
+  const field = form.querySelector(".template-editor textarea");
   let timer = 0;
   let asked = null;
+  let isPutOff = false;
 
   const ask = async () => {
     asked?.abort();
@@ -28,10 +28,18 @@ export function attend(root) {
     }
   };
 
-  form.addEventListener("input", () => {
+  form.addEventListener("input", (event) => {
     clearTimeout(timer);
-    timer = setTimeout(ask, WAIT_MS);
+    isPutOff = event.target === field && event.inputType !== "insertFromPaste" && isInVariable(field);
+    if (!isPutOff) timer = setTimeout(ask, WAIT_MS);
   });
+  for (const moved of ["keyup", "pointerup", "blur"]) {
+    field.addEventListener(moved, () => {
+      if (!isPutOff || (moved !== "blur" && isInVariable(field))) return;
+      isPutOff = false;
+      ask();
+    });
+  }
   form.addEventListener("click", (event) => {
     const button = event.target.closest("button[data-take]");
     if (!button) return;
@@ -40,6 +48,13 @@ export function attend(root) {
     clearTimeout(timer);
     ask();
   });
+}
+
+// Whether the cursor is in a variable that is still being typed: what is wrong with it will be said when it is left.
+function isInVariable(field) {
+  const before = field.value.slice(0, field.selectionStart);
+  const after = field.value.slice(field.selectionEnd);
+  return /\{[^{}]*$/.test(before) && !/^[^{}]*\}/.test(after);
 }
 
 // Puts a whole URL into the field, in a way that undo knows of.

@@ -9,6 +9,8 @@ import "./copy.js";
 import { token } from "./csrf.js";
 import { enhance } from "./form.js";
 import { refresh } from "./refresh.js";
+import { attendSecret } from "./secret.js";
+import { attendTest, sendTest } from "./trial.js";
 
 const HEADERS = { "X-Requested-With": "fetch", Accept: "text/html, application/json" };
 const drafts = new Map(); // address -> the window with what was typed
@@ -26,7 +28,15 @@ function fill(dialog, html) {
   dialog.innerHTML = html;
   dialog.setAttribute("aria-labelledby", dialog.querySelector("form").getAttribute("aria-labelledby"));
   enhance(dialog);
-  attend(dialog);
+  attendAll(dialog);
+}
+
+function attendAll(root) {
+  const form = root.querySelector("form[data-check-url]");
+  if (!form) return;
+  attend(form);
+  attendTest(form);
+  attendSecret(form);
 }
 
 function focusField(dialog) {
@@ -93,6 +103,13 @@ async function send(dialog, form, button) {
   }
 }
 
+async function test(dialog, form, button) {
+  const refused = await sendTest(form, button);
+  if (!refused || !dialog.contains(form)) return;
+  fill(dialog, refused);
+  focusField(dialog);
+}
+
 // Takes the changed parts of the page below from the server, so that it neither jumps nor loses its place.
 async function saved(dialog, { location: target }) {
   forget(dialog);
@@ -131,8 +148,9 @@ document.addEventListener("submit", (event) => {
   const dialog = event.target.closest("dialog");
   if (!dialog) return;
   event.preventDefault();
-  send(dialog, event.target, event.submitter);
+  if (event.submitter?.hasAttribute("data-test")) test(dialog, event.target, event.submitter);
+  else send(dialog, event.target, event.submitter);
 });
 
 enhance(document); // the form as a page of its own
-attend(document);
+attendAll(document);

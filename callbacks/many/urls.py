@@ -1,0 +1,17 @@
+"""The pages of many callbacks at once, among those of the admin."""
+
+from django.contrib import admin
+from django.urls import path
+
+from callbacks.many import views
+
+app_name = "many"
+same = "affiliates/affiliate/same-callback/"
+pages = {
+    "choose": (same, views.choose),
+    "fill": (f"{same}<slug:choice>/", views.fill),
+    "check": (f"{same}<slug:choice>/check/", views.check),
+    "apply": (f"{same}<slug:choice>/apply/", views.apply),
+    "replace-host": ("callbacks/hosts/", views.replace_host),
+}
+urlpatterns = [path(route, admin.site.admin_view(view), name=name) for name, (route, view) in pages.items()]

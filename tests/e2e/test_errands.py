@@ -1,0 +1,182 @@
+"""A merchant repairs in the browser: resends all that match, and sends past orders to a new callback."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.e2e.installation import Installation
+from tests.e2e.test_admin_frame import LOOKS, faults, sign_in
+from tests.receiver import Received, Receiver
+
+expect.set_options(timeout=20_000)  # a machine that runs all tests at once is a slow one
+FAILED = """
+from affiliates.models import Affiliate
+from callbacks.models import CallbackSetting, Delivery
+from orders.models import Order
+affiliate = Affiliate.objects.create(name="{name}", email="{code}@e.example", code="{code}")
+setting = CallbackSetting.objects.create(affiliate=affiliate, event="order.created", url="{url}", is_active=False)
+Order.objects.bulk_create(Order(number="{code}-" + str(n), affiliate=affiliate, amount=58) for n in range({count}))
+rows = Delivery.objects.filter(affiliate=affiliate)
+rows.update(status="failed", skip_reason="", last_error_kind="status", last_status_code=503, attempt_count=10)
+CallbackSetting.objects.filter(pk=setting.pk).update(is_active=True)
+print("affiliate", affiliate.pk)
+"""
+PAST = """
+from datetime import timedelta
+from django.utils import timezone
+from affiliates.models import Affiliate
+from callbacks.models import CallbackSetting
+from orders.models import Order
+affiliate = Affiliate.objects.create(name="{name}", email="{code}@e.example", code="{code}")
+Order.objects.bulk_create(Order(number="{code}-" + str(n), affiliate=affiliate, amount=58) for n in range({count}))
+Order.objects.filter(affiliate=affiliate).update(created_at=timezone.now() - timedelta(days=3))
+Order.objects.create(number="{code}-old", affiliate=affiliate, amount=58)
+Order.objects.filter(number="{code}-old").update(created_at=timezone.now() - timedelta(days=90))
+CallbackSetting.objects.create(affiliate=affiliate, event="order.created", url="{url}")
+print("affiliate", affiliate.pk)
+"""
+
+
+@pytest.fixture
+def merchant(browser_page: Page, stack: Installation) -> Page:
+    sign_in(browser_page, stack)
+    return browser_page
+
+
+@pytest.fixture
+def merchant_without_scripts(stack: Installation, browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    sign_in(page, stack)
+    yield page
+    context.close()
+
+
+def made(stack: Installation, receiver: Receiver, code: str, script: str, count: int) -> int:
+    """Returns the id of the affiliate."""
+    url = receiver.url(f"/{code}?order={{{{order.number}}}}&id={{{{event.id}}}}")
+    said = stack.manage("shell", code=script.format(name=code.capitalize(), code=code, url=url, count=count))
+    return int(said.rpartition("affiliate ")[2])
+
+
+def came(receiver: Receiver, code: str) -> list[Received]:
+    return [request for request in receiver.requests if request.path == f"/{code}"]
+
+
+def ids_of(requests: list[Received]) -> set[str | None]:
+    return {request.header("webhook-id") for request in requests}
+
+
+def test_merchant_resends_all_that_match_stops_it_and_goes_on(
+    stack: Installation, merchant: Page, session_receiver: Receiver
+) -> None:
+    affiliate = made(stack, session_receiver, "hawthorn", FAILED, 60)
+    merchant.goto(f"{stack.base_url}/admin/callbacks/delivery/?status__exact=failed&affiliate__id__exact={affiliate}")
+    merchant.get_by_role("link", name="Resend all that match").click()
+    expect(merchant.get_by_role("row", name="60 to be resent")).to_be_visible()
+    expect(merchant.locator(".facts-list")).to_contain_text("Hawthorn")
+    merchant.get_by_label("At most").select_option("5")
+    merchant.get_by_role("button", name="Start resending").click()
+    expect(merchant.get_by_role("heading", name=re.compile("^Resend of .* Running"))).to_be_visible()
+    merchant.evaluate("window.stayed = true")
+    bar = merchant.get_by_role("progressbar", name="Progress")
+    expect(bar).not_to_have_attribute("value", "0.0")
+    expect(merchant.locator("#errand-bar")).to_contain_text(re.compile(r"About \d+ s left, at most 5 a second"))
+    assert merchant.evaluate("window.stayed")
+    merchant.get_by_role("button", name="Stop").click()
+    expect(merchant.get_by_role("heading", name=re.compile("Stopped"))).to_be_visible()
+    stopped_at = merchant.locator("#errand-bar strong").inner_text()
+    merchant.reload()
+    expect(merchant.locator("#errand-bar strong")).to_have_text(stopped_at)
+    assert 0 < int(stopped_at) < 60
+    merchant.get_by_role("button", name="Continue").click()
+    expect(merchant.get_by_role("heading", name=re.compile("Finished"))).to_be_visible(timeout=40_000)
+    expect(merchant.get_by_text("60 postbacks were handed on")).to_be_visible()
+    merchant.get_by_role("link", name="The same, whatever became of them").click()
+    expect(merchant.locator("#result_list").get_by_text("Succeeded")).to_have_count(50)  # a page of them
+    requests = came(session_receiver, "hawthorn")
+    assert len(requests) == len(ids_of(requests)) == 60
+
+
+def test_merchant_sends_past_orders_to_a_new_callback(
+    stack: Installation, merchant: Page, session_receiver: Receiver
+) -> None:
+    affiliate = made(stack, session_receiver, "rowan", PAST, 12)
+    merchant.goto(f"{stack.base_url}/admin/affiliates/affiliate/{affiliate}/settings/")
+    merchant.get_by_role("link", name="Send past orders to order created callback").click()
+    expect(merchant.get_by_role("row", name="12 to be sent")).to_be_visible()
+    expect(merchant.get_by_text("order=rowan-0")).to_be_visible()
+    merchant.get_by_label("From").fill("2000-01-01")
+    merchant.get_by_role("button", name="Count").click()
+    expect(merchant.get_by_role("row", name="13 to be sent")).to_be_visible()
+    merchant.get_by_role("link", name="Past 7 days").click()
+    merchant.get_by_role("button", name="Send 12 orders").click()
+    expect(merchant.get_by_role("heading", name=re.compile("^Backfill of .* Finished"))).to_be_visible()
+    merchant.get_by_role("link", name="The deliveries of this backfill").click()
+    rows = merchant.locator("#result_list tbody tr")
+    expect(rows).to_have_count(12)
+    expect(merchant.locator("#result_list").get_by_text("Succeeded")).to_have_count(12)
+    rows.first.get_by_role("link").first.click()
+    expect(merchant.get_by_text("Backfill: this order came in before")).to_be_visible()
+    requests = came(session_receiver, "rowan")
+    assert sorted(dict(request.query)["order"] for request in requests) == sorted(f"rowan-{n}" for n in range(12))
+    merchant.goto(f"{stack.base_url}/admin/callbacks/errand/")
+    expect(merchant.get_by_role("row", name=re.compile("Rowan.*Finished.*12 of 12"))).to_be_visible()
+
+
+def test_resend_and_backfill_work_without_scripts(
+    stack: Installation, merchant_without_scripts: Page, session_receiver: Receiver
+) -> None:
+    page = merchant_without_scripts
+    affiliate = made(stack, session_receiver, "alder", FAILED, 8)
+    page.goto(f"{stack.base_url}/admin/callbacks/delivery/?affiliate__id__exact={affiliate}")
+    page.get_by_role("link", name="Resend all that match").click()
+    page.get_by_role("button", name="Start resending").click()
+    for _ in range(100):
+        if page.get_by_role("heading", name=re.compile("Finished")).is_visible():
+            break
+        page.get_by_role("link", name="Look again").click()
+    expect(page.get_by_text("8 postbacks were handed on")).to_be_visible()
+    page.goto(f"{stack.base_url}/admin/affiliates/affiliate/{affiliate}/settings/")
+    page.get_by_role("link", name="Send past orders to order created callback").click()
+    expect(page.get_by_text("Nothing to send for these days.")).to_be_visible()
+    page.get_by_label("Also orders that this callback was told of already").check()
+    page.get_by_role("button", name="Count").click()
+    page.get_by_role("button", name="Send 8 orders").click()
+    expect(page.get_by_role("heading", name=re.compile("^Backfill of"))).to_be_visible()
+
+
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
+def test_every_page_of_an_errand_is_accessible_and_fits_its_window(
+    stack: Installation, merchant: Page, session_receiver: Receiver, width: int, scheme: str
+) -> None:
+    code = f"elder{width}"
+    affiliate = made(stack, session_receiver, code, FAILED, 400)
+    merchant.set_viewport_size({"width": width, "height": 800})
+    merchant.emulate_media(color_scheme=scheme)
+    found = {}
+
+    def look(name: str) -> None:
+        if wrong := faults(merchant):
+            found[name] = wrong
+
+    merchant.goto(f"{stack.base_url}/admin/callbacks/delivery/?affiliate__id__exact={affiliate}")
+    look("log")
+    merchant.get_by_role("link", name="Resend all that match").click()
+    look("resend")
+    merchant.get_by_label("At most").select_option("5")
+    merchant.get_by_role("button", name="Start resending").click()
+    expect(merchant.get_by_role("heading", name=re.compile("Running"))).to_be_visible()
+    look("running")
+    merchant.get_by_role("button", name="Stop").click()
+    expect(merchant.get_by_role("heading", name=re.compile("Stopped"))).to_be_visible()
+    look("stopped")
+    merchant.goto(f"{stack.base_url}/admin/callbacks/errand/")
+    look("list")
+    merchant.goto(f"{stack.base_url}/admin/affiliates/affiliate/{affiliate}/settings/")
+    look("settings")
+    merchant.get_by_role("link", name="Send past orders to order created callback").click()
+    look("backfill")
+    assert found == {}

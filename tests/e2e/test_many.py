@@ -1,0 +1,145 @@
+"""Callbacks of many affiliates at once, in a browser on the real stack: the same one set up, then its host replaced."""
+
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from tests.e2e.installation import Installation, wait_until
+from tests.e2e.test_merchant_path import add_order, arrived, sign_in
+from tests.receiver import Receiver
+
+SET_UP = """
+from affiliates.models import Affiliate, Link
+from callbacks.models import CallbackSetting
+from orders.models import Order
+for n in range(9):
+    crowd = Affiliate.objects.create(name=f"Crowd {n}", email=f"c{n}@crowd.example", code=f"crowd{n}")
+    link = Link.objects.create(affiliate=crowd, url=f"https://shop.example/?ref=crowd{n}&sub_id=click{n}")
+    Order.objects.create(number=f"#CROWD{n}", affiliate=crowd, link=link, amount="58.00", currency="USD")
+    if n == 8:
+        CallbackSetting.objects.create(affiliate=crowd, event="order.created", url="https://gone.example/?a=1")
+"""
+PLAIN = """
+from affiliates.models import Affiliate
+for n in range(3):
+    Affiliate.objects.create(name=f"Plain {n}", email=f"p{n}@plain.example", code=f"plain{n}")
+"""
+FALL_SILENT = """
+from callbacks.models import CallbackSetting
+for setting in CallbackSetting.objects.filter(affiliate__code__in=["crowd3", "crowd4"]):
+    setting.url = "http://silent.invalid:{port}/crowd?cid={{{{link.sub_id}}}}&u=http://silent.invalid:{port}/"
+    setting.save()
+"""
+
+
+@pytest.fixture
+def merchant(stack: Installation, browser_page: Page) -> Page:
+    sign_in(stack, browser_page)
+    return browser_page
+
+
+@pytest.fixture
+def merchant_without_scripts(stack: Installation, browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    sign_in(stack, page)
+    yield page
+    context.close()
+
+
+def axe_finds_nothing(page: Page) -> None:
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+
+
+def test_merchant_sets_the_same_callback_up_for_many_and_replaces_its_host(
+    stack: Installation, session_receiver: Receiver, merchant: Page
+) -> None:
+    stack.manage("shell", code=SET_UP)
+    page = merchant
+
+    page.get_by_role("link", name="All Affiliates").click()
+    page.get_by_role("searchbox").fill("Crowd")
+    page.keyboard.press("Enter")
+    expect(page.locator("#result_list tbody tr")).to_have_count(9)
+    page.locator("#action-toggle").check()
+    page.get_by_label("Action:").select_option("Set up the same callback")
+    page.get_by_role("button", name="Run").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Same callback for many affiliates")
+    expect(page.locator(".chosen")).to_contain_text(
+        "9 affiliates: Crowd 0, Crowd 1, Crowd 2, Crowd 3, Crowd 4 and 4 more"
+    )
+    axe_finds_nothing(page)
+
+    field, shown = page.get_by_label("URL"), page.locator("#setup-preview")
+    field.press_sequentially(session_receiver.url("/crowd") + "?cid={clickid}")
+    expect(page.locator(".corrections li")).to_contain_text("{{link.sub_id}}")
+    page.get_by_role("button", name="Use {{link.sub_id}} for {clickid}").click()
+    expect(shown.locator(".wire")).to_contain_text("/crowd?cid=click0")
+    page.get_by_label("Preview with the newest order of").select_option(label="Crowd 5 · #CROWD5")
+    expect(shown.locator(".wire")).to_contain_text("/crowd?cid=click5")
+    axe_finds_nothing(page)
+    page.get_by_role("button", name="Preview").click()
+
+    expect(page.locator(".wire")).to_contain_text(["{{link.sub_id}}", "cid=click0", "cid=click1", "cid=click2"])
+    expect(page.locator('[data-fate="new"] summary')).to_have_text("8 get a new callback")
+    expect(page.locator('[data-fate="changed"]')).to_contain_text("https://gone.example/?a=1")
+    axe_finds_nothing(page)
+    page.get_by_role("button", name="Back").click()
+    expect(field).to_have_value(session_receiver.url("/crowd") + "?cid={{link.sub_id}}")
+    page.get_by_role("button", name="Preview").click()
+    page.get_by_role("button", name="Set up for 9 affiliates").click()
+    expect(page.get_by_role("status")).to_contain_text("set up for 8 affiliates and changed for 1 affiliate.")
+    axe_finds_nothing(page)
+    add_order(page, "#930001", "https://shop.example/?ref=crowd7&sub_id=first")
+    wait_until(lambda: arrived(session_receiver, "/crowd"), 5)
+    assert arrived(session_receiver, "/crowd")[0].target == "/crowd?cid=first"
+
+    # The tracker moves: what could not be delivered goes to the new host by itself.
+    port = session_receiver.port
+    stack.manage("shell", code=FALL_SILENT.format(port=port))
+    add_order(page, "#930002", "https://shop.example/?ref=crowd3&sub_id=waits")
+    page.get_by_role("link", name="Replace a host").click()
+    axe_finds_nothing(page)
+    page.get_by_role("link", name=f"Replace silent.invalid:{port}").click()
+    page.get_by_label("New host").fill("192.168.1.1")
+    page.get_by_role("button", name="Preview").click()
+    expect(page.locator('[data-code="blocked_address"]')).to_be_visible()
+    expect(page.get_by_label("Host now")).to_have_value(f"silent.invalid:{port}")
+    page.get_by_label("New host").fill(f"127.0.0.1:{port}")
+    page.get_by_role("button", name="Preview").click()
+    expect(page.get_by_role("heading", name="2 callbacks of 2 affiliates would be changed")).to_be_visible()
+    axe_finds_nothing(page)
+    page.get_by_role("button", name="Replace in 2 callbacks").click()
+    expect(page.get_by_role("status")).to_contain_text(f"2 callbacks have the host 127.0.0.1:{port} now")
+    kept = f"cid=waits&u=http://silent.invalid:{port}/"
+    wait_until(lambda: any(request.target == f"/crowd?{kept}" for request in arrived(session_receiver, "/crowd")), 30)
+
+
+def test_many_works_without_scripts(stack: Installation, merchant_without_scripts: Page) -> None:
+    stack.manage("shell", code=PLAIN)
+    page = merchant_without_scripts
+    page.get_by_role("link", name="All Affiliates").click()
+    page.get_by_role("searchbox").fill("Plain")
+    page.keyboard.press("Enter")
+    boxes = page.locator(".action-select")
+    expect(boxes).to_have_count(3)
+    for box in boxes.all():
+        box.check()
+    page.get_by_label("Action:").select_option("Set up the same callback")
+    page.get_by_role("button", name="Run").click()
+    page.get_by_label("Order updated").check(force=True)
+    page.get_by_label("URL").fill("https://joe.voluumtrk.com/postback?cid={clickid}")
+    page.get_by_label("Name").fill("Without scripts")
+    page.get_by_role("button", name="Show").click()
+    page.get_by_role("button", name="Use {{link.sub_id}} for {clickid}").click()
+    expect(page.get_by_label("URL")).to_have_value("https://joe.voluumtrk.com/postback?cid={{link.sub_id}}")
+    expect(page.get_by_label("Order updated")).to_be_checked()
+    page.get_by_role("button", name="Preview").click()
+    expect(page.locator('[data-fate="new"]')).to_contain_text("Plain 0, Plain 1, Plain 2")
+    page.get_by_role("button", name="Set up for 3 affiliates").click()
+    expect(page.get_by_role("status")).to_contain_text(
+        "Order updated callback “Without scripts” set up for 3 affiliates."
+    )

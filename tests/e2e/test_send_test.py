@@ -1,0 +1,192 @@
+"""A callback is tried out before it is saved: the button in its window, in a browser on the real stack."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from tests.e2e.installation import Installation
+from tests.e2e.test_merchant_path import arrived, open_settings, row_of, sign_in, window_of
+from tests.receiver import Answer, Receiver
+
+expect.set_options(timeout=15_000)  # a machine that runs all tests at once is a slow one
+SET_UP = """
+from affiliates.models import Affiliate, Link
+from orders.models import Order
+for name, code in (("Trying Tom", "tom"), ("Plain Pam", "pam")):
+    affiliate = Affiliate.objects.create(name=name, email=code + "@t.example", code=code)
+    link = Link.objects.create(affiliate=affiliate, url=f"https://shop.example/?ref={code}&sub_id=x%26y")
+    Order.objects.create(number=f"#{code}-LINKED", affiliate=affiliate, link=link, amount="58.00", currency="USD")
+    Order.objects.create(number=f"#{code}-COUPON", affiliate=affiliate, amount="20.00", currency="USD")
+"""
+TEMPLATE = "?o={{order.number}}&c={{link.sub_id}}"
+
+
+@pytest.fixture(scope="module")
+def affiliates(stack: Installation) -> None:
+    stack.manage("shell", code=SET_UP)
+
+
+@pytest.fixture
+def window(stack: Installation, browser_page: Page, affiliates: None) -> Locator:
+    """The window of a callback that is not set up yet."""
+    return opened_window(stack, browser_page)
+
+
+def opened_window(stack: Installation, page: Page) -> Locator:
+    sign_in(stack, page)
+    open_settings(page, "Trying Tom")
+    row_of(page, "created").get_by_role("link", name="Set up").click()
+    found = window_of(page, "created")
+    expect(found.get_by_label("URL")).to_be_focused()
+    return found
+
+
+@pytest.fixture
+def without_scripts(stack: Installation, browser: Browser, affiliates: None) -> Iterator[Page]:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    sign_in(stack, page)
+    yield page
+    context.close()
+
+
+def test_merchant_sends_a_test_and_sees_what_the_tracker_answers(window: Locator, session_receiver: Receiver) -> None:
+    page = window.page
+    session_receiver.answer("/tom", Answer(body=b"<b>thank you</b>", delay_s=1.0), Answer(503, body=b""))
+    typed = session_receiver.url("/tom") + TEMPLATE
+    window.get_by_label("URL").fill(typed)
+    window.get_by_label("Preview with order").select_option(index=1)
+    result = window.get_by_role("region", name="Result of the test")
+    send = window.get_by_role("button", name="Send test")
+    send.click()
+    busy = window.get_by_role("button", name="Sending…")
+    expect(busy).to_be_visible()
+    busy.click()  # not once more
+    expect(result).to_contain_text("The tracker answered 200 OK.")
+    expect(result.get_by_label("Answer", exact=True)).to_have_text("<b>thank you</b>")
+    expect(result.locator(".wire").first).to_have_text("GET" + session_receiver.url("/tom?o=%23tom-LINKED&c=x%26y"))
+    expect(window.locator("[data-said]")).to_have_text("Test sent. The tracker answered 200 OK.")
+    expect(result).to_be_in_viewport()
+    expect(send).to_be_focused()
+    assert [request.target for request in arrived(session_receiver, "/tom")] == ["/tom?o=%23tom-LINKED&c=x%26y"]
+    assert Axe().run(page).violations_count == 0
+
+    expect(result.get_by_text("before your last change")).to_be_hidden()
+    window.get_by_label("URL").fill(typed + "&more=1")
+    expect(result.get_by_text("before your last change")).to_be_visible()
+    send.click()
+    expect(result).to_contain_text("The tracker answered 503 Service Unavailable.")
+    expect(result).to_contain_text("The answer was empty.")
+    assert Axe().run(page).violations_count == 0
+
+    with page.expect_popup() as opened:
+        result.get_by_role("link", name="See it in the log").click()
+    log = opened.value
+    expect(log.get_by_role("heading", level=1)).to_contain_text("Test")
+    expect(log.locator(".timeline")).to_contain_text("A test is sent once and never repeated.")
+    expect(log.get_by_role("button", name="Resend")).to_have_count(0)
+    assert Axe().run(log).violations_count == 0
+    log.get_by_role("link", name="Deliveries").first.click()
+    log.locator("details.filter", has_text="origin").locator("summary").click()
+    log.get_by_role("link", name="Tests").click()
+    expect(log.locator("#result_list tbody tr").first).to_contain_text("#tom-LINKED")
+    assert Axe().run(log).violations_count == 0
+    log.close()
+
+    expect(window.get_by_label("URL")).to_have_value(typed + "&more=1")  # and nothing is saved
+    page.keyboard.press("Escape")
+    expect(row_of(page, "created")).to_contain_text("Not set")
+
+
+def test_test_of_what_cannot_be_called_says_why(window: Locator, session_receiver: Receiver) -> None:
+    window.get_by_label("URL").fill("http://10.0.0.1/x?c={{link.sub_id}}")
+    window.get_by_role("button", name="Send test").click()
+    expect(window.locator("#setup-check .errorlist")).to_contain_text("10.0.0.1 is a private address")
+    expect(window.get_by_label("URL")).to_be_focused()
+    expect(window.locator("#setup-test")).to_contain_text("Nothing was sent: something in the form has to be put right")
+    assert Axe().run(window.page).violations_count == 0
+    session_receiver.answer("/broken", Answer(raw=b"", end="close"))
+    window.get_by_label("URL").fill(session_receiver.url("/broken") + TEMPLATE)
+    window.get_by_role("button", name="Send test").click()
+    expect(window.locator("#setup-test")).to_contain_text(
+        "The tracker closed the connection without a complete answer."
+    )
+    window.get_by_label("URL").fill("https://nowhere.invalid/x" + TEMPLATE)
+    window.get_by_role("button", name="Send test").click()
+    expect(window.locator("#setup-test")).to_contain_text("The name nowhere.invalid")
+    assert Axe().run(window.page).violations_count == 0
+
+
+def test_window_can_be_closed_while_a_test_is_on_its_way(window: Locator, session_receiver: Receiver) -> None:
+    page = window.page
+    session_receiver.answer("/late", Answer(delay_s=2.0))
+    window.get_by_label("URL").fill(session_receiver.url("/late") + TEMPLATE)
+    window.get_by_role("button", name="Send test").click()
+    expect(window.get_by_role("button", name="Sending…")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(window).to_be_hidden()
+    row_of(page, "created").get_by_role("link", name="Set up").click()
+    expect(window.get_by_label("URL")).to_have_value(session_receiver.url("/late") + TEMPLATE)
+    expect(window.get_by_role("region", name="Result of the test")).to_contain_text("The tracker answered 200 OK.")
+    expect(window.get_by_role("button", name="Send test")).to_be_visible()
+
+
+def test_test_that_gets_no_answer_of_the_server_says_so(
+    stack: Installation, page: Page, affiliates: None, session_receiver: Receiver
+) -> None:
+    window = opened_window(stack, page)  # on a page whose console may say that the network is away
+    window.get_by_label("URL").fill(session_receiver.url("/x") + TEMPLATE)
+    expect(window.locator("#setup-preview .wire")).to_be_visible()
+    page.context.set_offline(True)
+    window.get_by_role("button", name="Send test").click()
+    expect(window.locator("#setup-test")).to_contain_text("The server could not be reached")
+    page.context.set_offline(False)
+    window.get_by_role("button", name="Send test").click()
+    expect(window.locator("#setup-test")).to_contain_text("The tracker answered 200 OK.")
+
+
+def test_merchant_without_scripts_sends_a_test_and_submits_what_was_typed(
+    without_scripts: Page, session_receiver: Receiver
+) -> None:
+    page = without_scripts
+    session_receiver.answer("/pam", Answer(404, body=b"unknown click"))
+    open_settings(page, "Plain Pam")
+    row_of(page, "created").get_by_role("link", name="Set up").click()
+    typed = session_receiver.url("/pam") + TEMPLATE
+    page.get_by_label("URL").fill(typed)
+    page.get_by_label("Preview with order").select_option(index=1)
+    page.get_by_role("button", name="Send test").click()
+    expect(page.get_by_role("region", name="Result of the test")).to_contain_text("The tracker answered 404 Not Found.")
+    expect(page.get_by_label("Answer", exact=True)).to_have_text("unknown click")
+    assert [request.target for request in arrived(session_receiver, "/pam")] == ["/pam?o=%23pam-LINKED&c=x%26y"]
+    expect(page.get_by_label("URL")).to_have_value(typed)
+    page.get_by_role("button", name="Submit").click()
+    expect(row_of(page, "created")).to_contain_text("Nothing sent yet")
+
+
+# --- while it is typed -------------------------------------------------------------
+def test_half_typed_variable_is_no_error_until_it_is_left(window: Locator, session_receiver: Receiver) -> None:
+    page, field, errors = window.page, window.get_by_label("URL"), window.locator("#setup-check .errorlist")
+    checks: list[float] = []
+    page.on("request", lambda request: checks.append(time.monotonic()) if request.url.endswith("/check/") else None)
+    field.fill("https://tracker.example/p?c={{link.sub_id}}&o=")
+    expect(window.locator("#setup-preview .wire")).to_contain_text("&o=")
+    seen = len(checks)
+    field.press_sequentially("{{order.nu", delay=400)  # slower than what is waited for before asking
+    expect(errors).to_have_count(0)
+    assert len(checks) == seen
+    field.press_sequentially("mber}}")
+    expect(window.locator("#setup-preview .wire")).to_contain_text("&o=%23tom-COUPON")
+    expect(errors).to_have_count(0)
+
+    field.press_sequentially("&a={{order.am")
+    page.keyboard.press("Control+Home")
+    expect(errors).to_contain_text("{{order.am")
+    field.fill("https://tracker.example/p?a={{order.am")
+    window.get_by_label("POST").focus()
+    expect(errors).to_contain_text("{{order.am")
+    window.get_by_role("button", name="Submit").click()
+    expect(field).to_have_attribute("aria-invalid", "true")
