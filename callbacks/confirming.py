@@ -23,7 +23,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
 from affiliates.filters import Period
-from affiliates.paging import Keys
+from affiliates.paging import Keys, gathered
 from callbacks import backfilling, previews, resending
 from callbacks.backfilling import TO_BE_SENT, Backfill
 from callbacks.errands import RATES, USUAL_RATE, Errand
@@ -54,7 +54,7 @@ class StartForm(forms.Form):
         """How long so many take at each of the rates."""
         field = self.fields["rate"]
         assert isinstance(field, forms.ChoiceField)
-        field.choices = [(rate, f"{rate} a second: {_duration(count / rate)}") for rate in RATES]
+        field.choices = [(rate, f"{rate} a second, about {_duration(count / rate)}") for rate in RATES]
 
 
 def _duration(seconds: float) -> str:
@@ -214,11 +214,12 @@ def _usual_period() -> dict[str, Any]:
 
 
 def _previews(request: HttpRequest, wanted: Backfill, keys: Keys) -> list[Preview]:
-    """The first requests, for who may see orders."""
+    """The first requests, for who may see orders, as far as they are found in time."""
     if not any(request.user.has_perm(f"orders.{action}_order") for action in ("view", "change")):
         return []
-    orders = wanted.orders().filter(pk__range=(keys.first, keys.last)).select_related("link").order_by("pk")
-    return [previews.preview(wanted.setting, wanted.setting.url, order) for order in orders[:SHOWN]]
+    rows = wanted.orders().select_related("link").order_by("pk")
+    orders, _ = gathered(rows, SHOWN, keys.first, keys.last, 1)  # there may be a million that were told of already
+    return [previews.preview(wanted.setting, wanted.setting.url, order) for order in orders]
 
 
 def _days(period: Period) -> str:

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from callbacks.errands import Errand
 from callbacks.models import Delivery
-from callbacks.selecting import AFFILIATE, CODE, EVENT, FROM, STATE, TO, Selection
+from callbacks.selecting import AFFILIATE, CODE, EVENT, FROM, ORIGIN, STATE, TO, Selection
 
 AGAIN_MS = 1000
 
@@ -156,7 +156,7 @@ def links_of(errand: Errand) -> list[tuple[str, str]]:
     if errand.started_at is None or errand.setting is None:
         return []
     until = {TO: f"{errand.ended_at:%Y-%m-%dT%H:%M:%S.%f}"} if errand.ended_at else {}
-    chosen = {AFFILIATE: errand.affiliate_id, EVENT: errand.setting.event}
+    chosen = {AFFILIATE: errand.affiliate_id, EVENT: errand.setting.event, ORIGIN: Delivery.Origin.BACKFILL.value}
     return [
         (
             "The deliveries of this backfill",

@@ -17,14 +17,16 @@ from affiliates.paging import AFTER, BEFORE, Keys
 from callbacks import filters, searching
 from callbacks.models import Delivery, EventType
 
-STATE, EVENT, AFFILIATE, HOST, CODE = "status__exact", "event__exact", "affiliate__id__exact", "host", "code"
-FROM, TO, SEARCH = "from", "to", "q"
-KNOWN = (STATE, EVENT, AFFILIATE, HOST, CODE, FROM, TO, SEARCH)
+STATE, EVENT, AFFILIATE = "status__exact", "event__exact", "affiliate__id__exact"
+ORIGIN, HOST, CODE, FROM, TO, SEARCH = "origin", "host", "code", "from", "to", "q"
+KNOWN = (STATE, EVENT, AFFILIATE, ORIGIN, HOST, CODE, FROM, TO, SEARCH)
 WITH_DELIVERED = "with_delivered"  # no condition of the log: whether what succeeded goes out once more
 OF_THE_PAGE = frozenset({BEFORE, AFTER})  # they say which page of the list, and nothing of the filter
 
 STATES = dict(Delivery.Status.choices) | {Delivery.Status.PENDING.value: "Waiting", "retrying": "Retrying"}
 CODES = {filters.NONE: "no answer"}
+COUNTED = "counted"  # all but tests
+ORIGINS = {**dict(Delivery.Origin.choices), COUNTED: "all but tests"}
 
 
 class UnknownFilterError(ValueError):
@@ -59,7 +61,8 @@ class Selection:
             if values[0].strip():
                 chosen[name] = values[0].strip()
         affiliate = chosen.get(AFFILIATE, "0")
-        if not (affiliate.isdecimal() and len(affiliate) < 19) or chosen.get(EVENT, EventType.CREATED) not in EventType:
+        is_known = chosen.get(EVENT, EventType.CREATED) in EventType and chosen.get(ORIGIN, COUNTED) in ORIGINS
+        if not is_known or not affiliate.isdecimal() or len(affiliate) > 18:
             raise UnknownFilterError
         return cls({name: chosen[name] for name in KNOWN if name in chosen})
 
@@ -91,6 +94,8 @@ class Selection:
             rows = rows.filter(event=event)
         if affiliate := self.chosen.get(AFFILIATE):
             rows = rows.filter(affiliate=int(affiliate))
+        if origin := self.chosen.get(ORIGIN):
+            rows = rows.exclude(origin=Delivery.Origin.TEST) if origin == COUNTED else rows.filter(origin=origin)
         rows = filters.with_code(filters.at_host(rows, self.chosen.get(HOST, "")), self.chosen.get(CODE, ""))
         rows = searching.search(self.period.narrow(rows), self.chosen.get(SEARCH, ""))
         return rows if self.with_delivered else rows.exclude(status=Delivery.Status.SUCCEEDED)
@@ -110,6 +115,7 @@ class Selection:
             ("State", STATES.get(chosen(STATE), "")),
             ("Event", EventType(chosen(EVENT)).label if chosen(EVENT) else ""),
             ("Affiliate", affiliate.name if affiliate else "nobody, any more" if chosen(AFFILIATE) else ""),
+            ("Origin", ORIGINS.get(chosen(ORIGIN), "")),
             ("Host", chosen(HOST, "")),
             ("Code", CODES.get(chosen(CODE), chosen(CODE, ""))),
             ("Date", f"{self.period} (UTC)" if str(self.period) else ""),

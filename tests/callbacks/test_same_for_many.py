@@ -2,12 +2,13 @@
 
 import html
 import re
+import threading
 from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
-from django.db import connection
+from django.db import connection, connections
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
@@ -496,3 +497,27 @@ def test_what_runs_out_of_time_goes_on_when_asked_again(
         assert CallbackSetting.objects.filter(url=URL).count() == changed
     assert "still to come" not in applied(admin_client, place, page)
     assert CallbackSetting.objects.filter(url=URL).count() == SettingChange.objects.count() == 30
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_people_who_apply_at_once_make_one_callback_each_affiliate() -> None:
+    affiliates = [affiliate.pk for affiliate in AffiliateFactory.create_batch(30)]
+    users = [User.objects.create_user(f"person{n}") for n in range(2)]
+    start, results = threading.Barrier(2), []
+
+    def apply(user: User) -> None:
+        pattern = CallbackSetting(event="order.created", url=URL)
+        try:
+            start.wait(10)
+            results.append(sharing.apply(affiliates, pattern, "change", user, seen={}, named=5))
+        finally:
+            connections.close_all()
+
+    people = [threading.Thread(target=apply, args=[user]) for user in users]
+    for person in people:
+        person.start()
+    for person in people:
+        person.join(30)
+    assert sorted(result.count(sharing.Fate.NEW) for result in results) == [0, 30]
+    assert sorted(result.count(sharing.Fate.SAME) for result in results) == [0, 30]
+    assert CallbackSetting.objects.count() == SettingChange.objects.count() == 30

@@ -13,10 +13,11 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from affiliates.models import Affiliate
-from callbacks import outbox, resending, stepping
+from callbacks import explanations, outbox, reconciling, resending, statements, stepping
 from callbacks.backfilling import Backfill
 from callbacks.errands import Errand
 from callbacks.models import CallbackSetting, Delivery
+from callbacks.statements import Month
 from orders.models import Order
 from tests.callbacks.errands import do_all, to_backfill, to_resend
 from tests.factories import AffiliateFactory, CallbackSettingFactory, OrderFactory
@@ -383,3 +384,33 @@ def test_backfill_asks_as_often_for_thirty_as_for_one(joe: Affiliate) -> None:
 
 def test_why_not_of_a_backfill_is_empty_for_a_callback_that_can_be_sent_to(setting: CallbackSetting) -> None:
     assert Backfill.of(setting, {}).why_not() == ""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_backfills_of_one_callback_at_once_tell_of_each_order_once(joe: Affiliate) -> None:
+    past_orders(joe, *(f"#{number}" for number in range(40)))
+    setting = CallbackSettingFactory(affiliate=joe)
+    errands = [to_backfill(setting) for _ in range(3)]
+    assert at_once([stepping.step_all] * 3) == []
+    assert sum(do_all(errand).done for errand in errands) == 40
+    assert sorted(backfilled()) == sorted(f"#{number}" for number in range(40))
+
+
+# --- what was backfilled is a delivery like any other -----------------------------
+def test_backfilled_order_is_told_of_in_every_figure(joe: Affiliate) -> None:
+    past_orders(joe, "#1")
+    order = Order.objects.get()
+    setting = CallbackSettingFactory(affiliate=joe)
+    month = Month.of(order.created_at)
+    (before,) = (line for line in statements.statement(joe, month).lines if line.setting)
+    assert before.of("delivered") == 0
+    do_all(to_backfill(setting))
+    (answer,) = (answer for answer in explanations.why(order) if answer.setting)
+    assert (answer.state, answer.sentence) == ("pending", "It is due and goes out as soon as a worker is free.")
+    Delivery.objects.update(status="succeeded", next_attempt_at=None, last_attempt_at=timezone.now())
+    (line,) = (line for line in statements.statement(joe, month).lines if line.setting)
+    assert line.of("delivered") == 1
+    assert list(reconciling.missed(order.created_at)) == []
+    order.status = "approved"
+    order.save()
+    assert Delivery.objects.count() == 1  # there is no callback for updates

@@ -132,7 +132,7 @@ def test_many_works_without_scripts(stack: Installation, merchant_without_script
     page.get_by_role("button", name="Run").click()
     page.get_by_label("Order updated").check(force=True)
     page.get_by_label("URL").fill("https://joe.voluumtrk.com/postback?cid={clickid}")
-    page.get_by_label("Name").fill("Without scripts")
+    page.get_by_role("textbox", name="Name", exact=True).fill("Without scripts")
     page.get_by_role("button", name="Show").click()
     page.get_by_role("button", name="Use {{link.sub_id}} for {clickid}").click()
     expect(page.get_by_label("URL")).to_have_value("https://joe.voluumtrk.com/postback?cid={{link.sub_id}}")

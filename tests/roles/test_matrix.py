@@ -22,6 +22,8 @@ pytestmark = pytest.mark.django_db
 SUPPORT_WRITES = {
     "admin/callbacks/delivery/<int:pk>/resend/",
     "admin/callbacks/delivery/ !resend_selected",
+    "admin/callbacks/delivery/resend/",
+    "admin/callbacks/errand/<int:pk>/stop/",
     "admin/password_change/",  # their own
 }
 

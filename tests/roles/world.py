@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 from django.contrib import admin
 from django.contrib.auth.models import User
@@ -12,6 +13,8 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
 from affiliates.models import Affiliate, Link
+from callbacks.errands import USUAL_RATE, Errand
+from callbacks.many import moving, seals
 from callbacks.models import Attempt, CallbackSetting, Delivery
 from config import roles
 from orders import tokens
@@ -33,6 +36,7 @@ class World:
     order: Order
     setting: CallbackSetting
     delivery: Delivery
+    errand: Errand
     token: ApiToken
     clerk: User
     content_type: ContentType
@@ -69,6 +73,9 @@ def make() -> World:
         order=order,
         setting=setting,
         delivery=delivery,
+        errand=Errand.objects.create(
+            kind="resend", words="Every delivery", first=1, last=delivery.pk, position=0, state="waiting"
+        ),
         token=ApiToken.objects.get(),
         clerk=User.objects.create_user("clerk", password=PASSWORD),
         content_type=ContentType.objects.get_for_model(Delivery),
@@ -120,6 +127,8 @@ def _values(world: World) -> list[tuple[str, dict[str, Any]]]:
             "admin/affiliates/affiliate/<int:affiliate_id>/",
             {"<int:affiliate_id>": world.joe.pk, "<event:event>": "created", "<int:pk>": world.setting.pk},
         ),
+        ("admin/affiliates/affiliate/same-callback/", {"<slug:choice>": "forgotten"}),
+        ("admin/callbacks/errand/", {"<int:pk>": world.errand.pk, "<path:object_id>": world.errand.pk}),
         ("admin/affiliates/affiliate/", {"<int:pk>": world.joe.pk, "<path:object_id>": world.joe.pk}),
         ("admin/affiliates/link/", {"<path:object_id>": world.link.pk}),
         ("admin/orders/order/", {"<path:object_id>": world.order.pk}),
@@ -146,6 +155,9 @@ AFFILIATE = {"name": "Ann", "email": "ann@blog.example", "code": "ann", "status"
 TYPED: dict[str, Callable[[World], dict[str, Any]]] = {
     CALLBACK: lambda _: TEMPLATE,
     CALLBACK + "<int:pk>/": lambda _: TEMPLATE,
+    CALLBACK + "<int:pk>/backfill/": lambda w: _started(w.order.pk),
+    "admin/callbacks/delivery/resend/": lambda w: _started(w.delivery.pk),
+    "admin/callbacks/hosts/": lambda _: _moved("tracker.example", "other.example"),
     CALLBACK + "another/": lambda _: TEMPLATE | {"name": "Second"},
     "admin/affiliates/affiliate/<int:pk>/settings/portal/": lambda _: NEW_PASSWORD,
     "admin/affiliates/affiliate/add/": lambda _: AFFILIATE,
@@ -165,6 +177,16 @@ TYPED: dict[str, Callable[[World], dict[str, Any]]] = {
     "admin/auth/user/<id>/password/": lambda _: {"password1": "a new passphrase", "password2": "a new passphrase"},
     "admin/password_change/": lambda _: NEW_PASSWORD | {"old_password": PASSWORD},
 }
+
+
+def _started(last: int) -> dict[str, Any]:
+    """What the page that counts first hands on to the start."""
+    return {"token": str(uuid4()), "last": last, "rate": USUAL_RATE}
+
+
+def _moved(old: str, new: str) -> dict[str, Any]:
+    seen = {move.setting.pk: move.seal for move in moving.moves(old, new)}
+    return {"old": old, "new": new, "seen": seals.written(seen)}
 
 
 def _order(world: World) -> dict[str, Any]:
