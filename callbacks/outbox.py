@@ -21,7 +21,7 @@ from callbacks import attempts, bell, bulk, due, happenings, history, identity, 
 from callbacks.due import Due, Endpoint
 from callbacks.happenings import Happening
 from callbacks.listeners import Listener
-from callbacks.models import CallbackSetting, Delivery
+from callbacks.models import Attempt, CallbackSetting, Delivery
 from callbacks.outcomes import Outcome, Request
 from callbacks.variables import Event, snapshot
 from orders.models import Order
@@ -224,8 +224,8 @@ def settle(settlements: Sequence[Settlement]) -> None:
                 leased_until=None,
             )
         if owned < len(settlements):
-            present = _present([s.claimed.pk for s in settlements])
-            rows = [row for row in rows if row[0] in present]
+            missing = _to_be_written(settlements)
+            rows = [row for s, row in zip(settlements, rows, strict=True) if (s.claimed.pk, s.began_at) in missing]
         attempts.write(rows)
         for s in settlements:
             if s.pause_setting and s.claimed.setting_id and s.claimed.endpoint:
@@ -239,10 +239,16 @@ def _pause(setting_id: int, gone: str) -> None:
         history.note_gone(CallbackSetting.objects.get(pk=setting_id))
 
 
-def _present(delivery_ids: Sequence[int]) -> set[int]:
-    """Those of them that are still there, and stay until the transaction ends."""
-    rows = Delivery.objects.select_for_update(no_key=True).filter(pk__among=delivery_ids)
-    return set(rows.order_by("pk").values_list("pk", flat=True))
+def _to_be_written(settlements: Sequence[Settlement]) -> set[tuple[int, datetime]]:
+    """By delivery and beginning, the attempts whose delivery is still there, and stays until the transaction ends.
+
+    But not those that are written already: the connection may have been lost while they were committed.
+    """
+    ids = [s.claimed.pk for s in settlements]
+    present = Delivery.objects.select_for_update(no_key=True).filter(pk__among=ids).order_by("pk")
+    pks = set(present.values_list("pk", flat=True))
+    written = set(Attempt.objects.filter(delivery__in=ids).values_list("delivery_id", "created_at"))
+    return {(s.claimed.pk, s.began_at) for s in settlements if s.claimed.pk in pks} - written
 
 
 def skip(claimed: Claimed, reason: Delivery.SkipReason) -> None:

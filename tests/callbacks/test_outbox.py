@@ -281,6 +281,18 @@ def test_settle_lost_lease_keeps_the_attempt_and_not_the_state(affiliate: Affili
     assert Attempt.objects.count() == 1
 
 
+def test_settle_once_more_after_an_unknown_commit_writes_no_attempt_twice(affiliate: Affiliate) -> None:
+    OrderFactory.create_batch(2, affiliate=affiliate)
+    first, second = [settlement(claimed, "succeeded") for claimed in outbox.claim(10)]
+    outbox.settle([first])
+    outbox.settle([first, second])
+    assert list(Attempt.objects.order_by("delivery").values_list("delivery", flat=True)) == [
+        first.claimed.pk,
+        second.claimed.pk,
+    ]
+    assert set(Delivery.objects.values_list("status", "attempt_count")) == {("succeeded", 1)}
+
+
 def test_settle_deleted_delivery_does_not_spoil_the_batch(affiliate: Affiliate) -> None:
     OrderFactory.create_batch(2, affiliate=affiliate)
     claims = outbox.claim(10)
