@@ -18,14 +18,14 @@ help: ## list these targets
 run: .venv/installed ## set up what is missing, start everything, open http://127.0.0.1:$PORT/ (ARGS=--no-demo)
 	@exec $(BIN)/python manage.py dev $(ARGS)
 
-test: .venv/installed-dev ## set up what is missing, run every test on SQLite and PostgreSQL; ARGS="tests/orders -k new" for some
+test: .venv/installed-dev ## set up what is missing, run every test on SQLite, and PostgreSQL where it matters; ARGS="tests/orders -k new" for some
 ifdef ARGS
 	@$(BIN)/python -m pytest $(ARGS)
 else
 	@$(BIN)/python -m tests.machine
 	@$(BIN)/coverage erase
 	TEST_DATABASE=sqlite $(BIN)/python -m pytest -n 2 --dist worksteal --no-skips --cov --cov-report= --cov-fail-under=0
-	TEST_DATABASE=postgresql $(BIN)/python -m pytest -n 2 --dist worksteal --no-skips --cov --cov-append --cov-report= --cov-fail-under=0
+	TEST_DATABASE=postgresql $(BIN)/python -m pytest -n 2 --dist worksteal --no-skips --database-only --cov --cov-append --cov-report= --cov-fail-under=0
 	$(BIN)/coverage report
 	@CHAOS=short $(MAKE) --no-print-directory chaos
 endif

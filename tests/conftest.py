@@ -31,6 +31,7 @@ Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--no-skips", action="store_true", help="a skipped or xfailed test is a failed one")
+    parser.addoption("--database-only", action="store_true", help="leave out what knows no database, and ran already")
 
 
 # --- surroundings ------------------------------------------------------------
@@ -123,6 +124,21 @@ def broker(pytestconfig: pytest.Config) -> Valkey:
 def postgresql(pytestconfig: pytest.Config) -> bool:
     """Whether this run is on PostgreSQL."""
     return CLUSTER_URL in os.environ
+
+
+# --- the second database -------------------------------------------------------
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Addresses, templates or answers are no different for another database."""
+    if config.getoption("database_only"):
+        left_out = [item for item in items if not _needs_database(item)]
+        items[:] = [item for item in items if _needs_database(item)]
+        config.hook.pytest_deselected(items=left_out)
+
+
+def _needs_database(item: pytest.Item) -> bool:
+    """pytest-django lets nobody else near it, but processes of their own are not its to hold back."""
+    fixtures = {"db", "transactional_db", "postgresql", "stack"}.intersection(getattr(item, "fixturenames", ()))
+    return bool(fixtures or item.get_closest_marker("django_db") or item.path.parent.name == "e2e")
 
 
 # --- no skips ----------------------------------------------------------------
