@@ -104,7 +104,7 @@ def test_press_on_a_bar_leads_to_its_deliveries(stack: Installation, merchant: P
     box = canvas.bounding_box()
     assert box
     canvas.click(position={"x": box["width"] - 30, "y": box["height"] / 2})
-    merchant.wait_for_url(re.compile(r"/admin/callbacks/delivery/\?from=\d{4}-\d\d-\d\d&to="))
+    merchant.wait_for_url(re.compile(r"/admin/callbacks/delivery/\?origin=counted&from=\d{4}-\d\d-\d\d&to="))
 
 
 def test_charts_are_drawn_anew_in_the_colours_of_another_theme(stack: Installation, merchant: Page) -> None:
