@@ -128,7 +128,7 @@ def postgresql(pytestconfig: pytest.Config) -> bool:
 
 # --- the second database -------------------------------------------------------
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Addresses, templates or answers are no different for another database."""
+    """Addresses, templates, answers or colours are no different for another database."""
     if config.getoption("database_only"):
         left_out = [item for item in items if not _needs_database(item)]
         items[:] = [item for item in items if _needs_database(item)]
@@ -137,6 +137,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _needs_database(item: pytest.Item) -> bool:
     """pytest-django lets nobody else near it, but processes of their own are not its to hold back."""
+    if item.get_closest_marker("looks"):
+        return False
     fixtures = {"db", "transactional_db", "postgresql", "stack"}.intersection(getattr(item, "fixturenames", ()))
     return bool(fixtures or item.get_closest_marker("django_db") or item.path.parent.name == "e2e")
 
