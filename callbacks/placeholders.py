@@ -56,6 +56,11 @@ BY_TRACKER: tuple[tuple[re.Pattern[str], dict[str, str]], ...] = (
     (re.compile(r"/s2s-action\b"), {"name": STATUS}),
 )
 
+# Keitaro has words of its own for a status, unless `lead_status` and the like in the URL say which others mean the
+# same: https://docs.keitaro.io, S2S postback.
+KEITARO = re.compile(r"/postback/?\?(?!(?:.*[?&])?(?:lead|sale|rejected)_status=)(?:.*&)?subid=", re.DOTALL)
+KEITARO_STATUSES = 'map:"new=lead,approved=sale,rejected=rejected"'
+
 # RFC 3986, appendix B. It only tells where values stand; what is called is read by `callbacks.targets`.
 PARTS = re.compile(r"(?P<scheme>[^:/?#]+:)?(?://(?P<authority>[^/?#]*))?(?P<path>[^?#]*)(?P<rest>.*)", re.DOTALL)
 ANYWHERE = re.compile(
@@ -150,6 +155,11 @@ def nearest(name: str) -> str:
     return difflib.get_close_matches(lowered, sorted(variables.NAMES), n=1, cutoff=0.0)[0]
 
 
+def is_click_id(parameter: str) -> bool:
+    """Whether a parameter of this name usually holds a click id."""
+    return MEANINGS.get(_plain(parameter)) == CLICK_ID
+
+
 def _known(name: str) -> str | None:
     """The variable whose name this is but for punctuation, or whose meaning it has."""
     plain = _plain(name)
@@ -168,6 +178,8 @@ def _foreign(template: str, start: int, end: int, parameter: str) -> Foreign:
     name, bar, filters = text.strip("${}[]#%<> ").partition("|")
     name = name.strip()
     meaning, variable = _meaning(template, name, parameter)
+    if variable == VARIABLE_OF[STATUS] and not bar and KEITARO.search(template):
+        bar, filters = "|", KEITARO_STATUSES
     suggestion = "{{" + variable + bar + filters + "}}" if variable else None
     return Foreign(text, start, end, meaning, suggestion, parameter)
 

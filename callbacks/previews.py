@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from affiliates import referral
 from affiliates.models import Affiliate
-from callbacks import grammar, messages
+from callbacks import grammar, messages, placeholders
 from callbacks.models import CallbackSetting
 from callbacks.outcomes import Request
 from callbacks.rendering import RenderError
@@ -157,6 +157,9 @@ def _why_empty(name: str, order: Order | None) -> str:
     if name.startswith(LINK_QUERY):
         return f"the link of this order has no parameter {name.removeprefix(LINK_QUERY)}"
     part = {"link.sub_id": "sub_id", "link.hash": "part after a #", "link.path": "path"}.get(name, "value for it")
-    given = ", ".join(referral.parse(order.link.url).query)
-    others = f"; it has {given}" if name == "link.sub_id" and given else ""
-    return f"the link of this order has no {part}{others}"
+    given = list(referral.parse(order.link.url).query)
+    if name != "link.sub_id" or not given:
+        return f"the link of this order has no {part}"
+    clicks = [LINK_QUERY + own for own in given if placeholders.is_click_id(own) and _can_be_written(LINK_QUERY + own)]
+    advice = f". Write {{{{{clicks[0]}}}}} if that is the click id" if clicks else ""
+    return f"the link of this order has no {part}; it has {', '.join(given)}{advice}"

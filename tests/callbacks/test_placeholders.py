@@ -83,6 +83,18 @@ def test_find_ordinary_text_is_not_a_placeholder(template: str) -> None:
             ],
         ),
         (
+            "https://k.example/abc/postback?subid=REPLACE&status={status}&payout={payout}",
+            [
+                ("REPLACE", "{{link.sub_id}}"),
+                ("{status}", '{{order.status|map:"new=lead,approved=sale,rejected=rejected"}}'),
+                ("{payout}", "{{order.commission}}"),
+            ],
+        ),
+        (
+            "https://k.example/abc/postback?subid={subid}&status={status}&lead_status=new&sale_status=approved",
+            [("{subid}", "{{link.sub_id}}"), ("{status}", "{{order.status}}")],
+        ),
+        (
             "https://clkmg.example/api/s/post/?uid=[USERID]&s1=###&ref=#tid#&amt=##AMT##",
             [
                 ("[USERID]", None),
