@@ -14,6 +14,7 @@ from affiliates.models import Affiliate
 from affiliates.paging import Keys, first_pk_since
 
 LISTED = 100  # affiliates in the filter
+LONGEST_KEY = 18  # digits: what has more is no key that a database could hold
 DAY = timedelta(days=1)
 # Rows are numbered in the order in which they were saved, give or take the length of a transaction.
 OUT_OF_ORDER = timedelta(minutes=10)
@@ -26,7 +27,7 @@ class AffiliateFilter(admin.RelatedFieldListFilter):
         affiliates = Affiliate.objects.order_by("name", "pk")
         chosen = request.GET.get(f"{self.field_path}__id__exact", "")
         listed = {affiliate.pk: affiliate for affiliate in affiliates[:LISTED]}
-        if chosen.isdecimal() and int(chosen) not in listed:
+        if chosen.isdecimal() and len(chosen) <= LONGEST_KEY and int(chosen) not in listed:
             listed |= affiliates.in_bulk([int(chosen)])
         return [(str(pk), affiliate.name) for pk, affiliate in listed.items()]
 
