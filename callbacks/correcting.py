@@ -8,6 +8,8 @@ from urllib.parse import urljoin, urlsplit
 
 from callbacks import grammar, placeholders, templating
 
+CLICK_ID = placeholders.VARIABLE_OF[placeholders.CLICK_ID]
+
 
 @dataclass(frozen=True, slots=True)
 class Correction:
@@ -24,26 +26,32 @@ class Correction:
     meaning: str = ""
 
 
-def corrected(template: str, *, send_as_typed: bool = False, only_at: int | None = None) -> str:
+def corrected(
+    template: str, *, send_as_typed: bool = False, only_at: int | None = None, click_id: str = CLICK_ID
+) -> str:
     """`template` with every suggestion taken that can be taken without asking; unchanged if there is none.
 
-    With `only_at` the one that starts there; with `send_as_typed` other systems' placeholders stay.
+    With `only_at` the one that starts there; with `send_as_typed` other systems' placeholders stay. `click_id` is the
+    variable that holds it in this affiliate's links.
     """
-    for found in reversed(corrections(template, send_as_typed=send_as_typed)):
+    for found in reversed(corrections(template, send_as_typed=send_as_typed, click_id=click_id)):
         if found.suggestion and only_at in {None, found.start}:
             template = template[: found.start] + found.suggestion + template[found.end :]
     return template
 
 
-def corrections(template: str, *, send_as_typed: bool = False) -> list[Correction]:
+def corrections(template: str, *, send_as_typed: bool = False, click_id: str = CLICK_ID) -> list[Correction]:
     """What is to be corrected, in the order in which it stands there."""
-    found = [] if send_as_typed else [_of_foreign(foreign) for foreign in placeholders.find(template)]
+    found = [] if send_as_typed else [_of_foreign(foreign, click_id) for foreign in placeholders.find(template)]
     found += [_of_unknown(fault) for fault in grammar.scan(template)[1] if fault.code == "unknown_variable"]
     return sorted(found, key=lambda correction: correction.start)
 
 
-def _of_foreign(found: placeholders.Foreign) -> Correction:
-    return Correction(found.start, found.end, found.text, found.suggestion or "", found.parameter, found.meaning or "")
+def _of_foreign(found: placeholders.Foreign, click_id: str) -> Correction:
+    suggestion = found.suggestion or ""
+    if found.meaning == placeholders.CLICK_ID:
+        suggestion = suggestion.replace(CLICK_ID, click_id, 1)
+    return Correction(found.start, found.end, found.text, suggestion, found.parameter, found.meaning or "")
 
 
 def _of_unknown(fault: grammar.Fault) -> Correction:

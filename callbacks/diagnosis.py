@@ -6,7 +6,7 @@ The same rules as on saving, asked through `callbacks.health`; nothing is saved 
 import re
 from dataclasses import dataclass
 
-from callbacks import correcting, grammar, health, placeholders, templating, trackers
+from callbacks import clicks, correcting, grammar, health, placeholders, templating, trackers
 from callbacks.correcting import Correction
 from callbacks.models import CallbackSetting
 from callbacks.problems import Problem
@@ -22,6 +22,7 @@ class Diagnosis:
     """What there is to say of a typed template.
 
     `template` is what can be sent: as typed, or with all suggestions taken (`is_corrected`); "" where neither can.
+    `click_id` is the variable that holds it in the links of this affiliate.
     """
 
     mended: str = ""
@@ -33,6 +34,7 @@ class Diagnosis:
     corrections: tuple[Correction, ...] = ()
     problems: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
+    click_id: str = clicks.SUB_ID
 
     @property
     def tracker(self) -> Tracker | None:
@@ -74,10 +76,11 @@ def of(setting: CallbackSetting) -> Diagnosis:
     if any(problem.code in UNREADABLE for problem in finding.problems):
         problems = finding.problems if mended else ()
         return Diagnosis(mended=mended, is_half_typed=not mended, repairs=finding.repairs, problems=problems)
-    typed = setting.send_as_typed
+    typed, links = setting.send_as_typed, clicks.latest(setting.affiliate_id)
+    click_id = clicks.variable(links)
     best, is_corrected = finding, False
     if finding.problems:
-        healed = correcting.corrected(mended, send_as_typed=typed)
+        healed = correcting.corrected(mended, send_as_typed=typed, click_id=click_id)
         if healed != mended:
             corrected = health.finding_of(_with_url(setting, healed))
             if not corrected.problems:
@@ -91,14 +94,15 @@ def of(setting: CallbackSetting) -> Diagnosis:
         is_half_typed=HALF_TYPED.fullmatch(mended) is not None,
         trackers=recognised,
         repairs=finding.repairs,
-        corrections=tuple(correcting.corrections(mended, send_as_typed=typed)),
+        corrections=tuple(correcting.corrections(mended, send_as_typed=typed, click_id=click_id)),
         problems=finding.problems,
-        warnings=_with_click(template, best.warnings, recognised),
+        warnings=(*_with_click(template, best.warnings, recognised, click_id), *clicks.warnings(template, links)),
+        click_id=click_id,
     )
 
 
 def _with_click(
-    template: str, warnings: tuple[templating.Problem, ...], recognised: tuple[Tracker, ...]
+    template: str, warnings: tuple[templating.Problem, ...], recognised: tuple[Tracker, ...], click_id: str
 ) -> tuple[Problem, ...]:
     """Say by which parameter this tracker knows the click, where that holds nothing of the link."""
     if not template or len(recognised) != 1 or not recognised[0].click_id:
@@ -110,9 +114,9 @@ def _with_click(
     message = f"{name} knows the click by {parameter}, " + (
         "which holds no variable of the link. " if is_there else "which is missing. "
     )
-    message += f"Write {parameter}={{{{link.sub_id}}}}, or the parameter of the link that holds the click id."
+    message += f"Write {parameter}={{{{{click_id}}}}}, or the parameter of the link that holds the click id."
     others = tuple(warning for warning in warnings if warning.code != "no_click_id")
-    return (*others, Problem("click_id_elsewhere", message, (parameter,), ("{{link.sub_id}}",)))
+    return (*others, Problem("click_id_elsewhere", message, (parameter,), (f"{{{{{click_id}}}}}",)))
 
 
 def _holds_link(template: str, parameter: str) -> bool:

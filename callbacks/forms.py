@@ -130,7 +130,8 @@ class CallbackSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # not sub
 
     def _corrected(self, only_at: int | None) -> str:
         mended = repairing.repair(self.typed_url)[0]
-        url = correcting.corrected(mended, send_as_typed=self.typed.send_as_typed, only_at=only_at)
+        as_typed, click_id = self.typed.send_as_typed, self.diagnosis.click_id
+        url = correcting.corrected(mended, send_as_typed=as_typed, only_at=only_at, click_id=click_id)
         return url if url != mended else ""
 
     def _url_errors(self) -> list[forms.ValidationError]:
