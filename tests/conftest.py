@@ -137,7 +137,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _needs_database(item: pytest.Item) -> bool:
     """pytest-django lets nobody else near it, but processes of their own are not its to hold back."""
-    if item.get_closest_marker("looks"):
+    if item.get_closest_marker("once"):
         return False
     fixtures = {"db", "transactional_db", "postgresql", "stack"}.intersection(getattr(item, "fixturenames", ()))
     return bool(fixtures or item.get_closest_marker("django_db") or item.path.parent.name == "e2e")

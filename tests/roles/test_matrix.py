@@ -17,7 +17,7 @@ from tests.roles import world as worlds
 from tests.roles.matrix import FILE, TABLE
 from tests.roles.world import ACTION, PEOPLE, World
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 SUPPORT_WRITES = {
     "admin/callbacks/delivery/<int:pk>/resend/",
