@@ -25,8 +25,8 @@ else
 	@$(BIN)/python -m tests.machine
 	@$(BIN)/coverage erase
 	TEST_DATABASE=sqlite $(BIN)/python -m pytest -n 2 --dist worksteal --no-skips --cov --cov-report= --cov-fail-under=0
-	TEST_DATABASE=postgresql $(BIN)/python -m pytest -n 2 --dist worksteal --no-skips --database-only --cov --cov-append --cov-report= --cov-fail-under=0
 	$(BIN)/coverage report
+	TEST_DATABASE=postgresql $(BIN)/python -m pytest -n 2 --dist worksteal --no-skips --database-only
 	@CHAOS=short $(MAKE) --no-print-directory chaos
 endif
 
