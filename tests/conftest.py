@@ -136,11 +136,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _needs_database(item: pytest.Item) -> bool:
-    """pytest-django lets nobody else near it, but processes of their own are not its to hold back."""
-    if item.get_closest_marker("once"):
-        return False
-    fixtures = {"db", "transactional_db", "postgresql", "stack"}.intersection(getattr(item, "fixturenames", ()))
-    return bool(fixtures or item.get_closest_marker("django_db") or item.path.parent.name == "e2e")
+    """pytest-django lets nobody else near it; walks through the running stack, which take long, say so themselves."""
+    if item.path.parent.name == "e2e":
+        return item.get_closest_marker("both") is not None
+    fixtures = {"db", "transactional_db", "postgresql"}.intersection(getattr(item, "fixturenames", ()))
+    marks = {mark.name for mark in item.iter_markers()}
+    return bool(fixtures or "django_db" in marks) and "once" not in marks
 
 
 # --- no skips ----------------------------------------------------------------

@@ -9,6 +9,8 @@ import requests
 from tests.e2e.installation import Installation, wait_until
 from tests.receiver import Answer, Received, Receiver
 
+pytestmark = pytest.mark.both
+
 SET_UP = """
 from affiliates.models import Affiliate
 from callbacks.models import CallbackSetting

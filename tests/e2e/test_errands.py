@@ -10,6 +10,8 @@ from tests.e2e.installation import Installation
 from tests.e2e.test_admin_frame import LOOKS, faults, sign_in
 from tests.receiver import Received, Receiver
 
+pytestmark = pytest.mark.both
+
 expect.set_options(timeout=20_000)  # a machine that runs all tests at once is a slow one
 FAILED = """
 from affiliates.models import Affiliate

@@ -84,7 +84,6 @@ def pages_of(person: str, begin: str, there: SimpleNamespace) -> list[str]:
     return [worlds.path_of(route, there) for route in routes if route != "admin/login/"]
 
 
-@pytest.mark.once
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_every_page_of_the_admin_is_accessible_and_fits_its_window(browser_page, stack, there, width, scheme):
     sign_in(browser_page, stack)
@@ -97,7 +96,6 @@ def test_every_page_of_the_admin_is_accessible_and_fits_its_window(browser_page,
     assert faults(browser_page) == []
 
 
-@pytest.mark.once
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "dark"), (390, "light")])
 def test_every_page_that_support_may_open_is_accessible_and_fits_its_window(browser_page, stack, there, width, scheme):
     assert stack.support
@@ -110,7 +108,6 @@ def test_every_page_that_support_may_open_is_accessible_and_fits_its_window(brow
     assert faults(browser_page) == []
 
 
-@pytest.mark.once
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_every_page_of_the_portal_is_accessible_and_fits_its_window(browser_page, stack, there, width, scheme):
     browser_page.set_viewport_size({"width": width, "height": 800})

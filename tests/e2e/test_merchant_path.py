@@ -10,6 +10,8 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from tests.e2e.installation import Installation, wait_until
 from tests.receiver import Received, Receiver
 
+pytestmark = pytest.mark.both
+
 expect.set_options(timeout=15_000)  # a machine that runs all tests at once is a slow one
 TEMPLATE = "?order={{order.number}}&amount={{order.amount}}&subid={{link.sub_id}}"
 
