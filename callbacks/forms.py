@@ -1,10 +1,12 @@
 """The form behind "Setup order created callback": what was typed, what is wrong with it, and what to write instead."""
 
+import re
 from functools import cached_property
 from typing import Any, ClassVar, Self
 
 from django import forms
 from django.db import models
+from django.http import QueryDict
 
 from callbacks import correcting, diagnosis, naming, repairing
 from callbacks.models import CallbackSetting, EventType
@@ -119,19 +121,34 @@ class CallbackSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # not sub
     @property
     def corrected_url(self) -> str:
         """What was typed with our variables in the place of what was meant by them; "" if none is known."""
-        return self._corrected(None) if self._url_errors() else ""
+        return self._corrected()
 
-    def with_correction(self, only_at: int | None = None) -> Self:
+    def pressed(self, data: QueryDict) -> Self | None:
+        """The form, unsaved, with what is corrected by the button in `data`; None if none of these was pressed."""
+        if "correct" in data:
+            return self.with_correction()
+        for button in ("take", "leave_out"):
+            if button in data:
+                place = re.fullmatch("[0-9]{1,5}", str(data[button]))
+                return self.with_correction(int(place[0]) if place else -1, leave_out=button == "leave_out")
+        return None
+
+    def with_correction(self, only_at: int | None = None, *, leave_out: bool = False) -> Self:
         """The same form, unsaved, with the corrected URL in it; with `only_at`, only the one that is for there."""
         data = {name: self[name].value() for name in self.fields if name != "send_as_typed"}
         form = type(self)(instance=self.instance)
-        form.initial = {**form.initial, **data, "url": self._corrected(only_at) or self.typed_url}
+        form.initial = {**form.initial, **data, "url": self._corrected(only_at, leave_out=leave_out) or self.typed_url}
         return form
 
-    def _corrected(self, only_at: int | None) -> str:
+    def _corrected(self, only_at: int | None = None, *, leave_out: bool = False) -> str:
         mended = repairing.repair(self.typed_url)[0]
-        as_typed, click_id = self.typed.send_as_typed, self.diagnosis.click_id
-        url = correcting.corrected(mended, send_as_typed=as_typed, only_at=only_at, click_id=click_id)
+        url = correcting.corrected(
+            mended,
+            send_as_typed=self.typed.send_as_typed,
+            only_at=only_at,
+            leave_out=leave_out,
+            click_id=self.diagnosis.click_id,
+        )
         return url if url != mended else ""
 
     def _url_errors(self) -> list[forms.ValidationError]:

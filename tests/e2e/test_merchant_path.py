@@ -146,7 +146,7 @@ def test_window_refusing_a_url_stays_open_with_the_text(merchant: Page) -> None:
     opener.click()
     expect(field).to_have_value(typed)  # closed by Escape, not given up
 
-    window.get_by_role("button", name="Use the variables suggested").click()
+    window.get_by_role("button", name="Take all suggestions").click()
     expect(field).to_have_value("https://tracker.example/?a={{link.sub_id}}&b={{link.sub_id}}")
     window.get_by_role("link", name="Cancel").click()
     expect(window).to_be_hidden()
