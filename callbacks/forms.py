@@ -89,6 +89,13 @@ class CallbackSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # not sub
         return str(self["url"].value() or "")
 
     @property
+    def url_sentences(self) -> list[tuple[str, str]]:
+        """What is wrong with the URL, each with its code: in brief where the corrections stand below."""
+        brief = {problem.code: problem.brief for problem in self.diagnosis.problems}
+        errors = self._url_errors()
+        return [(error.code or "", brief.get(error.code or "") or text) for error in errors for text in error.messages]
+
+    @property
     def has_foreign_placeholders(self) -> bool:
         """Whether the choice to send other systems' placeholders as text is to be offered."""
         if self["send_as_typed"].value():

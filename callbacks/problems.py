@@ -11,12 +11,16 @@ FILTERS = '{{link.sub_id|default:"none"}} and {{order.status|map:"new=hold,appro
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """`fragments` are the parts of the template it is about, `suggestions` what to write instead, if that is known."""
+    """`fragments` are the parts of the template it is about, `suggestions` what to write instead, if that is known.
+
+    `brief` is the message where the corrections are listed below it; "" if that is the same.
+    """
 
     code: str
     message: str
     fragments: tuple[str, ...] = ()
     suggestions: tuple[str, ...] = ()
+    brief: str = ""
 
 
 def of_faults(faults: Iterable[Fault]) -> tuple[Problem, ...]:
@@ -41,9 +45,11 @@ def of_foreign(found: Sequence[Foreign]) -> Problem:
     left_out = dict.fromkeys(f"{foreign.parameter}={foreign.text}" for foreign in found if foreign.should_go)
     todo += [f"remove {joined(tuple(left_out))}"] if left_out else []
     sentence = ", ".join([*todo, "or tick “send as typed”."])
-    message = f"{joined(texts)} {are} of another system and would be sent as {stand}. {_capital(sentence)}"
+    found_is = f"{joined(texts)} {are} of another system and would be sent as {stand}."
+    brief = f"{found_is} Correct {'it' if one else 'them'} below, or tick “send as typed”."
     suggestions = dict.fromkeys(foreign.suggestion for foreign in written if foreign.suggestion)
-    return Problem("foreign_placeholder", message, texts, tuple(suggestions))
+    message = f"{found_is} {_capital(sentence)}"
+    return Problem("foreign_placeholder", message, texts, tuple(suggestions), brief)
 
 
 def variable_in_host(found: Iterable[Placeholder]) -> Problem:
