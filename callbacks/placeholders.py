@@ -1,7 +1,7 @@
 """Other systems' placeholders in a pasted URL: where they stand, what they mean, and which of our variables says that.
 
-Networks and trackers write `{sub1}`, `[CLICKID]`, `#s2#`, `##X##`, `${x}`, `%x%`, `<x>`, or leave `REPLACE` and
-`OPTIONAL` behind. Only what stands where a value stands is meant: `data[amount]=` is a name like any other.
+Networks and trackers write `{sub1}`, `[CLICKID]`, `#s2#`, `##X##`, `${x}`, `%x%`, `<x>`, `!!!x!!!`, `__X__`, or leave
+`REPLACE` and `OPTIONAL` behind. Only what stands where a value stands is meant: `data[amount]=` is a name like any other.
 """
 
 import difflib
@@ -35,7 +35,7 @@ MEANINGS: dict[str, str] = {
     for meaning, names in (
         (
             CLICK_ID,
-            "clickid click affsub affclickid sub1 subid subid1 externalid s1 s2 clicksubid cid hit cnvid u1 dcrdid",
+            "clickid click clickref affsub affclickid sub1 subid subid1 externalid s1 s2 clicksubid cid hit cnvid u1 dcrdid",
         ),
         (PAYOUT, "payout revenue sum affiliateearnings commissionamount commission price rev amt earnings profit"),
         (AMOUNT, "amount saleamount orderamount ordertotal total orderprice ordervalue value"),
@@ -66,16 +66,19 @@ DISPENSABLE: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
 # RFC 3986, appendix B. It only tells where values stand; what is called is read by `callbacks.targets`.
 PARTS = re.compile(r"(?P<scheme>[^:/?#]+:)?(?://(?P<authority>[^/?#]*))?(?P<path>[^?#]*)(?P<rest>.*)", re.DOTALL)
 ANYWHERE = re.compile(
-    r"\$?(?<!\{)\{[^{}]*\}(?!\})"
+    r"[$%@]?(?<!\{)\{[^{}]*\}(?!\})"
     r"|<{1,2}[A-Za-z_][^<>{}&=/?#]*>{1,2}"
     r"|\#{1,3}[A-Za-z_][\w.-]*\#{1,3}|\#{3,}"
+    r"|!{2,3}[A-Za-z_][\w.-]*!{2,3}"  # !!!clickref!!!
+    r"|%%[A-Za-z_][\w.-]*%%|\[%[A-Za-z_][\w.-]*%\]"
     r"|%(?![0-9A-Fa-f]{2})[A-Za-z_][\w.-]*%"  # %click_id%: no escape begins there
     r"|(?<=[=/])%[A-Za-z_][\w.-]{2,}%(?=[&/\#;]|\Z)"  # %affid%: begins like an escape, but ends like none
 )
 IN_VALUE = re.compile(r"\[{1,2}[A-Za-z_][\w .-]*\]{1,2}")
 IN_HOST = re.compile(r"\[(?=[^\[\]]*[G-Zg-z_])[A-Za-z_][^\[\]:]*\]")
 WHOLE_VALUE = re.compile(
-    r"REPLACE(?:_?[A-Z0-9]+)*|OPTIONAL|(?:YOUR|INSERT)_[A-Z0-9_]+"
+    r"REPLACE(?:_?[A-Z0-9]+)*|OPTIONAL|X{3,}|MACRO|(?:YOUR|INSERT|ENTER|PASTE)[_-][A-Z0-9_-]+|[A-Z][A-Z0-9_]*_HERE"
+    r"|__[A-Z][A-Z0-9_]*__"
     r"|(?:CLICK|TRANSACTION|TRANS|SUB|ORDER|EXTERNAL|CONVERSION|AFF_CLICK|TX)_?ID|AFF_SUB[0-9]?|SUB[1-9]"
     r"|(?:SALE_|ORDER_|COMMISSION_)?AMOUNT|PAYOUT|REVENUE|COMMISSION|CURRENCY|STATUS|EVENT_(?:TYPE|NAME)"
 )
@@ -189,7 +192,7 @@ def _plain(name: str) -> str:
 
 def _foreign(template: str, start: int, end: int, parameter: str) -> Foreign:
     text = template[start:end]
-    name, bar, filters = text.strip("${}[]#%<> ").partition("|")
+    name, bar, filters = text.strip("${}[]#%<>!@ ").partition("|")
     name = name.strip()
     meaning, variable = _meaning(template, name, parameter)
     words = statuses.filters(template) if meaning == STATUS and parameter == "status" and not bar else ""
