@@ -1,7 +1,8 @@
 """Other systems' placeholders in a pasted URL: where they stand, what they mean, and which of our variables says that.
 
 Networks and trackers write `{sub1}`, `[CLICKID]`, `#s2#`, `##X##`, `${x}`, `%x%`, `<x>`, `!!!x!!!`, `__X__`, or leave
-`REPLACE` and `OPTIONAL` behind. Only what stands where a value stands is meant: `data[amount]=` is a name like any other.
+`REPLACE` and `OPTIONAL` behind. Only what stands where a value stands is meant: `data[amount]=` is a name like any
+other.
 """
 
 import difflib
@@ -33,10 +34,8 @@ VARIABLE_OF = {
 MEANINGS: dict[str, str] = {
     name: meaning
     for meaning, names in (
-        (
-            CLICK_ID,
-            "clickid click clickref affsub affclickid sub1 subid subid1 externalid s1 s2 clicksubid cid hit cnvid u1 dcrdid",
-        ),
+        (CLICK_ID, "clickid click clickref affsub affclickid sub1 subid subid1 externalid s1 s2 clicksubid"),
+        (CLICK_ID, "cid hit cnvid u1 dcrdid"),
         (PAYOUT, "payout revenue sum affiliateearnings commissionamount commission price rev amt earnings profit"),
         (AMOUNT, "amount saleamount orderamount ordertotal total orderprice ordervalue value"),
         (

@@ -76,18 +76,16 @@ NEWCOMER = """
 from affiliates.models import Affiliate
 Affiliate.objects.create(name="Nora Newcomer", email="n@newcomer.example", code="nora", commission_rate="0.1")
 """
-DOCUMENTED = {
+KEITARO = "https://keitaro.example/12a34b5/postback"
+LISTS = "lead_status=2%2C5&sale_status=1&rejected_status=reject,trash"
+DOCUMENTED = {  # by the tracker, and what becomes of it
     "created": (
-        "https://joe.voluumtrk.com/postback?cid=REPLACE&payout=OPTIONAL&txid=OPTIONAL&currency=OPTIONAL&et=OPTIONAL",
-        "https://joe.voluumtrk.com/postback?cid={{link.sub_id}}&payout={{order.commission}}&txid={{order.number}}"
-        "&currency={{order.currency}}",
+        "https://joe.voluumtrk.com/postback?cid=REPLACE&payout=OPTIONAL&txid=OPTIONAL&et=OPTIONAL",
+        "https://joe.voluumtrk.com/postback?cid={{link.sub_id}}&payout={{order.commission}}&txid={{order.number}}",
     ),
     "updated": (
-        "https://keitaro.example/12a34b5/postback?subid={subid}&status={status}&payout={payout}&tid={tid}&from={network}"
-        "&lead_status=2%2C5&sale_status=1&rejected_status=reject,trash",
-        'https://keitaro.example/12a34b5/postback?subid={{link.sub_id}}&status={{order.status|map:"new=2,approved=1,'
-        'rejected=reject"}}&payout={{order.commission}}&tid={{order.number}}&lead_status=2%2C5&sale_status=1'
-        "&rejected_status=reject,trash",
+        f"{KEITARO}?subid={{subid}}&status={{status}}&from={{network}}&{LISTS}",
+        f'{KEITARO}?subid={{{{link.sub_id}}}}&status={{{{order.status|map:"new=2,approved=1,rejected=reject"}}}}&{LISTS}',
     ),
 }
 
