@@ -210,6 +210,8 @@ class Delivery(models.Model):
     variables = models.JSONField(default=dict, help_text="All variables by name, as they were when it happened.")
     created_at = models.DateTimeField(auto_now_add=True)
 
+    is_doubted = False  # told by `callbacks.live`, for pages
+
     class Meta:
         verbose_name_plural = "deliveries"
         default_permissions = ("view",)  # nobody adds, changes or deletes one by hand
