@@ -8,7 +8,8 @@ from django import forms
 from django.db import models
 from django.http import QueryDict
 
-from callbacks import correcting, diagnosis, naming, repairing
+from callbacks import correcting, diagnosis, history, naming, repairing
+from callbacks.many import seals
 from callbacks.models import CallbackSetting, EventType
 from orders.models import Order
 
@@ -32,6 +33,8 @@ class CallbackSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # not sub
     only_statuses = forms.MultipleChoiceField(
         choices=Order.Status.choices, required=False, widget=forms.CheckboxSelectMultiple
     )
+    # Seal of what was saved when the form was opened. Firefox keeps what is hidden over a reload unless told not to.
+    seen = forms.CharField(required=False, widget=forms.HiddenInput(attrs={"autocomplete": "off"}))
 
     class Meta:
         model = CallbackSetting
@@ -60,6 +63,8 @@ class CallbackSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # not sub
         assert isinstance(url, forms.CharField)
         self.others = self.instance.other_names()
         self.saved_name = self.instance.name if self.instance.pk else ""
+        self.saved = history.values_of(self.instance)
+        self.initial["seen"] = self.seal
         name, only_statuses = self.fields["name"], self.fields["only_statuses"]
         name.widget.attrs |= {"placeholder": naming.free("", self.others), "autocomplete": "off"}
         if not self.instance.has_own_name:
@@ -71,6 +76,27 @@ class CallbackSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # not sub
 
     def clean_body_format(self) -> str:
         return str(self.cleaned_data.get("body_format") or self.instance.body_format)
+
+    # --- what others saved meanwhile ------------------------------------------
+    @property
+    def seal(self) -> str:
+        """The seal of what is saved and this form writes: whether it is paused is none of that."""
+        return seals.of({name: value for name, value in self.saved.items() if name != "is_active"})
+
+    @cached_property
+    def overwritten(self) -> dict[str, str]:
+        """What was saved since the form was opened and would be another, by its label. For a form that is valid."""
+        if self.cleaned_data["seen"] in {"", self.seal}:
+            return {}
+        typed = history.values_of(self.instance)
+        differing = [(name, value) for name, value in self.saved.items() if typed[name] != value]
+        return {history.LABELS[name]: value or history.WITHOUT[name] for name, value in differing}
+
+    def accept_overwriting(self) -> None:
+        """Submitted once more as it is then shown, the form is not refused for what it says now."""
+        assert isinstance(self.data, QueryDict)
+        self.data = data = self.data.copy()
+        data["seen"] = self.seal
 
     # --- what the template shows beside the fields ---------------------------
     @property

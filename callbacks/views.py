@@ -78,6 +78,10 @@ def _set_up(request: HttpRequest, setting: CallbackSetting) -> HttpResponse:
         return form_page(request, setting, form, status=200)
     if not form.is_valid():
         return form_page(request, setting, form, status=422)
+    if form.overwritten:
+        form.accept_overwriting()
+        meanwhile = {"overwritten": form.overwritten, "change": history.saved_last(setting)}
+        return form_page(request, setting, form, status=422, **meanwhile)
     is_resumed = resuming.resume_if_moved(setting, before["url"])
     form.save()
     if is_new:

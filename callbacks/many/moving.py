@@ -165,8 +165,9 @@ def _write(done: list[Move], user: User) -> None:
         return
     settings = [each.setting for each in done]
     CallbackSetting.objects.bulk_update(settings, ["url"])
+    times = dict.fromkeys(("updated_at", "request_changed_at"), timezone.now())
     for host in {setting.host for setting in settings}:  # one, unless user names stand before some
-        _all(setting for setting in settings if setting.host == host).update(host=host, updated_at=timezone.now())
+        _all(setting for setting in settings if setting.host == host).update(host=host, **times)
     if resumed := [each.setting for each in done if each.is_resumed]:
         _all(resumed).update(is_active=True, pause_reason="")
     history.note_many([], [(each.setting, each.before) for each in done], user)

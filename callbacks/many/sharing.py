@@ -23,6 +23,7 @@ from callbacks.models import CallbackSetting
 CHUNK = 200  # affiliates in one transaction
 TIME_S = 15.0  # after so long no further one is begun, for a browser waits for the answer
 FIELDS = ("name", "method", "url", "body_format", "send_as_typed", "only_statuses")
+REQUEST = ("method", "url", "body_format")  # of the values before, what makes up a setting's `request`
 
 
 class Existing(models.TextChoices):
@@ -246,7 +247,9 @@ def _write(cases: Iterable[Case], user: User) -> None:
     CallbackSetting.objects.bulk_create(new)
     if settings:  # all are given the same values, so that one statement does for all
         values = {name: getattr(settings[0], name) for name in (*FIELDS, "host")}
-        _all(settings).update(**values, updated_at=timezone.now())
+        _all(settings).update(**values, updated_at=(now := timezone.now()))
+        others = [s for s, before in changed if s.request != tuple(before[name] for name in REQUEST)]
+        _all(others).update(request_changed_at=now)
     if resumed := [setting for setting, before in changed if before["is_active"] and setting.is_active]:
         _all(resumed).update(is_active=True, pause_reason="")
     history.note_many(new, changed, user)
