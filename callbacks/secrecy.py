@@ -22,9 +22,11 @@ def rotate(setting: CallbackSetting) -> None:
     setting.save(update_fields=["secret", "previous_secret", "previous_secret_until", "updated_at"])
 
 
-def to_be_shown(session: SessionBase, setting: CallbackSetting) -> None:
-    """Let the next page that shows this callback show its secret."""
-    session[NEW] = session.get(NEW, {}) | {str(setting.pk): time.time()}
+def to_be_shown(session: SessionBase, *settings: CallbackSetting) -> None:
+    """Let the next page that shows one of these callbacks show its secret."""
+    now = time.time()
+    waiting = {pk: at for pk, at in session.get(NEW, {}).items() if at > now - SHOWN_WITHIN_S}
+    session[NEW] = waiting | {str(setting.pk): now for setting in settings}
 
 
 def take(session: SessionBase, shown: Collection[int]) -> set[int]:

@@ -22,22 +22,23 @@ class EventConverter:
 register_converter(EventConverter, "event")
 
 app_name = "callbacks"
+view, kept = admin.site.admin_view, views.kept_to_go_back_to
 pages = {
-    "set-up": ("", views.set_up),
-    "check": ("check/", views.check),
-    "send-test": ("test/", trials.send_test),
-    "pause": ("pause/", views.pause),
-    "resume": ("resume/", views.resume),
-    "rotate": ("secret/", views.rotate),
-    "remove": ("remove/", views.remove),
+    "set-up": ("", kept(view(views.set_up))),
+    "check": ("check/", view(views.check)),
+    "send-test": ("test/", kept(view(trials.send_test))),
+    "pause": ("pause/", view(views.pause)),
+    "resume": ("resume/", view(views.resume)),
+    "rotate": ("secret/", view(views.rotate)),
+    "remove": ("remove/", view(views.remove)),
 }
 urlpatterns = [
-    path("changes/", admin.site.admin_view(views.changes), name="changes"),
-    path("<event:event>/another/", admin.site.admin_view(views.set_up_another), name="set-up-another"),
-    path("<event:event>/<int:pk>/backfill/", admin.site.admin_view(confirming.backfill), name="backfill"),
+    path("changes/", view(views.changes), name="changes"),
+    path("<event:event>/another/", kept(view(views.set_up_another)), name="set-up-another"),
+    path("<event:event>/<int:pk>/backfill/", kept(view(confirming.backfill)), name="backfill"),
     *(
-        path(f"<event:event>/{callback}{tail}", admin.site.admin_view(view), name=name)
-        for name, (tail, view) in pages.items()
+        path(f"<event:event>/{callback}{tail}", page, name=name)
+        for name, (tail, page) in pages.items()
         for callback in ("", "<int:pk>/")
     ),
 ]

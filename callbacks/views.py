@@ -46,6 +46,21 @@ def may(*actions: str) -> Callable[[View], View]:
     return decorate
 
 
+def kept_to_go_back_to(view: View) -> View:
+    """Let the browser keep what answers a POST. The admin forbids that, and whoever goes back would meet an error
+    of the browser in the place of the form they sent. Not for what is shown only once.
+    """
+
+    @wraps(view)
+    def wrapped(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+        response = view(request, *args, **kwargs)
+        if request.method == "POST":
+            response.headers["Cache-Control"] = "private, no-cache"
+        return response
+
+    return wrapped
+
+
 @require_http_methods(["GET", "HEAD", "POST"])
 @may("add", "change")
 def set_up(request: HttpRequest, affiliate_id: int, event: EventType, pk: int | None = None) -> HttpResponse:

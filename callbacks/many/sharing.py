@@ -173,6 +173,10 @@ class Result:
         if case.fate == Fate.CHANGED:
             self.seals[case.setting.pk] = seals.of(case.before)
 
+    @property
+    def new(self) -> list[CallbackSetting]:
+        return [setting for setting in self.settings.values() if setting.pk not in self.seals]
+
     def of(self, fate: Fate) -> list[Alike]:
         """Those of this fate, the largest number of equals first."""
         return sorted(self.alike.get(fate, {}).values(), key=lambda alike: -alike.count)

@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import path
 
 from callbacks.many import views
+from callbacks.views import kept_to_go_back_to
 
 app_name = "many"
 same = "affiliates/affiliate/same-callback/"
@@ -12,6 +13,9 @@ pages = {
     "fill": (f"{same}<slug:choice>/", views.fill),
     "check": (f"{same}<slug:choice>/check/", views.check),
     "apply": (f"{same}<slug:choice>/apply/", views.apply),
+    "done": (f"{same}<slug:choice>/done/", views.done),
     "replace-host": ("callbacks/hosts/", views.replace_host),
 }
-urlpatterns = [path(route, admin.site.admin_view(view), name=name) for name, (route, view) in pages.items()]
+urlpatterns = [
+    path(route, kept_to_go_back_to(admin.site.admin_view(view)), name=name) for name, (route, view) in pages.items()
+]

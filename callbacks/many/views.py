@@ -16,13 +16,14 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from callbacks import previews
+from callbacks import previews, secrecy
 from callbacks.many import choosing, moving, reports, seals, sharing
 from callbacks.many.choosing import Choice, Sample
 from callbacks.many.forms import ReplaceHostForm, SharedCallbackForm, pattern_for
 from callbacks.many.sharing import Fate
+from callbacks.models import CallbackSetting
 
 PREVIEWED = 3  # affiliates whose requests are shown
 LISTED = 25  # affiliates of one fate on a page
@@ -106,9 +107,24 @@ def apply(request: HttpRequest, choice: str) -> HttpResponse:
     existing = form.cleaned_data["existing"]
     result = sharing.apply(chosen.ids, form.instance, existing, _person(request), seen=seen, named=reports.NAMED)
     reports.of_sharing(request, form.instance.title, result)
+    secrecy.to_be_shown(request.session, *result.new)
     if result.rest:
         return _preview_page(request, chosen, form)
-    return redirect("admin:affiliates_affiliate_changelist")
+    return redirect("many:done", choice)
+
+
+@require_GET
+@for_merchants
+def done(request: HttpRequest, choice: str) -> HttpResponse:
+    """The signing secrets of those that are new, this once."""
+    chosen = choosing.find(request.session, choice)
+    if chosen is None:
+        return redirect("admin:affiliates_affiliate_changelist")
+    own = CallbackSetting.objects.filter(affiliate__pk__among=chosen.ids)
+    shown = secrecy.take(request.session, set(own.values_list("pk", flat=True)))
+    new = own.filter(pk__among=list(shown)).select_related("affiliate").order_by("affiliate__name", "pk")
+    context = _context(request, "Same callback for many affiliates") | {"settings": list(new)}
+    return render(request, "admin/callbacks/many/done.html", context)
 
 
 def _samples(request: HttpRequest, chosen: Choice) -> list[Sample]:

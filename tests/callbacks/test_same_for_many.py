@@ -492,6 +492,44 @@ def test_more_affiliates_than_a_transaction_takes_are_all_done(
     assert CallbackSetting.objects.count() == 30
 
 
+def test_signing_secrets_of_new_callbacks_are_listed_once(
+    admin_client: Client, thirty: list[Affiliate], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sharing, "CHUNK", 12)
+    monkeypatch.setattr(sharing, "TIME_S", 0.0)
+    for number in (3, 20):  # done in different steps
+        thirty[number].callback_settings.all().delete()
+    place = chosen_by(admin_client, *thirty)
+    page = previewed(admin_client, place)
+    for _ in range(2):
+        page = admin_client.post(f"{place}apply/", carried(page))
+    assert "whsec_" not in text_of(page)
+    text = applied(admin_client, place, page)
+    secrets = {s.secret: s.affiliate_id for s in CallbackSetting.objects.all()}
+    shown = [word for word in text.split() if word.startswith("whsec_")]
+    assert [secrets[word] for word in shown] == [thirty[3].pk, thirty[20].pk]
+    assert thirty[3].name in text
+    again = admin_client.get(f"{place}done/")
+    assert "whsec_" not in text_of(again)
+    assert "no-store" in again["Cache-Control"]
+    assert "whsec_" not in text_of(admin_client.get(f"{LIST}{thirty[3].pk}/settings/")).replace("whsec_•", "")
+
+
+def test_form_and_preview_may_be_gone_back_to_and_what_is_shown_once_may_not(admin_client: Client) -> None:
+    affiliate = AffiliateFactory()
+    place = chosen_by(admin_client, affiliate)
+    page = previewed(admin_client, place)
+    back = admin_client.post(f"{place}apply/", carried(page) | {"back": "1"})
+    refused = admin_client.post(place, typed(url="nonsense"))
+    for answer in (page, back, refused):
+        assert answer["Cache-Control"] == "private, no-cache"
+    setting = CallbackSettingFactory(affiliate=affiliate)
+    path = f"{LIST}{affiliate.pk}/settings/callbacks/created/{setting.pk}/secret/"
+    rotated = admin_client.post(path, headers={"X-Requested-With": "fetch"})
+    assert "whsec_" in rotated.content.decode()
+    assert "no-store" in rotated["Cache-Control"]
+
+
 def test_what_runs_out_of_time_goes_on_when_asked_again(
     admin_client: Client, thirty: list[Affiliate], monkeypatch: pytest.MonkeyPatch
 ) -> None:
