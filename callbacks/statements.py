@@ -176,11 +176,6 @@ def _columns(settings: dict[int, CallbackSetting], told: set[Key]) -> list[Key]:
     return sorted(keys, key=lambda key: (key[0], key[1] or 0))
 
 
-def _recorded(affiliate: Affiliate) -> QuerySet[Delivery]:
-    """What was recorded of their orders, the last at the end. Who only tried a callback has told nobody."""
-    return Delivery.objects.filter(affiliate=affiliate).exclude(origin=Delivery.Origin.TEST).order_by("pk")
-
-
 def _told_of(affiliate: Affiliate, month: Month) -> tuple[dict[Key, Counter[Result]], list[Trouble]]:
     """Of each callback, how many orders of the month it was told of with what result; and those where that failed.
 
@@ -267,9 +262,12 @@ def paper(affiliate: Affiliate, month: Month) -> Iterator[tuple[Any, ...]]:
 
 
 def _told(affiliate: Affiliate, orders: list[Order]) -> dict[int, dict[Key, Delivery]]:
+    """The last delivery of each order to each callback. Who only tried a callback has told nobody."""
     told: dict[int, dict[Key, Delivery]] = defaultdict(dict)
-    for delivery in _recorded(affiliate).filter(order__in=orders).defer("variables"):
-        told[delivery.order_id or 0][delivery.event, delivery.setting_id] = delivery
+    recorded = Delivery.objects.filter(order__in=orders).exclude(origin=Delivery.Origin.TEST).order_by("order_id", "pk")
+    for delivery in recorded.defer("variables"):
+        if delivery.affiliate_id == affiliate.pk:  # asked for it, SQLite would go through all that they were ever told
+            told[delivery.order_id or 0][delivery.event, delivery.setting_id] = delivery
     return told
 
 
