@@ -15,6 +15,8 @@ import redis
 from django.conf import settings
 from kombu.exceptions import OperationalError
 
+from callbacks.waking import Wakeup
+
 log = logging.getLogger(__name__)
 
 _WAITING = "postbacks:bell"
@@ -24,6 +26,9 @@ _HEART_S = 30
 _QUIET_S = 5.0  # how long nobody tries again after a ring failed
 
 _quiet_until = 0.0
+# Sounds when a ring has come to a worker, for those of its processes that are too busy to take its task. Made before
+# the worker forks.
+sounding = Wakeup()
 
 
 @cache
@@ -50,6 +55,7 @@ def ring() -> bool:
 
 def answer() -> bool:
     """Take the ring that is waiting, so that the next one is heard anew. True if there was one."""
+    sounding.hear()  # first: whoever rings after the next line makes it sound again
     return _tried(lambda: bool(_valkey().delete(_WAITING)))
 
 
