@@ -135,7 +135,7 @@ class Pump:
             return POLL_S, [self.clerk.done]
         pause_s = self.pause_until - time.monotonic()
         may_hear = may_look and self.clerk.is_free and self.lanes.waiting < lanes.PLACES
-        return (min(pause_s, POLL_S), []) if pause_s > 0 else (POLL_S, [bell.sounding] if may_hear else [])
+        return (min(pause_s, POLL_S), []) if pause_s > 0 else (POLL_S, [bell.sounding()] if may_hear else [])
 
     # --- the database --------------------------------------------------------
     def _employ(self, *, may_look: bool) -> None:
@@ -155,7 +155,7 @@ class Pump:
     def _is_time_to_look(self) -> bool:
         is_idle, now = self.may_find_more and not self.started, time.monotonic()
         if is_idle or now < self.look_again_at:
-            return is_idle or (now >= self.pause_until and bell.sounding.hear() and bell.answer())
+            return is_idle or (now >= self.pause_until and bell.sounding().hear() and bell.answer())
         if self.look_again_at:
             bell.answer()  # a ring that waits now got lost on its way here
         return True

@@ -6,7 +6,7 @@ from multiprocessing import Event
 from typing import Any
 
 from celery import shared_task
-from celery.signals import task_received, worker_shutting_down
+from celery.signals import worker_shutting_down
 
 from callbacks import bell, due, stepping, tallies
 from callbacks import pump as engine
@@ -22,13 +22,6 @@ _stopping = Event()
 @worker_shutting_down.connect
 def _stop(**_: Any) -> None:
     _stopping.set()
-
-
-@task_received.connect
-def _sound(request: Any, **_: Any) -> None:
-    """In the worker's main process, also while none of the others is free to take the task."""
-    if request.name == pump.name:
-        bell.sounding.wake()
 
 
 @shared_task

@@ -5,7 +5,7 @@ import os
 
 
 class Wakeup:
-    """For threads, and for the forks of the process that made it: whoever hears it first has it."""
+    """For the threads of one process."""
 
     def __init__(self) -> None:
         self._reading, self._writing = os.pipe()
