@@ -25,7 +25,7 @@ SWITCHED_OFF: dict[str, Any] = {"is_active": False, "pause_reason": CallbackSett
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """A host in trouble. `state` is `gone` (a callback there was switched off), `held`, `failing`, `changed` or
-    `recovered`; the last answer is the latest of its callbacks', of what they send now: `changed` if none has sent that.
+    `recovered`; the last answer is the latest of its callbacks', of what they send now: `changed` if none has yet.
 
     `waiting` deliveries are tried again, `failed` ones were given up in the time looked at.
     """
