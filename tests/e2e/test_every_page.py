@@ -52,7 +52,7 @@ if is_new:
     CallbackSetting.objects.create(affiliate=joe, event="order.updated", url=url, is_active=False, pause_reason="gone")
     link = Link.objects.create(affiliate=joe, url="https://shop.example/?ref=lookedat&sub_id=1")
     Order.objects.create(number="#LOOKED", affiliate=joe, link=link, amount="58", currency="USD")
-    tune = CallbackSetting.objects.create(affiliate=joe, event="order.created", name="TUNE", url=url, send_as_typed=True)
+    tune = CallbackSetting.objects.create(affiliate=joe, event="order.created", name="TUNE", url="http://127.0.0.1:1/?o=1")
     at = timezone.now()
     told = Delivery.objects.create(setting=tune, order=joe.orders.get(), event="order.created", status="succeeded",
         attempt_count=1, last_status_code=200, last_attempt_at=at, variables={"order.number": "#LOOKED"})
