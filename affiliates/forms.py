@@ -3,7 +3,9 @@
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
+from django.utils.html import format_html
 
 from affiliates import access
 from affiliates.models import LINK_MAX_LENGTH, Affiliate, Link
@@ -16,6 +18,9 @@ class AffiliateForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscript
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if "code" in self.fields:  # not for who may only look
+            example = format_html("<code>?{}=joe</code>", settings.REFERRAL_PARAMETER)
+            self.fields["code"].help_text = format_html("What names them in a referral link, such as {}.", example)
         if self.instance.pk:
             self.initial["commission_rate"] = f"{self.instance.commission_rate.normalize():f}"  # not 0.150000
 
