@@ -6,6 +6,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
+from affiliates.forms import AffiliateField
 from orders import money, services
 from orders.models import Order
 
@@ -23,6 +24,11 @@ class OrderForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable
         help_text="The full address the customer came through. Its ref parameter names the affiliate.",
     )
 
+    affiliate = AffiliateField(
+        required=False,
+        help_text="Their code, name or e-mail; empty, it is whoever the link names.",
+    )
+
     class Meta:
         model = Order
         fields = ("number", "affiliate", "amount", "currency", "commission", "status")
@@ -38,9 +44,7 @@ class OrderForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable
         super().__init__(*args, **kwargs)
         link = self.instance.link if self.instance.pk else None
         self.initial["link"] = link.url if link else ""
-        affiliate = self.fields.get("affiliate")
-        if isinstance(affiliate, forms.ModelChoiceField):
-            affiliate.empty_label = "Whoever the link names"
+        self.initial["affiliate"] = AffiliateField.written(self.initial.get("affiliate"))
         if self.instance.pk:
             self._show_amounts(self.instance)
 
