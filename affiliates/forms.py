@@ -1,12 +1,27 @@
 """What is typed about an affiliate: who they are, and the password of their portal login."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib.auth.password_validation import validate_password
+from django.forms.utils import flatatt
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 
 from affiliates import access
 from affiliates.models import LINK_MAX_LENGTH, Affiliate, Link
+
+
+class AffiliateSelect(forms.Select):
+    """One of thousands: written at once, because a template for each of them takes most of a second."""
+
+    def render(self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: Any = None) -> SafeString:
+        chosen = self.format_value(value)
+        rows = ((key, " selected" if str(key) in chosen else "", label) for key, label in self.choices)
+        options = format_html_join("\n", '<option value="{}"{}>{}</option>', rows)
+        return format_html(
+            "<select{}>\n{}\n</select>", flatatt(self.build_attrs(self.attrs, {"name": name, **(attrs or {})})), options
+        )
 
 
 class AffiliateForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable at run time
@@ -32,6 +47,7 @@ class LinkForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable 
     class Meta:
         model = Link
         fields = ("affiliate", "url")
+        widgets: ClassVar = {"affiliate": AffiliateSelect}
 
     def _get_validation_exclusions(self) -> set[str]:
         """The digest is not typed, but it is what says that the affiliate has this link already."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from decimal import ROUND_FLOOR, Decimal
+from decimal import Decimal
 
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
@@ -24,11 +24,11 @@ class Commission:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """`delivered` is a share in percent, one digit, never rounded up; None if nothing was tried lately."""
+    """`delivered` is a share in percent; None if nothing was tried lately."""
 
     orders: int
     commissions: tuple[Commission, ...]
-    delivered: Decimal | None
+    delivered: float | None
 
 
 def facts_of(affiliate: Affiliate) -> Facts:
@@ -45,15 +45,12 @@ def _earned() -> Sum:
     return Sum("commission", filter=~Q(status="rejected"))
 
 
-def _delivered(affiliate: Affiliate) -> Decimal | None:
+def _delivered(affiliate: Affiliate) -> float | None:
     recorded = affiliate.deliveries.exclude(origin="test").order_by("-pk")
     last = recorded[:LOOKED_AT].values_list("created_at", "attempt_count", "status")
     begin = timezone.now() - RECENTLY
     tried = [status for created_at, attempts, status in last if created_at >= begin and attempts]
-    if not tried:
-        return None
-    share = Decimal(100 * tried.count("succeeded")) / len(tried)
-    return share.quantize(Decimal("0.1"), ROUND_FLOOR)
+    return 100 * tried.count("succeeded") / len(tried) if tried else None
 
 
 def with_order_count(affiliates: "QuerySet[Affiliate]") -> "QuerySet[Affiliate]":

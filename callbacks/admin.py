@@ -28,6 +28,13 @@ NAMED = 5  # how many refused deliveries a message names; the others are counted
 admin.site.register(Errand, progress.ErrandAdmin)
 
 
+class DeliveryList(LongChangeList):
+    """Reads which answers to the deliveries of a page read like a refusal."""
+
+    def prepare(self, rows: list[Delivery]) -> None:
+        live.note_doubts(rows)
+
+
 @admin.register(Delivery)
 class DeliveryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
     actions = ("resend_selected",)
@@ -76,8 +83,8 @@ class DeliveryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscrip
         return render_to_string("admin/callbacks/delivery/next_attempt.html", {"delivery": delivery})
 
     # --- finding -------------------------------------------------------------
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[LongChangeList]:
-        return LongChangeList
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[DeliveryList]:
+        return DeliveryList
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Delivery], search_term: str

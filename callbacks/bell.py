@@ -5,15 +5,19 @@ lost ring left. At most one ring is waiting at any time, because a worker runs a
 and a thousand saves would otherwise leave a thousand of them.
 """
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
+from threading import Thread
 
 import redis
 from django.conf import settings
 from kombu.exceptions import OperationalError
+
+from callbacks.waking import Wakeup
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +25,7 @@ _WAITING = "postbacks:bell"
 _HEART = "postbacks:heartbeat"
 _WAITING_S = 10  # a ring that nobody answered for so long was lost, and the next one is made anew
 _HEART_S = 30
+_DEAF_S = 1.0  # how long a broker that is away is not listened to
 _QUIET_S = 5.0  # how long nobody tries again after a ring failed
 
 _quiet_until = 0.0
@@ -42,6 +47,7 @@ def ring() -> bool:
 
     def waiting_or_sent() -> bool:
         if _valkey().set(_WAITING, 1, nx=True, ex=_WAITING_S):
+            _valkey().publish(_WAITING, "")  # busy pumps take no task
             pump.apply_async(retry=False)
         return True
 
@@ -51,6 +57,27 @@ def ring() -> bool:
 def answer() -> bool:
     """Take the ring that is waiting, so that the next one is heard anew. True if there was one."""
     return _tried(lambda: bool(_valkey().delete(_WAITING)))
+
+
+@cache
+def sounding() -> Wakeup:
+    """Wakes this process's pump at each ring, while it is too busy to take the task. Not to be carried over a fork."""
+    wakeup = Wakeup()
+    Thread(target=_listen, args=(wakeup,), name="bell", daemon=True).start()
+    return wakeup
+
+
+def _listen(wakeup: Wakeup) -> None:
+    while True:
+        with (
+            contextlib.suppress(redis.RedisError, OSError),
+            redis.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=settings.BROKER_TIMEOUT) as valkey,
+            valkey.pubsub() as channel,
+        ):
+            channel.subscribe(_WAITING)
+            for _ in channel.listen():  # first comes that we listen now; a ring may have been missed before
+                wakeup.wake()
+        time.sleep(_DEAF_S)
 
 
 def _tried(ask: Callable[[], bool]) -> bool:

@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from callbacks import breaker, outbox
 from callbacks.models import Delivery
+from callbacks.waking import Wakeup
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,7 @@ class Clerk:
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "clerk")
         self._job: Future[Any] | None = None
+        self.done = Wakeup()  # wakes who waits for the job beside something else
         self._then: Callable[[Any], None]
         self._otherwise: Callable[[], None]
         self.is_away = False  # whether the last job found no database
@@ -48,11 +50,13 @@ class Clerk:
         """Have `job` done. `collect` calls `then` with its result, or `otherwise` if it failed."""
         self._then, self._otherwise = then, otherwise
         self._job = self._thread.submit(job)
+        self._job.add_done_callback(lambda _: self.done.wake())
 
     def collect(self, patience_s: float) -> None:
         """Finish the job if it is done within so long. Raises what the job raised, but for a database that is away."""
         if self._job is None:
             return
+        self.done.hear()
         if patience_s:
             wait([self._job], patience_s)
         if not self._job.done():
@@ -79,6 +83,7 @@ class Clerk:
     def close(self) -> None:
         self._thread.submit(connections.close_all)
         self._thread.shutdown()
+        self.done.close()
 
 
 # --- its jobs ----------------------------------------------------------------

@@ -14,6 +14,7 @@ from affiliates.paging import first_pk_since
 from callbacks import endpoints, tallies
 from callbacks.models import Attempt, Delivery
 from callbacks.tallies import Tally
+from config.templatetags.theme import rounded_share
 from orders.models import Order
 
 Status = Delivery.Status
@@ -145,7 +146,7 @@ def chart_of(bars: list[Bar], log: str) -> dict[str, Any]:
         "delivered": [bar.tally.delivered for bar in bars],
         "refused": [bar.tally.refused for bar in bars],
         "unanswered": [bar.tally.unanswered for bar in bars],
-        "rate": [None if bar.rate is None else round(bar.rate, 1) for bar in bars],
+        "rate": [None if bar.rate is None else rounded_share(bar.rate) for bar in bars],
         "links": [f"{log}?{bar.query}" for bar in bars],
     }
 

@@ -6,7 +6,7 @@ The same rules as on saving, asked through `callbacks.health`; nothing is saved 
 import re
 from dataclasses import dataclass
 
-from callbacks import clicks, correcting, grammar, health, placeholders, templating, trackers
+from callbacks import clicks, correcting, grammar, health, placeholders, problems, statuses, templating, trackers
 from callbacks.correcting import Correction
 from callbacks.models import CallbackSetting
 from callbacks.problems import Problem
@@ -15,6 +15,15 @@ from callbacks.trackers import Tracker
 
 UNREADABLE = frozenset({"required", "too_long"})
 HALF_TYPED = re.compile(r"(?:https?:?/{0,2})?[^/?]*", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A correction, and the template with its suggestion in it (`used`) or without its parameter (`left_out`)."""
+
+    correction: Correction
+    used: str
+    left_out: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +57,9 @@ class Diagnosis:
         return " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
     @property
-    def takes(self) -> list[tuple[Correction, str]]:
-        """Each correction with the whole template after it alone was taken; "" if it cannot be."""
-        return [
-            (found, self.mended[: found.start] + found.suggestion + self.mended[found.end :])
-            if found.suggestion
-            else (found, "")
-            for found in self.corrections
-        ]
+    def offers(self) -> list[Offer]:
+        """Each correction with the whole template after it alone was taken, or its parameter left out."""
+        return [Offer(found, found.taken(self.mended), found.left_out(self.mended)) for found in self.corrections]
 
     @property
     def summary(self) -> str:
@@ -63,7 +67,7 @@ class Diagnosis:
         if self.is_half_typed:
             return ""
         parts = [f"{self.tracker_names} recognised." if self.trackers else ""]
-        parts.append(_counted(len(self.corrections), "placeholder to replace", "placeholders to replace"))
+        parts.append(_counted(len(self.corrections), "value to correct", "values to correct"))
         parts.append(_counted(len(self.problems), "problem", "problems"))
         parts.append(_counted(len(self.warnings), "warning", "warnings"))
         return " ".join(part for part in parts if part)
@@ -96,7 +100,11 @@ def of(setting: CallbackSetting) -> Diagnosis:
         repairs=finding.repairs,
         corrections=tuple(correcting.corrections(mended, send_as_typed=typed, click_id=click_id)),
         problems=finding.problems,
-        warnings=(*_with_click(template, best.warnings, recognised, click_id), *clicks.warnings(template, links)),
+        warnings=(
+            *_with_click(template, best.warnings, recognised, click_id),
+            *clicks.warnings(template, links),
+            *_of_status(template, recognised),
+        ),
         click_id=click_id,
     )
 
@@ -117,6 +125,24 @@ def _with_click(
     message += f"Write {parameter}={{{{{click_id}}}}}, or the parameter of the link that holds the click id."
     others = tuple(warning for warning in warnings if warning.code != "no_click_id")
     return (*others, Problem("click_id_elsewhere", message, (parameter,), (f"{{{{{click_id}}}}}",)))
+
+
+def _of_status(template: str, recognised: tuple[Tracker, ...]) -> tuple[Problem, ...]:
+    """Say which statuses this tracker does not understand, or that it is told none."""
+    known = statuses.known(template)
+    if not known or len(recognised) != 1:
+        return ()
+    name = recognised[0].name
+    unknown = statuses.misunderstood(template)
+    if unknown:
+        words = problems.joined([words[0] for words in known.values()])
+        message = f"{name} understands {words}, but not {problems.joined(unknown.words)}. Write {unknown.suggestion}."
+        return (Problem("status_words", message, unknown.words, (unknown.suggestion,)),)
+    if "status" in trackers.parameters_of(template):
+        return ()
+    suggestion = f"status={{{{{statuses.STATUS}|{statuses.filters(template)}}}}}"
+    message = f"{name} takes a postback without a status for a sale, even if the order is rejected. Add {suggestion}."
+    return (Problem("status_missing", message, ("status",), (suggestion,)),)
 
 
 def _holds_link(template: str, parameter: str) -> bool:

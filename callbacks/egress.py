@@ -10,7 +10,8 @@ name is being tried at the same time.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from select import select
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -26,6 +27,7 @@ from callbacks.outcomes import Outcome, Request
 from callbacks.proxies import Proxy
 from callbacks.sendable import RefusedError, name_in
 from callbacks.transfers import Transfer
+from callbacks.waking import Wakeup
 
 if TYPE_CHECKING:
     import socket
@@ -99,8 +101,11 @@ class Transport:
         """Take a request. Raises for nothing that stands in it: what cannot be sent has an outcome too."""
         self._waiting.append(request)
 
-    def poll(self, timeout_s: float) -> list[Outcome]:
-        """Drive the transfers until at least one is finished or `timeout_s` is over; at once if there are none."""
+    def poll(self, timeout_s: float, beside: Sequence[Wakeup] = ()) -> list[Outcome]:
+        """Drive the transfers until at least one is finished, something `beside` wakes us, or `timeout_s` is over.
+
+        At once if there are none.
+        """
         deadline = monotonic() + timeout_s
         while True:
             self._start_waiting()
@@ -115,7 +120,8 @@ class Transport:
             left = deadline - monotonic()
             if left <= 0:
                 return []
-            self._wait(left)
+            if self._wait(left, beside):
+                deadline = 0.0  # one more round for what has come meanwhile
 
     def close(self) -> None:
         """End everything. Requests still under way are broken off and have no outcome."""
@@ -186,16 +192,19 @@ class Transport:
     def _new_transfer(self) -> Transfer:
         return Transfer(self._policy, self._limits, self._ca_bundle, self._proxy, self._refused, self._sockets)
 
-    def _wait(self, seconds: float) -> None:
+    def _wait(self, seconds: float, beside: Sequence[Wakeup]) -> bool:
+        """Wait for something to do on the wire, or beside it, which is what is returned."""
         if self._looking:
             seconds = min(seconds, LISTEN_S)
             if not self._busy:
                 self._lookups.wait(seconds)
-                return
+                return False
         due_ms = self._multi.timeout()
         if due_ms >= 0:
             seconds = min(seconds, due_ms / 1000)
-        self._multi.select(seconds)
+        reading, writing, _ = self._multi.fdset()
+        ready, *_ = select([*reading, *beside], writing, [], seconds)
+        return any(wakeup in ready for wakeup in beside)
 
     def _settle(self) -> None:
         self._close_sockets()

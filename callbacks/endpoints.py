@@ -11,7 +11,7 @@ from datetime import datetime
 from django.db.models import OuterRef, QuerySet, Subquery
 
 from affiliates.models import Affiliate
-from callbacks import breaker
+from callbacks import breaker, health
 from callbacks.models import CallbackSetting, Delivery
 
 Status = Delivery.Status
@@ -21,7 +21,8 @@ MOST = 200  # settings that are looked at more closely, those with the most trou
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A host in trouble. `state` is `held`, `failing` or `recovered`; the last answer is the latest of its callbacks'.
+    """A host in trouble. `state` is `held`, `failing`, `changed` or `recovered`; the last answer is the latest of its
+    callbacks', of what they send now: `changed` if none of them has sent that yet.
 
     `waiting` deliveries are tried again, `failed` ones were given up in the time looked at.
     """
@@ -67,12 +68,16 @@ def _endpoint(
     host: str, settings: list[CallbackSetting], waiting: Counter[int], failed: Counter[int], is_held: bool
 ) -> Endpoint:
     # What is annotated is no attribute that types know of; a callback that nothing was sent for has none of it.
-    answers = [vars(setting) for setting in settings if vars(setting)["its_last_attempt_at"]]
+    answers = [
+        vars(setting)
+        for setting in settings
+        if health.is_told_of(setting.request_changed_at, vars(setting)["its_last_attempt_at"])
+    ]
     failing = [answer for answer in answers if answer["its_last_error_kind"]]
     last = max(failing or answers, key=lambda answer: answer["its_last_attempt_at"], default={})
     return Endpoint(
         host=host,
-        state="held" if is_held else "failing" if failing else "recovered",
+        state="held" if is_held else "failing" if failing else "recovered" if answers else "changed",
         affiliates=tuple({setting.affiliate_id: setting.affiliate for setting in settings}.values()),
         waiting=sum(waiting[setting.pk] for setting in settings),
         failed=sum(failed[setting.pk] for setting in settings),

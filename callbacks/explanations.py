@@ -11,7 +11,7 @@ from django.db.models import Max
 from django.utils import timezone
 
 from affiliates.models import Affiliate
-from callbacks import breaker, reconciling
+from callbacks import breaker, reconciling, refusals
 from callbacks.models import Attempt, CallbackSetting, Delivery, EventType, TroubledHost
 from orders.models import Order
 
@@ -89,11 +89,17 @@ class _Facts:
         self.deliveries = deliveries
         last = Attempt.objects.filter(delivery__in=deliveries).order_by().values("delivery").annotate(last=Max("pk"))
         attempts = Attempt.objects.filter(pk__in=[row["last"] for row in last])
-        self.details = {attempt.delivery_id: attempt.detail for attempt in attempts}
+        self.details = {attempt.delivery_id: _said(attempt) for attempt in attempts}
         hosts = {delivery.setting.host for delivery in deliveries if delivery.setting}
         self.troubled = TroubledHost.objects.in_bulk(hosts)
         last_told = next((d for d in deliveries if d.affiliate_id == order.affiliate_id), None)
         self.is_as_told = last_told is None or reconciling.is_as_told(order, last_told)
+
+
+def _said(attempt: Attempt) -> str:
+    """The sentence of an attempt, and what speaks against its success."""
+    doubt = refusals.doubt(attempt.response_excerpt) if attempt.is_success else ""
+    return f"{attempt.detail} {doubt}".rstrip()
 
 
 def _answer(affiliate: Affiliate | None, deliveries: list[Delivery], facts: _Facts) -> Answer:

@@ -45,6 +45,7 @@ def _pieces(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[
     buffer = io.StringIO()
     writer = csv.writer(buffer)
     writer.writerow(headings)
+    yield _taken(buffer)  # before the first rows are found, which may take long where few are let through
     for number, row in enumerate(rows, start=1):
         writer.writerow([cell(value) for value in row])
         if number % 200 == 0:

@@ -1,12 +1,15 @@
 """The form behind "Setup order created callback": what was typed, what is wrong with it, and what to write instead."""
 
+import re
 from functools import cached_property
 from typing import Any, ClassVar, Self
 
 from django import forms
 from django.db import models
+from django.http import QueryDict
 
-from callbacks import correcting, diagnosis, naming, repairing
+from callbacks import correcting, diagnosis, history, naming, repairing
+from callbacks.many import seals
 from callbacks.models import CallbackSetting, EventType
 from orders.models import Order
 
@@ -30,6 +33,8 @@ class CallbackSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # not sub
     only_statuses = forms.MultipleChoiceField(
         choices=Order.Status.choices, required=False, widget=forms.CheckboxSelectMultiple
     )
+    # Seal of what was saved when the form was opened. Firefox keeps what is hidden over a reload unless told not to.
+    seen = forms.CharField(required=False, widget=forms.HiddenInput(attrs={"autocomplete": "off"}))
 
     class Meta:
         model = CallbackSetting
@@ -58,6 +63,8 @@ class CallbackSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # not sub
         assert isinstance(url, forms.CharField)
         self.others = self.instance.other_names()
         self.saved_name = self.instance.name if self.instance.pk else ""
+        self.saved = history.values_of(self.instance)
+        self.initial["seen"] = self.seal
         name, only_statuses = self.fields["name"], self.fields["only_statuses"]
         name.widget.attrs |= {"placeholder": naming.free("", self.others), "autocomplete": "off"}
         if not self.instance.has_own_name:
@@ -69,6 +76,27 @@ class CallbackSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # not sub
 
     def clean_body_format(self) -> str:
         return str(self.cleaned_data.get("body_format") or self.instance.body_format)
+
+    # --- what others saved meanwhile ------------------------------------------
+    @property
+    def seal(self) -> str:
+        """The seal of what is saved and this form writes: whether it is paused is none of that."""
+        return seals.of({name: value for name, value in self.saved.items() if name != "is_active"})
+
+    @cached_property
+    def overwritten(self) -> dict[str, str]:
+        """What was saved since the form was opened and would be another, by its label. For a form that is valid."""
+        if self.cleaned_data["seen"] in {"", self.seal}:
+            return {}
+        typed = history.values_of(self.instance)
+        differing = [(name, value) for name, value in self.saved.items() if typed[name] != value]
+        return {history.LABELS[name]: value or history.WITHOUT[name] for name, value in differing}
+
+    def accept_overwriting(self) -> None:
+        """Submitted once more as it is then shown, the form is not refused for what it says now."""
+        assert isinstance(self.data, QueryDict)
+        self.data = data = self.data.copy()
+        data["seen"] = self.seal
 
     # --- what the template shows beside the fields ---------------------------
     @property
@@ -85,6 +113,13 @@ class CallbackSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # not sub
     @property
     def typed_url(self) -> str:
         return str(self["url"].value() or "")
+
+    @property
+    def url_sentences(self) -> list[tuple[str, str]]:
+        """What is wrong with the URL, each with its code: in brief where the corrections stand below."""
+        brief = {problem.code: problem.brief for problem in self.diagnosis.problems}
+        errors = self._url_errors()
+        return [(error.code or "", brief.get(error.code or "") or text) for error in errors for text in error.messages]
 
     @property
     def has_foreign_placeholders(self) -> bool:
@@ -119,19 +154,34 @@ class CallbackSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # not sub
     @property
     def corrected_url(self) -> str:
         """What was typed with our variables in the place of what was meant by them; "" if none is known."""
-        return self._corrected(None) if self._url_errors() else ""
+        return self._corrected()
 
-    def with_correction(self, only_at: int | None = None) -> Self:
+    def pressed(self, data: QueryDict) -> Self | None:
+        """The form, unsaved, with what is corrected by the button in `data`; None if none of these was pressed."""
+        if "correct" in data:
+            return self.with_correction()
+        for button in ("take", "leave_out"):
+            if button in data:
+                place = re.fullmatch("[0-9]{1,5}", str(data[button]))
+                return self.with_correction(int(place[0]) if place else -1, leave_out=button == "leave_out")
+        return None
+
+    def with_correction(self, only_at: int | None = None, *, leave_out: bool = False) -> Self:
         """The same form, unsaved, with the corrected URL in it; with `only_at`, only the one that is for there."""
         data = {name: self[name].value() for name in self.fields if name != "send_as_typed"}
         form = type(self)(instance=self.instance)
-        form.initial = {**form.initial, **data, "url": self._corrected(only_at) or self.typed_url}
+        form.initial = {**form.initial, **data, "url": self._corrected(only_at, leave_out=leave_out) or self.typed_url}
         return form
 
-    def _corrected(self, only_at: int | None) -> str:
+    def _corrected(self, only_at: int | None = None, *, leave_out: bool = False) -> str:
         mended = repairing.repair(self.typed_url)[0]
-        as_typed, click_id = self.typed.send_as_typed, self.diagnosis.click_id
-        url = correcting.corrected(mended, send_as_typed=as_typed, only_at=only_at, click_id=click_id)
+        url = correcting.corrected(
+            mended,
+            send_as_typed=self.typed.send_as_typed,
+            only_at=only_at,
+            leave_out=leave_out,
+            click_id=self.diagnosis.click_id,
+        )
         return url if url != mended else ""
 
     def _url_errors(self) -> list[forms.ValidationError]:

@@ -1,9 +1,10 @@
 """How callbacks do, in one word each: read from the last request that was sent for a setting."""
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from django.conf import settings
-from django.db.models import Case, Count, Exists, OuterRef, Q, QuerySet, Subquery, TextChoices, Value, When
+from django.db.models import Case, Count, Exists, F, OuterRef, Q, QuerySet, Subquery, TextChoices, Value, When
 from django.db.models.functions import Coalesce
 
 from affiliates.models import Affiliate
@@ -15,6 +16,7 @@ class Health(TextChoices):
     NOT_SET = "not_set", "Not set"
     PAUSED = "paused", "Paused"
     SILENT = "silent", "Nothing sent yet"
+    CHANGED = "changed", "Changed, nothing sent since"
     WORKING = "working", "Working"
     FAILING = "failing", "Failing"
 
@@ -41,6 +43,8 @@ class Callback:
             return Health.PAUSED
         if self.last is None:
             return Health.SILENT
+        if not is_told_of(self.setting.request_changed_at, self.last.last_attempt_at):
+            return Health.CHANGED
         return Health.FAILING if self.last.last_error_kind else Health.WORKING
 
     @property
@@ -105,6 +109,11 @@ def callbacks_of(affiliate: Affiliate) -> list[Callback]:
     return callbacks
 
 
+def is_told_of(changed_at: datetime | None, last_attempt_at: datetime | None) -> bool:
+    """Whether what was sent last says how a callback does whose request was changed then."""
+    return last_attempt_at is not None and (changed_at is None or changed_at < last_attempt_at)
+
+
 def _sent_last() -> QuerySet[Delivery]:
     """What was sent for the setting of the outer query, the last first. A test says nothing of how it does."""
     sent = Delivery.objects.filter(setting=OuterRef("pk"), last_attempt_at__isnull=False)
@@ -115,14 +124,16 @@ def with_health(affiliates: "QuerySet[Affiliate]") -> "QuerySet[Affiliate]":
     """Affiliates with `callback_count` (how many of the two events one is set for) and `health` (failing if one is)."""
     last = _sent_last()
     sent = CallbackSetting.objects.filter(affiliate=OuterRef("pk")).annotate(
-        last_kind=Subquery(last.values("last_error_kind")[:1])
+        last_kind=Subquery(last.values("last_error_kind")[:1]), last_at=Subquery(last.values("last_attempt_at")[:1])
     )
+    now = sent.filter(Q(request_changed_at=None) | Q(request_changed_at__lt=F("last_at")))
     count = CallbackSetting.objects.filter(affiliate=OuterRef("pk")).order_by().values("affiliate")
     return affiliates.annotate(
         callback_count=Coalesce(Subquery(count.annotate(n=Count("event", distinct=True)).values("n")), 0),
         health=Case(
-            When(Exists(sent.filter(Q(last_kind__gt=""))), then=Value(Health.FAILING.value)),
-            When(Exists(sent.filter(last_kind="")), then=Value(Health.WORKING.value)),
+            When(Exists(now.filter(last_kind__gt="")), then=Value(Health.FAILING.value)),
+            When(Exists(now.filter(last_kind="")), then=Value(Health.WORKING.value)),
+            When(Exists(sent.filter(last_at__isnull=False)), then=Value(Health.CHANGED.value)),
             default=Value(Health.SILENT.value),
         ),
     )

@@ -45,6 +45,11 @@ def values_of(setting: CallbackSetting) -> dict[str, str]:
     }
 
 
+def saved_last(setting: CallbackSetting) -> SettingChange | None:
+    """Who set it up or changed it last, if that was noted."""
+    return setting.history.filter(action__in=[Action.CREATED, Action.CHANGED]).first()
+
+
 def note_created(setting: CallbackSetting, user: User) -> None:
     _note(setting, Action.CREATED, user, {}, values_of(setting))
 

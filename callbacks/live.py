@@ -1,12 +1,14 @@
 """What has become of the deliveries that a page shows: the parts of it that may change, and when to ask again."""
 
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
 
 from django.template.loader import render_to_string
 from django.utils import timezone
 
-from callbacks.models import Delivery
+from callbacks import refusals
+from callbacks.models import Attempt, Delivery
 
 MOST = 200  # deliveries that are told of at once
 SOONEST, LATEST = timedelta(seconds=2), timedelta(seconds=30)
@@ -22,7 +24,16 @@ def news_of(ids: str) -> dict[str, Any]:
     wanted = [int(text) for text in ids.split(",")[:MOST] if text.isdecimal() and len(text) < 19]
     found = Delivery.objects.filter(pk__in=wanted)
     rows = {delivery.pk: delivery for delivery in found}
+    note_doubts(list(rows.values()))
     return {"again_ms": _again_ms(list(rows.values())), "deliveries": {pk: _news(row) for pk, row in rows.items()}}
+
+
+def note_doubts(deliveries: Collection[Delivery]) -> None:
+    """Note on each delivery in `is_doubted` whether its last answer counts as a success and reads like a refusal."""
+    attempts = Attempt.objects.filter(delivery__in=[d.pk for d in deliveries if d.status == Delivery.Status.SUCCEEDED])
+    answers = dict(attempts.exclude(response_excerpt="").order_by("pk").values_list("delivery", "response_excerpt"))
+    for delivery in deliveries:
+        delivery.is_doubted = bool(refusals.doubt(answers.get(delivery.pk, "")))
 
 
 def _news(delivery: Delivery) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 from django.urls import reverse
+from django.utils import timezone
 
 from affiliates.models import Affiliate, validate_text
 from callbacks import addresses, bulk, identity, naming, targets, templating
@@ -67,6 +68,9 @@ class CallbackSetting(models.Model):
     )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
+    request_changed_at = models.DateTimeField(
+        null=True, editable=False, help_text="When `request` was last another; empty if it never was."
+    )
 
     repairs: tuple[templating.Repair, ...] = ()  # what the last clean() mended in the URL
     known_names: list[str] | None = None  # those of the affiliate's others for this event, where somebody has read them
@@ -94,6 +98,11 @@ class CallbackSetting(models.Model):
         return self.name != naming.DEFAULT
 
     @property
+    def request(self) -> tuple[str, str, str]:
+        """What is sent, and where. How the last one did says nothing of another one."""
+        return self.method, self.url, self.body_format if self.method == self.Method.POST else ""
+
+    @property
     def statuses(self) -> list[str]:
         """The labels of the statuses that this is for; none if it is for all."""
         return [label for value, label in Order.Status.choices if value in self.only_statuses]
@@ -103,8 +112,12 @@ class CallbackSetting(models.Model):
             self.name = naming.free(self.name, self.other_names())
         self.host = targets.host_of(self.url)
         fields = kwargs.get("update_fields")
-        if fields is not None and "url" in fields:
-            kwargs["update_fields"] = {*fields, "host"}
+        if not self._state.adding and (fields is None or {"method", "url", "body_format"} & set(fields)):
+            before = CallbackSetting.objects.only("method", "url", "body_format").filter(pk=self.pk).first()
+            if before is not None and before.request != self.request:
+                self.request_changed_at = timezone.now()
+            if fields is not None:
+                kwargs["update_fields"] = {*fields, "host", "request_changed_at"}
         super().save(*args, **kwargs)
 
     def clean(self) -> None:
@@ -209,6 +222,8 @@ class Delivery(models.Model):
     leased_until = models.DateTimeField(null=True, editable=False)
     variables = models.JSONField(default=dict, help_text="All variables by name, as they were when it happened.")
     created_at = models.DateTimeField(auto_now_add=True)
+
+    is_doubted = False  # told by `callbacks.live`, for pages
 
     class Meta:
         verbose_name_plural = "deliveries"

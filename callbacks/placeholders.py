@@ -1,15 +1,16 @@
 """Other systems' placeholders in a pasted URL: where they stand, what they mean, and which of our variables says that.
 
-Networks and trackers write `{sub1}`, `[CLICKID]`, `#s2#`, `##X##`, `${x}`, `%x%`, `<x>`, or leave `REPLACE` and
-`OPTIONAL` behind. Only what stands where a value stands is meant: `data[amount]=` is a name like any other.
+Networks and trackers write `{sub1}`, `[CLICKID]`, `#s2#`, `##X##`, `${x}`, `%x%`, `<x>`, `!!!x!!!`, `__X__`, or leave
+`REPLACE` and `OPTIONAL` behind. Only what stands where a value stands is meant: `data[amount]=` is a name like any
+other.
 """
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 
-from callbacks import grammar, variables
+from callbacks import grammar, statuses, variables
 
 CLICK_ID, PAYOUT, AMOUNT, ORDER, STATUS, CURRENCY = (
     "click id",
@@ -33,10 +34,8 @@ VARIABLE_OF = {
 MEANINGS: dict[str, str] = {
     name: meaning
     for meaning, names in (
-        (
-            CLICK_ID,
-            "clickid click affsub affclickid sub1 subid subid1 externalid s1 s2 clicksubid cid hit cnvid u1 dcrdid",
-        ),
+        (CLICK_ID, "clickid click clickref affsub affclickid sub1 subid subid1 externalid s1 s2 clicksubid"),
+        (CLICK_ID, "cid hit cnvid u1 dcrdid"),
         (PAYOUT, "payout revenue sum affiliateearnings commissionamount commission price rev amt earnings profit"),
         (AMOUNT, "amount saleamount orderamount ordertotal total orderprice ordervalue value"),
         (
@@ -56,24 +55,29 @@ BY_TRACKER: tuple[tuple[re.Pattern[str], dict[str, str]], ...] = (
     (re.compile(r"/s2s-action\b"), {"name": STATUS}),
 )
 
-# Keitaro has words of its own for a status, unless `lead_status` and the like in the URL say which others mean the
-# same: https://docs.keitaro.io, S2S postback.
-KEITARO = re.compile(r"/postback/?\?(?!(?:.*[?&])?(?:lead|sale|rejected)_status=)(?:.*&)?subid=", re.DOTALL)
-KEITARO_STATUSES = 'map:"new=lead,approved=sale,rejected=rejected"'
+# What these trackers do without, and what takes only words that the tracker's owner chose: Voluum's event type, the
+# name of the network at Keitaro.
+DISPENSABLE: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
+    (re.compile(r"/postback/?\?(?:[^#]*&)?cid="), frozenset({"et", *(f"param{n}" for n in range(1, 6))})),
+    (statuses.KEITARO, frozenset({"from", "cost", "return"})),
+)
 
 # RFC 3986, appendix B. It only tells where values stand; what is called is read by `callbacks.targets`.
 PARTS = re.compile(r"(?P<scheme>[^:/?#]+:)?(?://(?P<authority>[^/?#]*))?(?P<path>[^?#]*)(?P<rest>.*)", re.DOTALL)
 ANYWHERE = re.compile(
-    r"\$?(?<!\{)\{[^{}]*\}(?!\})"
+    r"[$%@]?(?<!\{)\{[^{}]*\}(?!\})"
     r"|<{1,2}[A-Za-z_][^<>{}&=/?#]*>{1,2}"
     r"|\#{1,3}[A-Za-z_][\w.-]*\#{1,3}|\#{3,}"
+    r"|!{2,3}[A-Za-z_][\w.-]*!{2,3}"  # !!!clickref!!!
+    r"|%%[A-Za-z_][\w.-]*%%|\[%[A-Za-z_][\w.-]*%\]"
     r"|%(?![0-9A-Fa-f]{2})[A-Za-z_][\w.-]*%"  # %click_id%: no escape begins there
     r"|(?<=[=/])%[A-Za-z_][\w.-]{2,}%(?=[&/\#;]|\Z)"  # %affid%: begins like an escape, but ends like none
 )
 IN_VALUE = re.compile(r"\[{1,2}[A-Za-z_][\w .-]*\]{1,2}")
 IN_HOST = re.compile(r"\[(?=[^\[\]]*[G-Zg-z_])[A-Za-z_][^\[\]:]*\]")
 WHOLE_VALUE = re.compile(
-    r"REPLACE(?:_?[A-Z0-9]+)*|OPTIONAL|(?:YOUR|INSERT)_[A-Z0-9_]+"
+    r"REPLACE(?:_?[A-Z0-9]+)*|OPTIONAL|X{3,}|MACRO|(?:YOUR|INSERT|ENTER|PASTE)[_-][A-Z0-9_-]+|[A-Z][A-Z0-9_]*_HERE"
+    r"|__[A-Z][A-Z0-9_]*__"
     r"|(?:CLICK|TRANSACTION|TRANS|SUB|ORDER|EXTERNAL|CONVERSION|AFF_CLICK|TX)_?ID|AFF_SUB[0-9]?|SUB[1-9]"
     r"|(?:SALE_|ORDER_|COMMISSION_)?AMOUNT|PAYOUT|REVENUE|COMMISSION|CURRENCY|STATUS|EVENT_(?:TYPE|NAME)"
 )
@@ -84,7 +88,8 @@ NUMBERED = re.compile(r"(?P<stem>(?:aff_?)?sub_?(?:id)?_?)[0-9]+", re.IGNORECASE
 class Foreign:
     """A placeholder that is not ours: template[start:end], its meaning and what to write instead, where known.
 
-    `parameter` is the name of the parameter it is the value of; "" in the path.
+    `parameter` is the name of the parameter it is the value of; "" in the path. `can_go`: that parameter can be left
+    out; `should_go`: that is better than to send something.
     """
 
     text: str
@@ -93,6 +98,8 @@ class Foreign:
     meaning: str | None
     suggestion: str | None
     parameter: str = ""
+    can_go: bool = False
+    should_go: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +133,15 @@ def find(template: str) -> tuple[Foreign, ...]:
         parameter = next((v.parameter for v in values if v.start <= start <= v.end), "")
         found.append(_foreign(template, start, end, parameter))
     return tuple(found)
+
+
+def empty(template: str, parameters: Container[str]) -> tuple[Foreign, ...]:
+    """Where nothing stands as the value of one of these `parameters`, and a variable would say it."""
+    masked = grammar.masked(template)
+    blanks = (value for value in _values(masked) if value.start == value.end and value.parameter in parameters)
+    ended = (value for value in blanks if masked[value.end : value.end + 1] in {"", "&"})  # `s1=###` is not empty
+    found = (_foreign(template, value.start, value.end, value.parameter) for value in ended)
+    return tuple(blank for blank in found if blank.suggestion and not blank.should_go)
 
 
 def authority_span(template: str) -> tuple[int, int]:
@@ -175,13 +191,25 @@ def _plain(name: str) -> str:
 
 def _foreign(template: str, start: int, end: int, parameter: str) -> Foreign:
     text = template[start:end]
-    name, bar, filters = text.strip("${}[]#%<> ").partition("|")
+    name, bar, filters = text.strip("${}[]#%<>!@ ").partition("|")
     name = name.strip()
     meaning, variable = _meaning(template, name, parameter)
-    if variable == VARIABLE_OF[STATUS] and not bar and KEITARO.search(template):
-        bar, filters = "|", KEITARO_STATUSES
+    words = statuses.filters(template) if meaning == STATUS and parameter == "status" and not bar else ""
+    if words:
+        bar, filters = "|", words
     suggestion = "{{" + variable + bar + filters + "}}" if variable else None
-    return Foreign(text, start, end, meaning, suggestion, parameter)
+    can_go = meaning != CLICK_ID and _is_whole_parameter(template, start, end, parameter)
+    should_go = can_go and (
+        any(tracker.search(template) and parameter in names for tracker, names in DISPENSABLE)
+        or (text in {"", "OPTIONAL"} and meaning in {None, STATUS} and not words)
+    )
+    return Foreign(text, start, end, meaning, suggestion, parameter, can_go, should_go)
+
+
+def _is_whole_parameter(template: str, start: int, end: int, parameter: str) -> bool:
+    """Whether it is all that stands between two signs of the query."""
+    begins = start - len(f"{parameter}=")
+    return bool(parameter) and template[begins - 1 : begins] in {"?", "&"} and template[end : end + 1] in {"", "&", "#"}
 
 
 def _meaning(template: str, name: str, parameter: str) -> tuple[str | None, str | None]:

@@ -11,12 +11,16 @@ FILTERS = '{{link.sub_id|default:"none"}} and {{order.status|map:"new=hold,appro
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """`fragments` are the parts of the template it is about, `suggestions` what to write instead, if that is known."""
+    """`fragments` are the parts of the template it is about, `suggestions` what to write instead, if that is known.
+
+    `brief` is the message where the corrections are listed below it; "" if that is the same.
+    """
 
     code: str
     message: str
     fragments: tuple[str, ...] = ()
     suggestions: tuple[str, ...] = ()
+    brief: str = ""
 
 
 def of_faults(faults: Iterable[Fault]) -> tuple[Problem, ...]:
@@ -31,17 +35,21 @@ def of_foreign(found: Sequence[Foreign]) -> Problem:
     texts = tuple(dict.fromkeys(foreign.text for foreign in found))
     one = len(texts) == 1
     are, stand = ("is a placeholder", "it stands") if one else ("are placeholders", "they stand")
-    translations = list(dict.fromkeys(f"{f.suggestion} for {_label(f, found)}" for f in found if f.suggestion))
+    written = [foreign for foreign in found if foreign.suggestion and not foreign.should_go]
+    ways = list(dict.fromkeys(f"{foreign.suggestion} for {_label(foreign, found)}" for foreign in written))
     if any(foreign.meaning == HOST for foreign in found):
-        translations.append("the tracker's own host before the path")
-    if any(foreign.suggestion is None and foreign.meaning != HOST for foreign in found):
-        translations.append("a variable for the rest" if translations else "a variable there")
-    message = (
-        f"{joined(texts)} {are} of another system and would be sent as {stand}. "
-        f"Write {joined(translations)}, or tick “send as typed”."
-    )
-    suggestions = dict.fromkeys(foreign.suggestion for foreign in found if foreign.suggestion)
-    return Problem("foreign_placeholder", message, texts, tuple(suggestions))
+        ways.append("the tracker's own host before the path")
+    if any(not foreign.suggestion and not foreign.should_go and foreign.meaning != HOST for foreign in found):
+        ways.append("a variable for the rest" if ways else "a variable there")
+    todo = [f"write {joined(ways)}"] if ways else []
+    left_out = dict.fromkeys(f"{foreign.parameter}={foreign.text}" for foreign in found if foreign.should_go)
+    todo += [f"remove {joined(tuple(left_out))}"] if left_out else []
+    sentence = ", ".join([*todo, "or tick “send as typed”."])
+    found_is = f"{joined(texts)} {are} of another system and would be sent as {stand}."
+    brief = f"{found_is} Correct {'it' if one else 'them'} below, or tick “send as typed”."
+    suggestions = dict.fromkeys(foreign.suggestion for foreign in written if foreign.suggestion)
+    message = f"{found_is} {_capital(sentence)}"
+    return Problem("foreign_placeholder", message, texts, tuple(suggestions), brief)
 
 
 def variable_in_host(found: Iterable[Placeholder]) -> Problem:
@@ -97,9 +105,12 @@ def _unknown_filter(faults: Sequence[Fault]) -> Problem:
             parts.append(f"the filter {fault.name} is not written as it must be in {fault.fragment}")
         else:
             parts.append(f"there is no filter {fault.name}, as in {fault.fragment}")
-    sentence = joined(parts)
-    message = f"{sentence[0].upper()}{sentence[1:]}. There are two filters, each with a text in quotes: {FILTERS}."
+    message = f"{_capital(joined(parts))}. There are two filters, each with a text in quotes: {FILTERS}."
     return Problem("unknown_filter", message, tuple(fault.fragment for fault in faults))
+
+
+def _capital(sentence: str) -> str:
+    return sentence[0].upper() + sentence[1:]
 
 
 SENTENCES = {

@@ -24,6 +24,7 @@ from callbacks.egress import Transport, transport_from
 from callbacks.horizon import Horizon
 from callbacks.outcomes import Outcome, Request
 from callbacks.templating import RenderError
+from callbacks.waking import Wakeup
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +36,8 @@ LOOK_AGAIN_S, LOOK_PAUSE_S = 0.5, 0.003
 # more is waiting to be sent they are collected for longer, because a large batch costs little more than a small one.
 SETTLE_AFTER_S = 0.02
 SETTLE_AFTER_BUSY_S = 0.2
-# How long the wire is waited for at a time; shorter while the clerk is about to bring more for it.
-POLL_S, POLL_BESIDE_CLERK_S = 0.002, 0.001
+# How long the wire is waited for at a time, if neither the bell nor the clerk ends that.
+POLL_S = 0.005
 USER_AGENT = messages.user_agent(settings.VERSION)
 # A worker that was asked to stop finishes what is in flight; this is longer than the longest attempt.
 GIVE_UP_S = 12.0
@@ -117,7 +118,7 @@ class Pump:
             if not self.clerk.is_away:  # what cannot be recorded is not sent
                 self._start()
             if self.started:
-                outcomes = self.transport.poll(POLL_BESIDE_CLERK_S if self.clerk.is_busy else POLL_S)
+                outcomes = self.transport.poll(*self._patience(may_look=not stopping))
                 now = timezone.now()
                 for outcome in outcomes:
                     self._finish(outcome, now)
@@ -127,6 +128,14 @@ class Pump:
                 time.sleep(POLL_S)
             self.clerk.collect(0 if self.started else POLL_S)
         return self.attempts - before
+
+    def _patience(self, *, may_look: bool) -> tuple[float, list[Wakeup]]:
+        """How long the wire is waited for at a time, and what else ends that: only what will then be heard."""
+        if self.clerk.is_busy:
+            return POLL_S, [self.clerk.done]
+        pause_s = self.pause_until - time.monotonic()
+        may_hear = may_look and self.clerk.is_free and self.lanes.waiting < lanes.PLACES
+        return (min(pause_s, POLL_S), []) if pause_s > 0 else (POLL_S, [bell.sounding()] if may_hear else [])
 
     # --- the database --------------------------------------------------------
     def _employ(self, *, may_look: bool) -> None:
@@ -145,7 +154,11 @@ class Pump:
 
     def _is_time_to_look(self) -> bool:
         is_idle, now = self.may_find_more and not self.started, time.monotonic()
-        return is_idle or now >= self.look_again_at or (now >= self.pause_until and bell.answer())
+        if is_idle or now < self.look_again_at:
+            return is_idle or (now >= self.pause_until and bell.sounding().hear() and bell.answer())
+        if self.look_again_at:
+            bell.answer()  # a ring that waits now got lost on its way here
+        return True
 
     def _is_time_to_settle(self) -> bool:
         waited = time.monotonic() - self.finished_at

@@ -6,7 +6,6 @@ Each is a page that works by itself. A script that opens the form in a window as
 gets the form alone; then 422 means that something is wrong with it, and a JSON answer that it was saved.
 """
 
-import re
 from collections.abc import Callable
 from functools import wraps
 
@@ -86,9 +85,7 @@ def _set_up(request: HttpRequest, setting: CallbackSetting) -> HttpResponse:
         raise PermissionDenied
     offered = {"url": request.GET["url"]} if "url" in request.GET else None  # by the log, after a redirect
     form = CallbackSettingForm(request.POST or None, instance=setting, initial=offered)
-    if "correct" in request.POST or "take" in request.POST:
-        taken = re.fullmatch("[0-9]{1,5}", request.POST.get("take", ""))
-        corrected = form.with_correction(int(taken.group()) if taken else None)
+    if corrected := form.pressed(request.POST):
         return form_page(request, setting, corrected, status=200)
     if request.method != "POST":
         return form_page(request, setting, form, status=200)
@@ -96,6 +93,10 @@ def _set_up(request: HttpRequest, setting: CallbackSetting) -> HttpResponse:
         return form_page(request, setting, form, status=200)
     if not form.is_valid():
         return form_page(request, setting, form, status=422)
+    if form.overwritten:
+        form.accept_overwriting()
+        meanwhile = {"overwritten": form.overwritten, "change": history.saved_last(setting)}
+        return form_page(request, setting, form, status=422, **meanwhile)
     is_resumed = resuming.resume_if_moved(setting, before["url"])
     form.save()
     if is_new:

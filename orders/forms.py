@@ -6,6 +6,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
+from affiliates.forms import AffiliateSelect
 from orders import money, services
 from orders.models import Order
 
@@ -27,7 +28,7 @@ class OrderForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable
         model = Order
         fields = ("number", "affiliate", "amount", "currency", "commission", "status")
         # Not a number's own field: that keeps "58,00" to itself and sends nothing.
-        widgets: ClassVar = {
+        widgets: ClassVar = {"affiliate": AffiliateSelect} | {
             name: forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"})
             for name in ("amount", "commission")
         }

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Count, QuerySet
 from django.utils import timezone
 
@@ -164,14 +164,14 @@ def _write(done: list[Move], user: User) -> None:
     if not done:
         return
     settings = [each.setting for each in done]
-    CallbackSetting.objects.bulk_update(settings, ["url"])
-    for host in {setting.host for setting in settings}:  # one, unless user names stand before some
-        _all(setting for setting in settings if setting.host == host).update(host=host, updated_at=timezone.now())
-    if resumed := [each.setting for each in done if each.is_resumed]:
-        _all(resumed).update(is_active=True, pause_reason="")
+    now = connection.ops.adapt_datetimefield_value(timezone.now())
+    with connection.cursor() as cursor:  # `bulk_update` takes longer to word it than the database to do it
+        cursor.executemany(
+            "UPDATE callbacks_callbacksetting SET url = %s, host = %s, updated_at = %s, request_changed_at = %s"
+            " WHERE id = %s",
+            [(setting.url, setting.host, now, now, setting.pk) for setting in settings],
+        )
+    if resumed := [each.setting.pk for each in done if each.is_resumed]:
+        CallbackSetting.objects.filter(pk__among=resumed).update(is_active=True, pause_reason="")
     history.note_many([], [(each.setting, each.before) for each in done], user)
     LogEntry.objects.log_actions(user.pk, settings, CHANGE)
-
-
-def _all(settings: Iterable[CallbackSetting]) -> QuerySet[CallbackSetting]:
-    return CallbackSetting.objects.filter(pk__among=[setting.pk for setting in settings])

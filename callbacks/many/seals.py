@@ -1,4 +1,4 @@
-"""What a preview showed of each callback, in short: so that what was changed since is not overwritten unseen. Pure.
+"""What a preview or a form showed of a callback, in short: what was changed since is not overwritten unseen. Pure.
 
 A seal goes to the browser and comes back. It guards people from each other, not the callbacks from who may change them.
 """

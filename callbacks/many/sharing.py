@@ -23,6 +23,7 @@ from callbacks.models import CallbackSetting
 CHUNK = 200  # affiliates in one transaction
 TIME_S = 15.0  # after so long no further one is begun, for a browser waits for the answer
 FIELDS = ("name", "method", "url", "body_format", "send_as_typed", "only_statuses")
+REQUEST = ("method", "url", "body_format")  # of the values before, what makes up a setting's `request`
 
 
 class Existing(models.TextChoices):
@@ -208,35 +209,39 @@ def apply(
     there, is left as it is. Of each fate the first `named` cases are kept.
     """
     result, ordered, began = Result(named), sorted(ids), time.monotonic()
+    problem = _problem_of(pattern)
     for start in range(0, len(ordered), CHUNK):
         if result.count(*DONE) and time.monotonic() - began > TIME_S:
             result.rest = len(ordered) - start
             break
         with transaction.atomic():
             cases = _chunk(ordered[start : start + CHUNK], pattern, existing, is_locked=True)
-            judged = [_judged(case, seen) for case in cases]
+            judged = [_judged(case, seen, problem) for case in cases]
             _write(judged, user)
         for case in judged:
             result.add(case)
     return result
 
 
-def _judged(case: Case, seen: Mapping[int, str]) -> Case:
-    """The same case, unless what was seen is no more, or the model refuses it."""
+def _problem_of(pattern: CallbackSetting) -> str:
+    """Why the model refuses it, once for all: everybody is given the same values, whatever theirs were."""
+    try:
+        pattern.full_clean(exclude=["affiliate"], validate_unique=False, validate_constraints=False)
+    except ValidationError as error:
+        return " ".join(error.messages)
+    return ""
+
+
+def _judged(case: Case, seen: Mapping[int, str], problem: str) -> Case:
+    """The same case, unless what was seen is no more, or there is a `problem` with what they are given."""
     setting = case.setting
     if case.fate not in DONE or setting is None:
         return case
     if case.fate == Fate.CHANGED and seen.get(setting.pk) != seals.of(case.before):
         return Case(case.affiliate, Fate.MEANWHILE)
-    wanted = (setting.name, setting.url)
-    try:  # what is excluded was read from the database under its lock; names are compared in clean()
-        setting.full_clean(exclude=["affiliate"], validate_unique=False, validate_constraints=False)
-    except ValidationError as error:
-        return Case(case.affiliate, Fate.REFUSED, problem=" ".join(error.messages))
-    if (setting.name, setting.url) != wanted:  # two of theirs have this name, but for capitals
-        return Case(case.affiliate, Fate.REFUSED, problem=naming.problems(wanted[0], [wanted[0]])[0].message)
-    setting.host = targets.host_of(setting.url)
-    return case
+    if not problem and naming.is_taken(setting.name, others := setting.other_names()):  # but for capitals
+        problem = naming.problems(setting.name, others)[0].message
+    return Case(case.affiliate, Fate.REFUSED, problem=problem) if problem else case
 
 
 def _write(cases: Iterable[Case], user: User) -> None:
@@ -250,7 +255,9 @@ def _write(cases: Iterable[Case], user: User) -> None:
     CallbackSetting.objects.bulk_create(new)
     if settings:  # all are given the same values, so that one statement does for all
         values = {name: getattr(settings[0], name) for name in (*FIELDS, "host")}
-        _all(settings).update(**values, updated_at=timezone.now())
+        _all(settings).update(**values, updated_at=(now := timezone.now()))
+        others = [s for s, before in changed if s.request != tuple(before[name] for name in REQUEST)]
+        _all(others).update(request_changed_at=now)
     if resumed := [setting for setting, before in changed if before["is_active"] and setting.is_active]:
         _all(resumed).update(is_active=True, pause_reason="")
     history.note_many(new, changed, user)

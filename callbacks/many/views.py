@@ -4,7 +4,6 @@ All of them work without a script. What was typed goes from page to page in the 
 session (`choosing`), and the name of the choice in the path.
 """
 
-import re
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -72,9 +71,7 @@ def fill(request: HttpRequest, choice: str) -> HttpResponse:
         return _forgotten(request)
     samples = _samples(request, chosen)
     form = _form(request, samples)
-    if "correct" in request.POST or "take" in request.POST:
-        taken = re.fullmatch("[0-9]{1,5}", request.POST.get("take", ""))
-        corrected = form.with_correction(int(taken.group()) if taken else None)
+    if corrected := form.pressed(request.POST):
         return _form_page(request, chosen, corrected, samples)
     if request.method != "POST" or "look" in request.POST:
         return _form_page(request, chosen, form, samples)

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from affiliates import referral
 from affiliates.models import Affiliate
-from callbacks import correcting, curl, explanations, grammar, health, history, naming, secrecy, signing
+from callbacks import correcting, curl, explanations, grammar, health, history, naming, refusals, secrecy, signing
 from callbacks.models import Attempt, CallbackSetting, Delivery, SettingChange
 from callbacks.variables import LINK_QUERY, NAMES, VARIABLES
 
@@ -42,6 +42,12 @@ ORDINALS = ("", "first", "second", "third", "fourth", "fifth", "sixth", "seventh
 def pieces(source: str) -> tuple[grammar.Piece, ...]:
     """A template's texts and variables in order; a variable has a `name`. What cannot be read is text."""
     return grammar.scan(source)[0]
+
+
+@register.filter
+def doubt(attempt: Attempt | None) -> str:
+    """What speaks against a success, in a sentence; "" if nothing does, or it was none."""
+    return refusals.doubt(attempt.response_excerpt) if attempt and attempt.is_success else ""
 
 
 @register.inclusion_tag("admin/callbacks/section.html", takes_context=True)

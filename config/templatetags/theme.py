@@ -40,6 +40,7 @@ CHIPS: dict[str, tuple[str, str, str]] = {
     "held": ("bad", "pause", "Held back"),
     "recovered": ("ok", "check", "Recovered"),
     "silent": ("idle", "ring", "Nothing sent yet"),
+    "changed": ("idle", "ring", "Changed, nothing sent since"),
     "paused": ("warn", "pause", "Paused"),
     "not_set": ("idle", "ring", "Not set"),
     # resends and backfills
@@ -103,15 +104,22 @@ def _pattern(currency: str) -> str:
 @register.filter
 def percent(rate: Decimal) -> str:
     """`12.5 %` for 0.125."""
-    return f"{(Decimal(rate) * 100).normalize():f} %"
+    return _percents(Decimal(rate) * 100)
 
 
 @register.filter
 def share(percents: float) -> str:
-    """`99.9 %`, `100 %`: never rounded up to all, never down to nothing."""
-    if percents in {0, 100}:
-        return f"{percents:.0f} %"
-    return f"{min(max(percents, 0.1), 99.9):.1f} %"
+    """`12 %`, `99.9 %`, `100 %`: what a part of the whole is, with one digit at most."""
+    return _percents(Decimal(str(rounded_share(percents))))
+
+
+def rounded_share(percents: float) -> float:
+    """To one digit; never up to all, never down to nothing."""
+    return percents if percents in {0, 100} else min(max(round(percents, 1), 0.1), 99.9)
+
+
+def _percents(number: Decimal) -> str:
+    return f"{number.normalize():f}\N{NO-BREAK SPACE}%"
 
 
 @register.filter

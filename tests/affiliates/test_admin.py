@@ -178,20 +178,22 @@ def test_facts_count_orders_earnings_by_currency_and_deliveries() -> None:
     facts = profile.facts_of(affiliate)
     assert facts.orders == 3
     assert [(earned.amount, earned.currency) for earned in facts.commissions] == [(10, "USD"), (100, "JPY")]
-    assert facts.delivered == Decimal("66.6")
+    assert facts.delivered == pytest.approx(200 / 3)
 
 
 def test_facts_of_newcomer_are_empty() -> None:
     assert profile.facts_of(AffiliateFactory()) == profile.Facts(0, (), None)
 
 
-def test_facts_share_is_never_rounded_up_to_all() -> None:
+def test_facts_share_is_never_rounded_up_to_all(admin_client: Client) -> None:
     setting = CallbackSettingFactory()
     Delivery.objects.bulk_create(
         Delivery(setting=setting, affiliate=setting.affiliate, event="order.created", status=status, attempt_count=1)
         for status in ["succeeded"] * 1999 + ["failed"]
     )
-    assert profile.facts_of(setting.affiliate).delivered == Decimal("99.9")
+    assert "<dd>99.9\N{NO-BREAK SPACE}%</dd>" in admin_client.get(of(setting.affiliate, "settings/")).content.decode()
+    Delivery.objects.filter(status="failed").delete()
+    assert "<dd>100\N{NO-BREAK SPACE}%</dd>" in admin_client.get(of(setting.affiliate, "settings/")).content.decode()
 
 
 def test_links_tab_lists_links_with_their_orders(admin_client: Client) -> None:

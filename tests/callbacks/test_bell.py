@@ -1,6 +1,7 @@
 """The bell against a real broker, one that is gone and one that is frozen."""
 
 import os
+import select
 import signal
 import socket
 import time
@@ -88,3 +89,28 @@ def test_order_saved_with_a_frozen_broker_waits_once_and_briefly(broker: Valkey)
     assert Delivery.objects.filter(status="pending").count() == 20
     assert max(took) < 0.5
     assert sorted(took)[10] < 0.1
+
+
+def heard_within(seconds: float) -> bool:
+    return bool(select.select([bell.sounding()], [], [], seconds)[0]) and bell.sounding().hear()
+
+
+def test_sounding_says_first_that_it_listens_and_then_each_ring_and_nothing_else(broker: Valkey) -> None:
+    bell.sounding.cache_clear()
+    assert heard_within(5)
+    assert not heard_within(0.05)
+    for _ in range(2):
+        bell.ring()
+        assert heard_within(5)
+        bell.answer()
+        assert not heard_within(0.05)
+
+
+def test_sounding_after_the_broker_was_away_hears_again(broker: Valkey) -> None:
+    bell.sounding.cache_clear()
+    assert heard_within(5)
+    with redis.Redis.from_url(broker.url) as client:
+        client.client_kill_filter(_type="pubsub")
+    assert heard_within(5)
+    bell.ring()
+    assert heard_within(5)

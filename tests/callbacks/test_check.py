@@ -43,13 +43,13 @@ def codes(found: diagnosis.Diagnosis) -> list[str]:
 # --- the diagnosis ---------------------------------------------------------------
 def test_diagnosis_of_foreign_placeholder_gives_the_url_after_taking_it() -> None:
     found = of(f"{VOLUUM}?cid={{clickid}}&payout=OPTIONAL")
-    assert [(c.text, c.suggestion, url) for c, url in found.takes] == [
-        ("{clickid}", "{{link.sub_id}}", f"{VOLUUM}?cid={{{{link.sub_id}}}}&payout=OPTIONAL"),
-        ("OPTIONAL", "{{order.commission}}", f"{VOLUUM}?cid={{clickid}}&payout={{{{order.commission}}}}"),
+    assert [(offer.correction.text, offer.used, offer.left_out) for offer in found.offers] == [
+        ("{clickid}", f"{VOLUUM}?cid={{{{link.sub_id}}}}&payout=OPTIONAL", f"{VOLUUM}?cid={{clickid}}&payout=OPTIONAL"),
+        ("OPTIONAL", f"{VOLUUM}?cid={{clickid}}&payout={{{{order.commission}}}}", f"{VOLUUM}?cid={{clickid}}"),
     ]
     assert found.template == f"{VOLUUM}?cid={{{{link.sub_id}}}}&payout={{{{order.commission}}}}"
     assert (found.is_corrected, found.tracker_names, codes(found)) == (True, "Voluum", [])
-    assert found.summary == "Voluum recognised. 2 placeholders to replace. 1 problem."
+    assert found.summary == "Voluum recognised. 2 values to correct. 1 problem."
 
 
 def test_diagnosis_of_good_url_is_silent() -> None:
@@ -60,7 +60,8 @@ def test_diagnosis_of_good_url_is_silent() -> None:
 
 def test_diagnosis_of_what_nobody_knows_has_no_template() -> None:
     found = of("https://tracker.example/x?c={weather}&d={{link.sub_id}}")
-    assert [(c.text, url) for c, url in found.takes] == [("{weather}", "")]
+    assert [(offer.correction.text, offer.used) for offer in found.offers] == [("{weather}", found.mended)]
+    assert found.offers[0].left_out == "https://tracker.example/x?d={{link.sub_id}}"
     assert found.template == ""
 
 
@@ -171,6 +172,18 @@ def test_take_replaces_the_one_that_was_pressed(admin_client: Client, joe: Affil
     page = admin_client.post(address(joe, "created/"), {"method": "GET", "url": typed, "take": str(typed.rindex("{"))})
     assert page.status_code == 200
     assert page.context["form"]["url"].value() == "https://tracker.example/?a={sub1}&b={{link.sub_id}}"
+    assert not CallbackSetting.objects.exists()
+
+
+def test_leave_out_removes_the_parameter_that_was_pressed(admin_client: Client, joe: Affiliate) -> None:
+    typed = f"{VOLUUM}?cid={{{{link.sub_id}}}}&et=OPTIONAL&payout=OPTIONAL"
+    assert 'name="leave_out"' in check(admin_client, joe, typed)
+    pressed = {"method": "GET", "url": typed, "leave_out": str(typed.index("OPTIONAL"))}
+    page = admin_client.post(address(joe, "created/"), pressed)
+    assert page.context["form"]["url"].value() == f"{VOLUUM}?cid={{{{link.sub_id}}}}&payout=OPTIONAL"
+    click = f"{VOLUUM}?cid={{clickid}}"
+    page = admin_client.post(address(joe, "created/"), {"url": click, "leave_out": str(click.index("{"))})
+    assert page.context["form"]["url"].value() == click  # the click id is never left out
     assert not CallbackSetting.objects.exists()
 
 

@@ -1,5 +1,6 @@
 """The pump's clerk: one job at a time in a thread of its own, and patience with a database that is away."""
 
+import select
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -88,3 +89,11 @@ def test_error_of_our_own_is_raised_after_what_was_kept_is_back(ours: Clerk) -> 
         ours.collect(PATIENCE_S)
     assert heard == ["otherwise"]
     assert ours.is_free
+
+
+def test_job_that_is_over_wakes_who_waits_beside_something_else(ours: Clerk) -> None:
+    ours.do(list, list, list)
+    assert select.select([ours.done], [], [], PATIENCE_S)[0]
+    ours.collect(0)
+    assert not ours.is_busy
+    assert not ours.done.hear()

@@ -74,7 +74,7 @@ def test_tiles_count_the_last_day_and_lead_to_what_they_counted(admin_client: Cl
         ("Failed", "1", [failed.pk]),
         ("Skipped", "1", [skipped.pk]),
         ("Waiting", "1", [waits.pk]),
-        ("Success rate", "66.7 %", [waits.pk, skipped.pk, failed.pk]),
+        ("Success rate", "66.7\N{NO-BREAK SPACE}%", [waits.pk, skipped.pk, failed.pk]),
     ):
         shown, _, address = tile(admin_client, name)
         assert (name, shown, listed(admin_client, address)) == (name, number, rows)
@@ -213,7 +213,12 @@ def test_chart_holds_what_the_table_says(admin_client: Client) -> None:
     assert listed(admin_client, figures["links"][-1]) == [delivery.pk]
     row = re.search(rf'<a href="{re.escape(html.escape(figures["links"][-1]))}">.*?</tr>', page, re.DOTALL)
     assert row is not None
-    assert re.findall(r'is-number">([^<]+)<', row[0]) == ["3", "1", "1", "1", "33.3 %"]
+    assert re.findall(r'is-number">([^<]+)<', row[0]) == ["3", "1", "1", "1", "33.3\N{NO-BREAK SPACE}%"]
+
+
+def test_chart_of_nearly_all_does_not_say_all() -> None:
+    bars = [dashboard.Bar(timezone.now(), tally, "") for tally in (Tally(2499, 1), Tally(2500, 0))]
+    assert dashboard.chart_of(bars, "/log/")["rate"] == [99.9, 100]
 
 
 def test_overview_asks_as_often_for_thirty_of_everything_as_for_one(admin_client: Client) -> None:

@@ -1,11 +1,13 @@
 """The transport against real sockets: what is on the wire, what is made of an answer, and many at once."""
 
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from callbacks.egress import Limits, Policy, Request, Transport
+from callbacks.waking import Wakeup
 from tests.authority import Authority
 from tests.callbacks.sending import GRACE_S, LIMITS, ONES_OWN, asked, get, outcomes_of, policy, send
 from tests.receiver import Answer, Receiver
@@ -237,6 +239,21 @@ def test_poll_returns_nothing_when_its_time_is_over(receiver: Receiver) -> None:
         assert transport.poll(0.2) == []
         assert 0.15 < time.monotonic() - started < 0.2 + GRACE_S
         assert transport.in_flight == 1
+
+
+def test_poll_is_ended_by_what_wakes_it_from_another_thread(receiver: Receiver) -> None:
+    receiver.answer("*", Answer(delay_s=5))
+    wakeup = Wakeup()
+    with Transport(policy(receiver.port)) as transport:
+        transport.submit(get(receiver.url()))
+        threading.Timer(0.1, wakeup.wake).start()
+        started = time.monotonic()
+        assert transport.poll(4, [wakeup]) == []
+        assert time.monotonic() - started < 2
+        assert wakeup.hear()
+        assert not wakeup.hear()
+        assert transport.in_flight == 1
+    wakeup.close()
 
 
 def test_close_breaks_off_what_is_under_way(receiver: Receiver) -> None:

@@ -118,6 +118,18 @@ def test_form_without_correction_gives_back_what_was_typed() -> None:
         ("https://t.example/?a={{}}", "https://t.example/?a={{}}"),
         ("https://t.example/?a={{order.number}}", "https://t.example/?a={{order.number}}"),
         ("https://t.example/?a={{order.number", "https://t.example/?a={{order.number"),
+        ("https://t.example/postback?cid=OPTIONAL&et=OPTIONAL", "https://t.example/postback?cid={{link.sub_id}}"),
+        ("https://t.example/postback?et=OPTIONAL&cid={x}", "https://t.example/postback?cid={{link.sub_id}}"),
+        ("https://t.example/postback?et=OPTIONAL&param1=OPTIONAL&cid=1", "https://t.example/postback?cid=1"),
+        ("https://t.example/postback?cid=1&et=OPTIONAL&param1={a}#x", "https://t.example/postback?cid=1#x"),
+        ("https://t.example/?status=OPTIONAL&foo=OPTIONAL", "https://t.example/"),
+        ("https://t.example/postback?cid=1&et=x{type}", "https://t.example/postback?cid=1&et=x{{order.status}}"),
+        ("https://t.example/p;et=OPTIONAL", "https://t.example/p;et={{order.status}}"),
+        (
+            "https://x.voluumtrk.com/postback?cid=&payout=&et=",
+            "https://x.voluumtrk.com/postback?cid={{link.sub_id}}&payout={{order.commission}}&et=",
+        ),
+        ("https://t.example/x?cid=&payout=", "https://t.example/x?cid=&payout="),  # nobody knows whose that is
     ],
 )
 def test_corrected_template_takes_the_suggestions(template: str, expected: str) -> None:

@@ -19,6 +19,8 @@ def pairs(template: str) -> list[tuple[str, str | None]]:
         *((text, "{{link.sub_id}}") for text in ("{clickid}", "{click_id}", "{aff_sub}", "{aff_click_id}", "{sub1}")),
         *((text, "{{link.sub_id}}") for text in ("{subid}", "{external_id}", "#s2#", "%click_id%", "${click_subid}")),
         *((text, "{{link.sub_id}}") for text in ("[CLICKID]", "<click-id>", "##CLICKID##", "CLICK_ID", "{ClickID}")),
+        *((text, "{{link.sub_id}}") for text in ("%%CLICKID%%", "[%clickid%]", "!!!clickref!!!", "__CLICKID__")),
+        *((text, "{{link.sub_id}}") for text in ("%{clickid}", "@{clickid}", "{!clickid!}")),
         *((text, "{{order.commission}}") for text in ("{payout}", "{revenue}", "{sum}", "{affiliate_earnings}")),
         *((text, "{{order.commission}}") for text in ("${commission_amount}", "#price#", "PAYOUT")),
         *((text, "{{order.amount}}") for text in ("{amount}", "{sale_amount}", "[AMOUNT]", "SALE_AMOUNT")),
@@ -33,6 +35,7 @@ def pairs(template: str) -> list[tuple[str, str | None]]:
         ("{link.query.Gclid}", "{{link.query.Gclid}}"),
         *((text, None) for text in ("{}", "{...}", "{x y}", "<x>", "<<x>>", "###", "%affid%", "[friendlyname1]")),
         *((text, None) for text in ("REPLACE", "REPLACE_ME", "REPLACE_CLICK", "OPTIONAL", "YOUR_API_KEY", "[[x]]")),
+        *((text, None) for text in ("XXX", "MACRO", "ENTER-CLICK-ID", "CLICKID_HERE")),
     ],
 )
 @pytest.mark.parametrize(
@@ -54,6 +57,7 @@ def test_find_placeholder_is_seen_and_translated(around: str, text: str, suggest
         "https://[::1]/p?x=[1,2]",
         "https://t.example/%AB%CD%?a=%20b%20&c=%C3%A9t%C3%A9&d=100%&e=5%&f=%AB%",
         "https://REPLACE.example/OPTIONALS?OPTIONAL=1&REPLACE&a=replace&b=xREPLACE&c=REPLACE.",
+        "https://t.example/wow!!!?a=a__B__c&b=__init__&c=!!!&d=%%&e=xXXX&f=ADD_TO_CART",
         "https://t.example/p#top",
         "https://t.example/p?a=1<2&b=2>1&c=x#/route",
         "https://t.example/a[0]/b;c[d]=e",

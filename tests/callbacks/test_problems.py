@@ -69,6 +69,11 @@ def test_check_several_unknown_variables_share_one_sentence() -> None:
         ("https://t.example/?x={foo}", "Write a variable there, or tick “send as typed”."),
         ("https://t.example/?x={foo}&cid={y}", "Write {{link.sub_id}} for {y} and a variable for the rest, or tick"),
         ("https://t.example/?payout=OPTIONAL&txid=OPTIONAL", "{{order.number}} for txid=OPTIONAL"),
+        (
+            "https://t.example/?payout=OPTIONAL&et=OPTIONAL",
+            "Write {{order.commission}} for payout=OPTIONAL, remove et=OPTIONAL, or tick",
+        ),
+        ("https://t.example/?et=OPTIONAL", "stands. Remove et=OPTIONAL, or tick “send as typed”."),
         ("https://t.example/?" + "a" * MAX_LENGTH, "The URL has 2,067 characters; at most 2,048 are kept."),
     ],
 )

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -225,6 +226,27 @@ def test_run_slow_attempt_does_not_hold_back_the_others(receiver: Receiver) -> N
     assert times[receiver.url("/slow")] > 900
     settled = dict(Delivery.objects.values_list("setting__url", "last_attempt_at"))
     assert settled[receiver.url("/slow")] - settled[receiver.url("/fast")] > timedelta(seconds=0.5)
+
+
+def test_run_with_something_in_flight_hears_the_bell(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pump, "LOOK_AGAIN_S", 60.0)
+    receiver.answer("/slow", Answer(delay_s=3.0))
+    order_told_at(receiver.url("/slow"))
+    fast = AffiliateFactory()
+    callbacks_for(fast, receiver.url("/fast"))
+    saved = []
+
+    def save() -> Iterator[bool]:
+        """Once the slow one is under way and the look for it is over."""
+        while not receiver.requests or pump.of_process().clerk.is_busy:
+            yield False
+        OrderFactory(affiliate=fast)
+        saved.append(time.time())
+
+    steps = save()
+    assert pump.run(lambda: next(steps, False)) == 2
+    at = {request.path: request.at for request in receiver.requests}
+    assert at["/fast"] - saved[0] < 2.0
 
 
 def test_sweep_recovers_rings_and_beats(broker: Any) -> None:

@@ -46,7 +46,8 @@ def test_replace_host_changes_the_host_and_nothing_else(admin_client: Client) ->
     text = done(admin_client, page).content.decode()
     assert "3 callbacks have the host new.example now, no longer old.example." in text
     assert urls() == {url_at("new.example"), url_at("other.example")}
-    assert {s.host for s in CallbackSetting.objects.all()} == {"new.example", "other.example"}
+    moved = {(s.host, s.request_changed_at is not None) for s in CallbackSetting.objects.all()}
+    assert moved == {("new.example", True), ("other.example", False)}
     changes = SettingChange.objects.order_by("setting")
     assert [c.setting for c in changes] == settings
     assert {(c.action, c.user_name) for c in changes} == {("changed", "admin")}

@@ -300,6 +300,14 @@ def test_callback_of_the_same_name_is_changed_and_others_stay(admin_client: Clie
     assert "changed for 1 affiliate." in text
 
 
+def test_callback_that_gets_another_name_alone_sends_what_it_sent(admin_client: Client) -> None:
+    moved = CallbackSettingFactory(name="voluum", url=OLD)
+    renamed = CallbackSettingFactory(name="voluum", url=URL)
+    done(admin_client, moved.affiliate, renamed.affiliate, name="Voluum")
+    since = dict(CallbackSetting.objects.filter(name="Voluum").values_list("pk", "request_changed_at"))
+    assert (since[moved.pk] is None, since[renamed.pk]) == (False, None)
+
+
 @pytest.mark.parametrize(
     ("existing", "named_so", "named_otherwise"),
     [

@@ -44,7 +44,15 @@ def test_money_of_nothing_is_nothing():
 
 @pytest.mark.parametrize(("rate", "shown"), [("0.15", "15 %"), ("0.125000", "12.5 %"), ("0", "0 %"), ("1", "100 %")])
 def test_percent_is_as_short_as_it_can_be(rate, shown):
-    assert theme.percent(Decimal(rate)) == shown
+    assert theme.percent(Decimal(rate)) == shown.replace(" ", "\N{NO-BREAK SPACE}")
+
+
+@pytest.mark.parametrize(
+    ("percents", "shown"),
+    [(0, "0 %"), (0.01, "0.1 %"), (12, "12 %"), (66.666, "66.7 %"), (99.96, "99.9 %"), (100, "100 %")],
+)
+def test_share_is_never_rounded_to_all_or_nothing(percents, shown):
+    assert theme.share(percents) == shown.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 @pytest.mark.parametrize(

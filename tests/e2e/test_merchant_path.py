@@ -134,7 +134,7 @@ def test_window_refusing_a_url_stays_open_with_the_text(merchant: Page) -> None:
     expect(field).to_be_focused()
     expect(field).to_have_accessible_description(
         "There is no variable {{clickid}}. Did you mean {{link.sub_id}}? {sub1} is a placeholder of another system and"
-        " would be sent as it stands. Write {{link.sub_id}} for {sub1}, or tick “send as typed”."
+        " would be sent as it stands. Correct it below, or tick “send as typed”."
     )
     expect(window.get_by_label("JSON: the whole event")).to_be_checked()
     expect(window.get_by_label("Send as typed")).to_be_visible()
@@ -146,7 +146,7 @@ def test_window_refusing_a_url_stays_open_with_the_text(merchant: Page) -> None:
     opener.click()
     expect(field).to_have_value(typed)  # closed by Escape, not given up
 
-    window.get_by_role("button", name="Use the variables suggested").click()
+    window.get_by_role("button", name="Take all suggestions").click()
     expect(field).to_have_value("https://tracker.example/?a={{link.sub_id}}&b={{link.sub_id}}")
     window.get_by_role("link", name="Cancel").click()
     expect(window).to_be_hidden()

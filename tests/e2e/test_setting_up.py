@@ -42,7 +42,7 @@ def test_merchant_pastes_a_voluum_url_and_takes_the_suggestion(merchant: Page) -
     expect(preview).to_contain_text("With the variables suggested, this is sent:")
     expect(preview.locator(".wire")).to_have_text("GEThttps://joe.voluumtrk.com/postback?cid=&payout=2.00")
     expect(preview.locator(".values")).to_contain_text("empty: this order came in without a link")
-    expect(window.locator("[data-said]")).to_contain_text("Voluum recognised. 1 placeholder to replace.")
+    expect(window.locator("[data-said]")).to_contain_text("Voluum recognised. 1 value to correct.")
     expect(field).to_be_focused()
     assert Axe().run(page).violations_count == 0
 
@@ -54,7 +54,7 @@ def test_merchant_pastes_a_voluum_url_and_takes_the_suggestion(merchant: Page) -
     expect(variables.get_by_role("button", name="order.amount")).to_contain_text("58.00")
     expect(variables.get_by_role("button", name="link.query.ref")).to_contain_text("pirate")
 
-    check.get_by_role("button", name="Use {{link.sub_id}} for {clickid}").click()
+    check.get_by_role("button", name="Use {{link.sub_id}} for cid={clickid}").click()
     expect(field).to_have_value(TAKEN)
     expect(field).to_be_focused()
     expect(check.locator("[data-code], .corrections")).to_have_count(0)
@@ -72,6 +72,44 @@ def test_merchant_pastes_a_voluum_url_and_takes_the_suggestion(merchant: Page) -
     expect(row_of(page, "created")).to_contain_text(TAKEN)
 
 
+NEWCOMER = """
+from affiliates.models import Affiliate
+Affiliate.objects.create(name="Nora Newcomer", email="n@newcomer.example", code="nora", commission_rate="0.1")
+"""
+KEITARO = "https://keitaro.example/12a34b5/postback"
+LISTS = "lead_status=2%2C5&sale_status=1&rejected_status=reject,trash"
+DOCUMENTED = {  # by the tracker, and what becomes of it
+    "created": (
+        "https://joe.voluumtrk.com/postback?cid=REPLACE&payout=OPTIONAL&txid=OPTIONAL&et=OPTIONAL",
+        "https://joe.voluumtrk.com/postback?cid={{link.sub_id}}&payout={{order.commission}}&txid={{order.number}}",
+    ),
+    "updated": (
+        f"{KEITARO}?subid={{subid}}&status={{status}}&from={{network}}&{LISTS}",
+        f'{KEITARO}?subid={{{{link.sub_id}}}}&status={{{{order.status|map:"new=2,approved=1,rejected=reject"}}}}&{LISTS}',
+    ),
+}
+
+
+def test_newcomer_sets_up_documented_urls_of_voluum_and_keitaro_with_a_paste_and_two_clicks(
+    stack: Installation, browser_page: Page
+) -> None:
+    page = browser_page
+    stack.manage("shell", code=NEWCOMER)
+    sign_in(stack, page)
+    open_settings(page, "Nora Newcomer")
+    for event, (documented, mended) in DOCUMENTED.items():
+        row_of(page, event).get_by_role("link", name="Set up").click()
+        window = window_of(page, event)
+        field = window.get_by_label("URL")
+        field.fill(documented)
+        window.get_by_role("button", name="Take all suggestions").click()
+        expect(field).to_have_value(mended)
+        expect(window.locator("#setup-check").locator("[data-code], .corrections")).to_have_count(0)
+        window.get_by_role("button", name="Submit").click()
+        expect(window).to_be_hidden()
+        expect(row_of(page, event)).to_contain_text(mended)
+
+
 def test_merchant_without_scripts_takes_suggestions_looks_pauses_and_resumes(
     stack: Installation, browser: Browser
 ) -> None:
@@ -82,7 +120,7 @@ def test_merchant_without_scripts_takes_suggestions_looks_pauses_and_resumes(
     row_of(page, "updated").get_by_role("link", name="Set up").click()
     page.get_by_label("URL").fill("https://joe.voluumtrk.com/postback?cid={clickid}&txid={{order.number}}")
     page.get_by_role("button", name="Show").click()
-    page.get_by_role("button", name="Use {{link.sub_id}} for {clickid}").click()
+    page.get_by_role("button", name="Use {{link.sub_id}} for cid={clickid}").click()
     expect(page.get_by_label("URL")).to_have_value(
         "https://joe.voluumtrk.com/postback?cid={{link.sub_id}}&txid={{order.number}}"
     )

@@ -10,6 +10,7 @@ import { token } from "./csrf.js";
 import { enhance } from "./form.js";
 import { refresh } from "./refresh.js";
 import { attendSecret } from "./secret.js";
+import { localise } from "./times.js";
 import { attendTest, sendTest } from "./trial.js";
 
 const HEADERS = { "X-Requested-With": "fetch", Accept: "text/html, application/json" };
@@ -28,6 +29,7 @@ function fill(dialog, html) {
   dialog.innerHTML = html;
   dialog.setAttribute("aria-labelledby", dialog.querySelector("form").getAttribute("aria-labelledby"));
   enhance(dialog);
+  localise(dialog);
   attendAll(dialog);
 }
 
