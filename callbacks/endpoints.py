@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db.models import OuterRef, QuerySet, Subquery
 
@@ -17,12 +18,14 @@ from callbacks.models import CallbackSetting, Delivery
 Status = Delivery.Status
 LOOKED_AT = 5000  # deliveries of each kind that the endpoints are found by
 MOST = 200  # settings that are looked at more closely, those with the most trouble
+# By nobody's hand: so it must be seen until somebody turns it on again, or removes it.
+SWITCHED_OFF: dict[str, Any] = {"is_active": False, "pause_reason": CallbackSetting.PauseReason.GONE}
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A host in trouble. `state` is `held`, `failing`, `changed` or `recovered`; the last answer is the latest of its
-    callbacks', of what they send now: `changed` if none of them has sent that yet.
+    """A host in trouble. `state` is `gone` (a callback there was switched off), `held`, `failing`, `changed` or
+    `recovered`; the last answer is the latest of its callbacks', of what they send now: `changed` if none has yet.
 
     `waiting` deliveries are tried again, `failed` ones were given up in the time looked at.
     """
@@ -48,12 +51,13 @@ def in_trouble(recent: QuerySet[Delivery]) -> list[Endpoint]:
     given_up = recent.filter(status=Status.FAILED).order_by("-pk")
     failed = Counter(given_up.values_list("setting", flat=True)[:LOOKED_AT])
     worst = [pk for pk, _ in (waiting + failed).most_common(MOST) if pk is not None]
+    worst += CallbackSetting.objects.filter(**SWITCHED_OFF).order_by("-pk").values_list("pk", flat=True)[:MOST]
     held = {host for host, is_held in breaker.troubled().items() if is_held}
     by_host = defaultdict(list)
     for setting in _with_last_answer(worst):
         by_host[setting.host].append(setting)
     found = [_endpoint(host, settings, waiting, failed, host in held) for host, settings in by_host.items()]
-    return sorted(found, key=lambda endpoint: (endpoint.has_recovered, -endpoint.waiting - endpoint.failed))
+    return sorted(found, key=lambda each: (each.has_recovered, each.state != "gone", -each.waiting - each.failed))
 
 
 def _with_last_answer(pks: Iterable[int]) -> Iterable[CallbackSetting]:
@@ -75,9 +79,20 @@ def _endpoint(
     ]
     failing = [answer for answer in answers if answer["its_last_error_kind"]]
     last = max(failing or answers, key=lambda answer: answer["its_last_attempt_at"], default={})
+    is_gone = any(
+        not setting.is_active and setting.pause_reason == SWITCHED_OFF["pause_reason"] for setting in settings
+    )
     return Endpoint(
         host=host,
-        state="held" if is_held else "failing" if failing else "recovered" if answers else "changed",
+        state="gone"
+        if is_gone
+        else "held"
+        if is_held
+        else "failing"
+        if failing
+        else "recovered"
+        if answers
+        else "changed",
         affiliates=tuple({setting.affiliate_id: setting.affiliate for setting in settings}.values()),
         waiting=sum(waiting[setting.pk] for setting in settings),
         failed=sum(failed[setting.pk] for setting in settings),

@@ -37,6 +37,7 @@ CHIPS: dict[str, tuple[str, str, str]] = {
     # callbacks and an affiliate's deliveries
     "working": ("ok", "check", "Working"),
     "failing": ("bad", "alert", "Failing"),
+    "gone": ("bad", "pause", "Switched itself off"),
     "held": ("bad", "pause", "Held back"),
     "recovered": ("ok", "check", "Recovered"),
     "silent": ("idle", "ring", "Nothing sent yet"),

@@ -160,6 +160,17 @@ def test_endpoint_of_several_callbacks_is_one_with_the_answer_that_failed(admin_
     assert len(listed(admin_client, address)) == 2
 
 
+def test_endpoint_that_switched_itself_off_stays_first_until_somebody_turns_it_on(admin_client: Client) -> None:
+    failing(setting_at("failing.example"))
+    gone, by_hand = setting_at("gone.example"), setting_at("by-hand.example")
+    CallbackSetting.objects.filter(pk=gone.pk).update(is_active=False, pause_reason="gone")
+    CallbackSetting.objects.filter(pk=by_hand.pk).update(is_active=False, pause_reason="person")
+    assert in_trouble() == [("gone.example", "gone", 0, 0), ("failing.example", "failing", 0, 1)]
+    assert "Switched itself off" in admin_client.get(INDEX).content.decode()
+    CallbackSetting.objects.filter(pk=gone.pk).update(is_active=True, pause_reason="")
+    assert in_trouble() == [("failing.example", "failing", 0, 1)]
+
+
 def test_endpoint_that_failed_days_ago_is_forgotten() -> None:
     delivery = failing(setting_at("old.example"))
     Delivery.objects.filter(pk=delivery.pk).update(created_at=timezone.now() - timedelta(days=2))

@@ -37,7 +37,8 @@ from django.contrib.contenttypes.models import ContentType
 from affiliates import access
 from affiliates.models import Affiliate, Link
 from callbacks.errands import Errand
-from callbacks.models import CallbackSetting, Delivery
+from callbacks.models import Attempt, CallbackSetting, Delivery
+from django.utils import timezone
 from orders import tokens
 from orders.models import ApiToken, Order
 joe, is_new = Affiliate.objects.get_or_create(name="Looked At", email="looked@e.example", code="lookedat")
@@ -51,12 +52,19 @@ if is_new:
     CallbackSetting.objects.create(affiliate=joe, event="order.updated", url=url, is_active=False, pause_reason="gone")
     link = Link.objects.create(affiliate=joe, url="https://shop.example/?ref=lookedat&sub_id=1")
     Order.objects.create(number="#LOOKED", affiliate=joe, link=link, amount="58", currency="USD")
+    tune = CallbackSetting.objects.create(affiliate=joe, event="order.created", name="TUNE", url="http://127.0.0.1:1/?o=1")
+    at = timezone.now()
+    told = Delivery.objects.create(setting=tune, order=joe.orders.get(), event="order.created", status="succeeded",
+        attempt_count=1, last_status_code=200, last_attempt_at=at, variables={"order.number": "#LOOKED"})
+    Attempt.objects.create(delivery=told, trigger="initial", method="GET", url="http://127.0.0.1:1/?o=1", created_at=at,
+        status_code=200, detail="The tracker answered 200 OK.", response_excerpt="success=false;err_msg=no click")
     Errand.objects.create(kind="resend", words="Looked at", first=1, last=1, position=1, state="finished")
 print("ids", json.dumps({
     "joe": joe.pk, "newcomer": Affiliate.objects.get(code="alone").pk, "link": joe.links.get().pk,
-    "unused_link": joe.links.get().pk, "order": joe.orders.get().pk, "delivery": joe.deliveries.get().pk,
+    "unused_link": joe.links.get().pk, "order": joe.orders.get().pk, "delivery": joe.deliveries.earliest("pk").pk,
+    "doubted": joe.deliveries.latest("pk").pk,
     "errand": Errand.objects.get(words="Looked at").pk,
-    "setting": joe.callback_settings.first().pk, "token": ApiToken.objects.get(name="looked at").pk,
+    "setting": joe.callback_settings.order_by("pk").first().pk, "token": ApiToken.objects.get(name="looked at").pk,
     "clerk": User.objects.get(username="clerk").pk, "content_type": ContentType.objects.get_for_model(Delivery).pk,
 }))
 """
@@ -91,7 +99,8 @@ def test_every_page_of_the_admin_is_accessible_and_fits_its_window(browser_page,
     browser_page.emulate_media(color_scheme=scheme)
     paths = pages_of("administrator", "admin/", there)
     assert len(paths) > 40
-    assert found_wrong(browser_page, stack, paths + STATES) == {}
+    doubted = f"/admin/callbacks/delivery/{there.doubted.pk}/change/"
+    assert found_wrong(browser_page, stack, [*paths, *STATES, doubted]) == {}
     browser_page.goto(f"{stack.base_url}/admin/nothing-there/")
     assert faults(browser_page) == []
 
