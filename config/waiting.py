@@ -2,6 +2,8 @@
 
 Between two looks SQLite itself sleeps longer and longer, up to a tenth of a second. Where many write a little each,
 one that has waited twice is overtaken again and again, and orders were told of after a third of a second.
+
+PostgreSQL is asked not to compile statements before it runs them: for a page's, that takes longer than they do.
 """
 
 import sqlite3
@@ -37,9 +39,11 @@ def _prepare(connection: Any, **_: Any) -> None:
             cursor.execute("PRAGMA busy_timeout = 0")
         if _insist not in connection.execute_wrappers:
             connection.execute_wrappers.append(_insist)
-    elif lock_timeout:
+    else:
         with connection.cursor() as cursor:
-            cursor.execute(f"SET lock_timeout = '{lock_timeout}'")
+            cursor.execute("SET jit = off")
+            if lock_timeout:
+                cursor.execute(f"SET lock_timeout = '{lock_timeout}'")
 
 
 def _insist(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:

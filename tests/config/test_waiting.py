@@ -36,6 +36,12 @@ def held_for(other: BaseDatabaseWrapper, seconds: float) -> threading.Timer:
     return release
 
 
+def test_new_connection_neither_sleeps_at_a_lock_nor_compiles_statements(other: BaseDatabaseWrapper) -> None:
+    question, answer = {"sqlite": ("PRAGMA busy_timeout", 0), "postgresql": ("SHOW jit", "off")}[other.vendor]
+    with other.cursor() as cursor:
+        assert cursor.execute(question).fetchone() == (answer,)
+
+
 @pytest.mark.parametrize("is_in_transaction", [False, True])
 def test_write_waits_for_the_lock_and_goes_on_at_once_when_it_is_free(
     other: BaseDatabaseWrapper, is_in_transaction: bool
