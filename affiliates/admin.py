@@ -110,10 +110,15 @@ class AffiliateAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscri
             "portal": ("settings/portal/", views.portal_password),
             "portal_off": ("settings/portal/off/", views.portal_off),
         }
-        return [
-            path(f"<int:pk>/{route}", self.admin_site.admin_view(view), name=f"affiliates_affiliate_{name}")
-            for name, (route, view) in pages.items()
-        ] + super().get_urls()
+        suggest = self.admin_site.admin_view(views.suggest)
+        return (
+            [path("suggest/", suggest, name="affiliates_affiliate_suggest")]
+            + [
+                path(f"<int:pk>/{route}", self.admin_site.admin_view(view), name=f"affiliates_affiliate_{name}")
+                for name, (route, view) in pages.items()
+            ]
+            + super().get_urls()
+        )
 
     def render_change_form(
         self,

@@ -1,27 +1,53 @@
 """What is typed about an affiliate: who they are, and the password of their portal login."""
 
-from typing import Any, ClassVar
+import re
+from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
-from django.forms.utils import flatatt
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
+from django.urls import reverse
+from django.utils.html import format_html
 
-from affiliates import access
+from affiliates import access, searching
 from affiliates.models import LINK_MAX_LENGTH, Affiliate, Link
 
 
-class AffiliateSelect(forms.Select):
-    """One of thousands: written at once, because a template for each of them takes most of a second."""
+class AffiliateInput(forms.TextInput):
+    """A line to type into, with suggestions: a list of all affiliates is too long to choose from."""
 
-    def render(self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: Any = None) -> SafeString:
-        chosen = self.format_value(value)
-        rows = ((key, " selected" if str(key) in chosen else "", label) for key, label in self.choices)
-        options = format_html_join("\n", '<option value="{}"{}>{}</option>', rows)
-        return format_html(
-            "<select{}>\n{}\n</select>", flatatt(self.build_attrs(self.attrs, {"name": name, **(attrs or {})})), options
-        )
+    class Media:
+        js = (forms.Script("theme/js/suggest.js", type="module"),)
+
+    def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
+        """The address of the suggestions is known only after all forms are."""
+        suggested = {"data-suggest": reverse("admin:affiliates_affiliate_suggest")}
+        return super().get_context(name, value, (attrs or {}) | suggested)
+
+
+class AffiliateField(forms.CharField):
+    """An affiliate by code, name or e-mail address; None if nothing was typed."""
+
+    widget = AffiliateInput
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=searching.LONGEST, **kwargs)
+        self.widget.attrs |= {"autocomplete": "off", "spellcheck": "false"}
+
+    def clean(self, value: Any) -> Any:
+        text = super().clean(value)
+        return searching.meant_by(text) if text else None
+
+    @staticmethod
+    def written(affiliate: Any) -> str:
+        """What stands in the field for an affiliate, who may be given by their primary key as in an address."""
+        if not isinstance(affiliate, Affiliate):
+            known = re.fullmatch("[0-9]{1,18}", str(affiliate))
+            affiliate = Affiliate.objects.filter(pk=known.group()).first() if known else None
+        return searching.written(affiliate) if affiliate else ""
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return (initial or "") != (data or "").strip()
 
 
 class AffiliateForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable at run time
@@ -31,6 +57,9 @@ class AffiliateForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscript
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if "code" in self.fields:  # not for who may only look
+            example = format_html("<code>?{}=joe</code>", settings.REFERRAL_PARAMETER)
+            self.fields["code"].help_text = format_html("What names them in a referral link, such as {}.", example)
         if self.instance.pk:
             self.initial["commission_rate"] = f"{self.instance.commission_rate.normalize():f}"  # not 0.150000
 
@@ -42,12 +71,16 @@ class AffiliateForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscript
 
 
 class LinkForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable at run time
+    affiliate = AffiliateField(help_text="Their code, name or e-mail.")
     url = forms.CharField(label="URL", max_length=LINK_MAX_LENGTH, widget=forms.TextInput(attrs={"inputmode": "url"}))
 
     class Meta:
         model = Link
         fields = ("affiliate", "url")
-        widgets: ClassVar = {"affiliate": AffiliateSelect}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial["affiliate"] = AffiliateField.written(self.initial.get("affiliate"))
 
     def _get_validation_exclusions(self) -> set[str]:
         """The digest is not typed, but it is what says that the affiliate has this link already."""

@@ -17,7 +17,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
-from affiliates import access, profile
+from affiliates import access, profile, searching
 from affiliates.forms import PortalPasswordForm
 from affiliates.models import Affiliate
 from callbacks import exporting, statements
@@ -90,6 +90,15 @@ def settings(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
         "portal_url": request.build_absolute_uri(reverse("portal:home")),
     }
     return render(request, "admin/affiliates/affiliate/settings.html", context)
+
+
+@require_safe
+def suggest(request: HttpRequest) -> HttpResponse:
+    """Whom somebody may mean who types into the field of an affiliate."""
+    if not any(request.user.has_perm(f"affiliates.{action}_affiliate") for action in ("view", "change")):
+        raise PermissionDenied
+    found = searching.suggest(request.GET.get("q", "")[: searching.LONGEST])
+    return JsonResponse({"found": [searching.written(affiliate) for affiliate in found]})
 
 
 @require_safe

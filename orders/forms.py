@@ -6,7 +6,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from affiliates.forms import AffiliateSelect
+from affiliates.forms import AffiliateField
 from orders import money, services
 from orders.models import Order
 
@@ -24,11 +24,16 @@ class OrderForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable
         help_text="The full address the customer came through. Its ref parameter names the affiliate.",
     )
 
+    affiliate = AffiliateField(
+        required=False,
+        help_text="Their code, name or e-mail; empty, it is whoever the link names.",
+    )
+
     class Meta:
         model = Order
         fields = ("number", "affiliate", "amount", "currency", "commission", "status")
         # Not a number's own field: that keeps "58,00" to itself and sends nothing.
-        widgets: ClassVar = {"affiliate": AffiliateSelect} | {
+        widgets: ClassVar = {
             name: forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"})
             for name in ("amount", "commission")
         }
@@ -39,9 +44,7 @@ class OrderForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable
         super().__init__(*args, **kwargs)
         link = self.instance.link if self.instance.pk else None
         self.initial["link"] = link.url if link else ""
-        affiliate = self.fields.get("affiliate")
-        if isinstance(affiliate, forms.ModelChoiceField):
-            affiliate.empty_label = "Whoever the link names"
+        self.initial["affiliate"] = AffiliateField.written(self.initial.get("affiliate"))
         if self.instance.pk:
             self._show_amounts(self.instance)
 

@@ -214,3 +214,8 @@ def test_orders_tab_lists_own_orders_in_pages(admin_client: Client) -> None:
     pages = [admin_client.get(of(affiliate, f"orders/?page={number}")) for number in (1, 2)]
     assert [len(page.context["page"]) for page in pages] == [25, 5]
     assert all("somebody-elses" not in page.content.decode() for page in pages)
+
+
+def test_help_of_the_code_names_the_parameter_of_links_in_one_piece(admin_client: Client, settings: Any) -> None:
+    settings.REFERRAL_PARAMETER = "aff"
+    assert "such as <code>?aff=joe</code>." in admin_client.get(f"{LIST}add/").content.decode()

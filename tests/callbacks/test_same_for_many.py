@@ -521,11 +521,11 @@ def test_form_and_preview_may_be_gone_back_to_and_what_is_shown_once_may_not(adm
     page = previewed(admin_client, place)
     back = admin_client.post(f"{place}apply/", carried(page) | {"back": "1"})
     refused = admin_client.post(place, typed(url="nonsense"))
-    for answer in (page, back, refused):
+    of_one = f"{LIST}{affiliate.pk}/settings/callbacks/created/"
+    for answer in (page, back, refused, admin_client.post(of_one, {"url": "nonsense"})):
         assert answer["Cache-Control"] == "private, no-cache"
     setting = CallbackSettingFactory(affiliate=affiliate)
-    path = f"{LIST}{affiliate.pk}/settings/callbacks/created/{setting.pk}/secret/"
-    rotated = admin_client.post(path, headers={"X-Requested-With": "fetch"})
+    rotated = admin_client.post(f"{of_one}{setting.pk}/secret/", headers={"X-Requested-With": "fetch"})
     assert "whsec_" in rotated.content.decode()
     assert "no-store" in rotated["Cache-Control"]
 

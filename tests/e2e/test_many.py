@@ -118,7 +118,9 @@ def test_merchant_sets_the_same_callback_up_for_many_and_replaces_its_host(
     wait_until(lambda: any(request.target == f"/crowd?{kept}" for request in arrived(session_receiver, "/crowd")), 30)
 
 
-def test_many_works_without_scripts(stack: Installation, merchant_without_scripts: Page) -> None:
+def test_same_callback_and_another_host_work_without_scripts(
+    stack: Installation, merchant_without_scripts: Page
+) -> None:
     stack.manage("shell", code=PLAIN)
     page = merchant_without_scripts
     page.get_by_role("link", name="All Affiliates").click()
@@ -143,3 +145,26 @@ def test_many_works_without_scripts(stack: Installation, merchant_without_script
     expect(page.get_by_role("status")).to_contain_text(
         "Order updated callback “Without scripts” set up for 3 affiliates."
     )
+    expect(page.get_by_role("table").get_by_text("whsec_")).to_have_count(3)
+    page.go_back()  # to the preview, and then to the form, which are answers to a POST
+    expect(page.get_by_role("button", name="Set up for 3 affiliates")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_label("URL")).to_have_value("https://joe.voluumtrk.com/postback?cid={{link.sub_id}}")
+
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.get_by_role("link", name="Menu", exact=True).click()
+    page.get_by_role("link", name="Close the menu").click()
+    expect(page.get_by_role("link", name="Replace a host")).to_be_hidden()
+    page.get_by_role("link", name="Menu", exact=True).click()
+    page.get_by_role("link", name="Replace a host").click()
+    page.get_by_role("link", name="Replace joe.voluumtrk.com").click()
+    page.get_by_label("New host").fill("192.168.1.1")
+    page.get_by_role("button", name="Preview").click()
+    expect(page.locator('[data-code="blocked_address"]')).to_be_visible()
+    page.get_by_label("New host").fill("tracker.example:8443")
+    page.get_by_role("button", name="Preview").click()
+    expect(page.locator(".moves ins")).to_contain_text(["tracker.example:8443"] * 3)
+    page.get_by_role("button", name="Replace in 3 callbacks").click()
+    expect(page.get_by_role("status")).to_contain_text("3 callbacks have the host tracker.example:8443 now")
+    page.go_back()
+    expect(page.get_by_role("heading", name="No callback has the host joe.voluumtrk.com")).to_be_visible()

@@ -46,6 +46,13 @@ def test_merchant_pastes_a_voluum_url_and_takes_the_suggestion(merchant: Page) -
     expect(field).to_be_focused()
     assert Axe().run(page).violations_count == 0
 
+    field.press_sequentially("&x={{ord")  # what was said of the URL before is set aside until the variable is whole
+    expect(check).to_have_js_property("inert", True)
+    expect(check).to_have_css("opacity", "0.45")
+    for _ in "&x={{ord":
+        field.press("Backspace")
+    expect(check).to_have_js_property("inert", False)
+
     variables = window.get_by_role("group", name="Variables with the values of order #COUPON")
     expect(variables.get_by_role("button", name="order.amount")).to_contain_text("20.00")
     window.get_by_label("Preview with order").select_option(index=1)

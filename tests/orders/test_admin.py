@@ -54,7 +54,7 @@ def test_order_form_link_names_the_affiliate_and_makes_the_link(admin_client, jo
 
 
 def test_order_form_commission_typed_is_kept(admin_client, joe):
-    admin_client.post(ADD, typed(affiliate=joe.pk, commission="3.21"))
+    admin_client.post(ADD, typed(affiliate=joe.code, commission="3.21"))
     order = Order.objects.get()
     assert order.commission == Decimal("3.21")
     assert order.commission_given
@@ -97,7 +97,7 @@ def test_order_form_bad_value_is_refused_beside_its_field_and_nothing_is_lost(ad
 
 def test_order_form_link_of_another_affiliate_is_refused_beside_the_link(admin_client, joe):
     marta = AffiliateFactory(code="marta")
-    response = admin_client.post(ADD, typed(affiliate=marta.pk, link=LINK))
+    response = admin_client.post(ADD, typed(affiliate=marta.code, link=LINK))
     errors = response.context["adminform"].form.errors.as_data()
     assert [error.code for error in errors["link"]] == ["link_of_another_affiliate"]
     assert "This link belongs to Joe&#x27;s Coffee Blog" in page(response)
@@ -124,16 +124,16 @@ def test_order_form_saved_as_it_was_sends_nothing(admin_client, joe):
     CallbackSettingFactory(affiliate=joe, event="order.updated")
     admin_client.post(ADD, typed(link=LINK))
     order = Order.objects.get()
-    admin_client.post(change_url(order), typed(link=LINK, affiliate=joe.pk))
+    admin_client.post(change_url(order), typed(link=LINK, affiliate=joe.code))
     assert not Delivery.objects.exists()
-    admin_client.post(change_url(order), typed(link=LINK, affiliate=joe.pk, status="approved"))
+    admin_client.post(change_url(order), typed(link=LINK, affiliate=joe.code, status="approved"))
     assert Delivery.objects.get().variables["order.status"] == "approved"
 
 
 def test_order_form_link_cleared_leaves_the_order_without(admin_client, joe):
     admin_client.post(ADD, typed(link=LINK))
     order = Order.objects.get()
-    admin_client.post(change_url(order), typed(link="", affiliate=joe.pk))
+    admin_client.post(change_url(order), typed(link="", affiliate=joe.code))
     order.refresh_from_db()
     assert (order.link, order.affiliate) == (None, joe)
 
@@ -236,3 +236,29 @@ def test_order_can_be_deleted_and_its_deliveries_stay(admin_client, joe):
     assert not Order.objects.exists()
     assert Delivery.objects.get().order is None
     assert CallbackSetting.objects.exists()
+
+
+def test_order_form_is_as_short_for_five_hundred_affiliates(admin_client, joe):
+    before = len(page(admin_client.get(f"{ADD}?affiliate={joe.pk}")))
+    AffiliateFactory.create_batch(500)
+    shown = page(admin_client.get(f"{ADD}?affiliate={joe.pk}"))
+    assert 'value="Joe&#x27;s Coffee Blog (joe)"' in shown
+    assert len(shown) == before
+
+
+@pytest.mark.parametrize("text", ["Joe", "nobody"])
+def test_order_form_affiliate_not_known_is_refused_and_stays_typed(admin_client, joe, text):
+    answer = admin_client.post(ADD, typed(affiliate=text))
+    assert answer.context["adminform"].form.errors.as_data()["affiliate"][0].code == "unknown_affiliate"
+    assert f'value="{text}"' in page(answer)
+    assert not Order.objects.exists()
+
+
+def test_order_form_submitted_as_it_is_shown_keeps_the_affiliate(admin_client, joe):
+    order = OrderFactory(affiliate=joe, amount="58")
+    form = admin_client.get(change_url(order)).context["adminform"].form
+    shown = {name: form[name].value() or "" for name in form.fields}
+    assert shown["affiliate"] == "Joe's Coffee Blog (joe)"
+    assert admin_client.post(change_url(order), shown).status_code == 302
+    order.refresh_from_db()
+    assert order.affiliate == joe

@@ -163,7 +163,7 @@ TYPED: dict[str, Callable[[World], dict[str, Any]]] = {
     "admin/affiliates/affiliate/add/": lambda _: AFFILIATE,
     "admin/affiliates/affiliate/<path:object_id>/change/": lambda _: AFFILIATE,
     "admin/affiliates/affiliate/<path:object_id>/delete/": lambda _: SURE,
-    "admin/affiliates/link/add/": lambda w: {"affiliate": w.joe.pk, "url": "https://shop.example/new?ref=joe"},
+    "admin/affiliates/link/add/": lambda w: {"affiliate": w.joe.code, "url": "https://shop.example/new?ref=joe"},
     "admin/affiliates/link/<path:object_id>/change/": lambda _: {"url": "https://shop.example/new?ref=joe"},
     "admin/affiliates/link/<path:object_id>/delete/": lambda _: SURE,
     "admin/orders/order/add/": lambda w: _order(w) | {"number": "#8"},
@@ -190,7 +190,7 @@ def _moved(old: str, new: str) -> dict[str, Any]:
 
 
 def _order(world: World) -> dict[str, Any]:
-    return {"affiliate": world.joe.pk, "status": "approved", "amount": "9.00", "currency": "USD", "commission": ""}
+    return {"affiliate": world.joe.code, "status": "approved", "amount": "9.00", "currency": "USD", "commission": ""}
 
 
 def typed(route: str, world: World) -> dict[str, Any]:

@@ -31,12 +31,14 @@ export function attend(form) {
   form.addEventListener("input", (event) => {
     clearTimeout(timer);
     isPutOff = event.target === field && event.inputType !== "insertFromPaste" && isInVariable(field);
+    setAside(form, isPutOff);
     if (!isPutOff) timer = setTimeout(ask, WAIT_MS);
   });
   for (const moved of ["keyup", "pointerup", "blur"]) {
     field.addEventListener(moved, () => {
       if (!isPutOff || (moved !== "blur" && isInVariable(field))) return;
       isPutOff = false;
+      setAside(form, false);
       ask();
     });
   }
@@ -55,6 +57,11 @@ function isInVariable(field) {
   const before = field.value.slice(0, field.selectionStart);
   const after = field.value.slice(field.selectionEnd);
   return /\{[^{}]*$/.test(before) && !/^[^{}]*\}/.test(after);
+}
+
+// While a variable is half typed, what was said of the URL before it is no longer so, and no button in it may be pressed.
+function setAside(form, isAside) {
+  for (const part of form.querySelectorAll("#setup-check, #setup-preview")) part.inert = isAside;
 }
 
 // Puts a whole URL into the field, in a way that undo knows of.
