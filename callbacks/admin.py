@@ -4,7 +4,9 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
@@ -17,7 +19,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from affiliates.filters import AffiliateFilter, PeriodFilter
 from affiliates.paging import LongChangeList
-from callbacks import confirming, exporting, live, progress, resending, searching
+from callbacks import asking, confirming, exporting, live, progress, resending, searching
 from callbacks.errands import Errand
 from callbacks.filters import CodeFilter, HostFilter, OriginFilter, StateFilter
 from callbacks.models import Delivery
@@ -168,11 +170,13 @@ class DeliveryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscrip
             raise PermissionDenied
         found = Delivery.objects.select_related("affiliate", "order__link", "setting")
         delivery = get_object_or_404(found, Q(pk=object_id if object_id.isdecimal() else None))
+        attempts = list(delivery.attempts.order_by("-pk"))
+        asking.name_who_asked(delivery, attempts)
         context = self.admin_site.each_context(request) | {
             "title": f"{delivery.order_number} · {delivery.get_event_display()}",
             "opts": self.opts,
             "delivery": delivery,
-            "attempts": delivery.attempts.order_by("-pk"),
+            "attempts": attempts,
             "is_open": delivery.status in live.OPEN,
             "version": live.version_of(delivery),
             "is_test": delivery.origin == Delivery.Origin.TEST,
@@ -184,7 +188,10 @@ class DeliveryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscrip
 
 def _resend(request: HttpRequest, ids: list[int]) -> None:
     """Resend these and say how many go out again, and why the others do not."""
-    resent = resending.resend(ids)
+    assert isinstance(request.user, User)
+    with transaction.atomic():
+        resent = resending.resend(ids)
+        asking.note_resent(Delivery.objects.filter(pk__in=set(ids) - resent.refused.keys()), request.user)
     if resent.count:
         what = "1 delivery is" if resent.count == 1 else f"{resent.count:,} deliveries are"
         messages.success(request, f"{what} on the way again.")

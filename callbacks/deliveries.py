@@ -71,7 +71,7 @@ class Delivery(models.Model):
     variables = models.JSONField(default=dict, help_text="All variables by name, as they were when it happened.")
     created_at = models.DateTimeField(auto_now_add=True)
 
-    is_doubted = False  # told by `callbacks.live`, for pages
+    is_doubted, asked_by = False, ""  # told by `callbacks.live` and `callbacks.asking`, for pages
 
     class Meta:
         verbose_name_plural = "deliveries"
@@ -172,6 +172,8 @@ class Attempt(models.Model):
     first_byte_ms = models.FloatField(null=True, blank=True)
     total_ms = models.FloatField(null=True, blank=True)
     created_at = models.DateTimeField(help_text="When the attempt began.")
+
+    asked_by = ""  # told by `callbacks.asking`, for pages
 
     class Meta:
         ordering: ClassVar = ["-pk"]

@@ -10,7 +10,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods
 
 from affiliates.models import Affiliate
-from callbacks import trying, views
+from callbacks import asking, trying, views
 from callbacks.forms import CallbackSettingForm
 from callbacks.models import CallbackSetting, EventType
 
@@ -33,6 +33,8 @@ def send_test(request: HttpRequest, affiliate_id: int, event: EventType, pk: int
         return views.form_page(request, setting, form, status=422, trial=trial)
     _, order = views.orders_to_preview(request, affiliate)
     trial = trying.send(form.instance, order, views.person(request).pk)
+    if trial.attempt:
+        asking.note_tested(trial.attempt.delivery, views.person(request))
     status = 429 if trial.is_too_many else 200
     if views.is_fetch(request):
         return render(request, "admin/callbacks/setup_test.html", {"trial": trial, "setting": setting}, status=status)

@@ -1,0 +1,52 @@
+"""Who asked for a request that no order and no schedule did: a delivery sent again, a test.
+
+It stands in the admin's own log, where a delivery's history shows it. A resend of many is not noted for each of them:
+its errand names who began it.
+"""
+
+from collections.abc import Iterable
+
+from django.contrib.admin.models import ADDITION, CHANGE, LogEntry
+from django.contrib.auth.models import User
+from django.contrib.contenttypes.models import ContentType
+
+from callbacks.models import Attempt, Delivery
+
+RESENT, TESTED = "Resent.", "Test sent."
+
+
+def note_resent(deliveries: Iterable[Delivery], user: User) -> None:
+    """To be called in the transaction that makes them due, so that no attempt is older than its note."""
+    if found := list(deliveries):
+        LogEntry.objects.log_actions(user.pk, found, CHANGE, RESENT)
+
+
+def note_tested(delivery: Delivery, user: User) -> None:
+    LogEntry.objects.log_actions(user.pk, [delivery], ADDITION, TESTED)
+
+
+def name_who_asked(delivery: Delivery, attempts: Iterable[Attempt]) -> None:
+    """Give each of all attempts of a delivery `asked_by`: the name of a person, "" where none is known.
+
+    The delivery has it of the attempt that is still to come.
+    """
+    about = LogEntry.objects.filter(
+        content_type=ContentType.objects.get_for_model(Delivery), object_id=str(delivery.pk)
+    ).select_related("user")
+    notes = list(about.order_by("action_time", "pk"))
+    for attempt in sorted(attempts, key=lambda each: each.pk):
+        if attempt.trigger == Delivery.Trigger.TEST:
+            attempt.asked_by = _name(notes[0]) if notes else ""
+        elif attempt.trigger == Delivery.Trigger.MANUAL:
+            # Pressed twice before it went out, it went out once; one of many that were resent has no note.
+            before = [note for note in notes if note.action_time <= attempt.created_at]
+            attempt.asked_by = _name(before[-1]) if before else ""
+            notes = notes[len(before) :]
+
+    delivery.asked_by = _name(notes[-1]) if notes else ""
+
+
+def _name(note: LogEntry) -> str:
+    user = note.user
+    assert isinstance(user, User)
+    return user.get_full_name() or user.get_username()
