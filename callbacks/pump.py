@@ -119,6 +119,8 @@ class Pump:
                 self._start()
             if self.started:
                 outcomes = self.transport.poll(*self._patience(may_look=not stopping))
+                if not (outcomes or self.clerk.is_busy):
+                    bell.ear().open()
                 now = timezone.now()
                 for outcome in outcomes:
                     self._finish(outcome, now)
@@ -127,6 +129,7 @@ class Pump:
             elif not self.clerk.is_busy and not self.clerk.is_free:
                 time.sleep(POLL_S)
             self.clerk.collect(0 if self.started else POLL_S)
+        bell.ear().shut()
         return self.attempts - before
 
     def _patience(self, *, may_look: bool) -> tuple[float, list[Wakeup]]:
@@ -135,7 +138,7 @@ class Pump:
             return POLL_S, [self.clerk.done]
         pause_s = self.pause_until - time.monotonic()
         may_hear = may_look and self.clerk.is_free and self.lanes.waiting < lanes.PLACES
-        return (min(pause_s, POLL_S), []) if pause_s > 0 else (POLL_S, [bell.sounding()] if may_hear else [])
+        return (min(pause_s, POLL_S), []) if pause_s > 0 else (POLL_S, [bell.ear()] if may_hear else [])
 
     # --- the database --------------------------------------------------------
     def _employ(self, *, may_look: bool) -> None:
@@ -155,7 +158,7 @@ class Pump:
     def _is_time_to_look(self) -> bool:
         is_idle, now = self.may_find_more and not self.started, time.monotonic()
         if is_idle or now < self.look_again_at:
-            return is_idle or (now >= self.pause_until and bell.sounding().hear() and bell.answer())
+            return is_idle or (now >= self.pause_until and bell.ear().hear() and bell.answer())
         if self.look_again_at:
             bell.answer()  # a ring that waits now got lost on its way here
         return True
