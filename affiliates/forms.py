@@ -47,7 +47,10 @@ class AffiliateField(forms.CharField):
         return searching.written(affiliate) if affiliate else ""
 
     def has_changed(self, initial: Any, data: Any) -> bool:
-        return (initial or "") != (data or "").strip()
+        try:
+            return self.written(self.clean(data)) != (initial or "")
+        except forms.ValidationError:
+            return True
 
 
 class AffiliateForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable at run time

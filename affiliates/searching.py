@@ -9,6 +9,7 @@ from affiliates.models import Affiliate
 
 SUGGESTED, NAMED = 20, 3  # in the list below the field; in the sentence of a refusal
 LONGEST = 400
+PRIMARY_KEY = re.compile(r"[0-9]{1,18}")
 WRITTEN = re.compile(r"\((?P<code>[\w.~-]+)\)\Z")
 
 
@@ -39,6 +40,8 @@ def meant_by(text: str) -> Affiliate:
     named = list(Affiliate.objects.filter(Q(name__iexact=text) | Q(email__iexact=text)).order_by("pk")[: NAMED + 1])
     if len(named) == 1:
         return named[0]
+    if not named and PRIMARY_KEY.fullmatch(text) and (by_key := Affiliate.objects.filter(pk=text).first()):
+        return by_key  # as scripts fill in a form of Django's
     if named:
         sentence, code = "Several have this name; type the code of one: %(names)s.", "several_affiliates"
     elif named := suggest(text):

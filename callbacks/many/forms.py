@@ -18,6 +18,7 @@ class SharedCallbackForm(CallbackSettingForm):
     here: `affiliate` only lends the values of the preview.
     """
 
+    seen = None  # type: ignore[assignment]  # leaves the field out; the preview has the seals of all that it shows
     existing = forms.ChoiceField(choices=Existing.choices, initial=Existing.CHANGE, widget=forms.RadioSelect)
 
     class Meta(CallbackSettingForm.Meta):

@@ -59,3 +59,9 @@ def test_suggestions_hold_what_was_typed_and_are_few(admin_client: Client, joe: 
     assert found("nobody") == []
     assert found("\0joe")[0] == "Joe's Coffee Blog (joe)"
     assert len(found("")) == searching.SUGGESTED
+
+
+def test_affiliate_is_meant_by_primary_key_where_nobody_has_that_code(joe: Affiliate) -> None:
+    assert searching.meant_by(str(joe.pk)) == joe
+    other = AffiliateFactory(code=str(joe.pk))
+    assert searching.meant_by(str(joe.pk)) == other

@@ -567,3 +567,10 @@ def test_two_people_who_apply_at_once_make_one_callback_each_affiliate() -> None
     assert sorted(result.count(sharing.Fate.NEW) for result in results) == [0, 30]
     assert sorted(result.count(sharing.Fate.SAME) for result in results) == [0, 30]
     assert CallbackSetting.objects.count() == SettingChange.objects.count() == 30
+
+
+def test_preview_carries_the_seals_of_what_it_shows_alone(admin_client: Client) -> None:
+    setting = CallbackSettingFactory(url=OLD)
+    page = previewed(admin_client, chosen_by(admin_client, setting.affiliate))
+    [seen] = carried(page)["seen"]
+    assert seen.startswith(f"{setting.pk}:")

@@ -193,7 +193,7 @@ def test_history_says_who_did_what(admin_client):
     order = OrderFactory()
     url = reverse("admin:orders_order_history", args=[order.pk])
     assert "No changes by hand" in page(admin_client.get(url))
-    typed = {"number": order.number, "status": "approved", "affiliate": order.affiliate.pk, "link": ""}
+    typed = {"number": order.number, "status": "approved", "affiliate": order.affiliate.code, "link": ""}
     admin_client.post(
         reverse("admin:orders_order_change", args=[order.pk]),
         typed | {"amount": "58.00", "currency": "USD", "commission": ""},

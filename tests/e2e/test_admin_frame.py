@@ -127,3 +127,13 @@ def test_lists_work_without_scripts(new_context, stack):
     page.locator("details.filter summary").first.click()
     page.get_by_role("link", name="Rejected").click()
     expect(page.locator("#result_list tbody tr")).to_have_count(2)
+
+
+def test_affiliate_of_an_order_is_suggested_while_it_is_typed(signed_in, stack):
+    signed_in.goto(f"{stack.base_url}/admin/orders/order/add/")
+    field = signed_in.get_by_role("combobox", name="Affiliate")
+    field.press_sequentially("mart")
+    suggested = signed_in.locator(f"datalist#{field.get_attribute('list')} option")
+    expect(suggested).to_have_count(1)
+    expect(suggested).to_have_attribute("value", "Marta Deals (marta)")
+    assert faults(signed_in) == []
