@@ -146,14 +146,14 @@ class Pump:
         if self.returned:
             returned, self.returned = self.returned, []
             self.horizon.forget()
-            self.clerk.do(lambda: outbox.give_back(returned), _nothing, lambda: self.returned.extend(returned))
+            self.clerk.do(lambda: outbox.give_back(returned), lambda _: None, lambda: self.returned.extend(returned))
         elif self.finished and self._is_time_to_settle():
             self._have_settled()
         elif may_look and (self.lanes.waiting < lanes.PLACES or self.clerk.is_away) and self._is_time_to_look():
             self._have_looked()
         elif time.monotonic() >= self.sweep_at:
             self.sweep_at = time.monotonic() + SWEEP_EVERY_S
-            self.clerk.do(_take_the_turn_of_others, _nothing, lambda: None)
+            self.clerk.do(_take_the_turn_of_others, lambda _: None, lambda: None)
 
     def _is_time_to_look(self) -> bool:
         is_idle, now = self.may_find_more and not self.started, time.monotonic()
@@ -178,11 +178,11 @@ class Pump:
         full = self.lanes.full()
         tripped = {host for host, failures in self.silent.items() if failures >= breaker.THRESHOLD}
         alone = frozenset(full) | tripped
-        since = self.horizon.since(alone | _held(self.troubled), time.monotonic())
+        since = self.horizon.since(alone | breaker.held(self.troubled), time.monotonic())
 
         def take(found: Found) -> None:
             self._take(found)
-            held = _held(found.troubled)
+            held = breaker.held(found.troubled)
             if not found.is_more and not self.horizon.saw(
                 since, found.now, alone | held, found.took_s, time.monotonic()
             ):
@@ -193,7 +193,7 @@ class Pump:
     def _take(self, found: Found) -> None:
         self.troubled = found.troubled
         self._found_nothing()
-        for host in _held(found.troubled):
+        for host in breaker.held(found.troubled):
             self.returned += self.lanes.take_out(host)
         self.may_find_more = bool(found.claims)
         if found.is_more:
@@ -279,14 +279,6 @@ class Pump:
         self.silent[host] += 1
         if self.silent[host] >= breaker.THRESHOLD:
             self.returned += self.lanes.take_out(host)
-
-
-def _held(troubled: dict[str, bool]) -> frozenset[str]:
-    return frozenset(host for host, is_held in troubled.items() if is_held)
-
-
-def _nothing(_: object) -> None:
-    pass
 
 
 def _request(key: int, claimed: outbox.Claimed, began_at: datetime) -> Request:
