@@ -5,13 +5,12 @@ lost ring left. At most one ring is waiting at any time, because a worker runs a
 and a thousand saves would otherwise leave a thousand of them.
 """
 
-import contextlib
 import logging
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
-from threading import Thread
+from threading import Event, Thread
 
 import redis
 from django.conf import settings
@@ -26,6 +25,7 @@ _HEART = "postbacks:heartbeat"
 _WAITING_S = 10  # a ring that nobody answered for so long was lost, and the next one is made anew
 _HEART_S = 30
 _DEAF_S = 1.0  # how long a broker that is away is not listened to
+_SHUT_S = 1.0  # how long an ear that was shut may go on listening
 _QUIET_S = 5.0  # how long nobody tries again after a ring failed
 
 _quiet_until = 0.0
@@ -59,25 +59,41 @@ def answer() -> bool:
     return _tried(lambda: bool(_valkey().delete(_WAITING)))
 
 
-@cache
-def sounding() -> Wakeup:
-    """Wakes this process's pump at each ring, while it is too busy to take the task. Not to be carried over a fork."""
-    wakeup = Wakeup()
-    Thread(target=_listen, args=(wakeup,), name="bell", daemon=True).start()
-    return wakeup
+class Ear(Wakeup):
+    """Hears each ring while it is open, for a pump that is too busy to take the task."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_open = Event()
+        Thread(target=self._listen, name="ear", daemon=True).start()
 
-def _listen(wakeup: Wakeup) -> None:
-    while True:
-        with (
-            contextlib.suppress(redis.RedisError, OSError),
-            redis.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=settings.BROKER_TIMEOUT) as valkey,
-            valkey.pubsub() as channel,
-        ):
+    def open(self) -> None:
+        self._is_open.set()
+
+    def shut(self) -> None:
+        """Soon nothing is heard any more: who is idle need not wake at each ring."""
+        self._is_open.clear()
+
+    def _listen(self) -> None:
+        while self._is_open.wait():
+            try:
+                self._hear_all()
+            except (redis.RedisError, OSError):
+                time.sleep(_DEAF_S)
+
+    def _hear_all(self) -> None:
+        patience = {"socket_connect_timeout": settings.BROKER_TIMEOUT}
+        with redis.Redis.from_url(settings.REDIS_URL, **patience) as valkey, valkey.pubsub() as channel:
             channel.subscribe(_WAITING)
-            for _ in channel.listen():  # first comes that we listen now; a ring may have been missed before
-                wakeup.wake()
-        time.sleep(_DEAF_S)
+            while self._is_open.is_set():
+                if channel.get_message(timeout=_SHUT_S):  # first that we listen: a ring may have been missed before
+                    self.wake()
+
+
+@cache
+def ear() -> Ear:
+    """This process's. Not to be carried over a fork."""
+    return Ear()
 
 
 def _tried(ask: Callable[[], bool]) -> bool:

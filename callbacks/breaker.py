@@ -57,6 +57,11 @@ def troubled() -> dict[str, bool]:
         return {host: failures >= THRESHOLD for host, failures in cursor.fetchall()}
 
 
+def held(troubled: dict[str, bool]) -> frozenset[str]:
+    """Those of them that nothing but a probe may go to."""
+    return frozenset(host for host, is_held in troubled.items() if is_held)
+
+
 def take_probes() -> list[str]:
     """The held hosts that this caller may send one request to now. Nobody else may, for `PROBE_EVERY`."""
     now = timezone.now()

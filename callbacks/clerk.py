@@ -102,7 +102,7 @@ def look(full: list[int], tripped: set[str], limit: int, since: datetime | None 
     """Claim what is due, but nothing of endpoints that have enough waiting or of hosts that must be left alone."""
     now, began = timezone.now(), time.monotonic()
     troubled = breaker.troubled()
-    held = {host for host, is_held in troubled.items() if is_held}
+    held = breaker.held(troubled)
     probes = breaker.take_probes() if held else []
     claims = [claimed for host in probes for claimed in outbox.claim(1, only_host=host)]
     more = outbox.claim(limit, but_settings=full, but_hosts=held | tripped, since=since)

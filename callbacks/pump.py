@@ -119,6 +119,8 @@ class Pump:
                 self._start()
             if self.started:
                 outcomes = self.transport.poll(*self._patience(may_look=not stopping))
+                if not (outcomes or self.clerk.is_busy):
+                    bell.ear().open()
                 now = timezone.now()
                 for outcome in outcomes:
                     self._finish(outcome, now)
@@ -127,6 +129,7 @@ class Pump:
             elif not self.clerk.is_busy and not self.clerk.is_free:
                 time.sleep(POLL_S)
             self.clerk.collect(0 if self.started else POLL_S)
+        bell.ear().shut()
         return self.attempts - before
 
     def _patience(self, *, may_look: bool) -> tuple[float, list[Wakeup]]:
@@ -135,7 +138,7 @@ class Pump:
             return POLL_S, [self.clerk.done]
         pause_s = self.pause_until - time.monotonic()
         may_hear = may_look and self.clerk.is_free and self.lanes.waiting < lanes.PLACES
-        return (min(pause_s, POLL_S), []) if pause_s > 0 else (POLL_S, [bell.sounding()] if may_hear else [])
+        return (min(pause_s, POLL_S), []) if pause_s > 0 else (POLL_S, [bell.ear()] if may_hear else [])
 
     # --- the database --------------------------------------------------------
     def _employ(self, *, may_look: bool) -> None:
@@ -143,19 +146,19 @@ class Pump:
         if self.returned:
             returned, self.returned = self.returned, []
             self.horizon.forget()
-            self.clerk.do(lambda: outbox.give_back(returned), _nothing, lambda: self.returned.extend(returned))
+            self.clerk.do(lambda: outbox.give_back(returned), lambda _: None, lambda: self.returned.extend(returned))
         elif self.finished and self._is_time_to_settle():
             self._have_settled()
         elif may_look and (self.lanes.waiting < lanes.PLACES or self.clerk.is_away) and self._is_time_to_look():
             self._have_looked()
         elif time.monotonic() >= self.sweep_at:
             self.sweep_at = time.monotonic() + SWEEP_EVERY_S
-            self.clerk.do(_take_the_turn_of_others, _nothing, lambda: None)
+            self.clerk.do(_take_the_turn_of_others, lambda _: None, lambda: None)
 
     def _is_time_to_look(self) -> bool:
         is_idle, now = self.may_find_more and not self.started, time.monotonic()
         if is_idle or now < self.look_again_at:
-            return is_idle or (now >= self.pause_until and bell.sounding().hear() and bell.answer())
+            return is_idle or (now >= self.pause_until and bell.ear().hear() and bell.answer())
         if self.look_again_at:
             bell.answer()  # a ring that waits now got lost on its way here
         return True
@@ -175,11 +178,11 @@ class Pump:
         full = self.lanes.full()
         tripped = {host for host, failures in self.silent.items() if failures >= breaker.THRESHOLD}
         alone = frozenset(full) | tripped
-        since = self.horizon.since(alone | _held(self.troubled), time.monotonic())
+        since = self.horizon.since(alone | breaker.held(self.troubled), time.monotonic())
 
         def take(found: Found) -> None:
             self._take(found)
-            held = _held(found.troubled)
+            held = breaker.held(found.troubled)
             if not found.is_more and not self.horizon.saw(
                 since, found.now, alone | held, found.took_s, time.monotonic()
             ):
@@ -190,7 +193,7 @@ class Pump:
     def _take(self, found: Found) -> None:
         self.troubled = found.troubled
         self._found_nothing()
-        for host in _held(found.troubled):
+        for host in breaker.held(found.troubled):
             self.returned += self.lanes.take_out(host)
         self.may_find_more = bool(found.claims)
         if found.is_more:
@@ -276,14 +279,6 @@ class Pump:
         self.silent[host] += 1
         if self.silent[host] >= breaker.THRESHOLD:
             self.returned += self.lanes.take_out(host)
-
-
-def _held(troubled: dict[str, bool]) -> frozenset[str]:
-    return frozenset(host for host, is_held in troubled.items() if is_held)
-
-
-def _nothing(_: object) -> None:
-    pass
 
 
 def _request(key: int, claimed: outbox.Claimed, began_at: datetime) -> Request:

@@ -91,26 +91,46 @@ def test_order_saved_with_a_frozen_broker_waits_once_and_briefly(broker: Valkey)
     assert sorted(took)[10] < 0.1
 
 
-def heard_within(seconds: float) -> bool:
-    return bool(select.select([bell.sounding()], [], [], seconds)[0]) and bell.sounding().hear()
+@pytest.fixture
+def ear(broker: Valkey) -> Iterator[bell.Ear]:
+    """Open, and sure to listen."""
+    ear = bell.Ear()
+    ear.open()
+    assert is_woken(ear, 5)
+    yield ear
+    ear.shut()
 
 
-def test_sounding_says_first_that_it_listens_and_then_each_ring_and_nothing_else(broker: Valkey) -> None:
-    bell.sounding.cache_clear()
-    assert heard_within(5)
-    assert not heard_within(0.05)
+def is_woken(ear: bell.Ear, seconds: float) -> bool:
+    return bool(select.select([ear], [], [], seconds)[0]) and ear.hear()
+
+
+def test_ear_that_is_open_hears_each_ring_and_nothing_else(ear: bell.Ear) -> None:
+    assert not is_woken(ear, 0.05)
     for _ in range(2):
         bell.ring()
-        assert heard_within(5)
+        assert is_woken(ear, 5)
         bell.answer()
-        assert not heard_within(0.05)
+        assert not is_woken(ear, 0.05)
 
 
-def test_sounding_after_the_broker_was_away_hears_again(broker: Valkey) -> None:
-    bell.sounding.cache_clear()
-    assert heard_within(5)
+def test_ear_after_the_broker_was_away_hears_again(ear: bell.Ear, broker: Valkey) -> None:
     with redis.Redis.from_url(broker.url) as client:
         client.client_kill_filter(_type="pubsub")
-    assert heard_within(5)
+    assert is_woken(ear, 5)
     bell.ring()
-    assert heard_within(5)
+    assert is_woken(ear, 5)
+
+
+def test_ear_that_is_shut_leaves_the_broker_alone_and_hears_again_when_it_opens(ear: bell.Ear, broker: Valkey) -> None:
+    ear.shut()
+    with redis.Redis.from_url(broker.url) as client:
+        deadline = time.monotonic() + 5
+        while client.pubsub_numsub("postbacks:bell")[0][1] and time.monotonic() < deadline:
+            bell.ring()
+            bell.answer()
+        assert client.pubsub_numsub("postbacks:bell")[0][1] == 0
+    ear.hear()
+    assert not is_woken(ear, 0.05)
+    ear.open()
+    assert is_woken(ear, 5)
