@@ -14,6 +14,7 @@ from tests.roles.matrix import seen_by
 # What answers with something else than a page of ours.
 NO_PAGE = {
     "admin/affiliates/affiliate/<int:pk>/reconciliation/export/",
+    "admin/affiliates/affiliate/suggest/",
     "admin/callbacks/delivery/export/",
     "admin/callbacks/delivery/live/",
     "admin/callbacks/errand/<int:pk>/progress/",
