@@ -171,6 +171,8 @@ class DeliveryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscrip
         found = Delivery.objects.select_related("affiliate", "order__link", "setting")
         delivery = get_object_or_404(found, Q(pk=object_id if object_id.isdecimal() else None))
         attempts = list(delivery.attempts.order_by("-pk"))
+        if len(attempts) > delivery.attempt_count:  # one was written between the two questions
+            delivery = get_object_or_404(found, pk=delivery.pk)
         asking.name_who_asked(delivery, attempts)
         context = self.admin_site.each_context(request) | {
             "title": f"{delivery.order_number} · {delivery.get_event_display()}",

@@ -221,6 +221,29 @@ def test_delivery_page_tells_the_story_newest_first(admin_client: Client, delive
         assert expected in text
 
 
+def test_delivery_page_tells_of_the_state_that_its_last_attempt_left(
+    admin_client: Client, deliver: Callable[..., Delivery]
+) -> None:
+    delivery = deliver("#100482", "pending")
+    is_written = False
+
+    def write_meanwhile(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        nonlocal is_written
+        if 'FROM "callbacks_attempt"' in sql and not is_written:
+            is_written = True
+            attempt(delivery)
+            done = {"status": "succeeded", "next_attempt_at": None, "attempt_count": 1}
+            Delivery.objects.filter(pk=delivery.pk).update(**done)
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(write_meanwhile):
+        text = page_of(admin_client, delivery)
+    assert is_written
+    assert "The tracker answered 200 OK." in text
+    assert "Succeeded" in text
+    assert "Waiting" not in text
+
+
 def test_delivery_page_shows_frozen_values_and_which_are_empty(
     admin_client: Client, deliver: Callable[..., Delivery]
 ) -> None:
