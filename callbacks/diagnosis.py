@@ -13,7 +13,7 @@ from callbacks.problems import Problem
 from callbacks.repairing import Repair
 from callbacks.trackers import Tracker
 
-UNREADABLE = frozenset({"required", "too_long"})
+UNREADABLE = frozenset({"required", "too_long", "several_urls"})
 HALF_TYPED = re.compile(r"(?:https?:?/{0,2})?[^/?]*", re.IGNORECASE)
 
 
@@ -138,7 +138,7 @@ def _of_status(template: str, recognised: tuple[Tracker, ...]) -> tuple[Problem,
         words = problems.joined([words[0] for words in known.values()])
         message = f"{name} understands {words}, but not {problems.joined(unknown.words)}. Write {unknown.suggestion}."
         return (Problem("status_words", message, unknown.words, (unknown.suggestion,)),)
-    if "status" in trackers.parameters_of(template):
+    if "status" in trackers.parameters_of(template) and not statuses.is_empty(template):
         return ()
     suggestion = f"status={{{{{statuses.STATUS}|{statuses.filters(template)}}}}}"
     message = f"{name} takes a postback without a status for a sale, even if the order is rejected. Add {suggestion}."

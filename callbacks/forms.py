@@ -126,7 +126,7 @@ class CallbackSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # not sub
         """Whether the choice to send other systems' placeholders as text is to be offered."""
         if self["send_as_typed"].value():
             return True
-        return any(error.code == "foreign_placeholder" for error in self._url_errors())
+        return any(problem.code == "foreign_placeholder" for problem in self.diagnosis.problems)
 
     @cached_property
     def typed(self) -> CallbackSetting:

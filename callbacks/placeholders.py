@@ -9,6 +9,7 @@ import difflib
 import re
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from callbacks import grammar, statuses, variables
 
@@ -59,13 +60,14 @@ BY_TRACKER: tuple[tuple[re.Pattern[str], dict[str, str]], ...] = (
 # name of the network at Keitaro.
 DISPENSABLE: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
     (re.compile(r"/postback/?\?(?:[^#]*&)?cid="), frozenset({"et", *(f"param{n}" for n in range(1, 6))})),
-    (statuses.KEITARO, frozenset({"from", "cost", "return"})),
+    (statuses.KEITARO, frozenset({"from", "cost", "return", "lead_status", "sale_status", "rejected_status"})),
 )
 
 # RFC 3986, appendix B. It only tells where values stand; what is called is read by `callbacks.targets`.
 PARTS = re.compile(r"(?P<scheme>[^:/?#]+:)?(?://(?P<authority>[^/?#]*))?(?P<path>[^?#]*)(?P<rest>.*)", re.DOTALL)
 ANYWHERE = re.compile(
     r"[$%@]?(?<!\{)\{[^{}]*\}(?!\})"
+    r"|(?i:%7B){1,2}[A-Za-z_][\w.-]*(?i:%7D){1,2}"  # {x}, encoded on its way
     r"|<{1,2}[A-Za-z_][^<>{}&=/?#]*>{1,2}"
     r"|\#{1,3}[A-Za-z_][\w.-]*\#{1,3}|\#{3,}"
     r"|!{2,3}[A-Za-z_][\w.-]*!{2,3}"  # !!!clickref!!!
@@ -73,14 +75,15 @@ ANYWHERE = re.compile(
     r"|%(?![0-9A-Fa-f]{2})[A-Za-z_][\w.-]*%"  # %click_id%: no escape begins there
     r"|(?<=[=/])%[A-Za-z_][\w.-]{2,}%(?=[&/\#;]|\Z)"  # %affid%: begins like an escape, but ends like none
 )
-IN_VALUE = re.compile(r"\[{1,2}[A-Za-z_][\w .-]*\]{1,2}")
+IN_VALUE = re.compile(r"\[{1,2}[A-Za-z_][\w .-]*\]{1,2}|(?i:%5B){1,2}[A-Za-z_][\w .-]*(?i:%5D){1,2}")
 IN_HOST = re.compile(r"\[(?=[^\[\]]*[G-Zg-z_])[A-Za-z_][^\[\]:]*\]")
 WHOLE_VALUE = re.compile(
-    r"REPLACE(?:_?[A-Z0-9]+)*|OPTIONAL|X{3,}|MACRO|(?:YOUR|INSERT|ENTER|PASTE)[_-][A-Z0-9_-]+|[A-Z][A-Z0-9_]*_HERE"
+    r"REPLACE(?:_?[A-Z0-9]+)*|OPTIONAL(?:_[A-Z0-9]+)*|X{3,}|MACRO|(?:YOUR|INSERT|ENTER|PASTE)[_-][A-Z0-9_-]+|[A-Z][A-Z0-9_]*_HERE"
     r"|__[A-Z][A-Z0-9_]*__"
     r"|(?:CLICK|TRANSACTION|TRANS|SUB|ORDER|EXTERNAL|CONVERSION|AFF_CLICK|TX)_?ID|AFF_SUB[0-9]?|SUB[1-9]"
     r"|(?:SALE_|ORDER_|COMMISSION_)?AMOUNT|PAYOUT|REVENUE|COMMISSION|CURRENCY|STATUS|EVENT_(?:TYPE|NAME)"
 )
+LEFTOVER = re.compile("replace|optional", re.IGNORECASE)  # if it stands where something else is known to be due
 NUMBERED = re.compile(r"(?P<stem>(?:aff_?)?sub_?(?:id)?_?)[0-9]+", re.IGNORECASE)
 
 
@@ -119,7 +122,8 @@ def find(template: str) -> tuple[Foreign, ...]:
     spans = {m.span() for m in ANYWHERE.finditer(masked) if set(m.group().strip("${} ")) != {grammar.FILLER}}
     for value in values:
         spans.update(match.span() for match in IN_VALUE.finditer(masked, value.start, value.end))
-        if WHOLE_VALUE.fullmatch(masked, value.start, value.end):
+        is_left = LEFTOVER.fullmatch(masked, value.start, value.end) and _plain(value.parameter) in MEANINGS
+        if is_left or WHOLE_VALUE.fullmatch(masked, value.start, value.end):
             spans.add((value.start, value.end))
     host_start, host_end = authority_span(template)
     spans.update(match.span() for match in IN_HOST.finditer(masked, host_start, host_end))
@@ -191,7 +195,7 @@ def _plain(name: str) -> str:
 
 def _foreign(template: str, start: int, end: int, parameter: str) -> Foreign:
     text = template[start:end]
-    name, bar, filters = text.strip("${}[]#%<>!@ ").partition("|")
+    name, bar, filters = unquote(text).strip("${}[]#%<>!@ ").partition("|")
     name = name.strip()
     meaning, variable = _meaning(template, name, parameter)
     words = statuses.filters(template) if meaning == STATUS and parameter == "status" and not bar else ""
@@ -201,7 +205,7 @@ def _foreign(template: str, start: int, end: int, parameter: str) -> Foreign:
     can_go = meaning != CLICK_ID and _is_whole_parameter(template, start, end, parameter)
     should_go = can_go and (
         any(tracker.search(template) and parameter in names for tracker, names in DISPENSABLE)
-        or (text in {"", "OPTIONAL"} and meaning in {None, STATUS} and not words)
+        or (text.upper() in {"", "OPTIONAL"} and meaning in {None, STATUS} and not words)
     )
     return Foreign(text, start, end, meaning, suggestion, parameter, can_go, should_go)
 

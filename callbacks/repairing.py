@@ -56,6 +56,7 @@ AUTHORITY = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://)?[^/?#]*")
 BACKSLASHES = re.compile(r"(?<!\\)\\++(?=[!-/:-@\[\]^_`{-~])")
 JSON_ESCAPE = re.compile(r"\\u00([2-7][0-9a-fA-F])")
 JSON_URL = re.compile(r"https?:\\/\\/", re.IGNORECASE)
+ENCODED_URL = re.compile(r"https?%3A%2F%2F", re.IGNORECASE)
 ENCODED_VARIABLE = re.compile(r"%7B%7B(?P<inside>[^{}&=?#/]{1,200}?)%7D%7D", re.IGNORECASE)
 
 
@@ -71,6 +72,10 @@ def repair(text: str) -> tuple[str, tuple[Repair, ...]]:
                 done.setdefault(kind, Repair(kind, message))
                 text = mended
     return text, tuple(done.values())
+
+
+def _without_outer_encoding(text: str) -> str:
+    return unquote(text) if ENCODED_URL.match(text) and "://" not in text else text
 
 
 def _without_line_breaks(text: str) -> str:
@@ -153,6 +158,7 @@ MENDERS: tuple[tuple[str, str, Callable[[str], str]], ...] = (
     ("line_breaks", "Line breaks and tabs from the paste were removed.", _without_line_breaks),
     ("invisible", "Invisible characters and unusual spaces from the paste were replaced.", _without_invisible),
     ("surroundings", "Spaces and quotes around the URL were removed.", _without_surroundings),
+    ("encoded_url", "The percent-encoding of the whole URL was undone.", _without_outer_encoding),
     ("backslashes", "Backslashes before punctuation were removed.", _without_backslashes),
     (
         "mangled_parameters",

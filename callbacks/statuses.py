@@ -18,7 +18,8 @@ LISTS = {
     "rejected": ("rejected", "rejected_status"),
 }
 PARAMETER = re.compile(r"[?&]status=(?P<value>[^&#]*)")
-WORD = re.compile(r"""[^\s"'{}<>\[\],=|]+""")  # what can be written in a map
+# What can be written in a map, and stands for no value.
+WORD = re.compile(rf"""(?!(?:REPLACE|OPTIONAL)\b)[^\s"'{{}}<>\[\]#%,=|{grammar.FILLER}]+""", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,12 @@ def misunderstood(template: str) -> Misunderstood | None:
     words = _unknown(template, piece.filters)
     told = "|".join(part for part in (STATUS, filters(template)) if part)
     return Misunderstood(start, end, words, f"{{{{{told}}}}}") if words else None
+
+
+def is_empty(template: str) -> bool:
+    """Whether there is the parameter of the status, and nothing in it."""
+    value = PARAMETER.search(grammar.masked(template))
+    return value is not None and not value["value"]
 
 
 def _unknown(template: str, through: tuple[grammar.Filter, ...]) -> tuple[str, ...]:

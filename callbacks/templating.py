@@ -31,6 +31,8 @@ __all__ = [
 ]
 
 MAX_LENGTH = 2048
+# Two of them with a space or a line break between, which is no line break inside of one.
+SEVERAL = re.compile(r"\s*\S{0,3}https?://.*?[^\s=&?/#]\s+https?://", re.DOTALL | re.IGNORECASE)
 MAX_PASTE = 8 * MAX_LENGTH  # what is longer than this does not shrink to MAX_LENGTH by being mended
 
 
@@ -67,6 +69,12 @@ def check(text: str, policy: addresses.Policy, *, send_as_typed: bool = False) -
     """
     if len(text) > MAX_PASTE:
         return Finding(text, problems=(_too_long(len(text)),))
+    if SEVERAL.match(text):
+        message = (
+            "This is more than one URL. Leave one of them here; each of the others is a callback of its own, under "
+            "“Add another URL”."
+        )
+        return Finding(text, problems=(Problem("several_urls", message),))
     template, repairs = repairing.repair(text)
     if not template:
         message = "Enter the URL that the tracker gives for postbacks."

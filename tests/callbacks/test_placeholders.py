@@ -20,6 +20,7 @@ def pairs(template: str) -> list[tuple[str, str | None]]:
         *((text, "{{link.sub_id}}") for text in ("{subid}", "{external_id}", "#s2#", "%click_id%", "${click_subid}")),
         *((text, "{{link.sub_id}}") for text in ("[CLICKID]", "<click-id>", "##CLICKID##", "CLICK_ID", "{ClickID}")),
         *((text, "{{link.sub_id}}") for text in ("%%CLICKID%%", "[%clickid%]", "!!!clickref!!!", "__CLICKID__")),
+        *((text, "{{link.sub_id}}") for text in ("%7Bclickid%7D", "%5bCLICKID%5d", "%7B%7Bclickid%7D%7D")),
         *((text, "{{link.sub_id}}") for text in ("%{clickid}", "@{clickid}", "{!clickid!}")),
         *((text, "{{order.commission}}") for text in ("{payout}", "{revenue}", "{sum}", "{affiliate_earnings}")),
         *((text, "{{order.commission}}") for text in ("${commission_amount}", "#price#", "PAYOUT")),
@@ -57,6 +58,7 @@ def test_find_placeholder_is_seen_and_translated(around: str, text: str, suggest
         "https://[::1]/p?x=[1,2]",
         "https://t.example/%AB%CD%?a=%20b%20&c=%C3%A9t%C3%A9&d=100%&e=5%&f=%AB%",
         "https://REPLACE.example/OPTIONALS?OPTIONAL=1&REPLACE&a=replace&b=xREPLACE&c=REPLACE.",
+        "https://t.example/?a=%7B%22x%22%3A1%7D&b=%5B1%5D&data%5Bamount%5D=1&mode=replace&x=Optional",
         "https://t.example/wow!!!?a=a__B__c&b=__init__&c=!!!&d=%%&e=xXXX&f=ADD_TO_CART",
         "https://t.example/p#top",
         "https://t.example/p?a=1<2&b=2>1&c=x#/route",
@@ -120,6 +122,14 @@ def test_find_ordinary_text_is_not_a_placeholder(template: str) -> None:
         (
             "https://ad.example/ddm/activity/src=1;cat=x;u1=[friendlyname1];ord=[order_id]?",
             [("[friendlyname1]", "{{link.sub_id}}"), ("[order_id]", "{{order.number}}")],
+        ),
+        (
+            "https://t.example/?cid=replace&payout=Optional&txid=OPTIONAL_TXID",
+            [
+                ("replace", "{{link.sub_id}}"),
+                ("Optional", "{{order.commission}}"),
+                ("OPTIONAL_TXID", "{{order.number}}"),
+            ],
         ),
         ("{sub1}", [("{sub1}", None)]),
         (

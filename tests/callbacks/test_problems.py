@@ -65,6 +65,8 @@ def test_check_several_unknown_variables_share_one_sentence() -> None:
             "https://{tracker.com}/{sub1}",
             "Write {{link.sub_id}} for {sub1} and the tracker's own host before the path,",
         ),
+        ("https://t.example/?x=1\nhttps://u.example/?y=2", "This is more than one URL. Leave one of them here;"),
+        (' "https://t.example/?x=1 http://u.example/', "This is more than one URL."),
         ("https://t.example/?x={foo}", "{foo} is a placeholder of another system and would be sent as it stands."),
         ("https://t.example/?x={foo}", "Write a variable there, or tick “send as typed”."),
         ("https://t.example/?x={foo}&cid={y}", "Write {{link.sub_id}} for {y} and a variable for the rest, or tick"),

@@ -37,6 +37,12 @@ URL = "https://t.example/p?a={{order.number}}&b={{link.sub_id}}"
         ("https://t.example/p?a={{order.number}}&#38;b={{link.sub_id}}", URL, ["entities"]),
         ("https://t.example/p?a={{order.number}}&#x26;amp;b={{link.sub_id}}", URL, ["entities"]),
         ("https://t.example/p?a=&#123;&lcub;order.number&#x7D;}&b={{link.sub_id}}", URL, ["entities"]),
+        (
+            "https%3A%2F%2Ft.example%2Fp%3Fa%3D%7B%7Border.number%7D%7D%26b%3D%7B%7Blink.sub_id%7D%7D",
+            URL,
+            ["encoded_url"],
+        ),
+        ("HTTPS%3a%2f%2Ft.example%2F%3Fa%3D%2520x", "HTTPS://t.example/?a=%20x", ["encoded_url"]),
         (f"&quot;{URL}&quot;", URL, ["entities", "surroundings"]),
         (f"{URL}&#x20;", URL, ["entities", "surroundings"]),
         (f"&lt;{URL}&gt;", URL, ["entities", "surroundings"]),

@@ -22,6 +22,8 @@ DEFAULT = 'map:"new=lead,approved=sale,rejected=rejected"'
             "&lead_status={leads}&sale_status=&rejected_status=a%22b,%7Bx%7D,c=d,no",
             'map:"new=lead,approved=sale,rejected=no"',
         ),
+        ("&lead_status=OPTIONAL&sale_status=REPLACE&rejected_status={x}", DEFAULT),
+        ("&lead_status={{order.status}},2", 'map:"new=2,approved=sale,rejected=rejected"'),
         ("&lead_status=in+review", DEFAULT),  # what cannot be written in a map is not suggested
     ],
 )
@@ -68,8 +70,14 @@ def test_diagnosis_of_misunderstood_status_warns_and_offers_the_map() -> None:
     assert diagnosis.of(CallbackSetting(event="order.created", url=mended)).warnings == ()
 
 
-def test_diagnosis_of_missing_status_warns() -> None:
-    found = diagnosis.of(CallbackSetting(event="order.created", url=KEITARO))
+def test_corrected_url_is_without_empty_promises_of_words() -> None:
+    url = f"{KEITARO}&status={{status}}&lead_status=OPTIONAL&sale_status=REPLACE"
+    assert correcting.corrected(url) == f"{KEITARO}&status={{{{order.status|{DEFAULT}}}}}"
+
+
+@pytest.mark.parametrize("url", [KEITARO, f"{KEITARO}&status=", f"{KEITARO}&status=&payout=1"])
+def test_diagnosis_of_missing_status_warns(url: str) -> None:
+    found = diagnosis.of(CallbackSetting(event="order.created", url=url))
     assert [(warning.code, warning.suggestions) for warning in found.warnings] == [
         ("status_missing", ("status={{order.status|" + DEFAULT + "}}",))
     ]

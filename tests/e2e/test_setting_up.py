@@ -1,5 +1,7 @@
 """A tracker's documented URL, pasted and put right while it is looked at, in a browser on the real stack."""
 
+import re
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
@@ -108,6 +110,13 @@ def test_newcomer_sets_up_documented_urls_of_voluum_and_keitaro_with_a_paste_and
         row_of(page, event).get_by_role("link", name="Set up").click()
         window = window_of(page, event)
         field = window.get_by_label("URL")
+        field.fill(documented)
+        last = window.locator("#setup-check .corrections").get_by_role("button", name="Remove").last
+        last.wait_for()
+        field.press("End")
+        page.keyboard.type("&keep=me")
+        last.click()  # before what was typed last is checked
+        expect(field).to_have_value(re.sub("&(et|from)=[^&]*", "", documented) + "&keep=me")
         field.fill(documented)
         window.get_by_role("button", name="Take all suggestions").click()
         expect(field).to_have_value(mended)

@@ -13,6 +13,7 @@ export function attend(form) {
   let timer = 0;
   let asked = null;
   let isPutOff = false;
+  let checked = field.value; // what the findings are about
 
   const ask = async () => {
     asked?.abort();
@@ -20,9 +21,12 @@ export function attend(form) {
     const body = new FormData(form);
     body.delete("csrfmiddlewaretoken");
     const headers = { "X-Requested-With": "fetch", "X-CSRFToken": token() };
+    const typed = field.value;
     try {
       const answer = await fetch(form.dataset.checkUrl, { method: "POST", body, headers, signal: asked.signal });
-      if (answer.ok && !answer.redirected) show(form, await answer.text());
+      if (!answer.ok || answer.redirected) return;
+      show(form, await answer.text());
+      checked = typed;
     } catch {
       // asked again meanwhile, or the server is away
     }
@@ -42,11 +46,19 @@ export function attend(form) {
       ask();
     });
   }
-  form.addEventListener("click", (event) => {
-    const button = event.target.closest("button[data-take]");
+  form.addEventListener("click", async (event) => {
+    let button = event.target.closest("button[data-take]");
     if (!button) return;
     event.preventDefault();
-    take(form.querySelector(".template-editor textarea"), button.dataset.take);
+    clearTimeout(timer);
+    if (field.value !== checked) {
+      // It holds the URL as it was before the last keystrokes: those must not be lost.
+      const name = button.textContent;
+      await ask();
+      button = [...form.querySelectorAll("button[data-take]")].find((fresh) => fresh.textContent === name);
+      if (!button || field.value !== checked) return;
+    }
+    take(field, button.dataset.take);
     clearTimeout(timer);
     ask();
   });
