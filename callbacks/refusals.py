@@ -6,7 +6,7 @@ person to read. TUNE answers so (support.tune.com, receiving conversions), and s
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 LONGEST = 160  # signs of the answer that are quoted
 SHORT = 20  # signs that a page may show and still be an answer: `<html><body>OK</body></html>`
@@ -30,7 +30,7 @@ CLICK = (
 IS = r"[\"']?\s*[=:>]\s*[\"']?"
 NOTHING = rf"{IS}(?:0\b|(?:none|null|false|no|ok)?[\"']?\s*(?:[;,&|<.]|$))"  # `error=0`, `Error: none`
 REFUSAL = re.compile(
-    rf"\bsuccess{IS}(?:false|0|no)\b"
+    rf"\b(?:success|ok){IS}(?:false|0|no)\b"
     rf"|\b(?:status|result){IS}(?:error|fail(?:ed|ure)?|invalid|denied)\b"
     r"|^\W*(?:[45]\d\d\W+)?(?:(?:fatal )?(?:error|err|fail(?:ed|ure)?|invalid|denied|forbidden|unauthori[sz]ed"
     rf"|nok|not ok|bad request|(?:access|permission) denied)\b(?!{NOTHING})|not found\W*$)"
@@ -83,7 +83,7 @@ def _refusal_in_json(excerpt: str) -> str | None:
                 return ", ".join(
                     f"{name}: {value if isinstance(value, str) else json.dumps(value)}" for name, value in parts
                 )
-            if any(name in by_name and _says_yes(by_name[name][1]) for name in VERDICTS):
+            if _says_yes({name: value for name, (_, value) in by_name.items()}, VERDICTS):
                 return ""
     except (ValueError, RecursionError):
         return None
@@ -97,15 +97,17 @@ def _parts_of_refusal(by_name: Mapping[str, tuple[str, object]]) -> list[tuple[s
     errors = [name for name in ERRORS if name in here and _is_said(here[name])]
     messages = [name for name in MESSAGES if name in here and _is_said(here[name])]
     if not verdicts:
-        if any(name in here and _says_yes(here[name]) for name in VERDICTS):
+        if errors and _says_yes(here, FLAGS):
             return []
-        if not errors and not any(_refusal_in_text(str(here[name])) for name in messages):
+        refused = any(_refusal_in_text(str(here[name])) for name in messages) and not _says_yes(here, VERDICTS)
+        if not errors and not refused:
             return []
     return [by_name[name] for name in (*verdicts, *errors, *messages)]
 
 
-def _says_yes(value: object) -> bool:
-    return value is True or (isinstance(value, str) and value.strip().lower() in YES)
+def _says_yes(here: Mapping[str, object], names: Collection[str]) -> bool:
+    found = {name: here[name] for name in names if name in here}
+    return any(str(value).strip().lower() in YES or (value == 1 and name in FLAGS) for name, value in found.items())
 
 
 def _says_no(name: str, value: object) -> bool:

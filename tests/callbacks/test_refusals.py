@@ -45,6 +45,8 @@ from tests.receiver import Answer, Receiver
         ('{"status":"ignored","reason":"click expired"}', "status: ignored, reason: click expired"),
         ('{"status":"declined"}', "status: declined"),
         ('{"ok":true,"success":false}', "success: false"),
+        ('{"status":"ok","error":"bad cid"}', "error: bad cid"),
+        ("ok=false", "ok=false"),
         ("<status>error</status>", "<status>error</status>"),
         ("<?xml version='1.0'?><r><success>false</success></r>", "<?xml"),
         ("Missing parameter: cid", "Missing parameter: cid"),
@@ -117,6 +119,7 @@ def test_doubt_of_a_web_page_says_so(answer: str, said: str) -> None:
             '{"success":true,"order":{"status":"declined"}}',
         ),
         *("<html><body>OK</body></html>", "<!doctype html><html><body><img src='p.gif'></body></html>"),
+        *('{"success":1,"error":"already"}', '{"status":"success","order":{"status":"declined"}}'),
         *("<status>ok</status>", '{"message":"Click accepted"}', '{"errorCode":0,"errorMessage":"Success"}'),
     ],
 )
