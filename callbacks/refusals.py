@@ -6,73 +6,121 @@ person to read. TUNE answers so (support.tune.com, receiving conversions), and s
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 LONGEST = 160  # signs of the answer that are quoted
+SHORT = 20  # signs that a page may show and still be an answer: `<html><body>OK</body></html>`
 NO = frozenset(
-    {"error", "err", "fail", "failed", "failure", "invalid", "denied", "not found", "not_found", "false", "no"}
+    {
+        *("error", "err", "fail", "failed", "failure", "invalid", "denied", "declined", "ignored", "expired", "nok"),
+        *("not found", "not_found", "not ok", "bad request", "bad_request", "false", "no"),
+    }
 )
-VERDICTS = ("success", "ok", "accepted", "valid", "status", "state", "result", "response", "code")
-MESSAGES = ("message", "msg", "err_msg", "error_message", "reason", "description", "detail")
-CLICK = r"(?:click|visit|visitor|transaction|conversion|sub ?id|cid|hit|offer|campaign|token|key)(?:[ _-]?ids?)?"
-TEXT = re.compile(
-    r"^.*?(?:"
-    r"\bsuccess[\"']?\s*[=:]\s*[\"']?(?:false|0|no)\b"
-    r"|^\W*(?:fatal )?(?:error|err|fail(?:ed|ure)?|invalid|denied|forbidden|unauthori[sz]ed)\b"
-    rf"|\b{CLICK}\W+(?:\w+\W+){{0,4}}?(?:not found|not exist|unknown|invalid|missing|expired|empty|required|wrong)\b"
-    rf"|\b(?:unknown|invalid|missing|wrong|no such|no|empty|expired)\W+{CLICK}\b"
-    r").*$",
-    re.IGNORECASE | re.MULTILINE,
+YES = frozenset({"true", "yes", "ok", "success", "accepted"})
+# Names in a JSON object, in small letters and without _ or -
+FLAGS = ("success", "ok", "accepted", "valid")
+VERDICTS = (*FLAGS, "status", "state", "result", "response", "code")
+ERRORS = ("error", "errors", "errorcode", "errcode", "errormessage", "errormsg", "errmsg")
+MESSAGES = ("message", "msg", "reason", "description", "detail")
+
+CLICK = (
+    r"(?:click|visit|visitor|transaction|conversion|sub ?id|cid|hit|offer|campaign|token|key|param(?:eter)?s?)"
+    r"(?:[ _-]?ids?)?"
 )
+IS = r"[\"']?\s*[=:>]\s*[\"']?"
+NOTHING = rf"{IS}(?:0\b|(?:none|null|false|no|ok)?[\"']?\s*(?:[;,&|<.]|$))"  # `error=0`, `Error: none`
+REFUSAL = re.compile(
+    rf"\b(?:success|ok){IS}(?:false|0|no)\b"
+    rf"|\b(?:status|result){IS}(?:error|fail(?:ed|ure)?|invalid|denied)\b"
+    r"|^\W*(?:[45]\d\d\W+)?(?:(?:fatal )?(?:error|err|fail(?:ed|ure)?|invalid|denied|forbidden|unauthori[sz]ed"
+    rf"|nok|not ok|bad request|(?:access|permission) denied)\b(?!{NOTHING})|not found\W*$)"
+    rf"|\b(?<!\bno ){CLICK}\W+(?:\w+\W+){{0,4}}?"
+    r"(?<!\bnot )(?:not found|not exist|unknown|invalid|missing|expired|empty|required|wrong)\b"
+    rf"|\b(?:unknown|invalid|missing|wrong|no such|empty|expired)\W+(?:required )?{CLICK}\b(?!{NOTHING})"
+    rf"|\bno {CLICK}\W+(?:found|exists?|match\w*)\b"
+    rf"|(?:^|[:=])\W*no {CLICK}(?: (?:given|provided|specified))?\W*$",
+    re.IGNORECASE,
+)
+ACCEPTED = re.compile(rf"\W*(?:ok|okay|success|accepted)\b(?!{IS})", re.IGNORECASE)
 PAGE = re.compile(r"\s*(?:<!--.*?-->\s*)?<(?:!doctype\s+html|html|head)\b", re.IGNORECASE | re.DOTALL)
-TITLE = re.compile(r"<title[^>]*>\s*(?P<title>.*?)\s*</title", re.IGNORECASE | re.DOTALL)
+TITLE = re.compile(r"<title[^<>]*>\s*(?P<title>[^<\s][^<]*)", re.IGNORECASE)
+TAG = re.compile(r"<[^>]*>?")
 
 
 def doubt(excerpt: str) -> str:
-    """What speaks against an answer that counts as a success, in a sentence; "" if nothing does."""
-    if not excerpt or excerpt.isspace():
-        return ""
+    """What speaks against an answer that counts as a success, in a sentence of its own; "" if nothing does."""
     if PAGE.match(excerpt):
         title = TITLE.search(excerpt)
-        named = f" (“{_short(title['title'])}”)" if title and title["title"] else ""
-        return f"The answer is a web page{named}, where trackers answer with a word or nothing. Is the address right?"
-    said = _of_json(excerpt)
+        shown = TAG.sub(" ", excerpt).strip()
+        if title or len(shown) >= SHORT:
+            named = f" (“{_short(title['title'])}”)" if title else ""
+            return (
+                f"The answer is a web page{named}, where trackers answer with a word or nothing. Is the address right?"
+            )
+        excerpt = shown
+    said = _refusal_in_json(excerpt)
     if said is None:
-        line = TEXT.search(excerpt[:1000])
-        said = line[0] if line else ""
-    return (
-        f"But the answer reads like a refusal: “{_short(said)}”. The tracker may not have counted it." if said else ""
-    )
+        said = _refusal_in_text(excerpt)
+    return f"The answer reads like a refusal: “{_short(said)}”. The tracker may not have counted it." if said else ""
 
 
-def _of_json(excerpt: str) -> str | None:
-    """The part of a JSON object that says no, "" if none does; None if this is no such object."""
+def _refusal_in_text(text: str) -> str:
+    """The first line that says no; "" if none does."""
+    lines = text[:1000].splitlines()
+    return next((line for line in lines if not ACCEPTED.match(line) and REFUSAL.search(line)), "")
+
+
+def _refusal_in_json(excerpt: str) -> str | None:
+    """The part of a JSON object, or of one right inside it, that says no; "" if none does; None if it is no object."""
     try:
         found = json.loads(excerpt)
+        if not isinstance(found, Mapping):
+            return None
+        for level in (found, *(value for value in found.values() if isinstance(value, Mapping))):
+            by_name = {re.sub("[_-]", "", name.lower()): (name, value) for name, value in level.items()}
+            parts = _parts_of_refusal(by_name)
+            if parts:
+                return ", ".join(
+                    f"{name}: {value if isinstance(value, str) else json.dumps(value)}" for name, value in parts
+                )
+            if _says_yes({name: value for name, (_, value) in by_name.items()}, VERDICTS):
+                return ""
     except (ValueError, RecursionError):
         return None
-    if not isinstance(found, Mapping):
-        return None
-    by_name = {str(name).lower(): (name, value) for name, value in found.items()}
-    parts = [by_name[name] for name in VERDICTS if name in by_name and _says_no(name, by_name[name][1])]
-    parts += [by_name[name] for name in ("error", "errors") if name in by_name and _is_said(by_name[name][1])]
-    if not parts:
-        return ""
-    parts += [by_name[name] for name in MESSAGES if name in by_name and _is_said(by_name[name][1])]
-    return ", ".join(f"{name}: {value if isinstance(value, str) else json.dumps(value)}" for name, value in parts)
+    return ""
+
+
+def _parts_of_refusal(by_name: Mapping[str, tuple[str, object]]) -> list[tuple[str, object]]:
+    """What says no, with the messages beside it; an error beside a plain yes, or a harmless message, is none."""
+    here = {name: value for name, (_, value) in by_name.items()}
+    verdicts = [name for name in VERDICTS if name in here and _says_no(name, here[name])]
+    errors = [name for name in ERRORS if name in here and _is_said(here[name])]
+    messages = [name for name in MESSAGES if name in here and _is_said(here[name])]
+    if not verdicts:
+        if errors and _says_yes(here, FLAGS):
+            return []
+        refused = any(_refusal_in_text(str(here[name])) for name in messages) and not _says_yes(here, VERDICTS)
+        if not errors and not refused:
+            return []
+    return [by_name[name] for name in (*verdicts, *errors, *messages)]
+
+
+def _says_yes(here: Mapping[str, object], names: Collection[str]) -> bool:
+    found = {name: here[name] for name in names if name in here}
+    return any(str(value).strip().lower() in YES or (value == 1 and name in FLAGS) for name, value in found.items())
 
 
 def _says_no(name: str, value: object) -> bool:
     if isinstance(value, bool):
         return not value
     if isinstance(value, int | float):
-        return 400 <= value < 600 if name in {"status", "code", "result", "response"} else value == 0
+        return value == 0 if name in FLAGS else value < 0 or 400 <= value < 600
     return isinstance(value, str) and value.strip().lower() in NO
 
 
 def _is_said(value: object) -> bool:
     """Whether there is anything in it: `"error": null` and `"errors": []` say that all is well."""
-    nothing: tuple[object, ...] = (None, False, 0, "", "0", "none", "null", "false", "no", "ok")
+    nothing: tuple[object, ...] = (None, False, 0, "", "0", "none", "null", "false", "no", "ok", "success")
     return bool(value) and (value.strip().lower() if isinstance(value, str) else value) not in nothing
 
 

@@ -1,6 +1,7 @@
 """Answers that say 200 and mean no; and the many that mean yes, of which nothing may be said."""
 
 import json
+import time
 
 import pytest
 from django.test import Client
@@ -38,20 +39,41 @@ from tests.receiver import Answer, Receiver
         ('{"error":"click_not_found"}', "error: click_not_found"),
         ('{"errors":["a"]}', 'errors: ["a"]'),
         ('{"success":false,"truncated":"aaa', '{"success":false,"truncated":"aaa'),
+        ('{"response":{"httpStatus":200,"status":-1,"errorMessage":"x"}}', "status: -1, errorMessage: x"),
+        ('{"message":"click not found"}', "message: click not found"),
+        ('{"errorCode":12,"errorMessage":"Invalid click"}', "errorCode: 12, errorMessage: Invalid click"),
+        ('{"status":"ignored","reason":"click expired"}', "status: ignored, reason: click expired"),
+        ('{"status":"declined"}', "status: declined"),
+        ('{"ok":true,"success":false}', "success: false"),
+        ('{"status":"ok","error":"bad cid"}', "error: bad cid"),
+        ("ok=false", "ok=false"),
+        ("<status>error</status>", "<status>error</status>"),
+        ("<?xml version='1.0'?><r><success>false</success></r>", "<?xml"),
+        ("Missing parameter: cid", "Missing parameter: cid"),
+        ("Missing required parameter", "Missing required parameter"),
+        ("Access denied", "Access denied"),
+        ("Bad request", "Bad request"),
+        ("404 Not Found", "404 Not Found"),
+        ("not found", "not found"),
+        ("NOK", "NOK"),
+        ("No click id given", "No click id given"),
+        ("Error: no click", "Error: no click"),
+        ("OK\nError: click not found", "Error: click not found"),
+        ("<html><body>Invalid click</body></html>", "Invalid click"),
         ("x" * 900 + "\nerror: " + "y" * 400, "error: " + "y" * 80),
     ],
 )
 def test_doubt_of_a_refusal_quotes_it(answer: str, quoted: str) -> None:
-    assert doubt(answer).startswith(f"But the answer reads like a refusal: “{quoted}")
+    assert doubt(answer).startswith(f"The answer reads like a refusal: “{quoted}")
 
 
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
         ("<!DOCTYPE html><html><head><title> Sign\n in </title>", "a web page (“Sign in”), where"),
-        ("  <html><body>Hello", "a web page, where"),
-        ("<!-- x -->\n<HTML>", "a web page, where"),
-        ("<html><title></title>", "a web page, where"),
+        ("  <html><body>Hello, please sign in here", "a web page, where"),
+        ("<!-- x -->\n<HTML>Hello, please sign in here", "a web page, where"),
+        ("<html><title></title>Hello, please sign in here", "a web page, where"),
         (f"<html><title>{'t' * 500}</title>", "t…”"),
     ],
 )
@@ -82,6 +104,23 @@ def test_doubt_of_a_web_page_says_so(answer: str, said: str) -> None:
         *('{"code":0}', '{"id":404,"click":"x"}', '{"response":{"status":1}}', '{"state":"new"}'),
         *("<xml>ok</xml>", "<p>OK</p>", "Conversion accepted", "no errors", "Received click id 77", "status=rejected"),
         *("click_id=error77", "Postback received for click fail-1", "Nothing wrong", "token ok"),
+        *(
+            "error=0",
+            "Error: none",
+            "invalid=0",
+            "invalid=0 valid=1",
+            "Failed: 0, taken: 1",
+            '{"error":null,"data":"cut',
+        ),
+        *("OK. No click id required", "No click id required", "no conversion id given, using click"),
+        *(
+            "No conversion cap set. OK",
+            '{"ok":true,"error":"already"}',
+            '{"success":true,"order":{"status":"declined"}}',
+        ),
+        *("<html><body>OK</body></html>", "<!doctype html><html><body><img src='p.gif'></body></html>"),
+        *('{"success":1,"error":"already"}', '{"status":"success","order":{"status":"declined"}}'),
+        *("<status>ok</status>", '{"message":"Click accepted"}', '{"errorCode":0,"errorMessage":"Success"}'),
     ],
 )
 def test_doubt_of_an_ordinary_answer_is_none(answer: str) -> None:
@@ -103,6 +142,16 @@ def test_doubt_of_deep_json_is_answered() -> None:
     assert isinstance(doubt('{"a":' * 800 + "1"), str)
 
 
+@pytest.mark.parametrize(
+    "part", ["<title>", "<title> ", "<", " ", "no ", "click ", "click no ", "-->", "error: ", "=", "a.", "<!--"]
+)
+def test_doubt_of_a_hostile_answer_is_quick(part: str) -> None:
+    begun = time.process_time()
+    for start in ("", "<html>", "<html><title>"):
+        doubt(start + part * (8000 // len(part)))
+    assert time.process_time() - begun < 1
+
+
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("broker", "loopback")
 def test_refused_success_is_pointed_out_wherever_its_answer_is_spoken_of(
@@ -114,7 +163,7 @@ def test_refused_success_is_pointed_out_wherever_its_answer_is_spoken_of(
     pump.run()
     delivery = Delivery.objects.get()
     assert delivery.status == "succeeded"
-    said, mark = "“success=false;err_msg=no click”", "the answer reads like a refusal"
+    said, mark = "“success=false;err_msg=no click”", "the answer does not look like a yes"
     assert said in text_of(admin_client, delivery.get_absolute_url())
     assert said in text_of(admin_client, settings_of(joe))
     assert said in text_of(admin_client, order.get_absolute_url())
