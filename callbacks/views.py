@@ -88,7 +88,7 @@ def _set_up(request: HttpRequest, setting: CallbackSetting) -> HttpResponse:
     if corrected := form.pressed(request.POST):
         return form_page(request, setting, corrected, status=200)
     if request.method != "POST":
-        return form_page(request, setting, form, status=200)
+        return form_page(request, setting, form, status=200, is_offered=offered is not None)
     if "look" in request.POST:
         return form_page(request, setting, form, status=200)
     if not form.is_valid():
