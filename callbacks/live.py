@@ -29,7 +29,7 @@ def news_of(ids: str) -> dict[str, Any]:
 
 
 def note_doubts(deliveries: Collection[Delivery]) -> None:
-    """Note on each delivery in `is_doubted` whether its last answer counts as a success and does not look like a yes."""
+    """Note on each delivery in `is_doubted` whether its last answer is a success that does not look like a yes."""
     attempts = Attempt.objects.filter(delivery__in=[d.pk for d in deliveries if d.status == Delivery.Status.SUCCEEDED])
     answers = dict(attempts.exclude(response_excerpt="").order_by("pk").values_list("delivery", "response_excerpt"))
     for delivery in deliveries:

@@ -171,6 +171,26 @@ def test_endpoint_that_switched_itself_off_stays_first_until_somebody_turns_it_o
     assert in_trouble() == [("failing.example", "failing", 0, 1)]
 
 
+def test_endpoint_that_says_200_and_means_no_is_in_trouble_until_it_says_yes(admin_client: Client) -> None:
+    setting = setting_at("tune.example")
+
+    def answered(excerpt: str, **fields: Any) -> None:
+        delivery = deliver(setting, "succeeded", last_attempt_at=timezone.now(), last_status_code=200, attempt_count=1)
+        attempt(delivery, status_code=200, response_excerpt=excerpt, **fields)
+
+    answered("OK")
+    assert in_trouble() == []
+    answered("success=false")
+    assert in_trouble() == [("tune.example", "doubted", 0, 0)]
+    assert "Says 200, means no?" in admin_client.get(INDEX).content.decode()
+    failing(setting_at("failing.example"))
+    assert [state for _, state, _, _ in in_trouble()] == ["failing", "doubted"]
+    answered("OK", trigger="test")
+    assert ("tune.example", "doubted", 0, 0) in in_trouble()
+    answered("OK")
+    assert [state for _, state, _, _ in in_trouble()] == ["failing"]
+
+
 def test_endpoint_that_failed_days_ago_is_forgotten() -> None:
     delivery = failing(setting_at("old.example"))
     Delivery.objects.filter(pk=delivery.pk).update(created_at=timezone.now() - timedelta(days=2))
