@@ -95,6 +95,12 @@ def test_order_form_bad_value_is_refused_beside_its_field_and_nothing_is_lost(ad
     assert Order.objects.count() == 1
 
 
+@pytest.mark.parametrize("url", [ADD, "/admin/affiliates/link/add/"])
+def test_refused_form_is_kept_by_the_browser_to_go_back_to(admin_client, url):
+    assert "no-store" in admin_client.get(url)["Cache-Control"]
+    assert admin_client.post(url, typed(amount="NaN"))["Cache-Control"] == "private, no-cache"
+
+
 def test_order_form_link_of_another_affiliate_is_refused_beside_the_link(admin_client, joe):
     marta = AffiliateFactory(code="marta")
     response = admin_client.post(ADD, typed(affiliate=marta.code, link=LINK))
