@@ -81,7 +81,7 @@ class PostbacksAdminSite(AdminSite):
     empty_value_display = "\N{EN DASH}"
     enable_nav_sidebar = False  # Django's; ours is in each_context
 
-    def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Callable[..., Any]:
+    def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Callable[..., Any]:  # type: ignore[override]  # the stubs promise the very type of the view
         """As Django's, but the browser may keep a form that was refused: whoever goes back from the saved one would
         meet an error of the browser in its place.
         """
