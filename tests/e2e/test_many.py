@@ -87,7 +87,7 @@ def test_merchant_sets_the_same_callback_up_for_many_and_replaces_its_host(
     expect(page.locator('[data-fate="new"] summary')).to_have_text("8 get a new callback")
     expect(page.locator('[data-fate="changed"]')).to_contain_text("https://gone.example/?a=1")
     axe_finds_nothing(page)
-    page.get_by_role("button", name="Back").click()
+    page.get_by_role("button", name="Back", exact=True).click()
     expect(field).to_have_value(session_receiver.url("/crowd") + "?cid={{link.sub_id}}")
     page.get_by_role("button", name="Preview").click()
     page.get_by_role("button", name="Set up 8 callbacks and change 1").click()
