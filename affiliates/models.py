@@ -87,9 +87,14 @@ def digest_of(url: str) -> str:
     return hashlib.sha256(url.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def code_in(url: str) -> str:
+    """The code that stands in the link's referral parameter; "" if there is none."""
+    return referral.parse(url).query.get(settings.REFERRAL_PARAMETER, "")
+
+
 def affiliate_named_by(url: str) -> Affiliate | None:
     """The affiliate whose code stands in the link's referral parameter, or None."""
-    code = referral.parse(url).query.get(settings.REFERRAL_PARAMETER, "")
+    code = code_in(url)
     return Affiliate.objects.filter(code=code).first() if code else None
 
 

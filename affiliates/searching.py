@@ -37,13 +37,14 @@ def meant_by(text: str) -> Affiliate:
     for affiliate in Affiliate.objects.filter(code__in=codes):
         if text in {affiliate.code, written(affiliate)}:
             return affiliate
-    named = list(Affiliate.objects.filter(Q(name__iexact=text) | Q(email__iexact=text)).order_by("pk")[: NAMED + 1])
+    called_so = Q(name__iexact=text) | Q(email__iexact=text) | Q(code__iexact=text)
+    named = list(Affiliate.objects.filter(called_so).order_by("pk")[: NAMED + 1])
     if len(named) == 1:
         return named[0]
     if not named and PRIMARY_KEY.fullmatch(text) and (by_key := Affiliate.objects.filter(pk=text).first()):
         return by_key  # as scripts fill in a form of Django's
     if named:
-        sentence, code = "Several have this name; type the code of one: %(names)s.", "several_affiliates"
+        sentence, code = "Several have this name or code; type the code of one: %(names)s.", "several_affiliates"
     elif named := suggest(text):
         sentence, code = "Nobody has this code, name or e-mail. Is one of them meant: %(names)s?", "unknown_affiliate"
     else:

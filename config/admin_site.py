@@ -3,9 +3,10 @@
 What stands on an app's pages is said by the app's own `admin` module.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import wraps
 from typing import Any
 
 from django.contrib.admin import AdminSite
@@ -79,6 +80,22 @@ class PostbacksAdminSite(AdminSite):
     site_url = None
     empty_value_display = "\N{EN DASH}"
     enable_nav_sidebar = False  # Django's; ours is in each_context
+
+    def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Callable[..., Any]:  # type: ignore[override]  # the stubs promise the very type of the view
+        """As Django's, but the browser may keep a form that was refused: whoever goes back from the saved one would
+        meet an error of the browser in its place.
+        """
+        inner = super().admin_view(view, cacheable)
+
+        @wraps(inner)
+        def wrapped(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
+            response: HttpResponseBase = inner(request, *args, **kwargs)
+            context = getattr(response, "context_data", None) or {}
+            if request.method == "POST" and context.get("errors"):
+                response.headers["Cache-Control"] = "private, no-cache"
+            return response
+
+        return wrapped
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         context = super().each_context(request)

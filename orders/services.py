@@ -7,7 +7,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from affiliates.models import Affiliate, Link, affiliate_named_by, validate_text
+from affiliates.models import Affiliate, Link, affiliate_named_by, code_in, validate_text
 from orders.models import Order
 
 # What a program may say of an order, besides its number and the URL it came in through.
@@ -106,8 +106,11 @@ def resolve_link(affiliate: Affiliate | None, url: str) -> tuple[Affiliate | Non
             "This is no link; enter the full address, such as https://shop.example/?ref=joe.", code="bad_link"
         ) from error
     if owner is None:
+        code = code_in(url)
+        wrong = "No affiliate has exactly the code “%(code)s”" if code else "No affiliate's code is"
         raise ValidationError(
-            "No affiliate has the code in this link; choose the affiliate, or correct the link.",
+            f"{wrong} in this link; choose the affiliate, or correct the link.",
             code="unknown_referral",
+            params={"code": code},
         )
     return owner, Link.objects.find_or_make(owner, url)

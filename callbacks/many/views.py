@@ -116,12 +116,14 @@ def apply(request: HttpRequest, choice: str) -> HttpResponse:
 @require_GET
 @for_merchants
 def done(request: HttpRequest, choice: str) -> HttpResponse:
-    """The signing secrets of those that are new, this once."""
+    """The signing secrets of those that are new, this once; without any, the list with what was said."""
     chosen = choosing.find(request.session, choice)
     if chosen is None:
         return redirect("admin:affiliates_affiliate_changelist")
     own = CallbackSetting.objects.filter(affiliate__pk__among=chosen.ids)
     shown = secrecy.take(request.session, set(own.values_list("pk", flat=True)))
+    if not shown:
+        return redirect("admin:affiliates_affiliate_changelist")
     new = own.filter(pk__among=list(shown)).select_related("affiliate").order_by("affiliate__name", "pk")
     context = _context(request, "Same callback for many affiliates") | {"settings": list(new)}
     return render(request, "admin/callbacks/many/done.html", context)
@@ -176,6 +178,8 @@ def _preview_page(request: HttpRequest, chosen: Choice, form: SharedCallbackForm
         "previews": shown,
         "fates": [(fate, count, alike[:LISTED], len(alike) - LISTED) for fate, count, alike in fates],
         "doing": result.count(*sharing.DONE),
+        "new": result.count(Fate.NEW),
+        "changed": result.count(Fate.CHANGED),
         "blocked": result.blocked,
         "seen": seals.written(result.seals),
     }

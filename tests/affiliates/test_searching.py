@@ -61,6 +61,15 @@ def test_suggestions_hold_what_was_typed_and_are_few(admin_client: Client, joe: 
     assert len(found("")) == searching.SUGGESTED
 
 
+def test_affiliate_is_meant_by_code_in_other_case_if_nobody_else_is_called_so(joe: Affiliate) -> None:
+    assert searching.meant_by("JOE") == joe
+    other = AffiliateFactory(code="Joe")
+    with pytest.raises(ValidationError) as refused:
+        searching.meant_by("JOE")
+    assert refused.value.code == "several_affiliates"
+    assert searching.meant_by("Joe") == other
+
+
 def test_affiliate_is_meant_by_primary_key_where_nobody_has_that_code(joe: Affiliate) -> None:
     assert searching.meant_by(str(joe.pk)) == joe
     other = AffiliateFactory(code=str(joe.pk))

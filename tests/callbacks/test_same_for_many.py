@@ -245,7 +245,8 @@ def test_preview_says_what_becomes_of_everybody(admin_client: Client) -> None:
         "1 has it already, exactly so",
         "1 cannot get it: five callbacks for this event already",
         "1 of them is blocked.",
-        "Set up for 4 affiliates",
+        "Each new callback gets a signing secret",
+        "Set up 2 callbacks and change 2",
     ):
         assert expected in text
 
@@ -255,7 +256,19 @@ def test_preview_of_nothing_to_do_has_no_button(admin_client: Client) -> None:
     CallbackSettingFactory(affiliate=joe, url=URL)
     text = text_of(previewed(admin_client, chosen_by(admin_client, joe)))
     assert "1 has it already, exactly so" in text
-    assert "Set up for" not in text
+    assert not any(word in text for word in ("Set up for", "Change 1", "signing secret"))
+
+
+def test_only_changes_are_called_so_and_end_at_the_list_without_a_word_of_secrets(admin_client: Client) -> None:
+    joe = AffiliateFactory()
+    CallbackSettingFactory(affiliate=joe, url=OLD)
+    place = chosen_by(admin_client, joe)
+    page = previewed(admin_client, place)
+    assert "Change 1 callback" in text_of(page)
+    assert "Each new callback" not in text_of(page)
+    answer = admin_client.post(f"{place}apply/", carried(page), follow=True)
+    assert answer.redirect_chain[-1][0] == LIST
+    assert "changed for 1 affiliate." in text_of(answer)
 
 
 def test_back_from_the_preview_has_all_that_was_typed(admin_client: Client) -> None:

@@ -204,3 +204,19 @@ def test_half_typed_variable_is_no_error_until_it_is_left(window: Locator, sessi
     expect(errors).to_contain_text("{{order.am")
     window.get_by_role("button", name="Submit").click()
     expect(field).to_have_attribute("aria-invalid", "true")
+
+
+def test_window_of_a_callback_that_was_removed_meanwhile_says_so(window: Locator, session_receiver: Receiver) -> None:
+    page = window.page
+    window.get_by_label("URL").fill(session_receiver.url("/x") + TEMPLATE)
+    window.get_by_role("button", name="Submit").click()
+    row_of(page, "created").get_by_role("link", name="Edit").click()
+    other = page.context.new_page()
+    other.goto(page.url)
+    row_of(other, "created").get_by_role("link", name="Remove").click()
+    other.get_by_role("button", name="Remove").click()
+    expect(row_of(other, "created")).to_contain_text("Not set")
+    window.get_by_role("button", name="Submit").click()
+    expect(window.get_by_role("alert")).to_contain_text("somebody removed it meanwhile.")
+    expect(window.get_by_role("alert").locator("svg use[href$='#alert']")).to_have_count(1)
+    expect(window.get_by_label("URL")).to_have_value(session_receiver.url("/x") + TEMPLATE)

@@ -6,6 +6,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils.html import escape
 
 from affiliates.models import Link
 from callbacks.models import CallbackSetting, Delivery
@@ -95,6 +96,12 @@ def test_order_form_bad_value_is_refused_beside_its_field_and_nothing_is_lost(ad
     assert Order.objects.count() == 1
 
 
+@pytest.mark.parametrize("url", [ADD, "/admin/affiliates/link/add/"])
+def test_refused_form_is_kept_by_the_browser_to_go_back_to(admin_client, url):
+    assert "no-store" in admin_client.get(url)["Cache-Control"]
+    assert admin_client.post(url, typed(amount="NaN"))["Cache-Control"] == "private, no-cache"
+
+
 def test_order_form_link_of_another_affiliate_is_refused_beside_the_link(admin_client, joe):
     marta = AffiliateFactory(code="marta")
     response = admin_client.post(ADD, typed(affiliate=marta.code, link=LINK))
@@ -103,6 +110,17 @@ def test_order_form_link_of_another_affiliate_is_refused_beside_the_link(admin_c
     assert "This link belongs to Joe&#x27;s Coffee Blog" in page(response)
     assert not Order.objects.exists()
     assert not Link.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("?ref=JOE", "No affiliate has exactly the code “JOE” in this link;"),
+        ("", "No affiliate&#x27;s code is in this"),
+    ],
+)
+def test_order_form_link_of_nobody_is_refused_with_its_code(admin_client, joe, query, said):
+    assert said in page(admin_client.post(ADD, typed(link=f"https://shop.example/{query}")))
 
 
 def test_order_form_refused_for_another_reason_makes_no_link(admin_client, joe):
@@ -246,11 +264,11 @@ def test_order_form_is_as_short_for_five_hundred_affiliates(admin_client, joe):
     assert len(shown) == before
 
 
-@pytest.mark.parametrize("text", ["Joe", "nobody"])
+@pytest.mark.parametrize("text", ["Joe's Coffee", "nobody"])
 def test_order_form_affiliate_not_known_is_refused_and_stays_typed(admin_client, joe, text):
     answer = admin_client.post(ADD, typed(affiliate=text))
     assert answer.context["adminform"].form.errors.as_data()["affiliate"][0].code == "unknown_affiliate"
-    assert f'value="{text}"' in page(answer)
+    assert f'value="{escape(text)}"' in page(answer)
     assert not Order.objects.exists()
 
 

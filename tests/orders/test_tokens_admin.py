@@ -15,6 +15,7 @@ LIST, ADD = "/admin/orders/apitoken/", "/admin/orders/apitoken/add/"
 
 def test_token_made_in_the_admin_is_shown_once_and_works(admin_client):
     answer = admin_client.post(ADD, {"name": "shop"})
+    assert "no-store" in answer["Cache-Control"]
     (token,) = set(re.findall(r'value="(apb_[\w-]+)"', answer.content.decode()))
     assert tokens.find(token) == ApiToken.objects.get(name="shop")
     assert token not in admin_client.get(LIST).content.decode()

@@ -4,6 +4,7 @@
 // it answers 422 with the form again if something is wrong, and JSON if all is saved. What was typed stays in the
 // window when that is closed with Escape, until it is saved or cancelled. If the server cannot be asked, the link is
 // a link.
+import { alarm } from "./alarm.js";
 import { attend } from "./check.js";
 import "./copy.js";
 import { token } from "./csrf.js";
@@ -18,10 +19,9 @@ const drafts = new Map(); // address -> the window with what was typed
 
 function note(dialog, sentence) {
   dialog.querySelector(".dialog-trouble")?.remove();
-  const element = document.createElement("div");
-  element.className = "note is-bad dialog-trouble";
+  const element = alarm(sentence);
+  element.classList.add("dialog-trouble");
   element.setAttribute("role", "alert");
-  element.append(document.createElement("span"), sentence);
   dialog.querySelector(".dialog-body").prepend(element);
 }
 
@@ -96,6 +96,7 @@ async function send(dialog, form, button) {
       fill(dialog, await answer.text());
       focusField(dialog);
     } else if (answer.status === 403) note(dialog, "The server did not accept this: you may be signed out, or not allowed to change it. Sign in in another tab, then press Submit again: nothing you typed is lost.");
+    else if (answer.status === 404 && form.dataset.checkUrl) note(dialog, "This callback is there no more: somebody removed it meanwhile. What you typed is still here; copy the URL and set it up anew.");
     else note(dialog, `The server answered ${answer.status}. Nothing was saved; try again.`);
   } catch {
     note(dialog, "The server could not be reached. Nothing was saved; try again.");

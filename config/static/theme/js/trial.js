@@ -2,6 +2,7 @@
 //
 // The button's `formaction` answers with the part of the form that says so; with the whole form (422) if something is
 // wrong in it. Nothing is saved. Meanwhile everything else can be used, but the test cannot be sent again.
+import { alarm } from "./alarm.js";
 import { token } from "./csrf.js";
 import { localise } from "./times.js";
 
@@ -48,10 +49,7 @@ function show(form, html) {
 
 function say(form, sentence) {
   const part = form.querySelector("#setup-test").cloneNode(false);
-  const note = document.createElement("div");
-  note.className = "note is-bad";
-  note.append(document.createElement("span"), sentence);
-  part.append(note);
+  part.append(alarm(sentence));
   place(form, part, sentence);
 }
 
