@@ -47,7 +47,7 @@ VARIABLES: tuple[Variable, ...] = (
     Variable("order.number", "The order's number as the shop shows it", "#100001", ALWAYS, lambda e, _: e.order.number),
     Variable(
         "order.amount",
-        "Total order amount, a plain decimal with the currency's decimal places",
+        "Order total, with the currency's decimal places",
         "58.00",
         ALWAYS,
         lambda e, _: money.plain(e.order.amount, e.order.currency),
