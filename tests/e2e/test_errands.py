@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.installation import Installation
-from tests.e2e.test_admin_frame import faults, sign_in
+from tests.e2e.test_admin_frame import LOOKS, faults, sign_in
 from tests.receiver import Received, Receiver
 
 pytestmark = pytest.mark.both
@@ -150,12 +150,14 @@ def test_resend_and_backfill_work_without_scripts(
     expect(page.get_by_role("heading", name=re.compile("^Backfill of"))).to_be_visible()
 
 
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_every_page_of_an_errand_is_accessible_and_fits_its_window(
-    stack: Installation, merchant: Page, session_receiver: Receiver
+    stack: Installation, merchant: Page, session_receiver: Receiver, width: int, scheme: str
 ) -> None:
-    affiliate = made(stack, session_receiver, "elder", FAILED, 400)
-    merchant.set_viewport_size({"width": 390, "height": 800})  # the others: test_every_page
-    merchant.emulate_media(color_scheme="dark")
+    code = f"elder{width}"
+    affiliate = made(stack, session_receiver, code, FAILED, 400)
+    merchant.set_viewport_size({"width": width, "height": 800})
+    merchant.emulate_media(color_scheme=scheme)
     found = {}
 
     def look(name: str) -> None:

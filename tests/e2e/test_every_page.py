@@ -106,11 +106,12 @@ def test_every_page_of_the_admin_is_accessible_and_fits_its_window(browser_page,
     assert faults(browser_page) == []
 
 
-def test_every_page_that_support_may_open_is_accessible_and_fits_its_window(browser_page, stack, there):
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "dark"), (390, "light")])
+def test_every_page_that_support_may_open_is_accessible_and_fits_its_window(browser_page, stack, there, width, scheme):
     assert stack.support
     sign_in(browser_page, stack, stack.support)
-    browser_page.set_viewport_size({"width": 1280, "height": 800})
-    browser_page.emulate_media(color_scheme="dark")
+    browser_page.set_viewport_size({"width": width, "height": 800})
+    browser_page.emulate_media(color_scheme=scheme)
     assert found_wrong(browser_page, stack, pages_of("support", "admin/", there)) == {}
     browser_page.goto(f"{stack.base_url}/admin/auth/user/")
     expect(browser_page.get_by_role("heading", name="Your account may not do this")).to_be_visible()
