@@ -9,12 +9,13 @@ from django.shortcuts import redirect
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path
 
-from affiliates import access, profile, views
 from affiliates.forms import AffiliateForm, LinkForm
 from affiliates.models import Affiliate, Link
-from callbacks.health import Health, with_health
-from callbacks.many import choosing
-from config.templatetags.theme import percent
+from affiliates.portal import access
+from affiliates.profile import facts, views
+from callbacks.reports.callback_health import Health, with_health
+from callbacks.setup.bulk import choice
+from config.theme.templatetags.theme import percent
 
 
 class CallbacksFilter(admin.SimpleListFilter):
@@ -56,7 +57,7 @@ class AffiliateAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscri
 
     # --- All Affiliates ------------------------------------------------------
     def get_queryset(self, request: HttpRequest) -> QuerySet[Affiliate]:
-        return with_health(profile.with_order_count(super().get_queryset(request)))
+        return with_health(facts.with_order_count(super().get_queryset(request)))
 
     @admin.display(description="Status", ordering="status")
     def status_chip(self, affiliate: Affiliate) -> str:
@@ -79,10 +80,10 @@ class AffiliateAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscri
     def set_up_same(self, request: HttpRequest, queryset: QuerySet[Affiliate]) -> HttpResponse:
         """For those who are ticked, or all that the filters let through."""
         ids = queryset.order_by().values_list("pk", flat=True)
-        return redirect("many:fill", choosing.keep(request.session, ids))
+        return redirect("many:fill", choice.keep(request.session, ids))
 
     def has_set_up_many_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perms(choosing.PERMISSIONS)
+        return request.user.has_perms(choice.PERMISSIONS)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         extra = {"may_set_up_many": self.has_set_up_many_permission(request)}

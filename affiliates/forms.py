@@ -9,8 +9,9 @@ from django.contrib.auth.password_validation import validate_password
 from django.urls import reverse
 from django.utils.html import format_html
 
-from affiliates import access, searching
+from affiliates import search
 from affiliates.models import LINK_MAX_LENGTH, Affiliate, Link
+from affiliates.portal import access
 
 
 class AffiliateInput(forms.TextInput):
@@ -31,12 +32,12 @@ class AffiliateField(forms.CharField):
     widget = AffiliateInput
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(max_length=searching.LONGEST, **kwargs)
+        super().__init__(max_length=search.LONGEST, **kwargs)
         self.widget.attrs |= {"autocomplete": "off", "spellcheck": "false"}
 
     def clean(self, value: Any) -> Any:
         text = super().clean(value)
-        return searching.meant_by(text) if text else None
+        return search.meant_by(text) if text else None
 
     @staticmethod
     def written(affiliate: Any) -> str:
@@ -44,7 +45,7 @@ class AffiliateField(forms.CharField):
         if not isinstance(affiliate, Affiliate):
             known = re.fullmatch("[0-9]{1,18}", str(affiliate))
             affiliate = Affiliate.objects.filter(pk=known.group()).first() if known else None
-        return searching.written(affiliate) if affiliate else ""
+        return search.written(affiliate) if affiliate else ""
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         try:

@@ -1,204 +1,21 @@
-"""The log: all deliveries, and the story of one. Nothing in it can be changed; it can be sent again."""
+"""The admin pages of callbacks: the log of deliveries, and the jobs that were started from it."""
 
-from typing import Any
-
-from django.contrib import admin, messages
-from django.contrib.admin.options import IncorrectLookupParameters
-from django.contrib.auth.models import User
-from django.core.exceptions import PermissionDenied
-from django.db import transaction
-from django.db.models import Q, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from django.http.response import HttpResponseBase
-from django.shortcuts import get_object_or_404, redirect
-from django.template.loader import render_to_string
-from django.template.response import TemplateResponse
+from django.contrib import admin
 from django.urls import URLPattern, path
-from django.utils import timezone
-from django.views.decorators.http import require_POST, require_safe
 
-from affiliates.filters import AffiliateFilter, PeriodFilter
-from affiliates.paging import LongChangeList
-from callbacks import asking, confirming, exporting, live, progress, resending, searching
-from callbacks.errands import Errand
-from callbacks.filters import CodeFilter, HostFilter, OriginFilter, StateFilter
-from callbacks.models import Delivery
-
-NAMED = 5  # how many refused deliveries a message names; the others are counted
+from callbacks.jobs import views
+from callbacks.jobs.admin import JobAdmin
+from callbacks.log.admin import DeliveryAdmin
+from callbacks.models import Delivery, Job
 
 
-admin.site.register(Errand, progress.ErrandAdmin)
+class LogAdmin(DeliveryAdmin):
+    """The log, with the page that resends all that its filters let through: a job."""
 
-
-class DeliveryList(LongChangeList):
-    """Reads which answers to the deliveries of a page read like a refusal."""
-
-    def prepare(self, rows: list[Delivery]) -> None:
-        live.note_doubts(rows)
-
-
-@admin.register(Delivery)
-class DeliveryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
-    actions = ("resend_selected",)
-    list_display = ("order_column", "time", "affiliate_column", "event_column", "state", "last_code", "next_attempt")
-    list_display_links = ("order_column",)
-    list_filter = (
-        StateFilter, "event", ("affiliate", AffiliateFilter), OriginFilter, HostFilter, CodeFilter, PeriodFilter
-    )  # fmt: skip
-    list_select_related = ("affiliate", "setting")
-    list_per_page = 50
-    search_fields = ("order__number",)
-    search_help_text = "Order number or event id"
-    list_icon = "deliveries"
-    empty_title = "Nothing was sent yet"
-    empty_text = "Set up an affiliate's S2S callback; their next order appears here with what the tracker answered."
-    show_full_result_count = False
-    sortable_by = ()  # newest first is the one order that a large table answers at once
-
-    # --- columns -------------------------------------------------------------
-    @admin.display(description="Order")
-    def order_column(self, delivery: Delivery) -> str:
-        return delivery.order_number or "(order)"
-
-    @admin.display(description="Time")
-    def time(self, delivery: Delivery) -> str:
-        return render_to_string("admin/callbacks/delivery/time.html", {"time": delivery.created_at})
-
-    @admin.display(description="Affiliate")
-    def affiliate_column(self, delivery: Delivery) -> str:
-        return render_to_string("admin/callbacks/delivery/affiliate.html", {"affiliate": delivery.affiliate})
-
-    @admin.display(description="Event")
-    def event_column(self, delivery: Delivery) -> str:
-        return render_to_string("admin/callbacks/delivery/event.html", {"delivery": delivery})
-
-    @admin.display(description="State")
-    def state(self, delivery: Delivery) -> str:
-        return render_to_string("admin/callbacks/delivery/live_state.html", {"delivery": delivery})
-
-    @admin.display(description="Last code")
-    def last_code(self, delivery: Delivery) -> str:
-        return render_to_string("admin/callbacks/delivery/code.html", {"delivery": delivery})
-
-    @admin.display(description="Next attempt")
-    def next_attempt(self, delivery: Delivery) -> str:
-        return render_to_string("admin/callbacks/delivery/next_attempt.html", {"delivery": delivery})
-
-    # --- finding -------------------------------------------------------------
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[DeliveryList]:
-        return DeliveryList
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Delivery], search_term: str
-    ) -> tuple[QuerySet[Delivery], bool]:
-        return searching.search(queryset, search_term), False
-
-    # --- what may be done ----------------------------------------------------
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Delivery | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Delivery | None = None) -> bool:
-        return False
-
-    def has_view_permission(self, request: HttpRequest, obj: Delivery | None = None) -> bool:
-        return any(request.user.has_perm(f"callbacks.{action}_delivery") for action in ("view", "resend"))
-
-    def has_resend_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("callbacks.resend_delivery")
-
-    def get_action_choices(self, request: HttpRequest, default_choices: Any = ()) -> list[tuple[str, str]]:
-        """No empty choice: there is but one action."""
-        return super().get_action_choices(request, list(default_choices))
-
-    @admin.action(description="Resend", permissions=["resend"])
-    def resend_selected(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
-        _resend(request, list(queryset.values_list("pk", flat=True)))
-
-    # --- one delivery --------------------------------------------------------
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view
-        return [
-            path("<int:pk>/resend/", view(require_POST(self.resend_view)), name="callbacks_delivery_resend"),
-            path("resend/", view(self.resend_all_view), name="callbacks_delivery_resend_all"),
-            path("live/", view(require_safe(self.live_view)), name="callbacks_delivery_live"),
-            path("export/", view(require_safe(self.export_view)), name="callbacks_delivery_export"),
-            *super().get_urls(),
-        ]
-
-    def live_view(self, request: HttpRequest) -> HttpResponse:
-        """How the deliveries that the address names do now, for the script that keeps a page up to date."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        return JsonResponse(live.news_of(request.GET.get("ids", "")), headers={"Cache-Control": "no-store"})
-
-    def export_view(self, request: HttpRequest) -> HttpResponseBase:
-        """All that the filters in the address let through, as CSV."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        try:
-            chosen = self.get_changelist_instance(request)
-        except IncorrectLookupParameters:
-            raise Http404 from None
-        assert isinstance(chosen, LongChangeList)
-        filename = f"deliveries-{timezone.now():%Y-%m-%d}.csv"
-        return exporting.csv_response(filename, exporting.HEADINGS, exporting.deliveries(chosen.queryset, chosen.keys))
-
-    def resend_all_view(self, request: HttpRequest) -> HttpResponse:
-        if not self.has_resend_permission(request):
-            raise PermissionDenied
-        return confirming.resend(request)
-
-    def resend_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        if not self.has_resend_permission(request):
-            raise PermissionDenied
-        delivery = get_object_or_404(Delivery, pk=pk)
-        _resend(request, [delivery.pk])
-        return redirect(delivery)
-
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        """The story of one delivery, in the place of a form."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        found = Delivery.objects.select_related("affiliate", "order__link", "setting")
-        delivery = get_object_or_404(found, Q(pk=object_id if object_id.isdecimal() else None))
-        attempts = list(delivery.attempts.order_by("-pk"))
-        if len(attempts) > delivery.attempt_count:  # one was written between the two questions
-            delivery = get_object_or_404(found, pk=delivery.pk)
-        asking.name_who_asked(delivery, attempts)
-        context = self.admin_site.each_context(request) | {
-            "title": f"{delivery.order_number} · {delivery.get_event_display()}",
-            "opts": self.opts,
-            "delivery": delivery,
-            "attempts": attempts,
-            "is_open": delivery.status in live.OPEN,
-            "version": live.version_of(delivery),
-            "is_test": delivery.origin == Delivery.Origin.TEST,
-            "may_resend": self.has_resend_permission(request),
-            "may_edit": request.user.has_perm("callbacks.change_callbacksetting"),
-        }
-        return TemplateResponse(request, "admin/callbacks/delivery/delivery.html", context)
+        resend_all = self.admin_site.admin_view(views.resend)
+        return [path("resend/", resend_all, name="callbacks_delivery_resend_all"), *super().get_urls()]
 
 
-def _resend(request: HttpRequest, ids: list[int]) -> None:
-    """Resend these and say how many go out again, and why the others do not."""
-    assert isinstance(request.user, User)
-    with transaction.atomic():
-        resent = resending.resend(ids)
-        asking.note_resent(Delivery.objects.filter(pk__in=set(ids) - resent.refused.keys()), request.user)
-    if resent.count:
-        what = "1 delivery is" if resent.count == 1 else f"{resent.count:,} deliveries are"
-        messages.success(request, f"{what} on the way again.")
-    refused = list(Delivery.objects.filter(pk__in=list(resent.refused)[:NAMED]))
-    for delivery in refused:
-        messages.warning(request, f"{delivery} was not resent. {resent.refused[delivery.pk]}")
-    if len(resent.refused) > len(refused):
-        messages.warning(request, f"{len(resent.refused) - len(refused):,} more were not resent, for the same reasons.")
+admin.site.register(Delivery, LogAdmin)
+admin.site.register(Job, JobAdmin)

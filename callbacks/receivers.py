@@ -4,7 +4,7 @@ from typing import Any
 
 from django.db.models.signals import post_save
 
-from callbacks import outbox
+from callbacks.delivery import outbox
 from orders.models import Order
 from orders.signals import orders_created
 

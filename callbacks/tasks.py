@@ -8,8 +8,10 @@ from typing import Any
 from celery import shared_task
 from celery.signals import worker_shutting_down
 
-from callbacks import bell, due, stepping, tallies
-from callbacks import pump as engine
+from callbacks.delivery import dispatcher as engine
+from callbacks.delivery import queue, wakeup
+from callbacks.jobs import runner
+from callbacks.reports import hourly
 
 TALLY_S = 1.0
 
@@ -27,7 +29,7 @@ def _stop(**_: Any) -> None:
 @shared_task
 def pump() -> None:
     """Send what is due."""
-    bell.answer()
+    wakeup.answer()
     if not _stopping.is_set() and (attempts := engine.run(_stopping.is_set, is_rung=True)):
         log.info("pump_emptied attempts=%d", attempts)
 
@@ -36,21 +38,21 @@ def pump() -> None:
 def sweep() -> None:
     """Return what dead workers held, and ring for what is due: retries, and orders whose ring was lost."""
     engine.sweep()
-    if due.is_anything():
-        bell.answer()  # a ring that is still waiting now may be one that was lost
-        bell.ring()
+    if queue.is_anything():
+        wakeup.answer()  # a ring that is still waiting now may be one that was lost
+        wakeup.ring()
 
 
 @shared_task
 def step_errands() -> None:
     """Go on with what people asked to be resent or sent later."""
     if not _stopping.is_set():
-        stepping.step_all()
+        runner.step_all()
 
 
 @shared_task
 def tally() -> None:
     """Count the requests of the last seconds for the overview; after a flood, some of them at each time."""
     began = time.monotonic()
-    while not _stopping.is_set() and tallies.count() and time.monotonic() - began < TALLY_S:
+    while not _stopping.is_set() and hourly.count() and time.monotonic() - began < TALLY_S:
         pass

@@ -3,8 +3,9 @@
 from django.contrib import admin
 from django.urls import path, register_converter
 
-from callbacks import confirming, trials, views
+from callbacks.jobs import views as confirming
 from callbacks.models import EventType
+from callbacks.setup import test_views, views
 
 
 class EventConverter:
@@ -26,7 +27,7 @@ view, kept = admin.site.admin_view, views.kept_to_go_back_to
 pages = {
     "set-up": ("", kept(view(views.set_up))),
     "check": ("check/", view(views.check)),
-    "send-test": ("test/", kept(view(trials.send_test))),
+    "send-test": ("test/", kept(view(test_views.send_test))),
     "pause": ("pause/", view(views.pause)),
     "resume": ("resume/", view(views.resume)),
     "rotate": ("secret/", view(views.rotate)),

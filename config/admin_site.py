@@ -18,9 +18,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from affiliates.models import Affiliate
-from callbacks import dashboard
-from callbacks.many import choosing
 from callbacks.models import CallbackSetting, Delivery
+from callbacks.reports import overview
+from callbacks.setup.bulk import choice
 from config import roles
 from orders.models import Order
 
@@ -61,7 +61,7 @@ NAVIGATION: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
         (
             ("Deliveries", "deliveries", "callbacks.view_delivery", "callbacks_delivery_changelist"),
             ("Resends, backfills", "resend", "callbacks.view_delivery", "callbacks_errand_changelist"),
-            ("Replace a host", "swap", " ".join(choosing.PERMISSIONS), "many:replace-host"),
+            ("Replace a host", "swap", " ".join(choice.PERMISSIONS), "many:replace-host"),
         ),
     ),
     (
@@ -126,7 +126,7 @@ def _item(request: HttpRequest, label: str, icon: str, name: str) -> Item:
     url = reverse(name if ":" in name else f"admin:{name}")
     is_current = request.path == url if name == "index" else request.path.startswith(url)
     is_log = label == "Deliveries"
-    lately = dashboard.recent(timezone.now() - DAY) if is_log else Delivery.objects.none()
+    lately = overview.recent(timezone.now() - DAY) if is_log else Delivery.objects.none()
     failed = lately.filter(status=Delivery.Status.FAILED).count()
     return Item(label, url, icon, is_current, failed, "failed in the last 24 hours" if failed else "")
 
@@ -141,6 +141,6 @@ def _overview(request: HttpRequest) -> dict[str, Any]:
             "has_orders": Order.objects.exists(),
             "first_affiliate": Affiliate.objects.order_by("pk").first(),
         }
-    figures = dashboard.overview(dashboard.range_named(request.GET.get("range", "")))
-    chart = dashboard.chart_of(figures["bars"], reverse("admin:callbacks_delivery_changelist"))
+    figures = overview.overview(overview.range_named(request.GET.get("range", "")))
+    chart = overview.chart_of(figures["bars"], reverse("admin:callbacks_delivery_changelist"))
     return figures | {"has_deliveries": True, "chart": chart}

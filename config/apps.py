@@ -9,9 +9,9 @@ class ConfigConfig(AppConfig):
     name = "config"
 
     def ready(self) -> None:
-        from config import checks, waiting  # registers the system checks  # noqa: F401 - importing registers
+        from config import checks, db_locks  # registers the system checks  # noqa: F401 - importing registers
 
-        waiting.begin()
+        db_locks.begin()
 
 
 class PostbacksAdminConfig(AdminConfig):

@@ -7,7 +7,7 @@ from typing import Any
 from celery import Celery
 from celery.signals import worker_before_create_process, worker_process_init, worker_ready
 
-from config import waiting
+from config import db_locks
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 # A name server that does not answer must not keep the thread that asks it busy for half a minute.
@@ -41,4 +41,4 @@ def _share_memory(**_: Any) -> None:
 @worker_process_init.connect
 def _wait_briefly_for_locks(**_: Any) -> None:
     """What a worker has finished should not wait behind one long lock until its leases end."""
-    waiting.be_brief(3)
+    db_locks.be_brief(3)

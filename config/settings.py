@@ -60,6 +60,7 @@ INSTALLED_APPS = [
     "django.contrib.humanize",
     "axes",
     "ninja",
+    "config.theme",
     "affiliates.apps.AffiliatesConfig",
     "orders.apps.OrdersConfig",
     "callbacks.apps.CallbacksConfig",
@@ -183,7 +184,7 @@ CONTENT_SECURITY_POLICY = {
 }
 
 # --- when it fails -----------------------------------------------------------
-DEFAULT_EXCEPTION_REPORTER_FILTER = "config.discretion.ReporterFilter"
+DEFAULT_EXCEPTION_REPORTER_FILTER = "config.error_reports.ReporterFilter"
 
 # --- log ---------------------------------------------------------------------
 LOGGING = {

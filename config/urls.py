@@ -6,14 +6,14 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from config import echo, views
-from orders.api import api
+from orders.intake.api import api
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/affiliates/affiliate/<int:affiliate_id>/settings/callbacks/", include("callbacks.urls")),
-    path("admin/", include("callbacks.many.urls")),
+    path("admin/", include("callbacks.setup.bulk.urls")),
     path("admin/", admin.site.urls),
-    path("portal/", include("affiliates.urls")),
+    path("portal/", include("affiliates.portal.urls")),
     path("api/", api.urls),
     path("healthz", views.healthz, name="healthz"),
     path("readyz", views.readyz, name="readyz"),

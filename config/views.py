@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from callbacks import bell
+from callbacks.delivery import wakeup
 
 OK = "ok"
 FRESH = timedelta(seconds=15)  # the sweep beats the worker's heart every 2 s
@@ -40,7 +40,7 @@ def _database() -> str:
 
 def _broker_and_worker() -> dict[str, str]:
     try:
-        beat_at = bell.last_heartbeat()
+        beat_at = wakeup.last_heartbeat()
     except (redis.RedisError, OSError):
         return {"broker": "The broker does not answer.", "worker": "Not known without the broker."}
     if beat_at is None or datetime.now(UTC) - beat_at > FRESH:

@@ -10,11 +10,12 @@ from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 
-from affiliates.filters import AffiliateFilter, PeriodFilter
 from affiliates.models import Affiliate
-from affiliates.paging import LongChangeList
-from orders import searching, tokens
+from config.listing.filters import AffiliateFilter, PeriodFilter
+from config.listing.pages import LongChangeList
+from orders import search
 from orders.forms import OrderForm
+from orders.intake import tokens
 from orders.models import ApiToken, Order
 
 # The states of an order's deliveries, the worst first: the first that one of them is in is shown in the list.
@@ -135,7 +136,7 @@ class OrderAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptab
         """Orders by number, or else all of the affiliates whose name or code holds what was typed."""
         if not search_term.strip():
             return queryset, False
-        if found := searching.numbered(search_term):
+        if found := search.numbered(search_term):
             return queryset.filter(pk__in=found), False
         named = Q(name__icontains=search_term.strip()) | Q(code__icontains=search_term.strip())
         return queryset.filter(affiliate__in=Affiliate.objects.filter(named).values("pk")), False

@@ -7,7 +7,8 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from affiliates.forms import AffiliateField
-from orders import money, services
+from orders import money
+from orders.intake import place
 from orders.models import Order
 
 
@@ -64,12 +65,12 @@ class OrderForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable
             return cleaned
         try:
             with transaction.atomic():
-                cleaned["affiliate"], _ = services.resolve_link(cleaned["affiliate"], self.typed_link)
+                cleaned["affiliate"], _ = place.resolve_link(cleaned["affiliate"], self.typed_link)
                 transaction.set_rollback(True)
         except ValidationError as error:
             self.add_error("link", error)
         return cleaned
 
     def save(self, commit: bool = True) -> Any:
-        _, self.instance.link = services.resolve_link(self.instance.affiliate, self.typed_link)
+        _, self.instance.link = place.resolve_link(self.instance.affiliate, self.typed_link)
         return super().save(commit)

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import pytest
 
-from config.valkey import Valkey
+from config.stack.valkey import Valkey
 from tests import machine
 from tests.postgresql import Cluster
 
@@ -111,12 +111,12 @@ def broker(pytestconfig: pytest.Config) -> Valkey:
     """The real broker of this process, empty, and an open bell."""
     import redis
 
-    from callbacks import bell
+    from callbacks.delivery import wakeup
 
     running = pytestconfig.stash[BROKER]
     with redis.Redis.from_url(running.url) as client:
         client.flushall()
-    bell._quiet_until = 0.0
+    wakeup._quiet_until = 0.0
     return running
 
 

@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from config.children import bound_to
+from config.stack.child import bound_to
 from tests import machine
 
 START_S = 30.0
@@ -53,7 +53,7 @@ class Cluster:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=bound_to(parent, signal.SIGQUIT),  # noqa: PLW1509 - as in config.children
+                preexec_fn=bound_to(parent, signal.SIGQUIT),  # noqa: PLW1509 - as in config.stack.child
                 **self._identity,
             )
         self._wait_until_ready()

@@ -38,7 +38,7 @@ class Resolver:
         self._socket.close()
 
     def look_up(self, name: str, patience_s: float = 30.0) -> tuple[str, ...]:
-        """As `callbacks.lookups.by_the_system`, which asks the name server of the machine."""
+        """As `callbacks.egress.dns.by_the_system`, which asks the name server of the machine."""
         question = b"".join(bytes([len(label)]) + label.encode() for label in name.removesuffix(".").split(".")) + b"\0"
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
             asking.settimeout(patience_s)

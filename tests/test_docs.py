@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from callbacks import retry
-from callbacks.addresses import PORTS
-from callbacks.variables import VARIABLES
+from callbacks.delivery import retry
+from callbacks.egress.addresses import PORTS
+from callbacks.postback.variables import VARIABLES
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text("utf-8")

@@ -5,10 +5,10 @@ from typing import Any
 from django import template
 from django.template.context import Context
 
-from callbacks import explanations
+from callbacks.log import explain
 from callbacks.models import Delivery
-from callbacks.statements import Line
-from config.templatetags.theme import chip
+from callbacks.reports.reconciliation import Line
+from config.theme.templatetags.theme import chip
 from orders.models import Order
 
 register = template.Library()
@@ -19,7 +19,7 @@ SHOWN = 50
 @register.inclusion_tag("admin/callbacks/why.html", takes_context=True)
 def why(context: Context, order: Order) -> dict[str, Any]:
     may_set_up = context["perms"]["callbacks"]["add_callbacksetting"]
-    return {"answers": explanations.why(order), "order": order, "may_set_up": may_set_up}
+    return {"answers": explain.why(order), "order": order, "may_set_up": may_set_up}
 
 
 @register.inclusion_tag("admin/callbacks/deliveries_of_order.html")
@@ -34,7 +34,7 @@ def deliveries_of(order: Order) -> dict[str, Any]:
 @register.inclusion_tag("theme/chip.html")
 def why_in_short(order: Any) -> dict[str, Any]:
     """The chip of an order without deliveries, which is annotated with when its affiliate's callbacks were set up."""
-    state, words = explanations.in_short(order, order.first_set_up_at, order.first_created_at)
+    state, words = explain.in_short(order, order.first_set_up_at, order.first_created_at)
     return chip(state, words)
 
 

@@ -11,9 +11,13 @@ from django.utils import timezone
 
 from affiliates import referral
 from affiliates.models import Affiliate
-from callbacks import correcting, curl, explanations, grammar, health, history, naming, refusals, secrecy, signing
-from callbacks.models import Attempt, CallbackSetting, Delivery, SettingChange
-from callbacks.variables import LINK_QUERY, NAMES, VARIABLES
+from callbacks.editor import corrections, soft_failures
+from callbacks.log import curl, explain
+from callbacks.models import Attempt, CallbackSetting, Delivery, SettingChange, history, names
+from callbacks.postback import signing, syntax
+from callbacks.postback.variables import LINK_QUERY, NAMES, VARIABLES
+from callbacks.reports import callback_health
+from callbacks.setup import signing_secrets
 
 register = template.Library()
 
@@ -39,15 +43,15 @@ ORDINALS = ("", "first", "second", "third", "fourth", "fifth", "sixth", "seventh
 
 
 @register.filter
-def pieces(source: str) -> tuple[grammar.Piece, ...]:
+def pieces(source: str) -> tuple[syntax.Piece, ...]:
     """A template's texts and variables in order; a variable has a `name`. What cannot be read is text."""
-    return grammar.scan(source)[0]
+    return syntax.scan(source)[0]
 
 
 @register.filter
 def doubt(attempt: Attempt | None) -> str:
     """What speaks against a success, in a sentence; "" if nothing does, or it was none."""
-    return refusals.doubt(attempt.response_excerpt) if attempt and attempt.is_success else ""
+    return soft_failures.doubt(attempt.response_excerpt) if attempt and attempt.is_success else ""
 
 
 @register.inclusion_tag("admin/callbacks/section.html", takes_context=True)
@@ -56,13 +60,13 @@ def s2s_section(context: Context, affiliate: Affiliate) -> dict[str, Any]:
     user = context["request"].user
     assert isinstance(user, PermissionsMixin)
     may = {action: user.has_perm(f"callbacks.{action}_callbacksetting") for action in ("add", "change", "delete")}
-    callbacks = health.callbacks_of(affiliate)
+    callbacks = callback_health.callbacks_of(affiliate)
     shown = {callback.setting.pk for callback in callbacks if callback.setting}
     return {
         "callbacks": callbacks,
         "affiliate": affiliate,
         "may": may,
-        "shown_secrets": secrecy.take(context["request"].session, shown),
+        "shown_secrets": signing_secrets.take(context["request"].session, shown),
         "csrf_token": context.get("csrf_token"),
     }
 
@@ -109,7 +113,7 @@ def changed_values(change: SettingChange) -> list[dict[str, str]]:
 @register.filter
 def own_name(name: str) -> str:
     """The name of a callback if a person gave it, or told it from another; "" for the only one."""
-    return "" if name == naming.DEFAULT else name
+    return "" if name == names.DEFAULT else name
 
 
 # --- deliveries ----------------------------------------------------------------
@@ -129,7 +133,7 @@ def is_overdue(delivery: Delivery) -> bool:
 @register.filter
 def waits_for(delivery: Delivery) -> str:
     """The sentence about what a pending delivery waits for."""
-    return explanations.waits_for(delivery)
+    return explain.waits_for(delivery)
 
 
 @register.filter
@@ -229,7 +233,7 @@ def moved_template(attempt: Attempt, setting: CallbackSetting | None) -> str:
     locations = [value for name, value in attempt.response_headers if name.lower() == "location"]
     if setting is None or attempt.error_kind != "redirect" or not locations:
         return ""
-    return correcting.redirected(setting.url, attempt.url, locations[0])
+    return corrections.redirected(setting.url, attempt.url, locations[0])
 
 
 @register.filter

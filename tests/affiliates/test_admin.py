@@ -10,8 +10,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from affiliates import profile
 from affiliates.models import Affiliate
+from affiliates.profile import facts as profile
 from callbacks.models import CallbackSetting, Delivery
 from tests.factories import AffiliateFactory, CallbackSettingFactory, LinkFactory, OrderFactory, callbacks_for
 

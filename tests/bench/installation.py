@@ -13,8 +13,8 @@ from typing import Any, Self
 
 import redis
 
-from config.children import Child
-from config.valkey import Valkey
+from config.stack.child import Child
+from config.stack.valkey import Valkey
 from tests.bench import processes
 from tests.bench.processes import ROOT
 

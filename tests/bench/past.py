@@ -12,8 +12,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from affiliates.models import Affiliate
-from callbacks import tallies
 from callbacks.models import Attempt, CallbackSetting, Delivery
+from callbacks.reports import hourly
 from orders.models import Order
 
 
@@ -24,7 +24,7 @@ def grow(amount: int) -> float:
     assert have, "there is nothing to multiply"
     for _ in range(-(-(amount - have) // have)):
         _again(have)
-    while tallies.count():  # what beat has done every few seconds all the while
+    while hourly.count():  # what beat has done every few seconds all the while
         pass
     with connection.cursor() as cursor:  # what autovacuum and PRAGMA optimize do in the course of a day
         cursor.execute("VACUUM ANALYZE" if connection.vendor == "postgresql" else "ANALYZE")

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from config.valkey import Valkey
+from config.stack.valkey import Valkey
 from tests.bench import processes
 from tests.bench.installation import Worker
 from tests.bench.processes import ROOT

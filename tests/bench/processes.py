@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from config.children import bound_to
+from config.stack.child import bound_to
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -76,7 +76,7 @@ class Servant:
                 stdout=subprocess.PIPE,
                 stderr=output,
                 start_new_session=True,
-                preexec_fn=bound_to(os.getpid()),  # noqa: PLW1509 - as in config.children
+                preexec_fn=bound_to(os.getpid()),  # noqa: PLW1509 - as in config.stack.child
             )
 
     def ask(self, action: str, arguments: Mapping[str, Any], time_s: float = ANSWER_S) -> Any:

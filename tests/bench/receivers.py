@@ -13,8 +13,8 @@ from typing import Self
 
 import requests
 
-from config.children import Child
-from config.valkey import _free_port
+from config.stack.child import Child
+from config.stack.valkey import _free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 START_S = 10.0

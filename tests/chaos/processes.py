@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from config.children import Child, bound_to
+from config.stack.child import Child, bound_to
 from tests.chaos.shop import Job, Report
 from tests.waiting import wait_until
 
@@ -72,7 +72,7 @@ class Shop:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
-                preexec_fn=bound_to(os.getpid()),  # noqa: PLW1509 - as in config.children
+                preexec_fn=bound_to(os.getpid()),  # noqa: PLW1509 - as in config.stack.child
             )
         self._reports: queue.Queue[Report | None] = queue.Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)

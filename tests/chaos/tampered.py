@@ -47,18 +47,19 @@ def wrap(owner: Any, name: str, around: Callable[..., Any]) -> None:
 
 
 def places() -> dict[str, Callable[[], None]]:
-    from callbacks import attempts, bell, outbox, resending, stepping  # Django is set up only now
+    from callbacks.delivery import attempts, outbox, resend, wakeup
+    from callbacks.jobs import runner  # Django is set up only now
 
     return {
         "recorded, not committed": lambda: after(outbox, "record"),
-        "committed, bell not rung": lambda: before(bell, "ring"),
+        "committed, bell not rung": lambda: before(wakeup, "ring"),
         "claimed, not sent": lambda: after(outbox, "claim"),
         "answered 2xx, not settled": lambda: before(outbox, "settle"),
         "attempt written, not committed": lambda: after(attempts, "write"),
         "settled": lambda: after(outbox, "settle"),
-        "resent, step not committed": lambda: after(resending, "resend"),
+        "resent, step not committed": lambda: after(resend, "resend"),
         "backfilled, step not committed": lambda: after(outbox, "tell"),
-        "step committed": lambda: after(stepping, "step"),
+        "step committed": lambda: after(runner, "step"),
         "leases taken back, bell not rung": lambda: after(outbox, "recover"),
     }
 

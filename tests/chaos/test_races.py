@@ -7,7 +7,7 @@ from datetime import timedelta
 from django.db import connections
 from django.utils import timezone
 
-from callbacks import outbox
+from callbacks.delivery import outbox
 from callbacks.models import Attempt, Delivery
 from tests.chaos.surroundings import Surroundings, size
 from tests.receiver import Answer, Receiver

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from callbacks import outbox
+from callbacks.delivery import outbox
 from callbacks.models import Attempt
 from tests.chaos.surroundings import Program, Surroundings, size
 from tests.receiver import Answer, Receiver

@@ -6,16 +6,16 @@ import pytest
 import redis
 from django.db.utils import ConnectionHandler
 
-from callbacks import bell
+from callbacks.delivery import wakeup
 from config import views
-from config.valkey import Valkey
+from config.stack.valkey import Valkey
 
 
 @pytest.fixture(autouse=True)
 def _fresh_bell():
-    bell._valkey.cache_clear()
+    wakeup._valkey.cache_clear()
     yield
-    bell._valkey.cache_clear()
+    wakeup._valkey.cache_clear()
 
 
 def test_healthz_asks_nobody_else(client, settings):
@@ -27,7 +27,7 @@ def test_healthz_asks_nobody_else(client, settings):
 
 @pytest.mark.django_db
 def test_readyz_all_there_is_200(client, broker: Valkey):
-    bell.beat_heart()
+    wakeup.beat_heart()
     answer = client.get("/readyz")
     assert answer.status_code == 200
     assert answer.json() == {"database": "ok", "broker": "ok", "worker": "ok"}
@@ -44,7 +44,7 @@ def test_readyz_without_a_worker_is_503(client, broker: Valkey):
 @pytest.mark.django_db
 def test_readyz_with_an_old_heartbeat_is_503(client, broker: Valkey):
     with redis.Redis.from_url(broker.url) as valkey:
-        valkey.set(bell._HEART, (datetime.now(UTC) - timedelta(seconds=16)).isoformat())
+        valkey.set(wakeup._HEART, (datetime.now(UTC) - timedelta(seconds=16)).isoformat())
     assert client.get("/readyz").status_code == 503
 
 

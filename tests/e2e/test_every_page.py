@@ -37,7 +37,7 @@ from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
 from affiliates import access
 from affiliates.models import Affiliate, Link
-from callbacks.errands import Errand
+from callbacks.errands import Job
 from callbacks.models import Attempt, CallbackSetting, Delivery
 from django.utils import timezone
 from orders import tokens
@@ -59,12 +59,12 @@ if is_new:
         attempt_count=1, last_status_code=200, last_attempt_at=at, variables={"order.number": "#LOOKED"})
     Attempt.objects.create(delivery=told, trigger="initial", method="GET", url="http://127.0.0.1:1/?o=1", created_at=at,
         status_code=200, detail="The tracker answered 200 OK.", response_excerpt="success=false;err_msg=no click")
-    Errand.objects.create(kind="resend", words="Looked at", first=1, last=1, position=1, state="finished")
+    Job.objects.create(kind="resend", words="Looked at", first=1, last=1, position=1, state="finished")
 print("ids", json.dumps({
     "joe": joe.pk, "newcomer": Affiliate.objects.get(code="alone").pk, "link": joe.links.get().pk,
     "unused_link": joe.links.get().pk, "order": joe.orders.get().pk, "delivery": joe.deliveries.earliest("pk").pk,
     "doubted": joe.deliveries.latest("pk").pk,
-    "errand": Errand.objects.get(words="Looked at").pk,
+    "errand": Job.objects.get(words="Looked at").pk,
     "setting": joe.callback_settings.order_by("pk").first().pk, "token": ApiToken.objects.get(name="looked at").pk,
     "clerk": User.objects.get(username="clerk").pk, "content_type": ContentType.objects.get_for_model(Delivery).pk,
 }))

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from config import stack as stack_module
+from config.stack import supervisor as stack_module
 from tests.e2e.conftest import free_port
 from tests.e2e.installation import ROOT, Installation
 from tests.waiting import wait_until

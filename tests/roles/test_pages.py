@@ -6,8 +6,8 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from callbacks import secrecy
 from callbacks.models import Attempt, Delivery
+from callbacks.setup import signing_secrets
 from tests.factories import AffiliateFactory, CallbackSettingFactory, OrderFactory
 from tests.roles import world as worlds
 from tests.roles.world import World
@@ -63,7 +63,7 @@ def test_merchant_is_offered_what_support_is_not(world: World) -> None:
 
 
 def test_support_sees_the_callback_and_no_secret(world: World, support: Client) -> None:
-    secrecy.rotate(world.setting)
+    signing_secrets.rotate(world.setting)
     text = text_of(support, f"/admin/affiliates/affiliate/{world.joe.pk}/settings/")
     assert "https://tracker.example/postback?order=" in text
     for path in pages(world):

@@ -13,11 +13,12 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
 from affiliates.models import Affiliate, Link
-from callbacks.errands import USUAL_RATE, Errand
-from callbacks.many import moving, seals
-from callbacks.models import Attempt, CallbackSetting, Delivery
+from callbacks.models import Attempt, CallbackSetting, Delivery, Job
+from callbacks.models.job import USUAL_RATE
+from callbacks.setup import fingerprint
+from callbacks.setup.bulk import replace_host
 from config import roles
-from orders import tokens
+from orders.intake import tokens
 from orders.models import ApiToken, Order
 from tests.factories import AffiliateFactory, CallbackSettingFactory, LinkFactory, OrderFactory
 
@@ -36,7 +37,7 @@ class World:
     order: Order
     setting: CallbackSetting
     delivery: Delivery
-    errand: Errand
+    errand: Job
     token: ApiToken
     clerk: User
     content_type: ContentType
@@ -73,7 +74,7 @@ def make() -> World:
         order=order,
         setting=setting,
         delivery=delivery,
-        errand=Errand.objects.create(
+        errand=Job.objects.create(
             kind="resend", words="Every delivery", first=1, last=delivery.pk, position=0, state="waiting"
         ),
         token=ApiToken.objects.get(),
@@ -185,8 +186,8 @@ def _started(last: int) -> dict[str, Any]:
 
 
 def _moved(old: str, new: str) -> dict[str, Any]:
-    seen = {move.setting.pk: move.seal for move in moving.moves(old, new)}
-    return {"old": old, "new": new, "seen": seals.written(seen)}
+    seen = {move.setting.pk: move.seal for move in replace_host.moves(old, new)}
+    return {"old": old, "new": new, "seen": fingerprint.written(seen)}
 
 
 def _order(world: World) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import transaction
 from django.utils import timezone
 
-from callbacks import outbox, reconciling
+from callbacks.delivery import outbox, reconcile
 
 
 class Command(BaseCommand):
@@ -20,7 +20,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, days: int, dry_run: bool, **options: Any) -> None:
         since = timezone.now() - timedelta(days=days)
         with transaction.atomic():
-            missed = list(reconciling.missed(since))
+            missed = list(reconcile.missed(since))
             for happening in missed:
                 self.stdout.write(f"{happening.order.number} {happening.event} for affiliate {happening.affiliate_id}")
             due = 0 if dry_run else outbox.tell(missed)

@@ -6,8 +6,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import connections
 
-from config import newcomer
-from config.stack import Stack, StackError
+from config.stack import first_start
+from config.stack.supervisor import Stack, StackError
 
 
 class Command(BaseCommand):
@@ -27,15 +27,15 @@ class Command(BaseCommand):
             sys.exit(1)
 
     def _welcome(self, stack: Stack) -> None:
-        is_new_demo = stack.is_demo and newcomer.is_new()
+        is_new_demo = stack.is_demo and first_start.is_new()
         if is_new_demo:
-            newcomer.make_demo(stack.env)
-        if login := newcomer.make_login():
+            first_start.make_demo(stack.env)
+        if login := first_start.make_login():
             self.stdout.write(
                 f"Sign in at {stack.address}admin/ as {login.username} with the password {login.password}\n"
                 "It is shown this once. You can change it there."
             )
-        if is_new_demo and (support := newcomer.make_support()):
+        if is_new_demo and (support := first_start.make_support()):
             self.stdout.write(
                 f"Support, who sees everything and changes no setting, signs in as {support.username} "
                 f"with the password {support.password}"

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandParser
 
-from config.stack import gunicorn
+from config.stack.supervisor import gunicorn
 
 
 class Command(BaseCommand):

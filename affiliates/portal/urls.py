@@ -1,0 +1,11 @@
+from django.urls import path
+
+from affiliates.portal import views
+
+app_name = "portal"
+urlpatterns = [
+    path("", views.home, name="home"),
+    path("login/", views.PortalLogin.as_view(), name="login"),
+    path("logout/", views.leave, name="logout"),
+    path("deliveries/<int:pk>/", views.delivery, name="delivery"),
+]

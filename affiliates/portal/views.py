@@ -1,0 +1,88 @@
+"""The portal: an affiliate signs in and sees their own callback settings and deliveries. Nothing can be changed here.
+
+Every query starts from the affiliate who is signed in, so another's id is not found rather than forbidden.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+
+from django.contrib.auth import logout
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.models import AnonymousUser
+from django.contrib.auth.views import LoginView
+from django.core.exceptions import ValidationError
+from django.core.paginator import Paginator
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
+
+from affiliates.models import Affiliate
+from callbacks.models import Delivery
+from callbacks.reports import callback_health
+
+PAGE = 25
+
+
+def _affiliate_of(user: AbstractBaseUser | AnonymousUser) -> Affiliate | None:
+    affiliate = Affiliate.objects.filter(user=user.pk).first() if user.is_authenticated else None
+    return affiliate if affiliate and affiliate.status != Affiliate.Status.BLOCKED else None
+
+
+class PortalLoginForm(AuthenticationForm):
+    """Asks for e-mail and password; lets in only those who have something to see."""
+
+    def confirm_login_allowed(self, user: AbstractBaseUser) -> None:
+        super().confirm_login_allowed(user)  # type: ignore[arg-type]  # the stubs know no custom user models
+        if _affiliate_of(user) is None:
+            raise ValidationError("This account has no affiliate portal.", code="no_portal")
+
+
+class PortalLogin(LoginView):
+    template_name = "portal/login.html"
+    authentication_form = PortalLoginForm
+
+
+def for_affiliates(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Hand `view` the affiliate who is signed in; everybody else is sent to the portal's sign-in."""
+
+    @wraps(view)
+    def wrapped(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+        affiliate = _affiliate_of(request.user)
+        if affiliate is None:
+            return redirect("portal:login")
+        return view(request, affiliate, *args, **kwargs)
+
+    return never_cache(wrapped)
+
+
+def _deliveries_of(affiliate: Affiliate) -> QuerySet[Delivery]:
+    """What was sent for their orders. What the merchant only tried, perhaps with made-up values, is none of it."""
+    return Delivery.objects.filter(affiliate=affiliate).exclude(origin=Delivery.Origin.TEST)
+
+
+@require_safe
+@for_affiliates
+def home(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
+    """The affiliate's callbacks, each with how it does, and their deliveries, newest first."""
+    deliveries = _deliveries_of(affiliate).select_related("setting").order_by("-pk")
+    page = Paginator(deliveries, PAGE).get_page(request.GET.get("page"))
+    context = {"affiliate": affiliate, "callbacks": callback_health.callbacks_of(affiliate), "page": page}
+    return render(request, "portal/home.html", context)
+
+
+@require_safe
+@for_affiliates
+def delivery(request: HttpRequest, affiliate: Affiliate, pk: int) -> HttpResponse:
+    """One delivery of this affiliate with all its attempts, newest first."""
+    found = get_object_or_404(_deliveries_of(affiliate).select_related("order"), pk=pk)
+    attempts = found.attempts.order_by("-pk")
+    return render(request, "portal/delivery.html", {"affiliate": affiliate, "delivery": found, "attempts": attempts})
+
+
+@require_POST
+def leave(request: HttpRequest) -> HttpResponse:
+    logout(request)
+    return redirect("portal:login")

@@ -1,0 +1,194 @@
+"""The tabs of an affiliate's profile beside its form: links, orders, settings with the portal login, reconciliation."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.conf import settings as django_settings
+from django.contrib import admin, messages
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Page, Paginator
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods, require_safe
+
+from affiliates import search
+from affiliates.forms import PortalPasswordForm
+from affiliates.models import Affiliate
+from affiliates.portal import access
+from affiliates.profile import facts
+from callbacks.log import export
+from callbacks.reports import reconciliation as statements
+from callbacks.reports.reconciliation import Month
+
+PAGE = 25
+Tab = Callable[[HttpRequest, Affiliate], HttpResponseBase]
+View = Callable[..., HttpResponseBase]
+
+
+def for_staff(*permissions: str) -> Callable[[Tab], View]:
+    """Hand a view the affiliate of its path, and let only staff through who have one of these permissions."""
+
+    def decorate(view: Tab) -> View:
+        @wraps(view)
+        def wrapped(request: HttpRequest, pk: int) -> HttpResponseBase:
+            if not any(request.user.has_perm(permission) for permission in permissions):
+                raise PermissionDenied
+            return view(request, get_object_or_404(Affiliate.objects.select_related("user"), pk=pk))
+
+        return wrapped
+
+    return decorate
+
+
+may_view = for_staff("affiliates.view_affiliate", "affiliates.change_affiliate")
+may_change = for_staff("affiliates.change_affiliate")
+
+
+def context_of(request: HttpRequest, affiliate: Affiliate, tab: str) -> dict[str, Any]:
+    """What every tab of the profile shows, with the parts of the admin around it."""
+    return admin.site.each_context(request) | profile_of(affiliate, tab) | {"title": affiliate.name}
+
+
+def profile_of(affiliate: Affiliate, tab: str) -> dict[str, Any]:
+    """The head of the profile."""
+    return {
+        "affiliate": affiliate,
+        "facts": facts.facts_of(affiliate),
+        "tab": tab,
+    }
+
+
+@require_safe
+@may_view
+def links(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
+    rows = affiliate.links.annotate(order_count=Count("orders")).order_by("-pk")
+    context = context_of(request, affiliate, "links") | {
+        "page": _page(request, rows),
+        "parameter": django_settings.REFERRAL_PARAMETER,
+    }
+    return render(request, "admin/affiliates/affiliate/links.html", context)
+
+
+@require_safe
+@may_view
+def orders(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
+    rows = affiliate.orders.order_by("-pk")
+    context = context_of(request, affiliate, "orders") | {"page": _page(request, rows)}
+    return render(request, "admin/affiliates/affiliate/orders.html", context)
+
+
+@require_safe
+@may_view
+def settings(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
+    context = context_of(request, affiliate, "settings") | {
+        "may_change": request.user.has_perm("affiliates.change_affiliate"),
+        "may_set_password": _may_set_password(request, affiliate),
+        "parameter": django_settings.REFERRAL_PARAMETER,
+        "portal_url": request.build_absolute_uri(reverse("portal:home")),
+    }
+    return render(request, "admin/affiliates/affiliate/settings.html", context)
+
+
+@require_safe
+def suggest(request: HttpRequest) -> HttpResponse:
+    """Whom somebody may mean who types into the field of an affiliate."""
+    if not any(request.user.has_perm(f"affiliates.{action}_affiliate") for action in ("view", "change")):
+        raise PermissionDenied
+    found = search.suggest(request.GET.get("q", "")[: search.LONGEST])
+    return JsonResponse({"found": [search.written(affiliate) for affiliate in found]})
+
+
+@require_safe
+@may_view
+def reconciliation(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
+    """What came of the orders of one month."""
+    if not request.user.has_perm("callbacks.view_delivery"):
+        raise PermissionDenied
+    month, newest = _month(request), Month.of(timezone.now())
+    context = context_of(request, affiliate, "reconciliation") | {
+        "statement": statements.statement(affiliate, month),
+        "results": [result.value for result in statements.Result],
+        "older": month.before if month.begins_at > affiliate.created_at else None,
+        "newer": month.after if month.begins_at < newest.begins_at else None,
+    }
+    return render(request, "admin/affiliates/affiliate/reconciliation.html", context)
+
+
+@require_safe
+@may_view
+def reconciliation_export(request: HttpRequest, affiliate: Affiliate) -> HttpResponseBase:
+    """The same as CSV, order by order."""
+    if not request.user.has_perm("callbacks.view_delivery"):
+        raise PermissionDenied
+    month = _month(request)
+    filename = f"reconciliation-{affiliate.code}-{month}.csv".replace("~", "-")
+    return export.csv_response(filename, statements.HEADINGS, statements.paper(affiliate, month))
+
+
+def _month(request: HttpRequest) -> Month:
+    """The month that the address names; the present one if it names none."""
+    return Month.named(request.GET.get("month", "")) or Month.of(timezone.now())
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@may_change
+def portal_password(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
+    """Give the affiliate a login for the portal, or the one they have another password."""
+    if not _may_set_password(request, affiliate):
+        raise PermissionDenied
+    is_new = affiliate.user is None
+    form = PortalPasswordForm(affiliate, request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        form.save()
+        what = "can sign in to the portal now" if is_new else "has a new password for the portal"
+        messages.success(request, f"{affiliate} {what}, as {affiliate.email}.")
+        return _back(request, affiliate)
+    context = _portal_context(request, affiliate) | {"title": "Set portal password", "form": form}
+    name = "portal_form.html" if _is_fetch(request) else "portal.html"
+    status = 422 if form.is_bound else 200
+    return render(request, f"admin/affiliates/affiliate/{name}", context, status=status)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@may_change
+def portal_off(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
+    """Ask once more, then delete the affiliate's login."""
+    if affiliate.user is None:
+        return redirect(_settings_url(affiliate))
+    if request.method == "POST":
+        access.revoke(affiliate)
+        messages.success(request, f"{affiliate} can no longer sign in to the portal.")
+        return _back(request, affiliate)
+    context = _portal_context(request, affiliate) | {"title": "Turn portal access off"}
+    return render(request, "admin/affiliates/affiliate/portal_off.html", context)
+
+
+def _may_set_password(request: HttpRequest, affiliate: Affiliate) -> bool:
+    return isinstance(request.user, User) and access.may_be_managed_by(request.user, affiliate)
+
+
+def _portal_context(request: HttpRequest, affiliate: Affiliate) -> dict[str, Any]:
+    return admin.site.each_context(request) | {"affiliate": affiliate, "back": _settings_url(affiliate)}
+
+
+def _page(request: HttpRequest, rows: "QuerySet[Any]") -> "Page[Any]":
+    return Paginator(rows, PAGE).get_page(request.GET.get("page"))
+
+
+def _back(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
+    url = _settings_url(affiliate)
+    return JsonResponse({"location": url}) if _is_fetch(request) else redirect(url)
+
+
+def _settings_url(affiliate: Affiliate) -> str:
+    return reverse("admin:affiliates_affiliate_settings", args=[affiliate.pk]) + "#portal-access"
+
+
+def _is_fetch(request: HttpRequest) -> bool:
+    return request.headers.get("X-Requested-With") == "fetch"

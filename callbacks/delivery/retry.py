@@ -1,0 +1,92 @@
+"""When again: what becomes of a delivery after an attempt. One table and one pure function.
+
+What the schedule has to do:
+
+- A tracker that hiccups hears of the order within seconds; one that is down over a weekend does not lose it.
+- A tracker that is back is not met by everything at once: every wait is stretched by up to a tenth.
+- What another try cannot mend is not tried again: a template, an address, a port or a URL that may not be called.
+- A tracker that says when to come back is not called earlier, but it cannot put us off for longer than a day, and
+  what it says never makes us come sooner than the schedule.
+- 410 Gone means "never again". Said once it may be a slip of a deployment, so it is confirmed an hour later, outside of
+  the schedule; said twice in a row it ends the delivery and pauses the setting.
+"""
+
+import email.utils
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import Literal, NamedTuple
+
+from callbacks.egress.outcome import Outcome
+
+# After the first attempt and after each retry: ten attempts in about 75 hours.
+WAITS: tuple[timedelta, ...] = (
+    timedelta(seconds=5),
+    timedelta(minutes=5),
+    timedelta(minutes=30),
+    timedelta(hours=2),
+    timedelta(hours=5),
+    timedelta(hours=10),
+    timedelta(hours=14),
+    timedelta(hours=20),
+    timedelta(hours=24),
+)
+JITTER = 0.1
+LONGEST_RETRY_AFTER = timedelta(hours=24)
+GONE_WAIT = timedelta(hours=1)
+# Failed at once: only a person can mend these. `template` comes from rendering, the others from sending.
+FINAL_KINDS = frozenset({"bad_request", "bad_url", "blocked_address", "blocked_port", "template"})
+
+
+class Verdict(NamedTuple):
+    """What becomes of the delivery.
+
+    `next_attempt_at` is set exactly when it is pending, `retry_step` counts the waits of the schedule that are used up,
+    `pause_setting` says that nothing more should be sent to this setting's URL.
+    """
+
+    state: Literal["succeeded", "failed", "pending"]
+    next_attempt_at: datetime | None
+    retry_step: int
+    pause_setting: bool
+
+
+def decide(outcome: Outcome, *, retry_step: int, was_gone: bool, now: datetime, jitter: float) -> Verdict:
+    """What follows from `outcome`.
+
+    `retry_step` is how many waits were used before this attempt, `was_gone` whether the attempt before this one was
+    answered 410, `jitter` a random number from 0 to 1.
+    """
+    if outcome.is_success:
+        return Verdict("succeeded", None, retry_step, False)
+    if outcome.error_kind in FINAL_KINDS:
+        return Verdict("failed", None, retry_step, False)
+    if outcome.status_code == HTTPStatus.GONE:
+        if was_gone:
+            return Verdict("failed", None, retry_step, True)
+        wait = GONE_WAIT
+    elif retry_step < len(WAITS):
+        wait = WAITS[retry_step]
+        retry_step += 1
+    else:
+        return Verdict("failed", None, retry_step, False)
+    asked = timedelta(seconds=retry_after_seconds(outcome.retry_after, now))
+    return Verdict("pending", now + max(wait * (1 + JITTER * jitter), asked), retry_step, False)
+
+
+def retry_after_seconds(raw: str | None, now: datetime) -> float:
+    """The seconds that a Retry-After header asks for (RFC 9110, 10.2.3: a number or an HTTP date), at most a day.
+
+    0 for what is neither, for the past, and for no header.
+    """
+    text = (raw or "").strip()
+    if text.isascii() and text.isdigit():
+        seconds = float(text)
+    else:
+        try:
+            asked = email.utils.parsedate_to_datetime(text)
+        except (ValueError, TypeError, OverflowError):
+            return 0.0
+        if asked.tzinfo is None:  # "-0000": UTC, of unknown origin
+            asked = asked.replace(tzinfo=UTC)
+        seconds = (asked - now).total_seconds()
+    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER.total_seconds())

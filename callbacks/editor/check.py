@@ -1,0 +1,153 @@
+"""Templates of postback URLs: parse one, check one that was typed or pasted, render one with an event's values.
+
+The front of its siblings, all without database and settings: `repairing` mends a paste, `grammar` reads it,
+`placeholders` knows other systems' variables, `targets` whom a URL calls, `problems` the sentences, `rendering` the
+values. What a name resolves to is found out where the socket is opened, in `callbacks.egress.transport`.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from callbacks.editor import macros, problems, repair
+from callbacks.editor.problems import Problem
+from callbacks.editor.repair import Repair
+from callbacks.egress import addresses, targets
+from callbacks.postback import syntax
+from callbacks.postback.render import RenderError, render
+from callbacks.postback.syntax import Piece, Placeholder, Text
+
+__all__ = [
+    "MAX_LENGTH",
+    "Finding",
+    "Piece",
+    "Placeholder",
+    "Problem",
+    "RenderError",
+    "Repair",
+    "TemplateError",
+    "Text",
+    "check",
+    "parse",
+    "render",
+]
+
+MAX_LENGTH = 2048
+# Two of them with a space or a line break between, which is no line break inside of one.
+SEVERAL = re.compile(r"\s*\S{0,3}https?://.*?[^\s=&?/#]\s+https?://", re.DOTALL | re.IGNORECASE)
+MAX_PASTE = 8 * MAX_LENGTH  # what is longer than this does not shrink to MAX_LENGTH by being mended
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What became of a typed template: mended, and what stands against saving it. Warnings do not."""
+
+    template: str
+    repairs: tuple[Repair, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+
+
+class TemplateError(Exception):
+    """The text is not a template."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.message)
+        self.problem = problem
+
+
+def parse(template: str) -> tuple[Piece, ...]:
+    """The texts and variables of `template` in order; raises TemplateError with the first problem."""
+    pieces, faults = syntax.scan(template)
+    if faults:
+        raise TemplateError(problems.of_faults(faults)[0])
+    return pieces
+
+
+def check(text: str, policy: addresses.Policy, *, send_as_typed: bool = False) -> Finding:
+    """Mend `text` and say all that is wrong with it. Never raises.
+
+    `send_as_typed`: other systems' placeholders are text like any other.
+    """
+    if len(text) > MAX_PASTE:
+        return Finding(text, problems=(_too_long(len(text)),))
+    if SEVERAL.match(text):
+        message = (
+            "This is more than one URL. Leave one of them here; each of the others is a callback of its own, under "
+            "“Add another URL”."
+        )
+        return Finding(text, problems=(Problem("several_urls", message),))
+    template, repairs = repair.repair(text)
+    if not template:
+        message = "Enter the URL that the tracker gives for postbacks."
+        return Finding(template, repairs, (Problem("required", message),))
+    if len(template) > MAX_LENGTH:
+        return Finding(template, repairs, (_too_long(len(template)),))
+    pieces, faults = syntax.scan(template)
+    foreign = () if send_as_typed else macros.find(template)
+    if not send_as_typed:
+        faults += _single_braces(template, foreign, faults)
+    wrong = list(problems.of_faults(faults))
+    if foreign:
+        wrong.append(problems.of_foreign(foreign))
+    _, path_start = macros.authority_span(template)
+    starts = [fault.start for fault in faults] + [found.start for found in foreign]
+    if min(starts, default=path_start) >= path_start:  # else whom it calls is not known yet
+        wrong += _target_problems(pieces, path_start, policy)
+    return Finding(template, repairs, tuple(wrong), () if wrong else tuple(_warnings(pieces)))
+
+
+def _too_long(length: int) -> Problem:
+    return Problem("too_long", f"The URL has {length:,} characters; at most {MAX_LENGTH:,} are kept. Shorten it.")
+
+
+def _single_braces(
+    template: str, foreign: tuple[macros.Foreign, ...], faults: tuple[syntax.Fault, ...]
+) -> tuple[syntax.Fault, ...]:
+    """A brace that belongs to nothing, if no other has been found."""
+    if any(fault.code == "unbalanced_braces" for fault in faults):
+        return ()
+    rest = syntax.masked(template)
+    for found in foreign:
+        rest = rest[: found.start] + syntax.FILLER * len(found.text) + rest[found.end :]
+    single = re.search("[{}]", rest)
+    if single is None:
+        return ()
+    return (syntax.Fault("unbalanced_braces", single.start(), syntax.excerpt(template, single.start())),)
+
+
+def _target_problems(pieces: tuple[Piece, ...], path_start: int, policy: addresses.Policy) -> tuple[Problem, ...]:
+    early: list[Placeholder] = []
+    position = 0
+    for piece in pieces:
+        if isinstance(piece, Placeholder) and position < path_start:
+            early.append(piece)
+        position += len(piece.source)
+    if early:
+        return (problems.variable_in_host(early),)
+    try:
+        target = targets.read(syntax.outline(pieces).url)
+    except targets.TargetError as error:
+        return (error.problem,)
+    return tuple(targets.problems(target, policy))
+
+
+def _warnings(pieces: tuple[Piece, ...]) -> Iterator[Problem]:
+    outline = syntax.outline(pieces)
+    before, _, fragment = outline.url.partition("#")
+    sent = before.count(outline.mark)
+    unsent = tuple(variable.source for variable in outline.variables[sent:])
+    if unsent:
+        message = f"What follows # is never sent, so {problems.joined(unsent)} will not reach the tracker."
+        yield Problem("variable_in_fragment", message, unsent)
+    elif fragment:
+        yield Problem("text_in_fragment", f"“#{fragment}” is never sent: a URL is sent up to the # only.")
+    if targets.split(outline.url).scheme == "http":
+        message = "With http:// the postback travels unencrypted. Use https:// if the tracker has it."
+        yield Problem("plain_http", message)
+    if not any(variable.name.startswith("link.") for variable in outline.variables[:sent]):
+        message = (
+            "The tracker will not know which click this was: no variable of the link is sent. "
+            "Most trackers want {{link.sub_id}}."
+        )
+        yield Problem("no_click_id", message, suggestions=("{{link.sub_id}}",))

@@ -1,0 +1,170 @@
+"""Mends a pasted URL: undoes what pages, mails and editors do to text on its way through the clipboard.
+
+It changes nothing that a URL may hold as it stands, and nothing before the path but the signs around the whole.
+Whether the result can be sent is `callbacks.editor.check`.
+"""
+
+import html
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from html.entities import html5
+from urllib.parse import unquote
+
+from callbacks.postback import syntax
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """One kind of damage that was mended, and the sentence that says so."""
+
+    kind: str
+    message: str
+
+
+# Vertical tab, form feed and the separators of ASCII and Unicode break lines too (str.splitlines).
+# The look-behinds here and below keep a long run from being read again from each of its characters.
+LINE_BREAK = re.compile(
+    "(?<![ \u00a0])[ \u00a0]*+[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+[ \u00a0\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]*"
+)
+# Controls, soft hyphen, zero-width signs, direction marks, byte order mark, halves of surrogate pairs: none can be
+# seen, none is sent as it is, and PostgreSQL keeps no NUL.
+INVISIBLE = re.compile(
+    "[\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
+)
+ODD_SPACE = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
+
+QUOTES = "\"'`\u00b4\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u2039\u203a\u00ab\u00bb"
+OPENERS = {"”": "“„", "’": "‘‚", "»": "«", "«": "»", "“": "„“", "‘": "‚‘", "›": "‹", "‹": "›"}  # noqa: RUF001 - quotes
+CURLY_ARGUMENT = re.compile('(?P<before>:\\s*)[“”„«»](?P<text>[^"“”„«»{}]*)[“”„«»]')
+SINGLE_CURLY_ARGUMENT = re.compile("(?P<before>:\\s*)[‘’‚](?P<text>[^'‘’‚{}]*)[‘’‚]")  # noqa: RUF001 - quotes
+
+# An entity ends in a semicolon or is none: `&copy=1` and `&order=2` are parameters.
+AMPERSAND = re.compile(r"&(?:(?:amp|AMP|#0*38|#[xX]0*26);)+")
+ENTITY = re.compile(r"&(?:#[0-9]{1,8}|#[xX][0-9a-fA-F]{1,7}|[A-Za-z][A-Za-z0-9]{1,31});")
+# What a page makes of a parameter whose name begins like an entity (HTML reads those of Latin 1 without semicolon).
+MANGLED = (
+    (re.compile(r"¤(?=(?:cy|t)[\w.-]*=)"), "&curren"),
+    (re.compile(r"¶(?=m[\w.-]*=)"), "&para"),
+    (re.compile(r"×(?=tamp[\w.-]*=)"), "&times"),  # noqa: RUF001 - the sign is what a page shows
+    (re.compile(r"®(?=ion[\w.-]*=)"), "&reg"),
+    (re.compile(r"§(?=ion[\w.-]*=)"), "&sect"),
+)
+
+# The authority of RFC 3986, appendix B. A backslash in it is never touched: it could move the host.
+AUTHORITY = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://)?[^/?#]*")
+BACKSLASHES = re.compile(r"(?<!\\)\\++(?=[!-/:-@\[\]^_`{-~])")
+JSON_ESCAPE = re.compile(r"\\u00([2-7][0-9a-fA-F])")
+JSON_URL = re.compile(r"https?:\\/\\/", re.IGNORECASE)
+ENCODED_URL = re.compile(r"https?%3A%2F%2F", re.IGNORECASE)
+ENCODED_VARIABLE = re.compile(r"%7B%7B(?P<inside>[^{}&=?#/]{1,200}?)%7D%7D", re.IGNORECASE)
+
+
+def repair(text: str) -> tuple[str, tuple[Repair, ...]]:
+    """`text` mended, and what was done, each kind once. Mending what was mended changes nothing."""
+    done: dict[str, Repair] = {}
+    before = None
+    while text != before:
+        before = text
+        for kind, message, mend in MENDERS:
+            mended = mend(text)
+            if mended != text:
+                done.setdefault(kind, Repair(kind, message))
+                text = mended
+    return text, tuple(done.values())
+
+
+def _without_outer_encoding(text: str) -> str:
+    return unquote(text) if ENCODED_URL.match(text) and "://" not in text else text
+
+
+def _without_line_breaks(text: str) -> str:
+    return LINE_BREAK.sub("", text)
+
+
+def _without_invisible(text: str) -> str:
+    return ODD_SPACE.sub(" ", INVISIBLE.sub("", text))
+
+
+def _decoded(text: str) -> str:
+    return ENTITY.sub(_entity, AMPERSAND.sub("&", text))
+
+
+def _entity(match: re.Match[str]) -> str:
+    source = match.group()
+    if source[1] == "#":
+        return html.unescape(source)
+    character = html5.get(source[1:], source)
+    # `&order;` and `&int;` are letters of mathematics to HTML. In a URL they are what they look like.
+    plain = all(ord(sign) < 0x100 or 0x2000 <= ord(sign) <= 0x206F for sign in character)
+    return character if plain else source
+
+
+def _unmangled(text: str) -> str:
+    for pattern, beginning in MANGLED:
+        text = pattern.sub(beginning, text)
+    return text
+
+
+def _without_backslashes(text: str) -> str:
+    if JSON_URL.match(text):
+        text = text.replace("\\/", "/")
+    authority = AUTHORITY.match(text)
+    start = authority.end() if authority else 0
+    rest = JSON_ESCAPE.sub(lambda match: chr(int(match[1], 16)), text[start:])
+    return text[:start] + BACKSLASHES.sub("", rest)
+
+
+def _without_surroundings(text: str) -> str:
+    text = text.strip()
+    if text.startswith("<") and text.endswith(">"):
+        text = text[1:-1].strip()
+    while text and text[0] in QUOTES:
+        opener, text = text[0], text[1:].lstrip()
+        if text and text[-1] in QUOTES and (text[-1] == opener or opener in OPENERS.get(text[-1], "")):
+            text = text[:-1].rstrip()
+    # A single one at the end came along with the paste, except an apostrophe: a URL may end in that.
+    while text and text[-1] in QUOTES and text[-1] != "'" and not _is_paired(text):
+        text = text[:-1].rstrip()
+    return text
+
+
+def _is_paired(text: str) -> bool:
+    rest = text[:-1]
+    if text[-1] in OPENERS:
+        return any(opener in rest for opener in OPENERS[text[-1]])
+    return rest.count(text[-1]) % 2 == 1
+
+
+def _with_straight_quotes(text: str) -> str:
+    def straighten(match: re.Match[str]) -> str:
+        inside = CURLY_ARGUMENT.sub(r'\g<before>"\g<text>"', match.group())
+        return SINGLE_CURLY_ARGUMENT.sub(r"\g<before>'\g<text>'", inside)
+
+    return syntax.VARIABLE.sub(straighten, text)
+
+
+def _with_plain_braces(text: str) -> str:
+    def decode(match: re.Match[str]) -> str:
+        source = "{{" + unquote(match["inside"]) + "}}"
+        pieces, faults = syntax.scan(source)
+        return match.group() if faults or len(pieces) != 1 else source
+
+    return ENCODED_VARIABLE.sub(decode, text)
+
+
+MENDERS: tuple[tuple[str, str, Callable[[str], str]], ...] = (
+    ("entities", "HTML codes such as &amp; were turned back into the characters they stand for.", _decoded),
+    ("line_breaks", "Line breaks and tabs from the paste were removed.", _without_line_breaks),
+    ("invisible", "Invisible characters and unusual spaces from the paste were replaced.", _without_invisible),
+    ("surroundings", "Spaces and quotes around the URL were removed.", _without_surroundings),
+    ("encoded_url", "The percent-encoding of the whole URL was undone.", _without_outer_encoding),
+    ("backslashes", "Backslashes before punctuation were removed.", _without_backslashes),
+    (
+        "mangled_parameters",
+        "Signs that a web page had made of parameter names were turned back: ¤cy= into &currency=, ¶m= into &param=.",
+        _unmangled,
+    ),
+    ("encoded_braces", "Percent-encoded braces around variables were turned back into {{ and }}.", _with_plain_braces),
+    ("quotes", "Typographic quotes in filters were replaced by straight ones.", _with_straight_quotes),
+)

@@ -1,0 +1,226 @@
+"""Which address and which port may be called: the rule, as functions of their arguments.
+
+It resolves no name and opens no socket. `callbacks.egress.transport` asks where a socket is about to be opened, so that a name
+which changes its answer gains nothing; `callbacks.editor.check` asks earlier, to say it beside the field.
+
+The ranges are those of IANA's special-purpose address registries (RFC 6890), each with the RFC that sets it aside.
+`ipaddress.is_global` is not this rule: it lets multicast, site-local, 6to4, NAT64 and more pass.
+"""
+
+import ipaddress
+import socket
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import Any
+from urllib.parse import unquote
+
+PORTS = frozenset({80, 443, 8080, 8443})
+
+METADATA = "a cloud metadata address"
+NO_ADDRESS = "not a valid address"
+NOT_PUBLIC = "not a public unicast address"
+CARRIER = "an IPv6 address that carries an IPv4 address"
+
+# Where cloud providers answer with the machine's own credentials. Never opened, whatever the policy says.
+METADATA_ADDRESSES: frozenset[IPv4Address | IPv6Address] = frozenset(
+    ipaddress.ip_address(text)
+    for text in (
+        "169.254.169.254",  # AWS, Azure, Google, DigitalOcean, Hetzner, OpenStack, Oracle, ...
+        "169.254.170.2",  # AWS, containers (ECS)
+        "169.254.170.23",  # AWS, pods (EKS)
+        "168.63.129.16",  # Azure, its wire server: a public address in all but name
+        "100.100.100.200",  # Alibaba Cloud
+        "192.0.0.192",  # Oracle Cloud, classic
+        "169.254.42.42",  # Scaleway
+        "169.254.0.23",  # Tencent Cloud
+        "fd00:ec2::254",  # AWS
+        "fd00:ec2::23",  # AWS, pods (EKS)
+        "fd20:ce::254",  # Google
+        "fd00:42::42",  # Scaleway
+        "fd00:a9fe:a9fe::1",  # Akamai (Linode)
+        "fe80::a9fe:a9fe",  # OpenStack
+    )
+)
+
+IPV4_BLOCKED: tuple[tuple[IPv4Network, str], ...] = tuple(
+    (IPv4Network(network), reason)
+    for network, reason in (
+        ("0.0.0.0/8", "an address of this host on this network"),  # RFC 791
+        ("10.0.0.0/8", "a private address"),  # RFC 1918
+        ("100.64.0.0/10", "a carrier-grade NAT address"),  # RFC 6598
+        ("127.0.0.0/8", "a loopback address"),  # RFC 1122
+        ("169.254.0.0/16", "a link-local address"),  # RFC 3927
+        ("172.16.0.0/12", "a private address"),  # RFC 1918
+        ("192.0.0.0/24", "an address reserved for protocols"),  # RFC 6890; PCP and TURN anycast among them
+        ("192.0.2.0/24", "a documentation address"),  # RFC 5737
+        ("192.88.99.0/24", "a 6to4 relay address"),  # RFC 7526
+        ("192.168.0.0/16", "a private address"),  # RFC 1918
+        ("198.18.0.0/15", "a benchmarking address"),  # RFC 2544
+        ("198.51.100.0/24", "a documentation address"),  # RFC 5737
+        ("203.0.113.0/24", "a documentation address"),  # RFC 5737
+        ("224.0.0.0/4", "a multicast address"),  # RFC 1112
+        ("255.255.255.255/32", "the broadcast address"),  # RFC 919
+        ("240.0.0.0/4", "a reserved address"),  # RFC 1112
+    )
+)
+
+# The first network that contains the address decides; None: it may be called.
+IPV6_RULES: tuple[tuple[IPv6Network, str | None], ...] = tuple(
+    (IPv6Network(network), reason)
+    for network, reason in (
+        ("::/128", "the unspecified address"),  # RFC 4291
+        ("::1/128", "a loopback address"),  # RFC 4291
+        ("::/96", f"{CARRIER} (IPv4-compatible)"),  # RFC 4291
+        ("::ffff:0:0:0/96", f"{CARRIER} (SIIT)"),  # RFC 2765
+        ("64:ff9b::/96", f"{CARRIER} (NAT64)"),  # RFC 6052
+        ("64:ff9b:1::/48", f"{CARRIER} (NAT64)"),  # RFC 8215
+        ("100::/64", "a discard-only address"),  # RFC 6666
+        ("100:0:0:1::/64", "a dummy address"),  # RFC 9780
+        ("2001::/32", f"{CARRIER} (Teredo)"),  # RFC 4380
+        ("2001:2::/48", "a benchmarking address"),  # RFC 5180
+        ("2001:3::/32", None),  # RFC 7450: AMT relays, unicast in all but name as in 192.52.193.0/24
+        ("2001:4:112::/48", None),  # RFC 7535: AS112, as in 192.31.196.0/24
+        ("2001:10::/28", "an identifier and no address (ORCHID)"),  # RFC 4843
+        ("2001:20::/28", "an identifier and no address (ORCHIDv2)"),  # RFC 7343
+        ("2001:30::/28", "an identifier and no address (drone remote ID)"),  # RFC 9374
+        ("2001::/23", "an address reserved for protocols"),  # RFC 2928
+        ("2001:db8::/32", "a documentation address"),  # RFC 3849
+        ("2002::/16", f"{CARRIER} (6to4)"),  # RFC 3056
+        ("3fff::/20", "a documentation address"),  # RFC 9637
+        ("2000::/3", None),  # RFC 4291: global unicast
+        ("5f00::/16", "a segment identifier and no address"),  # RFC 9602
+        ("fc00::/7", "a private address"),  # RFC 4193
+        ("fe80::/10", "a link-local address"),  # RFC 4291
+        ("fec0::/10", "a site-local address"),  # RFC 3879
+        ("ff00::/8", "a multicast address"),  # RFC 4291
+        ("::/0", NOT_PUBLIC),
+    )
+)
+ISATAP_MARKS = frozenset({0x0000_5EFE, 0x0200_5EFE})  # RFC 5214: the upper half of the interface identifier
+LOW_32 = 0xFFFF_FFFF
+
+# Names that every resolver, or every cloud's, answers with one address.
+KNOWN_NAMES = {
+    "localhost.localdomain": "127.0.0.1",
+    "localhost4": "127.0.0.1",
+    "localhost4.localdomain4": "127.0.0.1",
+    "localhost6": "::1",
+    "localhost6.localdomain6": "::1",
+    "ip6-localhost": "::1",
+    "ip6-loopback": "::1",
+    "metadata.google.internal": "169.254.169.254",
+    "metadata.goog": "169.254.169.254",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What an operator opens beyond the public addresses and the four usual ports."""
+
+    networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    ports: frozenset[int] = frozenset()
+
+
+NOTHING_MORE = Policy()
+
+
+def policy_from(settings: Any) -> Policy:
+    """The operator's policy; both settings are parsed already."""
+    return Policy(tuple(settings.CALLBACKS_ALLOWED_NETWORKS), frozenset(settings.CALLBACKS_ALLOWED_PORTS))
+
+
+def port_allowed(port: int, policy: Policy) -> bool:
+    return port in PORTS or port in policy.ports
+
+
+@lru_cache(maxsize=4096)
+def blocked_reason(address: str | IPv4Address | IPv6Address, policy: Policy = NOTHING_MORE) -> str | None:
+    """Why a socket to `address` may not be opened, as a fragment ("a loopback address"), or None if it may.
+
+    Never raises: what cannot be read as an address is blocked. A scope id (`fe80::1%eth0`) changes nothing.
+    """
+    try:
+        ip = ipaddress.ip_address(address)
+        if isinstance(ip, IPv6Address):
+            ip = IPv6Address(int(ip))  # without its scope id, which would make it unequal to the same address
+    except ValueError:
+        return NO_ADDRESS
+    if ip in METADATA_ADDRESSES or any(inner in METADATA_ADDRESSES for inner in _carried(ip)):
+        return METADATA
+    # A mapped address is the IPv4 address in another notation: the packets leave as IPv4 (RFC 4291, 2.5.5.2).
+    plain = (ip.ipv4_mapped or ip) if isinstance(ip, IPv6Address) else ip
+    if any(ip in network or plain in network for network in policy.networks):
+        return None
+    if isinstance(plain, IPv4Address):
+        return next((reason for network, reason in IPV4_BLOCKED if plain in network), None)
+    reason = next(reason for network, reason in IPV6_RULES if plain in network)
+    return f"{CARRIER} (ISATAP)" if reason in (None, NOT_PUBLIC) and _is_isatap(plain) else reason
+
+
+def is_name(host: str) -> bool:
+    """Whether only DNS can tell where `host` leads."""
+    return _address_of(host.lower().removesuffix(".")) is None
+
+
+def host_problem(host: str, policy: Policy) -> str | None:
+    """What is wrong with the host of a URL, as a sentence; None for an ordinary name and for an allowed address.
+
+    `host` is as it stands in the URL (`[::1]` in its brackets). Every notation that a resolver takes for an IPv4
+    address is one here: `127.1`, `0x7f.1`, `0177.0.0.1`, `2130706433`, `0`, with or without a dot at the end.
+    """
+    name = unicodedata.normalize("NFKC", unquote(host)).replace("。", ".").lower().removesuffix(".")
+    if not name:
+        return "The URL names no host."
+    address = _address_of(name)
+    if address is None:
+        return None
+    reason = blocked_reason(address, policy)
+    if reason is None:
+        return None
+    if reason == NO_ADDRESS:
+        return f"{host} is {NO_ADDRESS}."
+    if name.strip("[]") != address:
+        return f"{host} stands for {address}, {reason}; postbacks are sent to public addresses only."
+    return f"{host} is {reason}; postbacks are sent to public addresses only."
+
+
+def _address_of(name: str) -> str | None:
+    """The address that every resolver gives for `name`; None for an ordinary name, which only DNS can tell."""
+    if name.startswith("[") or ":" in name:
+        return name.removeprefix("[").removesuffix("]") if ":" in name else name  # brackets hold IPv6 and nothing else
+    if name == "localhost" or name.endswith(".localhost"):  # RFC 6761
+        return "127.0.0.1"
+    if name in KNOWN_NAMES:
+        return KNOWN_NAMES[name]
+    last = name.rpartition(".")[2]
+    if not (last.isdigit() or last.startswith("0x")):
+        return None
+    # No top-level domain is a number (WHATWG URL, "ends in a number"), so this is an address or nothing.
+    try:
+        return str(IPv4Address(socket.inet_aton(name)))
+    except (OSError, ValueError):
+        return name  # five parts, a part over 255, an 8 in an octal number: looks like an address and is none
+
+
+def _is_isatap(ip: IPv6Address) -> bool:
+    return int(ip) >> 32 & LOW_32 in ISATAP_MARKS
+
+
+def _carried(ip: IPv4Address | IPv6Address) -> Iterator[IPv4Address]:
+    """Every IPv4 address that `ip` may carry, by all the forms there are."""
+    if isinstance(ip, IPv4Address):
+        return
+    number = int(ip)
+    if number >> 125 != 1 or _is_isatap(ip):  # outside 2000::/3: mapped, compatible, SIIT, NAT64; and ISATAP anywhere
+        yield IPv4Address(number & LOW_32)
+    if ip.sixtofour:
+        yield ip.sixtofour
+    if ip.teredo:
+        yield from ip.teredo
+    if number >> 80 == 0x64_FF9B_0001:  # NAT64 of a prefix of 48, 56 or 64 bits; bits 64 to 71 are left out (RFC 6052)
+        joined = (number >> 64) << 56 | number & (1 << 56) - 1
+        for length in (48, 56, 64):
+            yield IPv4Address(joined >> (88 - length) & LOW_32)

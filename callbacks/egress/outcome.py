@@ -1,0 +1,243 @@
+"""What one request came to: its kind, and a sentence that a merchant understands.
+
+The words live here, beside the table of kinds; how the bytes travel is `callbacks.egress.transport`, what follows from an
+outcome is `callbacks.delivery.retry`.
+"""
+
+import errno
+from dataclasses import dataclass
+from functools import lru_cache
+from http import HTTPStatus
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import pycurl
+
+# Every kind of failure and what it means. "" is no failure: an answer 2xx that came to its end. The last two are not
+# of the wire: the pump gives them to what it could not even hand over.
+KINDS: dict[str, str] = {
+    "": "answered 2xx",
+    "status": "answered, but not 2xx",
+    "redirect": "answered 3xx; redirects are never followed",
+    "blocked_address": "the name led to an address that may not be called",
+    "blocked_port": "the port may not be called",
+    "dns": "the name could not be found",
+    "connect": "no connection: refused or unreachable",
+    "timeout": "too slow: the name, the connection or the answer",
+    "tls": "no secure connection: certificate or handshake",
+    "closed": "the connection ended before a complete answer",
+    "protocol": "the answer was no valid HTTP",
+    "proxy": "the proxy could not be used, or would not let it through",
+    "too_large": "the headers of the answer were too long",
+    "bad_url": "the URL cannot be called",
+    "bad_request": "the method or a header cannot be sent",
+    "template": "the template could not be filled in",
+    "internal": "an error on our side",
+}
+
+LONGEST_LOCATION = 500
+HEADERS_TOO_LONG = "The headers of the answer were too long to be read."
+PLAIN_SENTENCES = {
+    "too_large": HEADERS_TOO_LONG,
+    "bad_url": "This URL cannot be called; check how it is written.",
+    "closed": "The tracker closed the connection without a complete answer.",
+    "protocol": "The tracker answered with something that is not valid HTTP.",
+}
+
+# X509_V_ERR_* of OpenSSL, as SSL_VERIFYRESULT gives them.
+CERTIFICATE_PROBLEMS = {
+    2: "was issued by an authority that is not known",
+    9: "is not valid yet",
+    10: "has expired",
+    18: "is self-signed",
+    19: "was issued by an authority that is not known",
+    20: "was issued by an authority that is not known",
+    21: "was issued by an authority that is not known",
+    23: "was revoked",
+}
+CONNECT_PROBLEMS = {
+    errno.ECONNREFUSED: "refused the connection",
+    errno.ECONNRESET: "closed the connection at once",
+    errno.EHOSTUNREACH: "could not be reached: there is no route to it",
+    errno.ENETUNREACH: "could not be reached: there is no route to its network",
+}
+CURL_KINDS = {
+    pycurl.E_OK: "closed",  # libcurl's view of a connection that ended within the headers
+    pycurl.E_COULDNT_RESOLVE_HOST: "dns",
+    pycurl.E_COULDNT_CONNECT: "connect",
+    pycurl.E_OPERATION_TIMEDOUT: "timeout",
+    pycurl.E_SSL_CONNECT_ERROR: "tls",
+    pycurl.E_PEER_FAILED_VERIFICATION: "tls",
+    pycurl.E_SSL_CERTPROBLEM: "tls",
+    pycurl.E_SSL_CIPHER: "tls",
+    pycurl.E_SSL_ISSUER_ERROR: "tls",
+    pycurl.E_SSL_INVALIDCERTSTATUS: "tls",
+    pycurl.E_GOT_NOTHING: "closed",
+    pycurl.E_PARTIAL_FILE: "closed",
+    pycurl.E_RECV_ERROR: "closed",
+    pycurl.E_SEND_ERROR: "closed",
+    100: "too_large",  # CURLE_TOO_LARGE, libcurl's own limit of 300 KB, which has no name in pycurl
+    pycurl.E_URL_MALFORMAT: "bad_url",
+}
+
+
+class Request(NamedTuple):
+    """One request as it shall be on the wire. `url` is canonical (ASCII, quoted); `body` only with POST."""
+
+    key: int
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes | None
+
+
+class Outcome(NamedTuple):
+    """What a request came to. `error_kind` is one of `KINDS`, `detail` its sentence, for a success too.
+
+    An answer that is not 2xx is `status` or `redirect` even if its body broke off. A 2xx whose body broke off, or did
+    not end in time, is a failure (`closed`, `timeout`) that keeps its `status_code`; one with more body than is read
+    is a success.
+
+    Milliseconds are the length of each phase: name lookup, connecting, TLS handshake, from the request's last byte to
+    the answer's first, and all in all. None for a phase that was not gone through (or not to its end), as on a
+    connection that is used again. `retry_after` is the header as it came.
+    """
+
+    key: int
+    status_code: int | None
+    error_kind: str
+    detail: str
+    response_headers: tuple[tuple[str, str], ...] = ()
+    response_excerpt: str = ""
+    remote_address: str = ""
+    dns_ms: float | None = None
+    connect_ms: float | None = None
+    tls_ms: float | None = None
+    first_byte_ms: float | None = None
+    total_ms: float | None = None
+    retry_after: str | None = None
+
+    @property
+    def is_success(self) -> bool:
+        return self.error_kind == ""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """How far a transfer came that libcurl gave up, as far as the sentence needs it."""
+
+    code: int
+    message: str
+    url: str
+    status_code: int | None = None
+    is_resolved: bool = True
+    is_connected: bool = True
+    is_secured: bool = True
+    seconds: float = 0.0
+    os_errno: int = 0
+    verify_result: int = 0
+    is_by_proxy: bool = False  # it did not come farther than to the proxy, as far as that can be told
+    proxy_status: int = 0  # its answer to the wish to be connected; 0 if there was none, or nothing to wish for
+
+
+@lru_cache(maxsize=1024)
+def answered(status: int) -> str:
+    """`502 Bad Gateway`, by the registry of status codes and not by what the other side calls it."""
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return str(status)
+
+
+@lru_cache(maxsize=1024)
+def of_status(status: int, location: str | None) -> tuple[str, str]:
+    """Kind and sentence of a complete answer."""
+    if 200 <= status < 300:
+        return "", f"The tracker answered {answered(status)}."
+    if 300 <= status < 400:
+        if not location:
+            return "redirect", f"The tracker answered {answered(status)}, a redirect to nowhere; it is never followed."
+        shown = location if len(location) <= LONGEST_LOCATION else location[:LONGEST_LOCATION] + "…"
+        return "redirect", f"The tracker answered {answered(status)} and pointed to {shown} ; it is never followed."
+    if status == HTTPStatus.SWITCHING_PROTOCOLS:
+        return "status", f"The tracker answered {answered(status)}, which nobody had asked for."
+    return "status", f"The tracker answered {answered(status)}."
+
+
+def host_of(url: str) -> str:
+    """The host of a URL for a sentence; "The host" where there is none to be read."""
+    try:
+        return urlsplit(url).hostname or "The host"
+    except ValueError:
+        return "The host"
+
+
+def of_failure(failure: Failure) -> tuple[str, str]:
+    """Kind and sentence of a transfer that libcurl gave up."""
+    kind = CURL_KINDS.get(failure.code, "protocol")
+    if kind == "closed" and "chunk" in failure.message.lower():
+        kind = "protocol"  # libcurl's code for a reset connection is also that for a body in broken chunks
+    host = host_of(failure.url)
+    if failure.is_by_proxy and (sentence := _proxy_problem(failure, kind, host)):
+        return "timeout" if kind == "timeout" else "proxy", sentence
+    if kind == "dns":
+        return kind, f"The name {host} could not be found."
+    if kind == "connect":
+        problem = CONNECT_PROBLEMS.get(failure.os_errno, "could not be reached")
+        return kind, f"{host} {problem}."
+    if kind == "timeout":
+        return kind, _slow(failure, host)
+    if kind == "tls":
+        return kind, _insecure(failure, host)
+    if kind == "closed" and failure.status_code:
+        return kind, f"The tracker answered {answered(failure.status_code)}, but closed the connection too early."
+    return kind, PLAIN_SENTENCES[kind]
+
+
+def of_proxy(status: int, url: str) -> tuple[str, str]:
+    """Kind and sentence of an answer by which the proxy itself, and not the tracker, said no."""
+    if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+        return "proxy", f"The proxy answered {answered(status)}: it wants another user name or password."
+    return "proxy", f"The proxy answered {answered(status)} and did not connect to {host_of(url)}."
+
+
+def _proxy_problem(failure: Failure, kind: str, host: str) -> str | None:
+    """The sentence for what went wrong on the way to the proxy or at it; None for what went wrong behind it."""
+    within = f" within {failure.seconds:.3g} seconds" if kind == "timeout" else ""
+    if failure.code == pycurl.E_COULDNT_RESOLVE_PROXY:
+        return "The name of the proxy could not be found."
+    if not failure.is_connected and kind == "timeout":
+        return f"The proxy could not be {'connected to' if failure.is_resolved else 'looked up'}{within}."
+    if not failure.is_connected and kind == "connect":
+        return f"The proxy {CONNECT_PROBLEMS.get(failure.os_errno, 'could not be reached')}."
+    if failure.proxy_status >= 300:
+        return of_proxy(failure.proxy_status, failure.url)[1]
+    if failure.proxy_status == 0 and kind == "tls":
+        return "The secure connection to the proxy could not be established."
+    if failure.proxy_status == 0 and failure.url.lower().startswith("https") and kind != "bad_url":
+        return f"The proxy did not connect to {host}{within}."
+    return None
+
+
+def _slow(failure: Failure, host: str) -> str:
+    within = f"within {failure.seconds:.3g} seconds"
+    if not failure.is_resolved:
+        return f"The name {host} was not found {within}: its DNS did not answer."
+    if not failure.is_connected:
+        return f"{host} could not be connected to {within}."
+    if not failure.is_secured:
+        return f"The secure connection to {host} was not established {within}: the TLS handshake did not end."
+    if failure.status_code:
+        return f"The tracker answered {answered(failure.status_code)}, but its answer did not end {within}."
+    return f"No answer came {within}."
+
+
+def _insecure(failure: Failure, host: str) -> str:
+    if failure.code == pycurl.E_PEER_FAILED_VERIFICATION:
+        if (
+            "subject name" in failure.message or "common name" in failure.message
+        ):  # the chain is good, but OpenSSL has no code of its own for that
+            return f"The certificate of {host} is for another name."
+        problem = CERTIFICATE_PROBLEMS.get(failure.verify_result, "is not valid")
+        return f"The certificate of {host} {problem}."
+    return f"The TLS handshake with {host} failed; perhaps it does not speak HTTPS on this port."

@@ -1,0 +1,252 @@
+"""One request on one libcurl handle: what libcurl is told, what it may do, and what came of it.
+
+Handles are used again and again; `callbacks.egress.transport` drives many of them at once.
+"""
+
+import socket
+from http import HTTPStatus
+from typing import Any
+
+import pycurl
+
+from callbacks.egress import addresses, sendable
+from callbacks.egress import outcome as outcomes
+from callbacks.egress.addresses import Policy
+from callbacks.egress.outcome import Outcome, Request
+from callbacks.egress.proxy import Proxy
+from callbacks.egress.response import Answer, Limits
+from callbacks.egress.sendable import RefusedError
+
+SUPPRESS_CONNECT_HEADERS = 265  # CURLOPT_SUPPRESS_CONNECT_HEADERS, which has no name in pycurl
+
+Verdict = tuple[str, str]  # kind and sentence, as `outcomes` makes them
+
+
+class Transfer:
+    """A libcurl handle with the request it carries now, and what has come back so far.
+
+    `refused` and `sockets` are lists of the driver: transfers it must end after this round, and sockets that libcurl
+    has taken a duplicate of.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        limits: Limits,
+        ca_bundle: str,
+        proxy: Proxy | None,
+        refused: "list[Transfer]",
+        sockets: list[socket.socket],
+    ) -> None:
+        self._policy = policy
+        self._limits = limits
+        self._proxy = proxy
+        self._refused = refused
+        self._sockets = sockets
+        self._is_post = False
+        self.curl = pycurl.Curl()
+        self._configure(ca_bundle)
+        self._spent_s = 0.0
+        self.clear()
+
+    def clear(self) -> None:
+        """Ready for the next request."""
+        self.request = Request(0, "", "", (), None)
+        self._answer = Answer(self._limits)
+        self._was_opened = False  # the name was found, and the connection is this request's own
+        self._was_ready = False  # connected and secured, so that the request could go out
+        self._verdict: Verdict | None = None  # ours, for a transfer that we end
+
+    def _configure(self, ca_bundle: str) -> None:
+        """All that is the same for every request."""
+        curl = self.curl
+        curl.setopt(pycurl.NOSIGNAL, 1)
+        curl.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
+        curl.setopt(pycurl.FOLLOWLOCATION, 0)
+        curl.setopt(pycurl.PATH_AS_IS, 1)
+        self._configure_proxy(ca_bundle)
+        curl.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
+        curl.setopt(pycurl.HTTP09_ALLOWED, 0)
+        curl.setopt(pycurl.HTTP_CONTENT_DECODING, 0)
+        curl.setopt(pycurl.NETRC, pycurl.NETRC_IGNORED)
+        curl.setopt(pycurl.TCP_NODELAY, 1)
+        curl.setopt(pycurl.CAINFO, ca_bundle)
+        curl.setopt(pycurl.SSL_VERIFYPEER, 1)
+        curl.setopt(pycurl.SSL_VERIFYHOST, 2)
+        self._set_timeouts(0.0)
+        curl.setopt(pycurl.OPENSOCKETFUNCTION, self._open_socket)
+        curl.setopt(pycurl.PREREQFUNCTION, self._before_request)
+        curl.setopt(pycurl.HEADERFUNCTION, self._on_header)
+        curl.setopt(pycurl.WRITEFUNCTION, self._on_body)
+        curl.setopt(pycurl.HTTPGET, 1)
+
+    def _configure_proxy(self, ca_bundle: str) -> None:
+        """The proxy that the operator named, for every host, or none: what the environment says counts for nothing."""
+        curl, proxy = self.curl, self._proxy
+        curl.setopt(pycurl.PROXY, proxy.url if proxy else "")
+        curl.setopt(pycurl.NOPROXY, "" if proxy else "*")
+        if proxy is None:
+            return
+        curl.setopt(pycurl.PROXY_CAINFO, ca_bundle)
+        curl.setopt(SUPPRESS_CONNECT_HEADERS, 1)
+        curl.setopt(pycurl.USERAGENT, "")  # which a proxy would be told otherwise; the tracker is told by a header
+        if proxy.user or proxy.password:
+            curl.setopt(pycurl.PROXYAUTH, pycurl.HTTPAUTH_BASIC)
+            curl.setopt(pycurl.PROXYUSERNAME, proxy.user)
+            curl.setopt(pycurl.PROXYPASSWORD, proxy.password)
+
+    def _set_timeouts(self, spent_s: float) -> None:
+        self._spent_s = spent_s
+        self.curl.setopt(pycurl.CONNECTTIMEOUT_MS, max(1, round((self._limits.connect_s - spent_s) * 1000)))
+        self.curl.setopt(pycurl.TIMEOUT_MS, max(1, round((self._limits.total_s - spent_s) * 1000)))
+
+    def resolve(self, name: str, port: int, found: tuple[str, ...], spent_s: float) -> None:
+        """Tell libcurl where the request's name leads, which it took `spent_s` of the request's time to find out."""
+        listed = ",".join(f"[{address}]" if ":" in address else address for address in found)
+        self.curl.setopt(pycurl.RESOLVE, [f"+{name}:{port}:{listed}"])
+        if spent_s:
+            self._set_timeouts(spent_s)
+
+    def prepare(self, request: Request) -> None:
+        """Tell libcurl of `request`. Raises `RefusedError` for what cannot be sent."""
+        curl = self.curl
+        sendable.check_url(request.url)
+        if self._proxy:
+            sendable.check_target(request.url, self._policy)
+        lines = sendable.header_lines(request.headers)
+        try:
+            curl.setopt(pycurl.URL, request.url)
+            curl.setopt(pycurl.HTTPHEADER, lines)
+            if request.method == "POST":
+                self._is_post = True  # first, so that a refusal on the way cannot turn the next GET into a POST
+                curl.setopt(pycurl.POST, 1)
+                curl.setopt(pycurl.POSTFIELDS, request.body or b"")
+            elif request.method != "GET":
+                raise RefusedError("bad_request", f"The method {request.method!r} is not one that is sent.")
+            elif request.body:
+                raise RefusedError("bad_request", "A GET request has no body.")
+            elif self._is_post:
+                curl.setopt(pycurl.HTTPGET, 1)
+                self._is_post = False
+        except (pycurl.error, ValueError, TypeError) as error:
+            raise RefusedError("bad_url", "This URL cannot be called; check how it is written.") from error
+        self.request = request
+        if self._spent_s:
+            self._set_timeouts(0.0)
+
+    # --- what libcurl asks and tells -----------------------------------------
+
+    def _open_socket(self, purpose: int, address: Any) -> Any:
+        """libcurl is about to connect to `address`: a socket for it, or a refusal that ends the transfer."""
+        self._was_opened = True
+        if self._verdict is None:
+            self._verdict = self._refusal(address)
+            if self._verdict is None:
+                opened = socket.socket(address.family, address.socktype, address.protocol)
+                self._sockets.append(opened)
+                return opened
+            self._refused.append(self)
+        return pycurl.SOCKET_BAD
+
+    def _refusal(self, address: Any) -> Verdict | None:
+        """Kind and sentence if no socket may be opened to `address`. The sentence tells nothing of the network behind.
+
+        With a proxy there is one other side only. It may be in a network that no callback may reach.
+        """
+        if self._proxy:
+            return None if self._proxy.is_at(address) else ("proxy", "This would not have gone through the proxy.")
+        host, port = address.addr[:2]
+        if address.family not in (socket.AF_INET, socket.AF_INET6) or addresses.blocked_reason(host, self._policy):
+            name = outcomes.host_of(self.request.url)
+            return "blocked_address", f"{name} leads to an address that may not be called."
+        return (
+            None if addresses.port_allowed(port, self._policy) else ("blocked_port", f"Port {port} may not be called.")
+        )
+
+    def _before_request(self, *_: object) -> int:
+        """A connection stands. It may be one that was under way when another address of the name was refused."""
+        self._was_ready = True
+        return pycurl.PREREQFUNC_OK if self._verdict is None else pycurl.PREREQFUNC_ABORT
+
+    def _on_header(self, line: bytes) -> int | None:
+        if self._answer.take_header(line):
+            return None
+        self._verdict = "too_large", outcomes.HEADERS_TOO_LONG
+        return 0
+
+    def _on_body(self, chunk: bytes) -> int | None:
+        return None if self._answer.take_body(chunk) else 0
+
+    # --- what came of it -----------------------------------------------------
+
+    def outcome(self, code: int, message: str) -> Outcome:
+        """The outcome, after libcurl ended the transfer with `code` (0: no error), or after we refused it."""
+        info, request, answer = self.curl.getinfo, self.request, self._answer
+        status = info(pycurl.RESPONSE_CODE) if answer.is_complete else 0
+        if 100 <= status < 200 and status != HTTPStatus.SWITCHING_PROTOCOLS:
+            status = 0  # no answer followed
+        headers = answer.headers()
+        is_refused = self._verdict is not None and self._verdict[0].startswith("blocked")
+        is_whole = code == 0 or answer.has_enough
+        if self._verdict is not None:
+            kind, detail = self._verdict
+        elif status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED and self._proxy and not self._is_https:
+            kind, detail = outcomes.of_proxy(status, request.url)
+        elif (status >= 200 and (is_whole or status >= 300)) or status == HTTPStatus.SWITCHING_PROTOCOLS:
+            kind, detail = outcomes.of_status(status, _first(headers, "location") if 300 <= status < 400 else None)
+        else:
+            kind, detail = outcomes.of_failure(self._failure(code, message, status))
+        looked_up = connected = secured = 0
+        if self._was_opened:
+            looked_up, connected = info(pycurl.NAMELOOKUP_TIME_T), info(pycurl.CONNECT_TIME_T)
+            secured = info(pycurl.APPCONNECT_TIME_T)
+        first = info(pycurl.STARTTRANSFER_TIME_T) if answer.has_begun else 0
+        spent_ms = self._spent_s * 1000
+        return Outcome(
+            request.key,
+            status or None,
+            kind,
+            detail,
+            headers,
+            answer.excerpt(),
+            "" if is_refused or self._proxy else info(pycurl.PRIMARY_IP),
+            looked_up / 1000 + spent_ms if self._was_opened else None,
+            (connected - looked_up) / 1000 if connected else None,
+            (secured - connected) / 1000 if secured else None,
+            (first - info(pycurl.PRETRANSFER_TIME_T)) / 1000 if first else None,
+            info(pycurl.TOTAL_TIME_T) / 1000 + spent_ms,
+            _first(headers, "retry-after") if kind else None,
+        )
+
+    def unresolved(self, spent_s: float, *, is_over: bool) -> Outcome:
+        """The outcome where the name was not found, or (`is_over`) not in time."""
+        code = pycurl.E_OPERATION_TIMEDOUT if is_over else pycurl.E_COULDNT_RESOLVE_HOST
+        failure = outcomes.Failure(code, "", self.request.url, is_resolved=False, seconds=self._limits.connect_s)
+        return Outcome(self.request.key, None, *outcomes.of_failure(failure), total_ms=spent_s * 1000)
+
+    @property
+    def _is_https(self) -> bool:
+        return self.request.url[:5].lower() == "https"
+
+    def _failure(self, code: int, message: str, status: int) -> outcomes.Failure:
+        info = self.curl.getinfo
+        total_s = self._limits.total_s
+        is_connected = self._was_ready or info(pycurl.CONNECT_TIME_T) > 0  # which is 0 where a connection was kept
+        return outcomes.Failure(
+            code=code,
+            message=message,
+            url=self.request.url,
+            status_code=status,
+            is_resolved=self._was_opened or is_connected,
+            is_connected=is_connected,
+            is_secured=self._was_ready,
+            seconds=total_s if self._was_ready else min(self._limits.connect_s, total_s),
+            os_errno=info(pycurl.OS_ERRNO),
+            verify_result=info(pycurl.SSL_VERIFYRESULT),
+            is_by_proxy=self._proxy is not None and not self._was_ready,
+            proxy_status=info(pycurl.HTTP_CONNECTCODE),
+        )
+
+
+def _first(headers: tuple[tuple[str, str], ...], name: str) -> str | None:
+    return next((value for key, value in headers if key.lower() == name), None)

@@ -1,0 +1,164 @@
+"""The pages of resends and backfills that were started: the list, how far one is, stopping it and going on."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.template.loader import render_to_string
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.views.decorators.http import require_POST, require_safe
+
+from callbacks.log.selection import AFFILIATE, CODE, EVENT, FROM, ORIGIN, STATE, TO, Selection
+from callbacks.models import Delivery, Job
+
+AGAIN_MS = 1000
+
+
+class JobAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
+    list_display = ("what", "started", "who", "state_column", "result")
+    list_display_links = ("what",)
+    list_per_page = 50
+    list_title = "Resends and backfills"
+    list_subtitle = "What was asked to be sent again, or for past orders, and how far that is."
+    list_icon = "resend"
+    empty_title = "None yet"
+    empty_text = (
+        "Filter the deliveries and resend all that match, or send past orders from an affiliate's Settings tab."
+    )
+    sortable_by = ()
+    actions = None
+
+    # --- columns -------------------------------------------------------------
+    @admin.display(description="What")
+    def what(self, errand: Job) -> str:
+        return f"{errand.get_kind_display()}: {errand.words}"
+
+    @admin.display(description="Started")
+    def started(self, errand: Job) -> str:
+        return render_to_string("admin/callbacks/errand/time.html", {"time": errand.created_at})
+
+    @admin.display(description="By")
+    def who(self, errand: Job) -> str:
+        return errand.user_name
+
+    @admin.display(description="State")
+    def state_column(self, errand: Job) -> str:
+        return render_to_string("admin/callbacks/errand/state.html", {"errand": errand})
+
+    @admin.display(description="Sent")
+    def result(self, errand: Job) -> str:
+        return render_to_string("admin/callbacks/errand/result.html", {"errand": errand})
+
+    # --- what may be done ----------------------------------------------------
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Job | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Job | None = None) -> bool:
+        return False
+
+    def has_view_permission(self, request: HttpRequest, obj: Job | None = None) -> bool:
+        return self.admin_site.get_model_admin(Delivery).has_view_permission(request)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+    def may_handle(self, request: HttpRequest, errand: Job) -> bool:
+        """Whether they might have started it: whoever may do that may stop it and go on with it."""
+        if errand.kind == Job.Kind.BACKFILL:
+            return request.user.has_perm("callbacks.change_callbacksetting")
+        log: Any = self.admin_site.get_model_admin(Delivery)
+        return bool(log.has_resend_permission(request))
+
+    # --- one of them ---------------------------------------------------------
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view
+        return [
+            path("<int:pk>/progress/", view(require_safe(self.progress_view)), name="callbacks_errand_progress"),
+            path("<int:pk>/stop/", view(require_POST(self.stop_view)), name="callbacks_errand_stop"),
+            path("<int:pk>/continue/", view(require_POST(self.continue_view)), name="callbacks_errand_continue"),
+            *super().get_urls(),
+        ]
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """How far it is, in the place of a form."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        found = Job.objects.select_related("setting__affiliate", "affiliate")
+        errand = get_object_or_404(found, pk=object_id if object_id.isdecimal() and len(object_id) < 19 else 0)
+        named = Delivery.objects.in_bulk([pk for pk, _ in errand.refused_first])
+        context = self.admin_site.each_context(request) | {
+            "title": f"{errand.get_kind_display()} of {timezone.localtime(errand.created_at):%-d %b %Y, %H:%M}",
+            "opts": self.opts,
+            "errand": errand,
+            "may_handle": self.may_handle(request, errand),
+            "refused": sorted(errand.refused.items(), key=lambda item: -item[1]),
+            "refused_first": [(named[pk], sentence) for pk, sentence in errand.refused_first if pk in named],
+            "links": links_of(errand),
+        }
+        return TemplateResponse(request, "admin/callbacks/errand/errand.html", context)
+
+    def progress_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """How far it is, for the script that keeps its page up to date."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        errand = get_object_or_404(Job, pk=pk)
+        news = {
+            "state": errand.state,
+            "said": errand.get_state_display(),
+            "html": render_to_string("admin/callbacks/errand/bar.html", {"errand": errand}).strip(),
+            "again_ms": AGAIN_MS if errand.is_active else None,
+        }
+        return JsonResponse(news, headers={"Cache-Control": "no-store"})
+
+    def stop_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        errand = self._handled(request, pk)
+        if errand.stop():
+            messages.success(request, "Stopped. What was sent so far stays sent; continue whenever you like.")
+        return redirect(errand)
+
+    def continue_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        errand = self._handled(request, pk)
+        if errand.resume():
+            messages.success(request, "It goes on where it stopped.")
+        return redirect(errand)
+
+    def _handled(self, request: HttpRequest, pk: int) -> Job:
+        errand = get_object_or_404(Job, pk=pk)
+        if not self.may_handle(request, errand):
+            raise PermissionDenied
+        return errand
+
+
+def links_of(errand: Job) -> list[tuple[str, str]]:
+    """Where its deliveries are in the log: what the link says, and its address."""
+    log = reverse("admin:callbacks_delivery_changelist")
+    if errand.kind == Job.Kind.RESEND:
+        selection = Selection.kept(errand.chosen)
+        links = [("What matches the filter now", log + selection.query)]
+        whole = selection.without(STATE, CODE)
+        more = ("The same, whatever became of them", log + whole.query)
+        return [*links, more] if whole.query != selection.query else links
+    if errand.started_at is None or errand.setting is None:
+        return []
+    until = {TO: f"{errand.ended_at:%Y-%m-%dT%H:%M:%S.%f}"} if errand.ended_at else {}
+    chosen = {AFFILIATE: errand.affiliate_id, EVENT: errand.setting.event, ORIGIN: Delivery.Origin.BACKFILL.value}
+    return [
+        (
+            "The deliveries of this backfill",
+            f"{log}?{urlencode(chosen | {FROM: f'{errand.started_at:%Y-%m-%dT%H:%M:%S.%f}'} | until)}",
+        )
+    ]

@@ -1,0 +1,89 @@
+"""Which past orders a callback is to be told of, and telling it: with the values that they have now.
+
+Writing the deliveries is `callbacks.delivery.outbox`.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Case, CharField, Exists, OuterRef, Q, QuerySet, Value, When
+
+from affiliates.models import Affiliate
+from callbacks.delivery import outbox
+from callbacks.delivery.order_events import Happening
+from callbacks.models import CallbackSetting, Delivery, EventType
+from config.listing.filters import Period
+from config.listing.pages import Keys
+from orders.models import Order
+
+TO_BE_SENT = ""
+# Why an order is left out, the first that holds.
+TOLD = "This callback was told of them already."
+FILTERED = "Their status is not one that this callback is for."
+
+
+@dataclass(frozen=True, slots=True)
+class Backfill:
+    """The orders of a callback's affiliate that came in within a period.
+
+    Those that the callback was told of already only if they are to be sent `again`.
+    """
+
+    setting: CallbackSetting
+    period: Period
+    again: bool = False
+
+    @classmethod
+    def of(cls, setting: CallbackSetting, chosen: Mapping[str, Any]) -> "Backfill":
+        return cls(setting, Period.of(chosen.get("from"), chosen.get("to")), bool(chosen.get("again")))
+
+    def why_not(self) -> str:
+        """Why nothing can be sent to this callback at all; "" if it can."""
+        if self.setting.affiliate.status == Affiliate.Status.BLOCKED:
+            return f"{self.setting.affiliate.name} is blocked, so nothing is sent to their tracker."
+        if not self.setting.is_active:
+            return "This callback is paused. Resume it first; then send past orders."
+        return ""
+
+    def all_orders(self) -> QuerySet[Order]:
+        """All that came in within the period, and still are the affiliate's."""
+        return self.period.narrow(Order.objects.filter(affiliate=self.setting.affiliate_id))
+
+    def orders(self) -> QuerySet[Order]:
+        """Those of them that are to be sent."""
+        rows = self.all_orders()
+        if self.setting.only_statuses:
+            rows = rows.filter(status__in=self.setting.only_statuses)
+        return rows if self.again else rows.exclude(self._is_told())
+
+    def why_left_out(self) -> Case:
+        """Why an order is not among those, as an expression; `TO_BE_SENT` if it is."""
+        reasons = []
+        if not self.again:
+            reasons.append(When(self._is_told(), then=Value(TOLD)))
+        if self.setting.only_statuses:
+            reasons.append(When(~Q(status__in=self.setting.only_statuses), then=Value(FILTERED)))
+        return Case(*reasons, default=Value(TO_BE_SENT), output_field=CharField())
+
+    def _is_told(self) -> Exists:
+        told = Delivery.objects.filter(order=OuterRef("pk"), setting=self.setting.pk)
+        return Exists(told.exclude(origin=Delivery.Origin.TEST))
+
+    def keys(self) -> Keys:
+        """Between which keys they lie."""
+        return self.period.keys_of(Order)
+
+    def record(self, order_ids: Collection[int]) -> int:
+        """Write a delivery for each of these orders that still is to be sent; returns how many.
+
+        To be called in a transaction. The orders are locked until its end, so that none of them changes between being
+        read and being told; one that somebody else is changing right now raises `OperationalError` instead of waiting,
+        because who saves an order must not end up waiting for us while we wait for them.
+        """
+        locked = Order.objects.select_for_update(no_key=True, nowait=True).filter(pk__among=order_ids).order_by("pk")
+        held = [pk for (pk,) in locked.values_list("pk")]
+        orders = self.orders().filter(pk__among=held).select_related("link").order_by("pk")
+        event = EventType(self.setting.event)
+        news = [Happening(order, event, self.setting.affiliate_id, order.current_state()) for order in orders]
+        return outbox.tell(news, Delivery.Origin.BACKFILL, only_setting=self.setting.pk)

@@ -1,1 +1,0 @@
-"""Callbacks of many affiliates at once: the same one set up for all of them, and another host in all that have one."""

@@ -1,0 +1,200 @@
+"""What became of what was to be told: deliveries and their attempts, and hosts in trouble.
+
+The rows are plain. Who may change the state of a delivery, and how, is `callbacks.delivery.outbox`.
+"""
+
+import os
+import time
+import uuid
+from typing import Any, ClassVar
+
+from django.db import models
+from django.db.models import Q
+from django.urls import reverse
+
+from affiliates.models import Affiliate
+from callbacks.models.setting import EventType
+from orders.models import Order
+
+
+def new_event_id() -> uuid.UUID:
+    """A UUID of version 7 (RFC 9562, 5.7): milliseconds since 1970 in 48 bits, then 74 random ones.
+
+    Each change of a delivery's row writes its id into an index again. Random ids would be strewn over all of an index
+    that a million deliveries have filled; ids that begin with the time stand together at its end.
+    """
+    version, variant = 7, 0b10
+    random = int.from_bytes(os.urandom(10))
+    high = (time.time_ns() // 1_000_000) << 16 | version << 12 | random & 0xFFF
+    return uuid.UUID(int=high << 64 | variant << 62 | random >> 12 & (1 << 62) - 1)
+
+
+class Delivery(models.Model):
+    """One event for one callback setting: what was to be told, frozen, and how far that got."""
+
+    class Status(models.TextChoices):
+        PENDING = "pending", "Pending"
+        SENDING = "sending", "Sending"
+        SUCCEEDED = "succeeded", "Succeeded"
+        FAILED = "failed", "Failed"
+        SKIPPED = "skipped", "Skipped"
+
+    class SkipReason(models.TextChoices):
+        NONE = "", ""
+        PAUSED = "paused", "The callback was paused when this happened."
+        FILTERED = (
+            "filtered",
+            "The callback is for certain statuses only, and the order did not come to one of them.",
+        )
+        AFFILIATE_BLOCKED = "affiliate_blocked", "The affiliate was blocked when this happened."
+        SETTING_DELETED = "setting_deleted", "The callback was deleted before this could be sent."
+
+    class Trigger(models.TextChoices):
+        INITIAL = "initial", "Initial"
+        RETRY = "retry", "Retry"
+        MANUAL = "manual", "Manual"
+        TEST = "test", "Test"
+
+    class Origin(models.TextChoices):
+        EVENT = "event", "An order was saved"
+        BACKFILL = "backfill", "Backfill"
+        TEST = "test", "Test"
+
+    event_id = models.UUIDField(default=new_event_id, unique=True, editable=False)
+    origin = models.CharField(max_length=8, choices=Origin, default=Origin.EVENT, db_default=Origin.EVENT)
+    # Both are the first column of an index below, and a third one each would be paid for by every delivery.
+    setting = models.ForeignKey(
+        "callbacks.CallbackSetting", on_delete=models.SET_NULL, null=True, related_name="deliveries", db_index=False
+    )
+    affiliate = models.ForeignKey(
+        Affiliate, on_delete=models.CASCADE, null=True, related_name="deliveries", db_index=False
+    )
+    order = models.ForeignKey(Order, on_delete=models.SET_NULL, null=True, related_name="deliveries")
+    event = models.CharField(max_length=16, choices=EventType)
+    status = models.CharField(max_length=16, choices=Status, default=Status.PENDING)
+    skip_reason = models.CharField(max_length=32, choices=SkipReason, default=SkipReason.NONE, blank=True)
+    next_attempt_at = models.DateTimeField(null=True, blank=True)
+    next_trigger = models.CharField(max_length=8, choices=Trigger, default=Trigger.INITIAL)
+    retry_step = models.PositiveSmallIntegerField(default=0, help_text="How many waits of the schedule are used up.")
+    attempt_count = models.PositiveIntegerField(default=0)
+    last_attempt_at = models.DateTimeField(null=True, blank=True)
+    last_status_code = models.PositiveSmallIntegerField(null=True, blank=True)
+    last_error_kind = models.CharField(max_length=32, default="", blank=True)
+    claim_token = models.UUIDField(null=True, editable=False)
+    leased_until = models.DateTimeField(null=True, editable=False)
+    variables = models.JSONField(default=dict, help_text="All variables by name, as they were when it happened.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    is_doubted, asked_by = False, ""  # told by `callbacks.log.live` and `callbacks.models.audit`, for pages
+
+    class Meta:
+        verbose_name_plural = "deliveries"
+        default_permissions = ("view",)  # nobody adds, changes or deletes one by hand
+        permissions: ClassVar = [("resend_delivery", "Can resend delivery")]
+        ordering: ClassVar = ["-pk"]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(status="pending", next_attempt_at__isnull=False)
+                | (~Q(status="pending") & Q(next_attempt_at__isnull=True)),
+                name="delivery_due_exactly_when_pending",
+            ),
+            models.CheckConstraint(
+                condition=Q(status="sending", claim_token__isnull=False, leased_until__isnull=False)
+                | (~Q(status="sending") & Q(claim_token__isnull=True, leased_until__isnull=True)),
+                name="delivery_leased_exactly_when_sending",
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=["pending", "sending", "succeeded", "failed", "skipped"]),
+                name="delivery_status_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(status="skipped") & ~Q(skip_reason="") | ~Q(status="skipped") & Q(skip_reason=""),
+                name="delivery_reason_exactly_when_skipped",
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["next_attempt_at", "id"],
+                condition=Q(status="pending", attempt_count=0),
+                name="delivery_due_first",
+            ),
+            models.Index(
+                fields=["next_attempt_at", "id"],
+                condition=Q(status="pending", attempt_count__gt=0),
+                name="delivery_due_again",
+            ),
+            models.Index(fields=["leased_until"], condition=Q(status="sending"), name="delivery_leased"),
+            models.Index(fields=["affiliate", "-id"], name="delivery_of_affiliate"),
+            models.Index(fields=["setting", "-last_attempt_at"], name="delivery_last_of_setting"),
+            models.Index(  # what people look for among millions; what goes well never enters it
+                fields=["status", "-id"],
+                condition=Q(status="failed") | Q(status="skipped"),
+                name="delivery_unsuccessful",
+            ),
+            models.Index(
+                fields=["origin", "-id"],
+                condition=Q(origin="backfill") | Q(origin="test"),
+                name="delivery_not_of_an_event",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.order_number} · {self.get_event_display()}"
+
+    @property
+    def order_number(self) -> str:
+        return str(self.variables.get("order.number", ""))
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if self.affiliate_id is None and self.setting is not None:
+            self.affiliate_id = self.setting.affiliate_id
+        super().save(*args, **kwargs)
+
+    def get_absolute_url(self) -> str:
+        return reverse("admin:callbacks_delivery_change", args=[self.pk])
+
+
+class TroubledHost(models.Model):
+    """A host that has failed to connect or to answer since it last did. Written by `callbacks.delivery.circuit_breaker` alone."""
+
+    host = models.CharField(max_length=260, primary_key=True)
+    failures = models.PositiveIntegerField(help_text="How many in a row.")
+    probe_at = models.DateTimeField(help_text="When the next single request may go there, if it is held.")
+
+    def __str__(self) -> str:
+        return self.host
+
+
+class Attempt(models.Model):
+    """One request: exactly what was sent, and exactly what came back. Never changed once written."""
+
+    delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="attempts")
+    trigger = models.CharField(max_length=8, choices=Delivery.Trigger)
+    method = models.CharField(max_length=4)
+    url = models.TextField("URL", blank=True, help_text="As it was sent; empty if there was nothing to send.")
+    request_headers = models.JSONField(default=list, help_text="Pairs of name and value, in the order sent.")
+    request_body = models.TextField(blank=True, default="")
+    status_code = models.PositiveSmallIntegerField(null=True, blank=True)
+    error_kind = models.CharField(max_length=32, blank=True, default="")
+    detail = models.TextField(blank=True, default="", help_text="What happened, in a sentence.")
+    response_headers = models.JSONField(default=list, help_text="Pairs of name and value, in the order received.")
+    response_excerpt = models.TextField(blank=True, default="")
+    remote_address = models.CharField(max_length=64, blank=True, default="")
+    dns_ms = models.FloatField(null=True, blank=True)
+    connect_ms = models.FloatField(null=True, blank=True)
+    tls_ms = models.FloatField(null=True, blank=True)
+    first_byte_ms = models.FloatField(null=True, blank=True)
+    total_ms = models.FloatField(null=True, blank=True)
+    created_at = models.DateTimeField(help_text="When the attempt began.")
+
+    asked_by = ""  # told by `callbacks.models.audit`, for pages
+
+    class Meta:
+        ordering: ClassVar = ["-pk"]
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.status_code or self.error_kind}"
+
+    @property
+    def is_success(self) -> bool:
+        return self.status_code is not None and 200 <= self.status_code < 300 and not self.error_kind

@@ -1,0 +1,148 @@
+"""Who did what to a callback setting, and when: noted by whoever does it, in the same transaction, and never changed.
+
+What the old and the new value are is written as a person reads it; of secrets only what tells them apart.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import ClassVar
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import models
+
+from affiliates.models import Affiliate
+from callbacks.models import names
+from callbacks.models.setting import CallbackSetting, EventType
+from callbacks.postback import signing
+
+LABELS = {
+    "name": "Name",
+    "method": "HTTP method",
+    "url": "URL",
+    "body_format": "POST body",
+    "send_as_typed": "Send as typed",
+    "only_statuses": "Only for statuses",
+    "is_active": "State",
+    "secret": "Signing secret",
+}
+# What the empty value of a field means.
+WITHOUT = {
+    "name": names.DEFAULT,
+    "body_format": "none",
+    "send_as_typed": "no",
+    "only_statuses": "all",
+    "is_active": "on",
+}
+PAUSED = "paused"
+
+
+class SettingChange(models.Model):
+    """What one person, or the engine, did to a callback setting. Written by this module alone."""
+
+    class Action(models.TextChoices):
+        CREATED = "created", "set up"
+        CHANGED = "changed", "changed"
+        PAUSED = "paused", "paused"
+        RESUMED = "resumed", "resumed"
+        ROTATED = "rotated", "gave a new signing secret to"
+        REMOVED = "removed", "removed"
+        GONE = "gone", "paused by itself"
+
+    affiliate = models.ForeignKey(Affiliate, on_delete=models.CASCADE, related_name="setting_changes")
+    setting = models.ForeignKey(CallbackSetting, on_delete=models.SET_NULL, null=True, related_name="history")
+    event = models.CharField(max_length=16, choices=EventType)
+    name = models.CharField(max_length=names.LONGEST)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    user_name = models.CharField(max_length=320, blank=True, help_text="Empty if nobody did it: the engine.")
+    action = models.CharField(max_length=8, choices=Action)
+    changes = models.JSONField(default=list, help_text="Each a `field`, its `old` and its `new` value.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        default_permissions = ()
+        ordering: ClassVar = ["-pk"]
+        indexes: ClassVar = [models.Index(fields=["affiliate", "-id"], name="setting_change_of_affiliate")]
+
+
+Action = SettingChange.Action
+
+
+def values_of(setting: CallbackSetting) -> dict[str, str]:
+    """What can be changed of a setting, as text; "" for what goes without saying."""
+    return {
+        "name": setting.name if setting.has_own_name else "",
+        "method": setting.method,
+        "url": setting.url,
+        "body_format": setting.body_format if setting.method == CallbackSetting.Method.POST else "",
+        "send_as_typed": "yes" if setting.send_as_typed else "",
+        "only_statuses": ", ".join(label.lower() for label in setting.statuses),
+        "is_active": "" if setting.is_active else PAUSED,
+    }
+
+
+def saved_last(setting: CallbackSetting) -> SettingChange | None:
+    """Who set it up or changed it last, if that was noted."""
+    return setting.history.filter(action__in=[Action.CREATED, Action.CHANGED]).first()
+
+
+def note_created(setting: CallbackSetting, user: User) -> None:
+    _note(setting, Action.CREATED, user, {}, values_of(setting))
+
+
+def note_changed(setting: CallbackSetting, user: User, before: Mapping[str, str]) -> None:
+    """Note what became of `before`, the values of this setting until now; nothing if that is nothing."""
+    if before != (after := values_of(setting)):
+        _note(setting, Action.CHANGED, user, before, after)
+
+
+def note_many(
+    created: Iterable[CallbackSetting], changed: Iterable[tuple[CallbackSetting, Mapping[str, str]]], user: User
+) -> None:
+    """The same for many in one statement: those that are new, and those that were changed with their values before."""
+    found = [_change(setting, Action.CREATED, user, {}, values_of(setting)) for setting in created]
+    found += [_change(setting, Action.CHANGED, user, before, values_of(setting)) for setting, before in changed]
+    SettingChange.objects.bulk_create(found)
+
+
+def note_switched(setting: CallbackSetting, user: User) -> None:
+    if setting.is_active:
+        _note(setting, Action.RESUMED, user, {"is_active": PAUSED}, {})
+    else:
+        _note(setting, Action.PAUSED, user, {}, {"is_active": PAUSED})
+
+
+def note_gone(setting: CallbackSetting) -> None:
+    """The engine paused it, because its address is gone."""
+    _note(setting, Action.GONE, None, {}, {"is_active": PAUSED})
+
+
+def note_rotated(setting: CallbackSetting, user: User) -> None:
+    before, after = signing.masked(setting.previous_secret), signing.masked(setting.secret)
+    _note(setting, Action.ROTATED, user, {"secret": before}, {"secret": after})
+
+
+def note_removed(setting: CallbackSetting, user: User) -> None:
+    """To be called before it is deleted."""
+    _note(setting, Action.REMOVED, user, values_of(setting), {})
+
+
+def _note(
+    setting: CallbackSetting, action: str, user: User | None, before: Mapping[str, str], after: Mapping[str, str]
+) -> None:
+    _change(setting, action, user, before, after).save()
+
+
+def _change(
+    setting: CallbackSetting, action: str, user: User | None, before: Mapping[str, str], after: Mapping[str, str]
+) -> SettingChange:
+    values = {field: (before.get(field, ""), after.get(field, "")) for field in LABELS}
+    return SettingChange(
+        affiliate_id=setting.affiliate_id,
+        setting=setting,
+        event=setting.event,
+        name=setting.name,
+        user=user,
+        user_name=(user.get_full_name() or user.get_username()) if user else "",
+        action=action,
+        changes=[{"field": field, "old": old, "new": new} for field, (old, new) in values.items() if old != new],
+    )

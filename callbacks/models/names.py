@@ -1,0 +1,35 @@
+"""Names that tell the callbacks of one event apart: `Callback`, `Callback 2`, or what a person calls them. Pure."""
+
+from collections.abc import Iterable
+from itertools import count
+
+from callbacks.editor.problems import Problem
+
+DEFAULT = "Callback"
+LONGEST = 40
+AT_MOST = 5  # callbacks of one affiliate for one event
+NO_PLACE_LEFT = Problem(
+    "too_many_callbacks",
+    f"There are {AT_MOST} callbacks for this event already, and no more are possible: change or remove one of them.",
+)
+
+
+def free(name: str, others: Iterable[str]) -> str:
+    """`name` in one line. Where nobody chose one, the next of the names of ours that is not among `others`."""
+    chosen = " ".join(name.split()) or DEFAULT
+    if chosen != DEFAULT:
+        return chosen
+    taken = list(others)
+    numbered = (f"{DEFAULT} {number}" for number in count(2))
+    return DEFAULT if not is_taken(DEFAULT, taken) else next(n for n in numbered if not is_taken(n, taken))
+
+
+def is_taken(name: str, others: Iterable[str]) -> bool:
+    """Whether one of `others` reads the same."""
+    return name.casefold() in {other.casefold() for other in others}
+
+
+def problems(name: str, others: Iterable[str]) -> tuple[Problem, ...]:
+    if not is_taken(name, others):
+        return ()
+    return (Problem("name_taken", f"There is a callback with the name “{name}” for this event already."),)

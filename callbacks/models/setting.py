@@ -1,0 +1,146 @@
+"""What is to be told to whom: callback settings, and what was done to them.
+
+Django finds all of the engine's tables here; those of deliveries are in `callbacks.models.delivery`.
+"""
+
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from affiliates.models import Affiliate, validate_text
+from callbacks.editor import check
+from callbacks.egress import addresses, targets
+from callbacks.models import names, sql
+from callbacks.postback.signing import new_secret
+from orders.models import Order, validate_statuses
+
+models.BigAutoField.register_lookup(sql.Among)
+
+
+class EventType(models.TextChoices):
+    """The kinds of event that a callback can be for."""
+
+    CREATED = "order.created", "Order created"
+    UPDATED = "order.updated", "Order updated"
+
+
+class CallbackSetting(models.Model):
+    """One URL, and how and when one affiliate wants to hear there of one kind of event."""
+
+    class Method(models.TextChoices):
+        GET = "GET", "GET"
+        POST = "POST", "POST"
+
+    class BodyFormat(models.TextChoices):
+        FORM = "form", "Form: the URL's parameters again"
+        JSON = "json", "JSON: the whole event"
+
+    class PauseReason(models.TextChoices):
+        NONE = "", "not paused"
+        PERSON = "person", "paused by hand"
+        GONE = "gone", "the other side answered 410 Gone, and again an hour later"
+
+    affiliate = models.ForeignKey(Affiliate, on_delete=models.CASCADE, related_name="callback_settings")
+    event = models.CharField(max_length=16, choices=EventType)
+    name = models.CharField(max_length=names.LONGEST, blank=True, default=names.DEFAULT, validators=[validate_text])
+    method = models.CharField("HTTP method", max_length=4, choices=Method, default=Method.GET)
+    url = models.TextField("URL", blank=True)  # blank is refused in clean(), with a code and a sentence of its own
+    body_format = models.CharField("POST body", max_length=4, choices=BodyFormat, default=BodyFormat.FORM)
+    send_as_typed = models.BooleanField(
+        "send as typed",
+        default=False,
+        help_text="Other networks' placeholders in this URL are plain text and are sent as they stand.",
+    )
+    host = models.CharField(
+        max_length=260, default="", editable=False, help_text="Host and port of the URL; filled when saved."
+    )
+    only_statuses = models.JSONField("only for statuses", default=list, blank=True, validators=[validate_statuses])
+    secret = models.CharField(max_length=64, default=new_secret, editable=False)
+    previous_secret = models.CharField(max_length=64, default="", blank=True, editable=False)
+    previous_secret_until = models.DateTimeField(null=True, blank=True, editable=False)
+    is_active = models.BooleanField("active", default=True)
+    pause_reason = models.CharField(
+        max_length=8, choices=PauseReason, default=PauseReason.NONE, blank=True, editable=False
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+    request_changed_at = models.DateTimeField(
+        null=True, editable=False, help_text="When `request` was last another; empty if it never was."
+    )
+
+    repairs: tuple[check.Repair, ...] = ()  # what the last clean() mended in the URL
+    known_names: list[str] | None = None  # those of the affiliate's others for this event, where somebody has read them
+
+    class Meta:
+        ordering: ClassVar = ["affiliate", "event", "pk"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["affiliate", "event", "name"], name="callback_name_once_per_event"),
+            models.CheckConstraint(condition=Q(event__in=["order.created", "order.updated"]), name="callback_event"),
+            models.CheckConstraint(condition=Q(method__in=["GET", "POST"]), name="callback_method"),
+            models.CheckConstraint(condition=Q(body_format__in=["form", "json"]), name="callback_body_format"),
+            models.CheckConstraint(condition=~Q(url=""), name="callback_url_not_empty"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.title} of {self.affiliate}"
+
+    @property
+    def title(self) -> str:
+        """`Order created callback`, and the name that a person gave it."""
+        return f"{self.get_event_display()} callback" + (f" “{self.name}”" if self.has_own_name else "")
+
+    @property
+    def has_own_name(self) -> bool:
+        return self.name != names.DEFAULT
+
+    @property
+    def request(self) -> tuple[str, str, str]:
+        """What is sent, and where. How the last one did says nothing of another one."""
+        return self.method, self.url, self.body_format if self.method == self.Method.POST else ""
+
+    @property
+    def statuses(self) -> list[str]:
+        """The labels of the statuses that this is for; none if it is for all."""
+        return [label for value, label in Order.Status.choices if value in self.only_statuses]
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if self._state.adding:
+            self.name = names.free(self.name, self.other_names())
+        self.host = targets.host_of(self.url)
+        fields = kwargs.get("update_fields")
+        if not self._state.adding and (fields is None or {"method", "url", "body_format"} & set(fields)):
+            before = CallbackSetting.objects.only("method", "url", "body_format").filter(pk=self.pk).first()
+            if before is not None and before.request != self.request:
+                self.request_changed_at = timezone.now()
+            if fields is not None:
+                kwargs["update_fields"] = {*fields, "host", "request_changed_at"}
+        super().save(*args, **kwargs)
+
+    def clean(self) -> None:
+        """Repair the URL and refuse what could not be sent or kept, with the code of each problem, beside its field."""
+        finding = check.check(self.url or "", addresses.policy_from(settings), send_as_typed=self.send_as_typed)
+        self.url, self.repairs = finding.template, finding.repairs
+        self.name = names.free(self.name, others := self.other_names())
+        problems = {"url": finding.problems, "name": names.problems(self.name, others)}
+        if self._state.adding and len(others) >= names.AT_MOST:
+            problems["url"] = (*finding.problems, names.NO_PLACE_LEFT)
+        errors = {field: [ValidationError(p.message, code=p.code) for p in found] for field, found in problems.items()}
+        if any(errors.values()):
+            raise ValidationError({field: found for field, found in errors.items() if found})
+
+    def resume_if_moved(self, url_before: str) -> bool:
+        """Switch it on, unsaved, if it was paused because the address it had before is gone. Whether it was."""
+        is_resumed = self.pause_reason == self.PauseReason.GONE and self.url != url_before
+        if is_resumed:
+            self.is_active, self.pause_reason = True, self.PauseReason.NONE
+        return is_resumed
+
+    def other_names(self) -> list[str]:
+        if self.known_names is not None:
+            return self.known_names
+        others = CallbackSetting.objects.filter(affiliate=self.affiliate_id, event=self.event).exclude(pk=self.pk)
+        return list(others.values_list("name", flat=True)) if self.affiliate_id else []

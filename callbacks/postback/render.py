@@ -1,0 +1,141 @@
+"""Puts an event's values into a template: the URL exactly as it goes on the wire.
+
+The rule is short: quote each value with no safe characters, put it into its place, prepare the whole with `requests`.
+A template renders thousands of times, so its own text is prepared once, with marks in the places of the variables.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from urllib.parse import quote, unquote
+
+from callbacks.editor import problems
+from callbacks.egress import targets
+from callbacks.postback import syntax
+from callbacks.postback.syntax import Placeholder
+from callbacks.postback.variables import value_of
+
+DOTS = frozenset({".", ".."})
+_is_plain = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch  # nothing to quote, as with most values
+
+
+class RenderError(Exception):
+    """There is nothing to send: the sentence says why. Trying again does not help."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """The text before a variable, and the variable."""
+
+    before: str
+    variable: Placeholder
+    in_path: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """A template made ready.
+
+    `dotted` are the segments of the path that may come out as `.` or `..`: texts, and the numbers of variables.
+    `is_prepared`: the texts are canonical already, and joining is all that is left to do.
+    """
+
+    steps: tuple[_Step, ...]
+    tail: str
+    dotted: tuple[tuple[str | int, ...], ...]
+    is_prepared: bool
+    is_query_all_variables: bool
+
+
+def render(template: str, values: Mapping[str, str]) -> str:
+    """The URL exactly as it goes on the wire, without fragment; raises RenderError and nothing else."""
+    plan = _plan(template)
+    parts: list[str] = []
+    plain: list[str] = []
+    for step in plan.steps:
+        value = value_of(values, step.variable.name)
+        for apply in step.variable.filters:
+            value = apply(value)
+        if step.in_path and value in DOTS:
+            raise _dots(step.variable.source, value)
+        plain.append(value)
+        parts += (step.before, value if _is_plain(value) else quote(value, safe="", errors="replace"))
+    for segment in plan.dotted:
+        joined = "".join(plain[item] if isinstance(item, int) else item for item in segment)
+        if joined in DOTS:
+            raise _dots("The variable there", joined)
+    parts.append(plan.tail)
+    url = "".join(parts)
+    if plan.is_prepared:
+        return url[:-1] if plan.is_query_all_variables and url.endswith("?") else url
+    return _sent(url)
+
+
+@lru_cache(maxsize=1024)
+def _plan(template: str) -> _Plan:
+    pieces, faults = syntax.scan(template)
+    if faults:
+        raise _unusable(problems.of_faults(faults)[0])
+    outline = syntax.outline(pieces)
+    sent = _sent(outline.url)
+    mark, typed = outline.mark, outline.url.partition("#")[0]
+    parts = targets.split(typed)
+    in_path, in_query = parts.path.count(mark), parts.query.count(mark)
+    variables = outline.variables[: in_path + in_query]
+    if typed.count(mark) != len(variables):
+        raise _unusable(problems.variable_in_host(outline.variables))
+    # `requests` resolves dot segments as they are typed: what is left then depends on what stands around them.
+    segments = parts.path.split("/")
+    is_prepared = DOTS.isdisjoint(segments) and sent.count(mark) == len(variables)
+    *texts, tail = (sent if is_prepared else typed).split(mark)
+    return _Plan(
+        steps=tuple(
+            _Step(before, variable, number < in_path)
+            for number, (before, variable) in enumerate(zip(texts, variables, strict=True))
+        ),
+        tail=tail,
+        dotted=_dotted(segments, mark),
+        is_prepared=is_prepared,
+        is_query_all_variables=bool(in_query) and not parts.query.replace(mark, ""),
+    )
+
+
+def _sent(url: str) -> str:
+    try:
+        return targets.read(url).url
+    except targets.TargetError as error:
+        raise _unusable(error.problem) from error
+
+
+def _dotted(segments: list[str], mark: str) -> tuple[tuple[str | int, ...], ...]:
+    """The segments made of dots and variables. One of a single variable is not among them: `render` looks at that."""
+    found: list[tuple[str | int, ...]] = []
+    number = 0
+    for segment in segments:
+        items: list[str | int] = []
+        for text in segment.split(mark):
+            items += (unquote(text), number)
+            number += 1
+        items.pop()
+        number -= 1
+        texts = "".join(item for item in items if isinstance(item, str))
+        if len(items) > 1 and texts.strip(".") == "" and (texts or len(items) > 3):
+            found.append(tuple(items))
+    return tuple(found)
+
+
+def _unusable(problem: problems.Problem) -> RenderError:
+    return RenderError(problem.code, f"The URL of this callback cannot be sent. {problem.message}")
+
+
+def _dots(what: str, value: str) -> RenderError:
+    message = (
+        f"{what} came out as “{value}”, which in the path of a URL means another folder, so nothing was sent. Put the "
+        "variable into the query, after the question mark."
+    )
+    return RenderError("dot_segment", message)

@@ -1,0 +1,83 @@
+"""Makes the request of one attempt out of a delivery's frozen values and its setting: URL, body, headers, signature.
+
+Pure: no database. Sending is `callbacks.egress.transport`.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from callbacks.editor import check
+from callbacks.egress.outcome import Request
+from callbacks.postback import signing
+from callbacks.postback.variables import LINK_QUERY, value_of
+
+FORM, JSON = "application/x-www-form-urlencoded", "application/json"
+
+
+def user_agent(version: str) -> str:
+    """Who calls, as trackers are told."""
+    return f"AffiliatePostbacks/{version}"
+
+
+def build(
+    *,
+    key: int,
+    event_id: str,
+    happened_at: datetime,
+    method: str,
+    template: str,
+    body_format: str,
+    secret: str,
+    variables: Mapping[str, str],
+    timestamp: int,
+    user_agent: str,
+    previous_secret: str = "",
+) -> Request:
+    """The request to send. `timestamp` is the attempt's, in Unix seconds; `key` comes back with the outcome.
+
+    `previous_secret` is the one that was valid before, as long as it is to sign as well.
+    Raises `templating.RenderError` if the template cannot be rendered with these values.
+    """
+    url = check.render(template, variables)
+    headers = [("User-Agent", user_agent), ("Accept", "*/*")]
+    body: bytes | None = None
+    if method == "POST":
+        is_json = body_format == "json"
+        body = payload(variables, happened_at) if is_json else form(url)
+        headers.append(("Content-Type", JSON if is_json else FORM))
+    signed = target(url) if body is None else body
+    headers += signing.headers(secret, event_id, timestamp, signed, previous_secret=previous_secret)
+    return Request(key=key, method=method, url=url, headers=tuple(headers), body=body)
+
+
+def target(url: str) -> bytes:
+    """The request target of a canonical URL as it goes on the wire: path and query."""
+    return b"/" + url.split("/", 3)[3].encode("ascii")
+
+
+def form(url: str) -> bytes:
+    """The parameters of a canonical URL once more, as a form: a query string is one already."""
+    return url.partition("?")[2].encode("ascii")
+
+
+def payload(variables: Mapping[str, str], happened_at: datetime) -> bytes:
+    """The whole event as JSON, in the shape of Standard Webhooks. Amounts are text, so that no reader rounds them."""
+    event: dict[str, Any] = {
+        "type": value_of(variables, "event"),
+        "timestamp": happened_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "data": {
+            "order": _members(variables, "order."),
+            "link": _members(variables, "link.") | {"query": _members(variables, LINK_QUERY)},
+            "affiliate": _members(variables, "affiliate."),
+        },
+    }
+    return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+
+
+def _members(variables: Mapping[str, str], prefix: str) -> dict[str, str]:
+    nested = () if prefix == LINK_QUERY else (LINK_QUERY,)
+    return {
+        n.removeprefix(prefix): v for n, v in variables.items() if n.startswith(prefix) and not n.startswith(nested)
+    }

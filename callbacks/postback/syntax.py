@@ -1,0 +1,179 @@
+"""The grammar of a template: text, and variables in double braces with filters in Django's notation.
+
+It says what stands where and what cannot be read, and raises for nothing. Which names exist is `callbacks.postback.variables`;
+what a person is told is `callbacks.editor.problems`.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import count
+
+from callbacks.postback import variables
+
+# Braces inside a filter's quoted argument are text. Possessive, so that no input makes it look twice.
+VARIABLE = re.compile(r"""\{\{(?P<inside>(?>:\s*+"[^"]*+"|:\s*+'[^']*+'|[^{}])*+)\}\}""")
+FILTER = re.compile(
+    r"""\|\s*(?P<name>[^\s|:"']*+)\s*(?P<argument>:\s*(?:"(?P<double>[^"]*+)"|'(?P<single>[^']*+)'))?\s*(?=\||\Z)"""
+)
+STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+FILLER = "\ue000"  # from the private use area
+NO_NAME = re.compile(r"""[\s"']""")
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """What is sent as typed."""
+
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Default:
+    """`default:"none"`: what is sent for an empty value."""
+
+    text: str
+
+    def __call__(self, value: str) -> str:
+        return value or self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Map:
+    """`map:"new=hold,approved=sale"`: what is sent for some values; any other is sent as it is."""
+
+    texts: Mapping[str, str] = field(hash=False)
+
+    def __call__(self, value: str) -> str:
+        return self.texts.get(value, value)
+
+
+Filter = Default | Map
+
+
+@dataclass(frozen=True, slots=True)
+class Placeholder:
+    """A variable as it stands in a template. `source` holds the braces too."""
+
+    source: str
+    name: str
+    filters: tuple[Filter, ...] = ()
+
+
+Piece = Text | Placeholder
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What cannot be read: where it starts, the fragment it is in, and the name that is wrong ("" if none)."""
+
+    code: str
+    start: int
+    fragment: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """A template as a URL: each variable is replaced by `mark`, which occurs nowhere else in it."""
+
+    url: str
+    mark: str
+    variables: tuple[Placeholder, ...]
+
+
+@lru_cache(maxsize=1024)
+def scan(template: str) -> tuple[tuple[Piece, ...], tuple[Fault, ...]]:
+    """All of `template` in order, and all that is wrong with it. The sources of the pieces joined are the template."""
+    pieces: list[Piece] = []
+    faults: list[Fault] = []
+    end = 0
+    for match in VARIABLE.finditer(template):
+        _add_text(template, end, match.start(), pieces, faults)
+        piece, its_faults = _placeholder(match)
+        pieces.append(piece)
+        faults += its_faults
+        end = match.end()
+    _add_text(template, end, len(template), pieces, faults)
+    return tuple(pieces), tuple(faults)
+
+
+def outline(pieces: tuple[Piece, ...]) -> Outline:
+    """The pieces as a URL that can be read before the values are known.
+
+    A `%` that begins no escape becomes `%25`, which it is sent as. Left as it is, it could begin an escape together
+    with a value, and `requests` would encode all other escapes once more, those of the values among them.
+    """
+    # Two ends that differ: no part of a mark and the text beside it can look like another mark.
+    taken = "".join(piece.source for piece in pieces).lower()
+    mark = next(mark for number in count() if (mark := f"q{number}z") not in taken)
+    texts = (mark if isinstance(piece, Placeholder) else STRAY_PERCENT.sub("%25", piece.source) for piece in pieces)
+    return Outline("".join(texts), mark, tuple(piece for piece in pieces if isinstance(piece, Placeholder)))
+
+
+def masked(template: str) -> str:
+    """`template` with a sign that no text holds in place of every character of a variable: positions stay."""
+    return VARIABLE.sub(lambda match: FILLER * len(match.group()), template)
+
+
+def is_name(name: str) -> bool:
+    """Whether `name` is that of a variable and can be written between braces."""
+    return variables.is_known(name) and not NO_NAME.search(name)
+
+
+def excerpt(template: str, at: int) -> str:
+    """What stands around position `at`: from the sign that separates it to the next, at most 40 characters."""
+    start = max(template.rfind(sign, 0, at) for sign in "=&?/;") + 1
+    stops = [stop for sign in "&?/#;" if (stop := template.find(sign, at)) >= 0]
+    return template[max(start, at - 20) : min([*stops, at + 40, len(template)])]
+
+
+def _add_text(template: str, start: int, end: int, pieces: list[Piece], faults: list[Fault]) -> None:
+    text = template[start:end]
+    if not text:
+        return
+    pieces.append(Text(text))
+    for braces in ("{{", "}}"):
+        at = text.find(braces)
+        if at >= 0:
+            faults.append(Fault("unbalanced_braces", start + at, excerpt(template, start + at)))
+            return
+
+
+def _placeholder(match: re.Match[str]) -> tuple[Placeholder, list[Fault]]:
+    source, start = match.group(), match.start()
+    name, bar, rest = match["inside"].partition("|")
+    name = name.strip()
+    faults = [] if is_name(name) else [Fault("unknown_variable", start, source, name)]
+    filters: list[Filter] = []
+    rest = bar + rest
+    while rest:
+        written = FILTER.match(rest)
+        made = _filter(written) if written else None
+        if written is None or made is None:
+            wrong = re.split(r"[\s|:]", rest.lstrip("| \t"), maxsplit=1)[0]
+            faults.append(Fault("unknown_filter", start, source, wrong))
+            break
+        filters.append(made)
+        rest = rest[written.end() :]
+    return Placeholder(source, name, tuple(filters)), faults
+
+
+def _filter(match: re.Match[str]) -> Filter | None:
+    if match["argument"] is None:
+        return None
+    argument = match["double"] if match["double"] is not None else match["single"]
+    if match["name"] == "default":
+        return Default(argument)
+    return _map(argument) if match["name"] == "map" else None
+
+
+def _map(argument: str) -> Map | None:
+    texts: dict[str, str] = {}
+    for pair in argument.split(","):
+        value, equals, text = pair.partition("=")
+        if not equals or value.strip() in texts:
+            return None
+        texts[value.strip()] = text.strip()
+    return Map(texts)

@@ -1,0 +1,110 @@
+"""The forms of many callbacks at once: the one of a single callback with its event and a rule; another host."""
+
+from typing import Any, ClassVar
+
+from django import forms
+from django.conf import settings
+
+from affiliates.models import Affiliate
+from callbacks.editor import check
+from callbacks.egress import addresses
+from callbacks.models import CallbackSetting, EventType, names
+from callbacks.setup.bulk import hosts
+from callbacks.setup.bulk.same_callback import Existing
+from callbacks.setup.forms import CallbackSettingForm
+
+
+class SharedCallbackForm(CallbackSettingForm):
+    """What is to be set up for many. Whether an affiliate has room for it, and which of theirs it changes, is not asked
+    here: `affiliate` only lends the values of the preview.
+    """
+
+    seen = None  # type: ignore[assignment]  # leaves the field out; the preview has the seals of all that it shows
+    existing = forms.ChoiceField(choices=Existing.choices, initial=Existing.CHANGE, widget=forms.RadioSelect)
+
+    class Meta(CallbackSettingForm.Meta):
+        fields: tuple[str, ...] = ("event", *CallbackSettingForm.Meta.fields)
+        widgets: ClassVar = CallbackSettingForm.Meta.widgets | {"event": forms.RadioSelect}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        event, only_statuses = self.fields["event"], self.fields["only_statuses"]
+        assert isinstance(event, forms.TypedChoiceField)
+        event.choices = EventType.choices
+        self.fields["name"].help_text = (
+            f"Tells an affiliate's callbacks apart. Left empty it is “{names.DEFAULT}”, as a callback is called that "
+            "nobody gave a name."
+        )
+        only_statuses.label = "Only for statuses"
+        only_statuses.help_text = (
+            "None ticked: all are sent. For “order created” it is the order's status that counts, for “order updated” "
+            "the one that it changes to."
+        )
+
+    @property
+    def asks_for_name(self) -> bool:
+        """The name stands among the first fields: it is what a callback is found by."""
+        return True
+
+    @property
+    def rules(self) -> list[tuple[Any, str]]:
+        """The choices about affiliates who have a callback for the event already, each with a sentence."""
+        sentences = {
+            Existing.CHANGE: "Whoever has none of this name gets it beside what they have.",
+            Existing.KEEP: "Whoever has none of this name gets it beside what they have.",
+            Existing.ABSENT: "Only those without any callback for this event get it.",
+        }
+        return [(radio, sentences[Existing(radio.data["value"])]) for radio in self["existing"]]
+
+    @property
+    def carried(self) -> list[Any]:
+        """All fields as hidden ones, for the page between filling in and doing."""
+        return [self[name] for name in self.fields]
+
+
+def pattern_for(affiliate: Affiliate, event: str) -> CallbackSetting:
+    """An empty setting to fill: of this affiliate for the sake of a preview, and without others beside it."""
+    is_known = event in EventType.values
+    setting = CallbackSetting(affiliate=affiliate, event=EventType(event) if is_known else EventType.CREATED)
+    setting.known_names = []
+    return setting
+
+
+class ReplaceHostForm(forms.Form):
+    """A host that callbacks have, and the one to put in its place."""
+
+    old = forms.CharField(label="Host now", max_length=260, widget=forms.TextInput(attrs={"list": "hosts-in-use"}))
+    new = forms.CharField(label="New host", max_length=260)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in ("old", "new"):
+            field = self.fields[name]
+            assert isinstance(field, forms.CharField)
+            field.widget.attrs |= {"spellcheck": "false", "autocapitalize": "off", "autocomplete": "off"}
+            field.error_messages["required"] = hosts.ALONE
+        self.fields["old"].help_text = "With its port, if the URLs name one."
+        self.fields["new"].help_text = "A host, or host:port. Scheme, path and parameters stay as they are."
+
+    def clean_old(self) -> str:
+        return self._host("old")
+
+    def clean_new(self) -> str:
+        host = self._host("new")
+        finding = check.check(f"https://{host}/", addresses.policy_from(settings), send_as_typed=True)
+        if finding.problems:
+            raise forms.ValidationError([forms.ValidationError(p.message, code=p.code) for p in finding.problems])
+        return host
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        old, new = cleaned.get("old"), cleaned.get("new")
+        if old and old == new:
+            self.add_error("new", forms.ValidationError("That is the host they have already.", code="same_host"))
+        return cleaned
+
+    def _host(self, name: str) -> str:
+        host = hosts.bare(self.cleaned_data[name])
+        if problem := hosts.problem_of(host):
+            raise forms.ValidationError(problem.message, code=problem.code)
+        return host

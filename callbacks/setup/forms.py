@@ -1,0 +1,188 @@
+"""The form behind "Setup order created callback": what was typed, what is wrong with it, and what to write instead."""
+
+import re
+from functools import cached_property
+from typing import Any, ClassVar, Self
+
+from django import forms
+from django.db import models
+from django.http import QueryDict
+
+from callbacks.editor import corrections, repair
+from callbacks.models import CallbackSetting, EventType, history, names
+from callbacks.setup import diagnosis, fingerprint
+from orders.models import Order
+
+PLACEHOLDER = "https://tracker.example/postback?cid={{link.sub_id}}&payout={{order.commission}}"
+
+FILTERS = {
+    EventType.CREATED: "Only orders whose status is",
+    EventType.UPDATED: "Only when the status becomes",
+}
+NO_FILTER = {
+    EventType.CREATED: "None ticked: every new order is sent.",
+    EventType.UPDATED: "None ticked: every change of an order is sent.",
+}
+
+BODY_FORMATS = [("form", "Form: the same parameters again"), ("json", "JSON: the whole event")]
+
+
+class CallbackSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable at run time
+    """Saves one callback setting. What a model's `clean()` refuses stands beside the field, with its code."""
+
+    only_statuses = forms.MultipleChoiceField(
+        choices=Order.Status.choices, required=False, widget=forms.CheckboxSelectMultiple
+    )
+    # Seal of what was saved when the form was opened. Firefox keeps what is hidden over a reload unless told not to.
+    seen = forms.CharField(required=False, widget=forms.HiddenInput(attrs={"autocomplete": "off"}))
+
+    class Meta:
+        model = CallbackSetting
+        fields: tuple[str, ...] = ("name", "method", "url", "body_format", "send_as_typed", "only_statuses")
+        widgets: ClassVar = {
+            "method": forms.RadioSelect,
+            "body_format": forms.RadioSelect,
+            "url": forms.Textarea(
+                attrs={
+                    "rows": 3,
+                    "spellcheck": "false",
+                    "autocapitalize": "off",
+                    "autocomplete": "off",
+                    "autofocus": True,
+                    "placeholder": PLACEHOLDER,
+                }
+            ),
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        body_format, url = self.fields["body_format"], self.fields["url"]
+        assert isinstance(body_format, forms.TypedChoiceField)
+        body_format.choices = BODY_FORMATS
+        body_format.required = False  # a GET has no body to choose a format for
+        assert isinstance(url, forms.CharField)
+        self.others = self.instance.other_names()
+        self.saved_name = self.instance.name if self.instance.pk else ""
+        self.saved = history.values_of(self.instance)
+        self.initial["seen"] = self.seal
+        name, only_statuses = self.fields["name"], self.fields["only_statuses"]
+        name.widget.attrs |= {"placeholder": names.free("", self.others), "autocomplete": "off"}
+        if not self.instance.has_own_name:
+            self.initial["name"] = ""
+        name.help_text = "Tells the URLs of one event apart, such as “Voluum”."
+        only_statuses.label = FILTERS[EventType(self.instance.event)]
+        only_statuses.help_text = NO_FILTER[EventType(self.instance.event)]
+        url.strip = False  # what was typed stays as typed until the model has mended it and can say so
+
+    def clean_body_format(self) -> str:
+        return str(self.cleaned_data.get("body_format") or self.instance.body_format)
+
+    # --- what others saved meanwhile ------------------------------------------
+    @property
+    def seal(self) -> str:
+        """The seal of what is saved and this form writes: whether it is paused is none of that."""
+        return fingerprint.of({name: value for name, value in self.saved.items() if name != "is_active"})
+
+    @cached_property
+    def overwritten(self) -> dict[str, str]:
+        """What was saved since the form was opened and would be another, by its label. For a form that is valid."""
+        if self.cleaned_data["seen"] in {"", self.seal}:
+            return {}
+        typed = history.values_of(self.instance)
+        differing = [(name, value) for name, value in self.saved.items() if typed[name] != value]
+        return {history.LABELS[name]: value or history.WITHOUT[name] for name, value in differing}
+
+    def accept_overwriting(self) -> None:
+        """Submitted once more as it is then shown, the form is not refused for what it says now."""
+        assert isinstance(self.data, QueryDict)
+        self.data = data = self.data.copy()
+        data["seen"] = self.seal
+
+    # --- what the template shows beside the fields ---------------------------
+    @property
+    def asks_for_name(self) -> bool:
+        """Whether there is another callback to be told apart from."""
+        return bool(self.others)
+
+    @property
+    def has_options(self) -> bool:
+        """Whether what most callbacks do without is used here, or refused."""
+        hidden = [self["only_statuses"]] + ([] if self.asks_for_name else [self["name"]])
+        return any(field.value() or field.errors for field in hidden)
+
+    @property
+    def typed_url(self) -> str:
+        return str(self["url"].value() or "")
+
+    @property
+    def url_sentences(self) -> list[tuple[str, str]]:
+        """What is wrong with the URL, each with its code: in brief where the corrections stand below."""
+        brief = {problem.code: problem.brief for problem in self.diagnosis.problems}
+        errors = self._url_errors()
+        return [(error.code or "", brief.get(error.code or "") or text) for error in errors for text in error.messages]
+
+    @property
+    def has_foreign_placeholders(self) -> bool:
+        """Whether the choice to send other systems' placeholders as text is to be offered."""
+        if self["send_as_typed"].value():
+            return True
+        return any(problem.code == "foreign_placeholder" for problem in self.diagnosis.problems)
+
+    @cached_property
+    def typed(self) -> CallbackSetting:
+        """The setting as it stands in the fields: never saved, and perhaps not valid."""
+        values = {name: str(self[name].value() or "") for name in ("method", "body_format")}
+        fields = CallbackSetting._meta  # noqa: SLF001 - Django's documented name
+        for name, value in values.items():
+            field = fields.get_field(name)
+            assert isinstance(field, models.Field)
+            values[name] = value if value in dict(field.flatchoices) else getattr(self.instance, name)
+        return CallbackSetting(
+            affiliate=self.instance.affiliate,
+            event=self.instance.event,
+            url=self.typed_url,
+            send_as_typed=bool(self["send_as_typed"].value()),
+            secret=self.instance.secret,
+            **values,
+        )
+
+    @cached_property
+    def diagnosis(self) -> diagnosis.Diagnosis:
+        """What there is to say of what stands in the fields."""
+        return diagnosis.of(self.typed) if self.typed_url.strip() else diagnosis.Diagnosis(is_half_typed=True)
+
+    @property
+    def corrected_url(self) -> str:
+        """What was typed with our variables in the place of what was meant by them; "" if none is known."""
+        return self._corrected()
+
+    def pressed(self, data: QueryDict) -> Self | None:
+        """The form, unsaved, with what is corrected by the button in `data`; None if none of these was pressed."""
+        if "correct" in data:
+            return self.with_correction()
+        for button in ("take", "leave_out"):
+            if button in data:
+                place = re.fullmatch("[0-9]{1,5}", str(data[button]))
+                return self.with_correction(int(place[0]) if place else -1, leave_out=button == "leave_out")
+        return None
+
+    def with_correction(self, only_at: int | None = None, *, leave_out: bool = False) -> Self:
+        """The same form, unsaved, with the corrected URL in it; with `only_at`, only the one that is for there."""
+        data = {name: self[name].value() for name in self.fields if name != "send_as_typed"}
+        form = type(self)(instance=self.instance)
+        form.initial = {**form.initial, **data, "url": self._corrected(only_at, leave_out=leave_out) or self.typed_url}
+        return form
+
+    def _corrected(self, only_at: int | None = None, *, leave_out: bool = False) -> str:
+        mended = repair.repair(self.typed_url)[0]
+        url = corrections.corrected(
+            mended,
+            send_as_typed=self.typed.send_as_typed,
+            only_at=only_at,
+            leave_out=leave_out,
+            click_id=self.diagnosis.click_id,
+        )
+        return url if url != mended else ""
+
+    def _url_errors(self) -> list[forms.ValidationError]:
+        return self.errors.as_data().get("url", []) if self.is_bound else []

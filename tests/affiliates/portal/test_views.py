@@ -1,0 +1,141 @@
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from affiliates.models import Affiliate, Link
+from callbacks.delivery import outbox
+from callbacks.egress.outcome import Outcome, Request
+from callbacks.models import Attempt, Delivery
+from tests.factories import AffiliateFactory, OrderFactory, callbacks_for
+
+pytestmark = pytest.mark.django_db
+
+PASSWORD = "a long enough passphrase"
+URL = "https://tracker.example/postback?order={{order.number}}&s={{link.sub_id}}"
+
+
+def with_login(**fields: Any) -> Affiliate:
+    affiliate = AffiliateFactory(**fields)
+    affiliate.user = get_user_model().objects.create_user(affiliate.email, affiliate.email, PASSWORD)
+    affiliate.save()
+    callbacks_for(affiliate, URL)
+    return affiliate
+
+
+@pytest.fixture
+def joe() -> Affiliate:
+    return with_login(name="Joe")
+
+
+def sign_in(client: Client, affiliate: Affiliate, password: str = PASSWORD) -> Any:
+    return client.post("/portal/login/", {"username": affiliate.email, "password": password}, follow=True)
+
+
+def delivered(affiliate: Affiliate, number: str, code: int = 200, kind: str = "") -> Delivery:
+    link = Link.objects.find_or_make(affiliate, "https://shop.example/?sub_id=fb")
+    OrderFactory(affiliate=affiliate, link=link, number=number)
+    (claimed,) = outbox.claim(10)
+    outcome = Outcome(claimed.pk, code, kind, f"The tracker answered {code}.", response_excerpt="thanks for telling")
+    request = Request(claimed.pk, "GET", f"https://tracker.example/postback?order={number}", (("X-A", "b"),), None)
+    status = "failed" if kind else "succeeded"
+    outbox.settle([outbox.Settlement(claimed, timezone.now(), request, outcome, status, None, 0)])
+    return Delivery.objects.get(pk=claimed.pk)
+
+
+def test_portal_without_sign_in_leads_to_the_form(client: Client) -> None:
+    for path in ("/portal/", "/portal/deliveries/1/"):
+        assert client.get(path).headers["Location"] == "/portal/login/"
+
+
+def test_portal_shows_both_callbacks_and_own_deliveries(client: Client, joe: Affiliate) -> None:
+    delivered(joe, "A-1")
+    page = sign_in(client, joe)
+    assert page.redirect_chain == [("/portal/", 302)]
+    text = page.content.decode()
+    for expected in ("Order created callback", "Order updated callback", "{{order.number}}", "A-1", "GET", "Working"):
+        assert expected in text
+
+
+def test_portal_failing_callback_says_what_happened(client: Client, joe: Affiliate) -> None:
+    delivered(joe, "A-1", 502, "status")
+    text = sign_in(client, joe).content.decode()
+    assert "Failing" in text
+    assert "The tracker answered 502." in text
+
+
+def test_portal_without_callbacks_says_so(client: Client, joe: Affiliate) -> None:
+    joe.callback_settings.all().delete()
+    text = sign_in(client, joe).content.decode()
+    assert text.count("Not set") == 2
+    assert "Nothing sent yet" in text
+
+
+def test_portal_delivery_shows_what_was_sent_and_answered(client: Client, joe: Affiliate) -> None:
+    delivery = delivered(joe, "A-1")
+    sign_in(client, joe)
+    text = client.get(f"/portal/deliveries/{delivery.pk}/").content.decode()
+    assert "https://tracker.example/postback?order=A-1" in text
+    assert "thanks for telling" in text
+    assert "X-A: b" in text
+    assert "link.sub_id" in text
+
+
+def test_portal_of_another_is_not_found(client: Client, joe: Affiliate) -> None:
+    other = with_login(name="Other")
+    theirs = delivered(other, "SECRET-1")
+    assert "SECRET-1" not in sign_in(client, joe).content.decode()
+    assert client.get(f"/portal/deliveries/{theirs.pk}/").status_code == 404
+    assert client.get("/portal/deliveries/999999/").status_code == 404
+
+
+def test_portal_changes_nothing_and_leads_nowhere_into_the_admin(client: Client, joe: Affiliate) -> None:
+    delivery = delivered(joe, "A-1")
+    home = sign_in(client, joe).content.decode()
+    page = client.get(f"/portal/deliveries/{delivery.pk}/").content.decode()
+    assert "/admin/" not in home + page
+    for path in ("/portal/", f"/portal/deliveries/{delivery.pk}/"):
+        assert client.post(path).status_code == 405
+    assert client.get("/admin/", follow=True).redirect_chain[-1][0].startswith("/admin/login/")
+    assert Attempt.objects.count() == 1
+
+
+def test_portal_wrong_password_is_refused_with_a_sentence(client: Client, joe: Affiliate) -> None:
+    text = sign_in(client, joe, "wrong").content.decode()
+    assert "correct" in text
+    assert joe.email in text  # what was typed is not lost
+
+
+def test_portal_account_without_affiliate_is_refused(client: Client, joe: Affiliate) -> None:
+    get_user_model().objects.create_superuser("merchant", password=PASSWORD)
+    response = client.post("/portal/login/", {"username": "merchant", "password": PASSWORD})
+    assert "This account has no affiliate portal." in response.content.decode()
+
+
+def test_portal_blocked_affiliate_is_shut_out(client: Client, joe: Affiliate) -> None:
+    sign_in(client, joe)
+    joe.status = Affiliate.Status.BLOCKED
+    joe.save()
+    assert client.get("/portal/").status_code == 302
+
+
+def test_portal_log_out_ends_it(client: Client, joe: Affiliate) -> None:
+    sign_in(client, joe)
+    assert client.post("/portal/logout/").headers["Location"] == "/portal/login/"
+    assert client.get("/portal/").status_code == 302
+
+
+def test_portal_queries_do_not_grow_with_rows(client: Client, joe: Affiliate) -> None:
+    delivered(joe, "A-0")
+    sign_in(client, joe)
+    with CaptureQueriesContext(connection) as few:
+        client.get("/portal/")
+    for number in range(24):
+        delivered(joe, f"B-{number}")
+    with CaptureQueriesContext(connection) as many:
+        client.get("/portal/")
+    assert len(many) == len(few) < 15

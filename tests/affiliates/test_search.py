@@ -1,0 +1,76 @@
+"""Who is meant by what was typed into the field of an affiliate, and who is suggested there."""
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.test import Client
+
+from affiliates import search
+from affiliates.models import Affiliate
+from tests.factories import AffiliateFactory
+
+pytestmark = pytest.mark.django_db
+SUGGEST = "/admin/affiliates/affiliate/suggest/"
+
+
+@pytest.fixture
+def joe() -> Affiliate:
+    return AffiliateFactory(name="Joe's Coffee Blog", code="joe", email="joe@blog.example")
+
+
+@pytest.mark.parametrize(
+    "text", ["joe", "Joe's Coffee Blog (joe)", "Joe's Coffee Blog", "joe's coffee blog", "Joe@blog.example"]
+)
+def test_affiliate_is_meant_by_code_name_or_address(joe: Affiliate, text: str) -> None:
+    AffiliateFactory(name="joe", code="other")
+    assert search.meant_by(text) == joe
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "named"),
+    [
+        ("Coffee", "unknown_affiliate", "Joe's Coffee Blog (joe)"),  # nobody is guessed at
+        ("Somebody Else (joe)", "unknown_affiliate", ""),
+        ("nobody", "unknown_affiliate", ""),
+        ("Twin", "several_affiliates", "Twin (twin-1), Twin (twin-2)"),
+    ],
+)
+def test_affiliate_not_told_by_what_was_typed_is_refused(joe: Affiliate, text: str, code: str, named: str) -> None:
+    for number in (1, 2):
+        AffiliateFactory(name="Twin", code=f"twin-{number}")
+    with pytest.raises(ValidationError) as refused:
+        search.meant_by(text)
+    assert refused.value.code == code
+    assert named in refused.value.messages[0]
+
+
+def test_name_that_ends_like_a_suggestion_is_a_name(joe: Affiliate) -> None:
+    other = AffiliateFactory(name="Not (joe)", code="other")
+    assert search.meant_by("Not (joe)") == other
+
+
+def test_suggestions_hold_what_was_typed_and_are_few(admin_client: Client, joe: Affiliate) -> None:
+    AffiliateFactory.create_batch(30)
+
+    def found(text: str) -> list[str]:
+        return list(admin_client.get(SUGGEST, {"q": text}).json()["found"])
+
+    for text in ("coff", "JOE", "@blog", "Joe's Coffee Blog (joe)"):
+        assert "Joe's Coffee Blog (joe)" in found(text)
+    assert found("nobody") == []
+    assert found("\0joe")[0] == "Joe's Coffee Blog (joe)"
+    assert len(found("")) == search.SUGGESTED
+
+
+def test_affiliate_is_meant_by_code_in_other_case_if_nobody_else_is_called_so(joe: Affiliate) -> None:
+    assert search.meant_by("JOE") == joe
+    other = AffiliateFactory(code="Joe")
+    with pytest.raises(ValidationError) as refused:
+        search.meant_by("JOE")
+    assert refused.value.code == "several_affiliates"
+    assert search.meant_by("Joe") == other
+
+
+def test_affiliate_is_meant_by_primary_key_where_nobody_has_that_code(joe: Affiliate) -> None:
+    assert search.meant_by(str(joe.pk)) == joe
+    other = AffiliateFactory(code=str(joe.pk))
+    assert search.meant_by(str(joe.pk)) == other

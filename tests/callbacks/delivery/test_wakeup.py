@@ -1,0 +1,138 @@
+"""The bell against a real broker, one that is gone and one that is frozen."""
+
+import os
+import select
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis
+from django.db import transaction
+
+from callbacks.delivery import wakeup
+from callbacks.models import Delivery
+from config.stack.valkey import Valkey
+from tests.factories import AffiliateFactory, OrderFactory, callbacks_for
+
+
+@pytest.fixture(autouse=True)
+def open_bell() -> Iterator[None]:
+    wakeup._quiet_until = 0.0
+    wakeup._valkey.cache_clear()
+    yield
+    wakeup._quiet_until = 0.0
+    wakeup._valkey.cache_clear()
+
+
+def rings_waiting(broker: Valkey) -> int:
+    with redis.Redis.from_url(broker.url) as client:
+        return client.llen("postbacks")
+
+
+def test_ring_many_times_leaves_one_message_waiting(broker: Valkey) -> None:
+    assert all(wakeup.ring() for _ in range(100))
+    assert rings_waiting(broker) == 1
+
+
+def test_answer_lets_the_next_ring_through(broker: Valkey) -> None:
+    wakeup.ring()
+    assert wakeup.answer()
+    assert not wakeup.answer()
+    wakeup.ring()
+    assert rings_waiting(broker) == 2
+
+
+def test_heartbeat_is_read_back_and_absent_without_one(broker: Valkey) -> None:
+    assert wakeup.last_heartbeat() is None
+    wakeup.beat_heart()
+    assert wakeup.last_heartbeat() is not None
+
+
+@pytest.fixture
+def nobody(settings: Any) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        settings.REDIS_URL = f"redis://127.0.0.1:{probe.getsockname()[1]}/0"
+
+
+@pytest.mark.usefixtures("nobody")
+def test_ring_broker_gone_is_no_error_and_then_quiet() -> None:
+    assert not wakeup.ring()
+    began = time.perf_counter()
+    assert not any(wakeup.ring() for _ in range(1000))
+    assert time.perf_counter() - began < 0.25
+    assert not wakeup.answer()
+    wakeup.beat_heart()
+    with pytest.raises(redis.RedisError):
+        wakeup.last_heartbeat()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_order_saved_with_a_frozen_broker_waits_once_and_briefly(broker: Valkey) -> None:
+    affiliate = AffiliateFactory()
+    callbacks_for(affiliate, "https://tracker.example/")
+    assert wakeup.ring()  # so that connections are open, as in a process that has been running
+    wakeup.answer()
+    os.kill(broker.child.process.pid, signal.SIGSTOP)
+    try:
+        took = []
+        for _ in range(20):
+            began = time.perf_counter()
+            with transaction.atomic():
+                OrderFactory(affiliate=affiliate)
+            took.append(time.perf_counter() - began)
+    finally:
+        os.kill(broker.child.process.pid, signal.SIGCONT)
+    assert Delivery.objects.filter(status="pending").count() == 20
+    assert max(took) < 0.5
+    assert sorted(took)[10] < 0.1
+
+
+@pytest.fixture
+def ear(broker: Valkey) -> Iterator[wakeup.Ear]:
+    """Open, and sure to listen."""
+    ear = wakeup.Ear()
+    ear.open()
+    assert is_woken(ear, 5)
+    yield ear
+    ear.shut()
+
+
+def is_woken(ear: wakeup.Ear, seconds: float) -> bool:
+    return bool(select.select([ear], [], [], seconds)[0]) and ear.hear()
+
+
+def test_ear_that_is_open_hears_each_ring_and_nothing_else(ear: wakeup.Ear) -> None:
+    assert not is_woken(ear, 0.05)
+    for _ in range(2):
+        wakeup.ring()
+        assert is_woken(ear, 5)
+        wakeup.answer()
+        assert not is_woken(ear, 0.05)
+
+
+def test_ear_after_the_broker_was_away_hears_again(ear: wakeup.Ear, broker: Valkey) -> None:
+    with redis.Redis.from_url(broker.url) as client:
+        client.client_kill_filter(_type="pubsub")
+    assert is_woken(ear, 5)
+    wakeup.ring()
+    assert is_woken(ear, 5)
+
+
+def test_ear_that_is_shut_leaves_the_broker_alone_and_hears_again_when_it_opens(
+    ear: wakeup.Ear, broker: Valkey
+) -> None:
+    ear.shut()
+    with redis.Redis.from_url(broker.url) as client:
+        deadline = time.monotonic() + 5
+        while client.pubsub_numsub("postbacks:bell")[0][1] and time.monotonic() < deadline:
+            wakeup.ring()
+            wakeup.answer()
+        assert client.pubsub_numsub("postbacks:bell")[0][1] == 0
+    ear.hear()
+    assert not is_woken(ear, 0.05)
+    ear.open()
+    assert is_woken(ear, 5)

@@ -1,0 +1,307 @@
+"""Which addresses may be called: the worked cases, the ranges' edges, and a second statement of the rule."""
+
+import ipaddress
+import json
+import random
+from ipaddress import IPv4Address, IPv6Address
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from callbacks.egress.addresses import (
+    IPV4_BLOCKED,
+    IPV6_RULES,
+    METADATA_ADDRESSES,
+    Policy,
+    blocked_reason,
+    host_problem,
+    policy_from,
+    port_allowed,
+)
+
+CASES = json.loads((Path(__file__).parents[2] / "cases" / "addresses.json").read_text())
+NOTHING = Policy()
+EVERYTHING = Policy((ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0")))
+
+
+def opening(*networks: str) -> Policy:
+    return Policy(tuple(ipaddress.ip_network(network) for network in networks))
+
+
+@pytest.mark.parametrize("address", CASES["must_block"])
+def test_blocked_reason_of_a_case_to_block_names_the_kind(address: str) -> None:
+    assert blocked_reason(address)
+    assert blocked_reason(address) == blocked_reason(ipaddress.ip_address(address))
+
+
+@pytest.mark.parametrize("address", CASES["must_allow"])
+def test_blocked_reason_of_a_case_to_allow_is_none(address: str) -> None:
+    assert blocked_reason(address) is None
+    assert blocked_reason(ipaddress.ip_address(address)) is None
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("127.0.0.1", "a loopback address"),
+        ("::1", "a loopback address"),
+        ("::ffff:127.0.0.1", "a loopback address"),
+        ("fe80::1%eth0", "a link-local address"),
+        ("10.1.2.3", "a private address"),
+        ("169.254.169.254", "a cloud metadata address"),
+        ("fe80::a9fe:a9fe%2", "a cloud metadata address"),
+        ("2606:4700::5efe:808:808", "an IPv6 address that carries an IPv4 address (ISATAP)"),
+        ("2606:4700::200:5efe:808:808", "an IPv6 address that carries an IPv4 address (ISATAP)"),
+        ("::ffff:0:8.8.8.8", "an IPv6 address that carries an IPv4 address (SIIT)"),
+        ("::8.8.8.8", "an IPv6 address that carries an IPv4 address (IPv4-compatible)"),
+        ("64:ff9b::8.8.8.8", "an IPv6 address that carries an IPv4 address (NAT64)"),
+        ("2002:808:808::1", "an IPv6 address that carries an IPv4 address (6to4)"),
+        ("4000::1", "not a public unicast address"),
+    ],
+)
+def test_blocked_reason_is_the_most_telling_one(address: str, reason: str) -> None:
+    assert blocked_reason(address) == reason
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x", "127.1", "1.2.3", "1.2.3.4.5", "[::1]", "::1%", "1.1.1.1/32", "\0", "0x7f.1", " 1.1.1.1"]
+)
+def test_blocked_reason_of_what_is_no_address_blocks(text: str) -> None:
+    assert blocked_reason(text) == "not a valid address"
+
+
+@given(st.text() | st.ip_addresses().map(str) | st.ip_addresses(v=6).map("{}%eth0".format))
+def test_blocked_reason_never_raises(text: str) -> None:
+    assert blocked_reason(text) != ""
+
+
+def test_blocked_reason_at_every_edge_of_every_range_changes_as_the_range_says() -> None:
+    for network, reason in IPV4_BLOCKED:
+        for address in (network[0], network[-1]):
+            assert blocked_reason(address) in {reason, "the broadcast address"}
+    for network6, reason6 in IPV6_RULES:
+        for address6 in (network6[0], network6[-1]):
+            assert (blocked_reason(address6) is None) == (expected(address6) is None), (address6, reason6)
+
+
+# --- the rule, said again ----------------------------------------------------
+def expected(ip: IPv4Address | IPv6Address) -> str | None:
+    """The rule once more, on numbers: None if `ip` may be called."""
+    number = int(ip)
+    if isinstance(ip, IPv4Address):
+        a, b, c = number >> 24, number >> 16 & 255, number >> 8 & 255
+        special = (
+            a in {0, 10, 127}
+            or a >= 224
+            or (a, b) in {(169, 254), (192, 168)}
+            or (a == 100 and 64 <= b < 128)
+            or (a == 172 and 16 <= b < 32)
+            or (a == 198 and b in {18, 19})
+            or (a, b, c) in {(192, 0, 0), (192, 0, 2), (192, 88, 99), (198, 51, 100), (203, 0, 113)}
+            or str(ip) == "168.63.129.16"
+        )
+        return "special" if special else None
+    groups = [number >> 16 * (7 - i) & 0xFFFF for i in range(8)]
+    if groups[:6] == [0, 0, 0, 0, 0, 0xFFFF]:
+        return expected(IPv4Address(number & 0xFFFFFFFF))
+    if not 0x2000 <= groups[0] <= 0x3FFF:
+        return "not global unicast"
+    if groups[4] in {0, 0x200} and groups[5] == 0x5EFE:
+        return "ISATAP"
+    if groups[0] == 0x2001 and groups[1] < 0x200:
+        is_global = groups[1] == 3 or groups[1:3] == [4, 0x112]
+        return None if is_global else "protocols"
+    if groups[:2] == [0x2001, 0xDB8] or groups[0] == 0x2002 or (groups[0] == 0x3FFF and groups[1] < 0x1000):
+        return "special"
+    return None
+
+
+# Where something special is or was, listed once more and not taken from the code, in which one might be missing.
+PLACES = [
+    *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "168.63.129.16/32", "169.254.0.0/16", "172.16.0.0/12"),
+    *("192.0.0.0/24", "192.0.2.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24", "192.168.0.0/16"),
+    *("192.175.48.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4"),
+    *("::/128", "::1/128", "::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64"),
+    *("100:0:0:1::/64", "2000::/3", "2001::/23", "2001::/32", "2001:1::/126", "2001:2::/48", "2001:3::/32"),
+    *("2001:4:112::/48", "2001:10::/28", "2001:20::/28", "2001:30::/28", "2001:db8::/32", "2002::/16", "2620:4f::/32"),
+    *("3fff::/20", "3ffe::/16", "4000::/3", "5f00::/16", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8"),
+    *("::ffff:10.0.0.0/104", "::ffff:127.0.0.0/104", "::ffff:169.254.0.0/112", "::ffff:192.168.0.0/112"),
+]
+
+
+def test_blocked_reason_of_100_000_random_addresses_agrees_with_the_rule_said_again() -> None:
+    """Half of them anywhere, half of them near something special, where the mistakes would be."""
+    dice = random.Random(20260314)
+    networks = [ipaddress.ip_network(text) for text in PLACES]
+    allowed = 0
+    for count in range(100_000):
+        if count % 4 == 0:
+            ip: IPv4Address | IPv6Address = IPv4Address(dice.getrandbits(32))
+        elif count % 4 == 1:
+            ip = IPv6Address(dice.getrandbits(128))
+        else:
+            network = dice.choice(networks)
+            size = network.num_addresses
+            number = int(network[0]) + dice.choice([dice.randrange(size), -dice.randint(1, 3), size])
+            if dice.random() < 0.05:  # an ISATAP identifier in whatever network it is
+                number = number >> 64 << 64 | 0x5EFE << 32 | dice.getrandbits(32)
+            bits = 32 if network.version == 4 else 128
+            ip = type(network[0])(number % (1 << bits))
+        assert (blocked_reason(ip) is None) == (expected(ip) is None), ip
+        allowed += expected(ip) is None
+    assert 20_000 < allowed < 80_000
+
+
+# --- the operator's policy ---------------------------------------------------
+def test_policy_opens_exactly_what_it_contains() -> None:
+    policy = opening("10.1.0.0/16", "fd12::/32")
+    for address in ("10.1.0.0", "10.1.255.255", "::ffff:10.1.2.3", "fd12::1", "fd12:0:ffff::", "8.8.8.8"):
+        assert blocked_reason(address, policy) is None, address
+    for address in ("10.0.255.255", "10.2.0.0", "fd12:1::", "127.0.0.1", "::10.1.2.3", "64:ff9b::10.1.2.3"):
+        assert blocked_reason(address, policy), address
+
+
+@pytest.mark.parametrize("address", sorted(map(str, METADATA_ADDRESSES)))
+def test_metadata_address_stays_closed_in_an_opened_network(address: str) -> None:
+    assert blocked_reason(address, EVERYTHING) == "a cloud metadata address"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "::ffff:169.254.169.254",
+        "::169.254.169.254",
+        "::ffff:0:169.254.169.254",
+        "64:ff9b::169.254.169.254",
+        "64:ff9b:1:a9fe:a9:fe00::",
+        "64:ff9b:1:00a9:00fe:a9fe::",
+        "64:ff9b:1:0:a9:fea9:fe00::",
+        "64:ff9b:1::169.254.169.254",
+        "2002:a9fe:a9fe::1",
+        "2001:0:a9fe:a9fe::1",
+        "2001:0:1:1::5601:5601",
+        "2606:4700::5efe:a9fe:a9fe",
+        "2606:4700::200:5efe:a9fe:a9fe",
+        "fd00:ec2::254%eth0",
+    ],
+)
+def test_metadata_address_in_disguise_stays_closed_in_an_opened_network(address: str) -> None:
+    assert blocked_reason(address, EVERYTHING) == "a cloud metadata address"
+
+
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1", "::1", "192.168.1.1", "64:ff9b::a00:1", "fe80::1%eth0", "2001:db8::1"]
+)
+def test_anything_else_is_open_in_an_opened_network(address: str) -> None:
+    assert blocked_reason(address, EVERYTHING) is None
+
+
+def test_policy_from_reads_both_settings() -> None:
+    networks = [ipaddress.ip_network("10.0.0.0/8")]
+    policy = policy_from(SimpleNamespace(CALLBACKS_ALLOWED_NETWORKS=networks, CALLBACKS_ALLOWED_PORTS=[9000]))
+    assert policy == Policy(tuple(networks), frozenset({9000}))
+
+
+@pytest.mark.parametrize("port", [80, 443, 8080, 8443, 9000])
+def test_port_that_is_usual_or_opened_is_allowed(port: int) -> None:
+    assert port_allowed(port, Policy(ports=frozenset({9000})))
+
+
+@pytest.mark.parametrize("port", [0, 22, 25, 6379, 8000, 9001, 65535])
+def test_port_that_is_neither_usual_nor_opened_is_not_allowed(port: int) -> None:
+    assert not port_allowed(port, Policy(ports=frozenset({9000})))
+
+
+# --- hosts -------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "host",
+    [
+        "example.com",
+        "tracker.example.com.",
+        "1e100.net",
+        "xn--bcher-kva.example",
+        "deadbeef",
+        "localhost.example.com",
+        "127.0.0.1.nip.example",
+        "8.8.8.8",
+        "8.8.8.8.",
+        "134744072",
+        "0x8.8.8.8",
+        "[2606:4700:4700::1111]",
+        "[::ffff:8.8.8.8]",
+    ],
+)
+def test_host_that_is_an_ordinary_name_or_a_public_address_has_no_problem(host: str) -> None:
+    assert host_problem(host, NOTHING) is None
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("127.0.0.1", "127.0.0.1.", "127.1", "127.0.1", "0x7f.1", "0x7F000001", "0177.0.0.1", "017700000001"),
+        *("2130706433", "127。0。0。1", "\uff11\uff12\uff17.0.0.1", "%31%32%37.0.0.1"),
+        *("localhost", "LOCALHOST", "localhost.", "a.b.localhost", "ⓛocalhost", "localhost.localdomain"),
+        *("ip6-localhost", "[::1]", "[0:0:0:0:0:0:0:1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]"),
+    ],
+)
+def test_host_that_is_this_machine_in_any_notation_is_a_problem(host: str) -> None:
+    problem = host_problem(host, NOTHING) or ""
+    assert problem.startswith(f"{host} ")
+    assert "a loopback address" in problem
+    assert host_problem(host, opening("127.0.0.0/8", "::1/128")) is None
+
+
+@pytest.mark.parametrize(
+    ("host", "words"),
+    [
+        ("0", "stands for 0.0.0.0"),
+        ("4294967295", "the broadcast address"),
+        ("2852039166", "stands for 169.254.169.254, a cloud metadata address"),
+        ("metadata.google.internal", "stands for 169.254.169.254, a cloud metadata address"),
+        ("10.1", "a private address"),
+        ("[64:ff9b::7f00:1]", "NAT64"),
+        ("[fe80::1%25eth0]", "a link-local address"),
+        ("4294967296", "is not a valid address"),
+        ("1.2.3.4.5", "is not a valid address"),
+        ("256.1.1.1", "is not a valid address"),
+        ("08.1", "is not a valid address"),
+        ("example.123", "is not a valid address"),
+        ("a.0x7f", "is not a valid address"),
+        ("[127.0.0.1]", "is not a valid address"),
+        ("[example.com]", "is not a valid address"),
+        ("[::1", "loopback"),
+        ("::1", "loopback"),
+        ("a:b", "is not a valid address"),
+        ("", "no host"),
+        (".", "no host"),
+    ],
+)
+def test_host_that_may_not_be_called_has_a_sentence(host: str, words: str) -> None:
+    problem = host_problem(host, NOTHING)
+    assert problem
+    assert words in problem
+    assert problem.endswith(".")
+
+
+@given(st.text())
+def test_host_problem_never_raises(host: str) -> None:
+    problem = host_problem(host, NOTHING)
+    assert problem is None or problem.endswith(".")
+
+
+@given(st.ip_addresses(v=4))
+def test_host_problem_judges_every_notation_of_an_address_alike(ip: IPv4Address) -> None:
+    number = int(ip)
+    spellings = [
+        str(ip),
+        str(number),
+        hex(number),
+        oct(number).replace("o", ""),
+        f"{number >> 24}.{number & 0xFFFFFF}",
+        f"[::ffff:{ip}]",
+        f"{ip}.",
+    ]
+    assert len({host_problem(spelling, NOTHING) is None for spelling in spellings}) == 1

@@ -1,0 +1,167 @@
+"""Looking names up: a silent name server costs only those who call that name, and known names are not waited for."""
+
+import threading
+import time
+
+import pytest
+
+from callbacks.egress import dns
+from callbacks.egress.dns import Lookups, by_the_system
+from callbacks.egress.transport import Transport
+from tests.callbacks.egress.sending import AMPLE_LIMITS, GRACE_S, LIMITS, get, outcomes_of, policy, within
+from tests.receiver import Answer, Receiver
+from tests.resolver import Resolver
+from tests.waiting import wait_until
+
+NAME = "tracker.example"
+
+
+def heard_in_time(looking: Lookups) -> dict[str, tuple[str, ...]]:
+    looking.wait(5)
+    return dict(looking.heard())
+
+
+# --- in the transport --------------------------------------------------------
+def test_name_is_looked_up_once_and_called_at_its_address(receiver: Receiver) -> None:
+    urls = [f"http://{host}:{receiver.port}/" for host in (NAME, NAME.upper(), f"{NAME}.", "a_b.example")]
+    with (
+        Resolver({NAME: ["127.0.0.1"], "a_b.example": ["127.0.0.1"]}) as resolver,
+        Transport(policy(receiver.port), limits=LIMITS, look_up=resolver.look_up, max_in_flight=5) as transport,
+    ):
+        outcomes = outcomes_of(transport, *(get(urls[key % 4], key) for key in range(20)))
+    assert [outcome.remote_address for outcome in outcomes.values()] == ["127.0.0.1"] * 20
+    assert resolver.asked == {NAME: 2, "a_b.example": 1}  # with and without the dot that ends it
+
+
+def test_name_that_leads_nowhere_is_kind_dns(receiver: Receiver) -> None:
+    with (
+        Resolver({}) as resolver,
+        Transport(policy(receiver.port), limits=LIMITS, look_up=resolver.look_up) as transport,
+    ):
+        outcome = outcomes_of(transport, get(f"http://{NAME}:{receiver.port}/"))[1]
+    assert (outcome.error_kind, outcome.detail) == ("dns", f"The name {NAME} could not be found.")
+
+
+def test_name_that_takes_30_s_is_a_timeout_and_keeps_nobody_else_waiting(receiver: Receiver) -> None:
+    silent = {f"silent{n}.example": None for n in range(60)}
+    urls = [f"http://{name}:{receiver.port}/" for name in [*silent, NAME]]
+    with (
+        Resolver({**silent, NAME: ["127.0.0.1"]}) as resolver,
+        within(AMPLE_LIMITS.connect_s + GRACE_S),
+        Transport(policy(receiver.port), limits=AMPLE_LIMITS, look_up=resolver.look_up) as transport,
+    ):
+        outcomes = outcomes_of(transport, *(get(url, key) for key, url in enumerate(urls)))
+    assert outcomes[60].is_success
+    assert (outcomes[60].total_ms or 1e9) < 1000
+    for key in range(60):
+        assert outcomes[key].error_kind == "timeout"
+        assert outcomes[key].detail == (
+            f"The name silent{key}.example was not found within 1.5 seconds: its DNS did not answer."
+        )
+        assert 1500 <= (outcomes[key].total_ms or 0) < 1800
+
+
+def test_slow_name_spends_the_time_of_its_request(receiver: Receiver) -> None:
+    receiver.answer("/silent", Answer(delay_s=30))
+    late = threading.Event()
+
+    def look_up(_: str) -> tuple[str, ...]:
+        late.wait(0.3)
+        return ("127.0.0.1",)
+
+    url = f"http://{NAME}:{receiver.port}"
+    with Transport(policy(receiver.port), limits=AMPLE_LIMITS, look_up=look_up, max_in_flight=1) as transport:
+        with within(AMPLE_LIMITS.total_s + GRACE_S):
+            first = outcomes_of(transport, get(f"{url}/silent"))[1]
+        second = outcomes_of(transport, get(f"{url}/silent", 2))[2]
+    assert (first.error_kind, first.detail) == ("timeout", "No answer came within 2 seconds.")
+    assert 290 <= (first.dns_ms or 0)
+    assert 1990 <= (first.total_ms or 0) < 2300
+    assert (second.dns_ms or 0) < 300  # and the whole of its time is its own
+    assert 1990 <= (second.total_ms or 0) < 2300
+
+
+def test_close_does_not_wait_for_silent_names(receiver: Receiver) -> None:
+    with Resolver({NAME: None}) as resolver, within(1):
+        with Transport(policy(receiver.port), look_up=resolver.look_up) as transport:
+            transport.submit(get(f"http://{NAME}:{receiver.port}/"))
+            assert transport.poll(0.05) == []
+            assert transport.in_flight == 1
+        assert transport.in_flight == 0
+
+
+# --- what is remembered ------------------------------------------------------
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    now = [1000.0]
+    monkeypatch.setattr(dns, "monotonic", lambda: now[0])
+    return now
+
+
+def test_known_name_is_asked_for_again_after_a_minute_and_used_meanwhile(clock: list[float]) -> None:
+    with Resolver({NAME: [["127.0.0.1"], ["127.0.0.2"]]}) as resolver:
+        looking = Lookups(resolver.look_up)
+        assert looking.known(NAME) == ()
+        assert heard_in_time(looking) == {NAME: ("127.0.0.1",)}
+        clock[0] += dns.FRESH_S
+        assert looking.known(NAME) == ("127.0.0.1",)
+        assert not looking.is_asking
+        clock[0] += 1
+        assert looking.known(NAME) == ("127.0.0.1",)  # at once; and it is being asked for
+        assert heard_in_time(looking) == {NAME: ("127.0.0.2",)}
+        assert looking.known(NAME) == ("127.0.0.2",)
+    assert resolver.asked == {NAME: 2}
+
+
+def test_known_name_outlives_trouble_of_its_dns_for_ten_minutes(clock: list[float]) -> None:
+    with Resolver({NAME: [["127.0.0.1"], []]}) as resolver:
+        looking = Lookups(resolver.look_up)
+        looking.known(NAME)
+        heard_in_time(looking)
+        clock[0] += dns.USABLE_S
+        assert looking.known(NAME) == ("127.0.0.1",)
+        assert heard_in_time(looking) == {NAME: ()}
+        assert looking.known(NAME) == ("127.0.0.1",)
+        clock[0] += 1
+        assert looking.known(NAME) == ()
+
+
+def test_names_beyond_the_limit_wait_for_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dns, "AT_ONCE", 2)
+    running, may_end = [], threading.Event()
+
+    def look_up(name: str) -> tuple[str, ...]:
+        running.append(name)
+        may_end.wait(5)
+        return (f"127.0.0.{name}",)
+
+    looking = Lookups(look_up)
+    for name in "12345":
+        assert looking.known(name) == ()
+    wait_until(lambda: len(running) == 2, 5)
+    may_end.set()
+    found: dict[str, tuple[str, ...]] = {}
+    deadline = time.monotonic() + 5
+    while len(found) < 5 and time.monotonic() < deadline:
+        found |= heard_in_time(looking)
+    assert found == {name: (f"127.0.0.{name}",) for name in "12345"}
+    assert not looking.is_asking
+
+
+def test_memory_of_names_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dns, "REMEMBERED", 3)
+    looking = Lookups(lambda name: (name,))
+    for number in range(10):
+        looking.known(f"127.0.0.{number}")
+        heard_in_time(looking)
+        assert len(looking._known) <= 3
+
+
+@pytest.mark.parametrize(
+    ("name", "found"), [("localhost", True), ("127.1", True), ("a" * 64 + ".example", False), ("", False)]
+)
+def test_system_is_asked_and_never_raises(name: str, found: bool) -> None:
+    addresses = by_the_system(name)
+    assert bool(addresses) == found
+    assert set(addresses) <= {"127.0.0.1", "::1"}
+    assert len(set(addresses)) == len(addresses)

@@ -1,0 +1,318 @@
+"""What the list of deliveries finds, keeps up to date and hands out as CSV."""
+
+import csv
+import io
+import json
+import re
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from callbacks.log import export
+from callbacks.models import CallbackSetting, Delivery
+from config.listing import pages
+from orders.models import Order
+from tests.factories import CallbackSettingFactory, OrderFactory
+
+pytestmark = pytest.mark.django_db
+
+LIST = "/admin/callbacks/delivery/"
+
+
+@pytest.fixture
+def setting() -> CallbackSetting:
+    return CallbackSettingFactory()
+
+
+def deliver(setting: CallbackSetting, number: str, status: str = "succeeded", **fields: Any) -> Delivery:
+    OrderFactory(number=number, affiliate=setting.affiliate)
+    lease = {"claim_token": uuid.uuid4(), "leased_until": timezone.now()} if status == "sending" else {}
+    due = {"next_attempt_at": timezone.now() if status == "pending" else None}
+    skipped = {"skip_reason": "paused"} if status == "skipped" else {}
+    Delivery.objects.filter(order__number=number).update(status=status, **(due | lease | skipped | fields))
+    return Delivery.objects.get(order__number=number)
+
+
+def found(client: Client, query: str = "") -> list[str]:
+    return [delivery.order_number for delivery in client.get(LIST + query).context["cl"].result_list]
+
+
+# --- filters -------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        ("succeeded", ["#1"]),
+        ("failed", ["#2"]),
+        ("pending", ["#4", "#3"]),
+        ("retrying", ["#4"]),
+        ("sending", ["#5"]),
+        ("skipped", ["#6"]),
+        ("nonsense", ["#6", "#5", "#4", "#3", "#2", "#1"]),
+    ],
+)
+def test_list_filter_by_state_finds_those_in_it(
+    admin_client: Client, setting: CallbackSetting, state: str, expected: list[str]
+) -> None:
+    deliver(setting, "#1")
+    deliver(setting, "#2", "failed")
+    deliver(setting, "#3", "pending")
+    deliver(setting, "#4", "pending", attempt_count=2, last_error_kind="status")
+    deliver(setting, "#5", "sending")
+    deliver(setting, "#6", "skipped")
+    assert found(admin_client, f"?status__exact={state}") == expected
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("2xx", ["#1"]),
+        ("4xx", ["#3", "#2"]),
+        ("404", ["#2"]),
+        ("none", ["#4"]),
+        ("9xx", ["#5", "#4", "#3", "#2", "#1"]),
+    ],
+)
+def test_list_filter_by_code_finds_class_code_and_silence(
+    admin_client: Client, setting: CallbackSetting, code: str, expected: list[str]
+) -> None:
+    deliver(setting, "#1", last_status_code=200)
+    deliver(setting, "#2", "failed", last_status_code=404, last_error_kind="status")
+    deliver(setting, "#3", "failed", last_status_code=410, last_error_kind="status")
+    deliver(setting, "#4", "failed", last_error_kind="timeout")
+    deliver(setting, "#5", "pending")
+    assert found(admin_client, f"?code={code}") == expected
+
+
+def test_list_filter_by_host_goes_by_the_address_as_set_now(admin_client: Client, setting: CallbackSetting) -> None:
+    deliver(setting, "#1")
+    other = CallbackSettingFactory(url="https://other.example/?o={{order.number}}")
+    deliver(other, "#2")
+    assert found(admin_client, "?host=other.example") == ["#2"]
+    setting.url = "https://other.example/moved?o={{order.number}}"
+    setting.save()
+    assert found(admin_client, "?host=other.example") == ["#2", "#1"]
+    assert "host=other.example" in admin_client.get(LIST).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("query", "expected", "shown"),
+    [
+        ("?from=2026-03-02", ["#4", "#3", "#2"], "since 2 Mar 2026"),
+        ("?to=2026-03-02", ["#3", "#2", "#1"], "until 2 Mar 2026"),
+        ("?from=2026-03-02&to=2026-03-02", ["#3", "#2"], "Date: 2 Mar 2026<"),
+        ("?from=2026-03-02&to=2026-03-03", ["#4", "#3", "#2"], "2 Mar 2026 to 3 Mar 2026"),
+        ("?from=2026-03-05", [], "since 5 Mar 2026"),
+        ("?from=2026-03-02T23:59&to=2026-03-03T00:00", ["#3"], "2 Mar 2026, 23:59 UTC to 3 Mar 2026, 00:00 UTC"),
+        ("?from=0001-01-01&to=9999-12-31", ["#4", "#3", "#2", "#1"], "<summary>Date<"),
+        ("?from=yesterday", ["#4", "#3", "#2", "#1"], "<summary>Date<"),
+        ("?from=2026-03-02&status__exact=failed", ["#4"], "since 2 Mar 2026"),
+    ],
+)
+def test_list_filter_by_period_takes_whole_days_of_utc(
+    admin_client: Client, setting: CallbackSetting, query: str, expected: list[str], shown: str
+) -> None:
+    moments = ["2026-03-01 23:59:59", "2026-03-02 00:00:00", "2026-03-02 23:59:59", "2026-03-03 00:00:00"]
+    for place, moment in enumerate(moments, start=1):
+        at = datetime.fromisoformat(moment).replace(tzinfo=UTC)
+        deliver(setting, f"#{place}", "failed" if place == 4 else "succeeded", created_at=at)
+    assert found(admin_client, query) == expected
+    page = admin_client.get(LIST + query).content.decode()
+    assert shown in page
+    if "status" in query:
+        assert '<input type="hidden" name="status__exact" value="failed">' in page
+
+
+# --- search --------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("term", "expected"),
+    [("1000", ["#100045", "#100012"]), ("#10001", ["#100012"]), ("045", ["B-1045", "#100045"]), ("_0", []), ("%", [])],
+)
+def test_search_finds_the_beginning_of_a_number_and_then_any_part(
+    admin_client: Client, setting: CallbackSetting, term: str, expected: list[str]
+) -> None:
+    for number in ("#100012", "#100045", "B-1045"):
+        deliver(setting, number)
+    assert found(admin_client, f"?q={quote(term)}") == expected
+
+
+def test_search_for_an_event_id_finds_its_delivery(admin_client: Client, setting: CallbackSetting) -> None:
+    deliver(setting, "#1")
+    wanted = deliver(setting, "#2")
+    assert found(admin_client, f"?q={wanted.event_id}") == ["#2"]
+    assert found(admin_client, f"?q={uuid.uuid4()}") == []
+
+
+# --- pages ---------------------------------------------------------------------
+def test_list_of_many_is_followed_by_links_without_counting(admin_client: Client, setting: CallbackSetting) -> None:
+    Order.objects.bulk_create(
+        Order(number=f"#{n}", affiliate=setting.affiliate, amount=1, currency="USD") for n in range(1, 121)
+    )
+    with CaptureQueriesContext(connection) as queries:
+        page = admin_client.get(f"{LIST}?event__exact=order.created")
+    counts = [query["sql"] for query in queries if "COUNT(" in query["sql"] and "callbacks_delivery" in query["sql"]]
+    assert all('"id" >= ' in sql for sql in counts)  # the badge of the menu, which looks at the latest alone
+    changelist = page.context["cl"]
+    assert changelist.newer_link == ""
+    second = admin_client.get(LIST + changelist.older_link).context["cl"]
+    assert [row.order_number for row in second.result_list][:1] == ["#70"]
+    third = admin_client.get(LIST + second.older_link).context["cl"]
+    assert [row.order_number for row in third.result_list] == [f"#{n}" for n in range(20, 0, -1)]
+    assert third.older_link == ""
+    back = admin_client.get(LIST + third.newer_link).context["cl"]
+    assert [row.pk for row in back.result_list] == [row.pk for row in second.result_list]
+    assert "event__exact=order.created" in third.newer_link
+
+
+def test_list_that_looked_only_so_far_says_so_and_goes_on(
+    admin_client: Client, setting: CallbackSetting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "TIME_S", -1.0)
+    monkeypatch.setattr(pages, "STRETCH", 2)
+    for n in range(1, 5):
+        deliver(setting, f"#{n}", last_status_code=404 if n == 1 else 200)
+    page = admin_client.get(f"{LIST}?code=404")
+    text = page.content.decode()
+    assert "Nothing so far" in text
+    assert "Nothing matches" not in text
+    assert found(admin_client, page.context["cl"].older_link) == ["#1"]
+
+
+# --- live ----------------------------------------------------------------------
+def news(client: Client, *ids: Any) -> Any:
+    return json.loads(client.get(f"{LIST}live/?ids={','.join(map(str, ids))}").content)
+
+
+def test_live_tells_what_became_of_each_and_when_to_ask_again(admin_client: Client, setting: CallbackSetting) -> None:
+    done = deliver(setting, "#1", last_status_code=200)
+    soon = deliver(setting, "#2", "pending")
+    answer = news(admin_client, done.pk, soon.pk, 999999, "nonsense")
+    assert set(answer["deliveries"]) == {str(done.pk), str(soon.pk)}
+    told = answer["deliveries"][str(done.pk)]
+    assert "Succeeded" in told["parts"]["state"]
+    assert "200" in told["parts"]["last_code"]
+    assert not told["is_open"]
+    assert answer["deliveries"][str(soon.pk)]["is_open"]
+    assert answer["again_ms"] == 2000
+    before = answer["deliveries"][str(soon.pk)]["version"]
+    Delivery.objects.filter(pk=soon.pk).update(next_attempt_at=timezone.now() + timedelta(hours=1), attempt_count=1)
+    answer = news(admin_client, soon.pk)
+    assert answer["again_ms"] == 30_000
+    assert answer["deliveries"][str(soon.pk)]["version"] != before
+    assert news(admin_client, done.pk)["again_ms"] is None
+    assert news(admin_client) == {"again_ms": None, "deliveries": {}}
+
+
+def test_live_marks_the_open_rows_of_the_list_alone(admin_client: Client, setting: CallbackSetting) -> None:
+    deliver(setting, "#1")
+    waiting, sending = deliver(setting, "#2", "pending"), deliver(setting, "#3", "sending")
+    text = admin_client.get(LIST).content.decode()
+    assert text.count('data-live="') == 2
+    assert all(f'data-live="{delivery.pk}"' in text for delivery in (waiting, sending))
+    assert f'data-live-url="{LIST}live/"' in text
+
+
+def test_list_names_the_callback_among_several_and_says_what_is_due(
+    admin_client: Client, setting: CallbackSetting
+) -> None:
+    CallbackSettingFactory(affiliate=setting.affiliate, event=setting.event, name="Keitaro")
+    OrderFactory(number="#1", affiliate=setting.affiliate)
+    cells = re.findall(
+        r'class="field-event_column"[^>]*>(.*?)</td>', admin_client.get(LIST).content.decode(), re.DOTALL
+    )
+    assert ["Keitaro" in cell for cell in cells] == [True, False]
+    assert admin_client.get(LIST).content.decode().count(">Due<") == 2
+
+
+# --- CSV -----------------------------------------------------------------------
+def exported(client: Client, query: str = "") -> list[dict[str, str]]:
+    answer = client.get(f"{LIST}export/{query}")
+    assert answer.streaming
+    assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
+    text = b"".join(answer.streaming_content).decode()
+    return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+def test_export_holds_what_the_filter_lets_through_newest_first(
+    admin_client: Client, setting: CallbackSetting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "BATCH", 2)
+    for n in range(1, 6):
+        deliver(setting, f"#{n}", "failed", last_status_code=500 + n)
+    deliver(setting, "#6", "skipped")
+    rows = exported(admin_client, "?status__exact=failed")
+    assert [row["Order"] for row in rows] == ["#5", "#4", "#3", "#2", "#1"]
+    first = rows[0]
+    assert tuple(first) == export.HEADINGS
+    assert (first["Amount"], first["Commission"], first["Currency"]) == ("58.00", "8.70", "USD")
+    assert (first["State"], first["Last code"], first["Host"]) == ("failed", "505", "tracker.example")
+    assert first["Callback"] == setting.name
+    assert first["Affiliate code"] == setting.affiliate.code
+    assert datetime.fromisoformat(first["Time (UTC)"])
+    assert exported(admin_client, "?q=%236")[0]["Reason"] == "The callback was paused when this happened."
+    assert len(exported(admin_client)) == 6
+
+
+def test_export_asks_once_a_batch(
+    admin_client: Client, setting: CallbackSetting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def count() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            exported(admin_client)
+        return len(queries)
+
+    deliver(setting, "#1")
+    count()
+    one = count()
+    for n in range(2, 31):
+        deliver(setting, f"#{n}")
+    assert count() == one
+    monkeypatch.setattr(export, "BATCH", 10)
+    assert count() == one + 3
+
+
+def test_export_makes_no_formula_of_a_name(admin_client: Client, setting: CallbackSetting) -> None:
+    setting.affiliate.name = '=HYPERLINK("https://evil.example","click")'
+    setting.affiliate.save()
+    deliver(setting, "#1")
+    assert exported(admin_client)[0]["Affiliate"].startswith("'=HYPERLINK")
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("+cmd|' /C calc'!A0", "'+cmd|' /C calc'!A0"),
+        ("@SUM(1)", "'@SUM(1)"),
+        ("-2+3", "'-2+3"),
+        ("\t=1", "'\t=1"),
+        ("\uff1d1", "'\uff1d1"),
+        ("-58.00", "-58.00"),
+        ("+5", "+5"),
+        ("#100001", "#100001"),
+        (None, ""),
+        (0, "0"),
+        (datetime(2026, 3, 1, 12, 30, 5, 999, tzinfo=UTC), "2026-03-01 12:30:05"),
+    ],
+)
+def test_export_cell_holds_no_formula(value: Any, shown: str) -> None:
+    assert export.cell(value) == shown
+
+
+def test_export_and_live_are_for_those_who_may_see_the_log(client: Client, setting: CallbackSetting) -> None:
+    client.force_login(User.objects.create_user("staff", is_staff=True))
+    for page in ("export/", "live/?ids=1"):
+        assert client.get(LIST + page).status_code == 403
+    client.logout()
+    for page in ("export/", "live/?ids=1"):
+        assert client.get(LIST + page).status_code == 302
+
+
+def test_export_of_a_filter_that_makes_no_sense_is_not_found(admin_client: Client) -> None:
+    assert admin_client.get(f"{LIST}export/?status__exact__nonsense=1").status_code == 404

@@ -1,0 +1,125 @@
+"""The requests of each hour: each counted once, whoever counts, and the latest read beside what is counted."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from callbacks import tasks
+from callbacks.models import Attempt, CountedUpTo, Delivery, HourlyCount
+from callbacks.reports import hourly
+from callbacks.reports.hourly import Tally
+from tests.factories import CallbackSettingFactory, OrderFactory
+
+pytestmark = pytest.mark.django_db
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+EARLY = NOON - timedelta(days=9)
+
+
+@pytest.fixture
+def delivery() -> Delivery:
+    OrderFactory(affiliate=CallbackSettingFactory().affiliate)
+    return Delivery.objects.get()
+
+
+def attempt(delivery: Delivery, at: datetime, kind: str = "", **fields: Any) -> Attempt:
+    return Attempt.objects.create(delivery=delivery, method="GET", error_kind=kind, created_at=at, **fields)
+
+
+def count_all() -> None:
+    while hourly.count():
+        pass
+
+
+def test_tallies_sort_requests_by_hour_and_result(delivery: Delivery) -> None:
+    attempt(delivery, NOON - timedelta(microseconds=1))
+    for kind in ("", "", "status", "redirect", "timeout", "dns", "template"):
+        attempt(delivery, NOON, kind)
+    attempt(delivery, NOON + timedelta(minutes=59, seconds=59, microseconds=999_999), "closed", status_code=200)
+    expected = {NOON - timedelta(hours=1): Tally(1, 0, 0), NOON: Tally(2, 2, 4)}
+    assert hourly.since(EARLY) == expected
+    count_all()
+    assert CountedUpTo.objects.get().attempt_id == Attempt.objects.latest("pk").pk
+    assert hourly.since(EARLY) == expected
+    assert hourly.since(NOON) == {NOON: expected[NOON]}
+    assert sum(tally.requests for tally in expected.values()) == Attempt.objects.count()
+
+
+def test_tallies_of_an_hour_that_goes_on_are_added_up(delivery: Delivery, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hourly, "STRETCH", 2)
+    for number in range(7):
+        attempt(delivery, NOON + timedelta(minutes=number))
+        if number % 3 == 0:
+            count_all()
+    assert hourly.since(EARLY) == {NOON: Tally(7, 0, 0)}
+    assert HourlyCount.objects.get().delivered == 7
+
+
+def test_count_stops_before_an_attempt_that_is_not_settled(delivery: Delivery) -> None:
+    now = timezone.now()
+    attempt(delivery, NOON)
+    young = attempt(delivery, now)
+    attempt(delivery, NOON)
+    count_all()
+    assert CountedUpTo.objects.get().attempt_id == young.pk - 1
+    assert HourlyCount.objects.get().delivered == 1
+    assert sum(tally.requests for tally in hourly.since(EARLY).values()) == 3
+    assert hourly.count() == 0
+
+
+def test_count_goes_on_beyond_what_was_pruned(delivery: Delivery, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hourly, "STRETCH", 3)
+    attempts = [attempt(delivery, NOON) for _ in range(20)]
+    Attempt.objects.filter(pk__in=[made.pk for made in attempts[2:18]]).delete()
+    count_all()
+    assert HourlyCount.objects.get().delivered == 4
+
+
+def test_count_of_what_another_counted_meanwhile_adds_nothing(
+    delivery: Delivery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempt(delivery, NOON)
+    end_of_stretch = hourly._end_of_stretch
+
+    def slow(counted: int) -> int:
+        monkeypatch.setattr(hourly, "_end_of_stretch", end_of_stretch)
+        assert hourly.count() == 1  # the other one
+        return end_of_stretch(counted)
+
+    hourly.count()
+    attempt(delivery, NOON)
+    monkeypatch.setattr(hourly, "_end_of_stretch", slow)
+    assert hourly.count() == 0
+    assert HourlyCount.objects.get().delivered == 2
+
+
+def test_test_requests_are_not_counted(delivery: Delivery) -> None:
+    attempt(delivery, NOON, trigger="test")
+    assert hourly.since(EARLY) == {}
+    count_all()
+    assert not HourlyCount.objects.exists()
+
+
+def test_tallies_read_as_often_for_thirty_requests_as_for_one(delivery: Delivery) -> None:
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            hourly.since(EARLY)
+        return len(captured)
+
+    attempt(delivery, NOON)
+    one = queries()
+    for hour in range(30):
+        attempt(delivery, NOON + timedelta(hours=hour))
+    assert queries() == one
+
+
+def test_tally_task_counts_until_nothing_is_left(delivery: Delivery, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hourly, "STRETCH", 2)
+    for number in range(9):
+        attempt(delivery, NOON + timedelta(hours=number))
+    tasks.tally()
+    assert HourlyCount.objects.count() == 9

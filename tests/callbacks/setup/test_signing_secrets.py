@@ -1,0 +1,186 @@
+"""Signing secrets: shown in full once, replaced with a day in which both sign."""
+
+import ipaddress
+import time
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+from standardwebhooks import Webhook, WebhookVerificationError
+
+from affiliates.models import Affiliate
+from callbacks.delivery import dispatcher, outbox
+from callbacks.models import CallbackSetting
+from callbacks.postback import signing
+from callbacks.setup import signing_secrets
+from tests.callbacks.panel import URL, of, settings_of, text_of
+from tests.factories import AffiliateFactory, CallbackSettingFactory, OrderFactory
+from tests.receiver import Received, Receiver
+
+
+# --- signatures ----------------------------------------------------------------
+def test_signature_while_a_secret_is_replaced_verifies_with_both() -> None:
+    new, old, content = signing.new_secret(), signing.new_secret(), b'{"type":"order.created"}'
+    headers = dict(signing.headers(new, "msg_1", int(time.time()), content, previous_secret=old))
+    alone = dict(signing.headers(new, "msg_1", int(headers["webhook-timestamp"]), content))
+    assert headers["webhook-signature"].split(" ")[0] == alone["webhook-signature"]
+    assert len(headers["webhook-signature"].split(" ")) == 2
+    for secret in (new, old):
+        Webhook(secret).verify(content, headers)
+    with pytest.raises(WebhookVerificationError):
+        Webhook(signing.new_secret()).verify(content, headers)
+    with pytest.raises(WebhookVerificationError):
+        Webhook(old).verify(content, alone)
+
+
+def test_masked_secret_tells_it_from_others_and_no_more() -> None:
+    secret = signing.new_secret()
+    assert signing.masked(secret) == f"whsec_••••••••{secret[-4:]}"
+    assert signing.masked("") == ""
+
+
+def verifies(secret: str, request: Received) -> bool:
+    headers = {name: request.header(name) for name in ("webhook-id", "webhook-timestamp", "webhook-signature")}
+    try:
+        Webhook(secret).verify(request.body or request.target.encode(), headers, json_parse=False)
+    except WebhookVerificationError:
+        return False
+    return True
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("broker")
+@pytest.mark.parametrize("sent_as", [{"method": "GET"}, {"method": "POST", "body_format": "json"}])
+def test_run_signs_with_both_secrets_until_the_overlap_ends(
+    settings: Any, receiver: Receiver, sent_as: dict[str, str]
+) -> None:
+    settings.CALLBACKS_ALLOWED_NETWORKS = (ipaddress.ip_network("127.0.0.1/32"),)
+    settings.CALLBACKS_ALLOWED_PORTS = frozenset({receiver.port})
+    setting = CallbackSettingFactory(url=receiver.url("/pb?o={{order.number}}"), **sent_as)
+    first = setting.secret
+    dispatcher.of_process.cache_clear()
+    try:
+        OrderFactory(affiliate=setting.affiliate)
+        dispatcher.run()
+        signing_secrets.rotate(setting)
+        OrderFactory(affiliate=setting.affiliate)
+        dispatcher.run()
+        CallbackSetting.objects.update(previous_secret_until=timezone.now())
+        OrderFactory(affiliate=setting.affiliate)
+        dispatcher.run()
+    finally:
+        dispatcher.of_process().close()
+        dispatcher.of_process.cache_clear()
+    before, during, after = receiver.wait_for(3)
+    assert (verifies(first, before), verifies(setting.secret, before)) == (True, False)
+    assert (verifies(first, during), verifies(setting.secret, during)) == (True, True)
+    assert (verifies(first, after), verifies(setting.secret, after)) == (False, True)
+
+
+@pytest.mark.django_db
+def test_claim_carries_both_secrets_for_a_day(joe: Affiliate) -> None:
+    setting = CallbackSettingFactory(affiliate=joe)
+    first = setting.secret
+    signing_secrets.rotate(setting)
+    OrderFactory(affiliate=joe)
+    (claimed,) = outbox.claim(1)
+    now = timezone.now()
+    assert claimed.endpoint
+    assert claimed.endpoint.secret == setting.secret != first
+    assert claimed.endpoint.previous_secret_at(now + timedelta(hours=23, minutes=59)) == first
+    assert claimed.endpoint.previous_secret_at(now + timedelta(hours=24, seconds=1)) == ""
+
+
+@pytest.mark.django_db
+def test_secret_replaced_twice_leaves_out_the_oldest(joe: Affiliate) -> None:
+    setting = CallbackSettingFactory(affiliate=joe)
+    signing_secrets.rotate(setting)
+    second = setting.secret
+    signing_secrets.rotate(setting)
+    setting.refresh_from_db()
+    assert setting.previous_secret == second
+    assert len({setting.secret, second}) == 2
+
+
+# --- shown once ----------------------------------------------------------------
+@pytest.mark.django_db
+def test_secret_is_shown_once_after_setting_up_and_masked_from_then_on(admin_client: Client, joe: Affiliate) -> None:
+    admin_client.post(of(joe, "created/"), {"method": "GET", "url": URL})
+    setting = CallbackSetting.objects.get()
+    assert setting.secret in text_of(admin_client, settings_of(joe))
+    for path in (settings_of(joe), of(joe, "created/"), of(joe, f"created/{setting.pk}/secret/")):
+        text = text_of(admin_client, path)
+        assert setting.secret not in text
+    assert signing.masked(setting.secret) in text
+    admin_client.post(of(joe, "created/"), {"method": "POST", "url": URL})
+    assert setting.secret not in text_of(admin_client, settings_of(joe))
+
+
+@pytest.mark.django_db
+def test_secret_is_shown_to_who_made_it_and_with_its_callback_only(
+    admin_client: Client, client: Client, joe: Affiliate, django_user_model: Any
+) -> None:
+    other = AffiliateFactory()
+    admin_client.post(of(joe, "created/"), {"method": "GET", "url": URL})
+    secret = CallbackSetting.objects.get().secret
+    client.force_login(django_user_model.objects.create_superuser("another"))
+    assert secret not in text_of(client, settings_of(joe))
+    assert secret not in text_of(admin_client, settings_of(other))
+    assert secret in text_of(admin_client, settings_of(joe))
+
+
+@pytest.mark.django_db
+def test_secret_that_nobody_looked_at_is_not_shown_later(admin_client: Client, joe: Affiliate) -> None:
+    admin_client.post(of(joe, "created/"), {"method": "GET", "url": URL})
+    session = admin_client.session
+    (pk,) = session[signing_secrets.NEW]
+    session[signing_secrets.NEW] = {pk: time.time() - signing_secrets.SHOWN_WITHIN_S - 1}
+    session.save()
+    assert CallbackSetting.objects.get().secret not in text_of(admin_client, settings_of(joe))
+
+
+@pytest.mark.django_db
+def test_rotation_asks_first_then_shows_the_new_secret_once(admin_client: Client, joe: Affiliate) -> None:
+    setting = CallbackSettingFactory(affiliate=joe, url=URL)
+    path = of(joe, f"created/{setting.pk}/secret/")
+    assert path in text_of(admin_client, of(joe, "created/"))
+    question = text_of(admin_client, path)
+    assert "New signing secret for order created callback?" in question
+    assert CallbackSetting.objects.get().secret == setting.secret
+    answer = admin_client.post(path, follow=True)
+    assert answer.redirect_chain == [(settings_of(joe) + "#order-created", 302)]
+    changed = CallbackSetting.objects.get()
+    assert changed.previous_secret == setting.secret != changed.secret
+    text = answer.content.decode()
+    assert changed.secret in text
+    assert setting.secret not in text
+    assert "has a new signing secret" in text
+    assert changed.secret not in text_of(admin_client, settings_of(joe))
+    assert "signs as well until" in text_of(admin_client, of(joe, "created/"))
+    assert signing.masked(setting.secret) in text_of(admin_client, path)  # it would end now
+    CallbackSetting.objects.update(previous_secret_until=timezone.now())
+    assert "signs as well until" not in text_of(admin_client, of(joe, "created/"))
+
+
+@pytest.mark.django_db
+def test_rotation_inside_the_form_shows_the_new_secret_there_and_nowhere_else(
+    admin_client: Client, joe: Affiliate
+) -> None:
+    setting = CallbackSettingFactory(affiliate=joe, url=URL)
+    old, path, by_script = setting.secret, of(joe, f"created/{setting.pk}/secret/"), {"X-Requested-With": "fetch"}
+    question = admin_client.get(path, headers=by_script).content.decode()
+    assert "Replace the signing secret?" in question
+    assert "<html" not in question
+    assert old not in question
+    setting.refresh_from_db()
+    assert setting.secret == old
+    answer = admin_client.post(path, headers=by_script)
+    setting.refresh_from_db()
+    assert (setting.previous_secret, setting.secret != old) == (old, True)
+    assert answer.content.decode().count(setting.secret) == 1
+    assert old not in answer.content.decode()
+    assert "no-store" in answer["Cache-Control"]
+    assert setting.secret not in text_of(admin_client, settings_of(joe))
+    assert setting.secret not in text_of(admin_client, of(joe, f"created/{setting.pk}/"))

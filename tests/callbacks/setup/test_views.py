@@ -1,0 +1,269 @@
+"""What a merchant does with an affiliate's callbacks: set up, correct, pause, resume, remove; by script and without."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission, User
+from django.test import Client
+from django.utils import timezone
+
+from affiliates.models import Affiliate
+from callbacks.models import Attempt, CallbackSetting, Delivery
+from callbacks.postback import signing
+from tests.factories import AffiliateFactory, CallbackSettingFactory, OrderFactory
+
+pytestmark = pytest.mark.django_db
+
+URL = "https://tracker.example/postback?order={{order.number}}&cid={{link.sub_id}}"
+BY_SCRIPT = {"X-Requested-With": "fetch"}
+
+
+@pytest.fixture
+def joe() -> Affiliate:
+    return AffiliateFactory(name="Joe", code="joe")
+
+
+def settings_of(affiliate: Affiliate) -> str:
+    return f"/admin/affiliates/affiliate/{affiliate.pk}/settings/"
+
+
+def of(affiliate: Affiliate, rest: str = "created/") -> str:
+    return f"{settings_of(affiliate)}callbacks/{rest}"
+
+
+def row_of(client: Client, affiliate: Affiliate, event: str = "created") -> str:
+    """The row of one callback in the Settings tab, without what is between tags."""
+    text = client.get(settings_of(affiliate)).content.decode()
+    start = text.index(f'id="order-{event}"')
+    return " ".join(text[start : text.find('class="row callback"', start)].split())
+
+
+# --- setting up ----------------------------------------------------------------
+@pytest.mark.parametrize("event", ["created", "updated"])
+def test_setup_page_has_its_title_fields_and_variables(admin_client: Client, joe: Affiliate, event: str) -> None:
+    page = admin_client.get(of(joe, f"{event}/"))
+    text = page.content.decode()
+    assert f"Setup order {event} callback</h1>" in text
+    for name in ("method", "url", "body_format"):
+        assert f'name="{name}"' in text
+    for expected in ("HTTP method", "link.query.NAME", "The affiliate&#x27;s referral code", "Submit"):
+        assert expected in text
+    assert 'name="send_as_typed"' not in text
+    assert "Signing secret" not in text
+
+
+def test_setup_saves_and_says_so(admin_client: Client, joe: Affiliate) -> None:
+    answer = admin_client.post(of(joe), {"method": "GET", "url": URL}, follow=True)
+    assert answer.redirect_chain == [(settings_of(joe) + "#order-created", 302)]
+    setting = CallbackSetting.objects.get()
+    assert (setting.affiliate, setting.event, setting.method, setting.url) == (joe, "order.created", "GET", URL)
+    assert "Order created callback of Joe saved." in answer.content.decode()
+    entry = LogEntry.objects.get()
+    assert (entry.object_repr, entry.is_addition()) == ("Order created callback of Joe", True)
+    row = row_of(admin_client, joe)
+    for expected in ("Nothing sent yet", "GET", '<span class="variable">{{link.sub_id}}</span>', "Edit", "Pause"):
+        assert expected in row
+
+
+def test_setup_again_changes_the_same_setting(admin_client: Client, joe: Affiliate) -> None:
+    setting = CallbackSettingFactory(affiliate=joe, url=URL)
+    page = admin_client.get(of(joe)).content.decode()
+    assert signing.masked(setting.secret) in page
+    assert setting.secret not in page
+    admin_client.post(of(joe), {"method": "POST", "url": URL + "&x=1", "body_format": "json"})
+    changed = CallbackSetting.objects.get()
+    assert (changed.pk, changed.method, changed.body_format) == (setting.pk, "POST", "json")
+    assert (changed.url, changed.secret) == (URL + "&x=1", setting.secret)
+
+
+def test_setup_of_damaged_paste_names_the_repairs(admin_client: Client, joe: Affiliate) -> None:
+    typed = "https://tracker.example/postback?order={{order.number}}\n&amp;cid={{link.sub_id}}"
+    text = admin_client.post(of(joe), {"method": "GET", "url": typed}, follow=True).content.decode()
+    assert CallbackSetting.objects.get().url == URL
+    assert "Line breaks and tabs from the paste were removed." in text
+    assert "HTML codes such as &amp;amp; were turned back" in text
+
+
+def test_setup_refused_keeps_the_text_and_says_why_beside_the_field(admin_client: Client, joe: Affiliate) -> None:
+    typed = "https://tracker.example/?cid={{clickid}}"
+    answer = admin_client.post(of(joe), {"method": "POST", "url": typed, "body_format": "json"})
+    text = answer.content.decode()
+    assert answer.status_code == 422
+    assert 'data-code="unknown_variable"' in text
+    assert "Did you mean {{link.sub_id}}?" in text
+    assert f">\n{typed}</textarea>" in text
+    assert 'aria-invalid="true"' in text
+    assert 'aria-describedby="id_url_error"' in text
+    assert 'id="id_url_error"' in text
+    assert answer.context["form"]["method"].value() == "POST"
+    assert not CallbackSetting.objects.exists()
+
+
+def test_setup_of_foreign_placeholder_offers_both_ways_out(admin_client: Client, joe: Affiliate) -> None:
+    typed = {"method": "GET", "url": "https://tracker.example/?cid={sub1}"}
+    text = admin_client.post(of(joe), typed).content.decode()
+    assert 'data-code="foreign_placeholder"' in text
+    assert 'name="send_as_typed"' in text
+    corrected = admin_client.post(of(joe), typed | {"correct": "1"})
+    assert "https://tracker.example/?cid={{link.sub_id}}</textarea>" in corrected.content.decode()
+    assert not CallbackSetting.objects.exists()
+    assert admin_client.post(of(joe), typed | {"send_as_typed": "on"}).status_code == 302
+    assert CallbackSetting.objects.get().url == typed["url"]
+
+
+def test_setup_asked_by_script_gives_the_form_alone_and_json(admin_client: Client, joe: Affiliate) -> None:
+    form = admin_client.get(of(joe), headers=BY_SCRIPT).content.decode().strip()
+    assert form.startswith("<form")
+    assert form.endswith("</form>")
+    assert "Setup order created callback</h2>" in form
+    refused = admin_client.post(of(joe), {"method": "GET", "url": ""}, headers=BY_SCRIPT)
+    assert refused.status_code == 422
+    assert 'data-code="required"' in refused.content.decode()
+    saved = admin_client.post(of(joe), {"method": "GET", "url": URL}, headers=BY_SCRIPT)
+    assert saved.json() == {"location": settings_of(joe) + "#order-created"}
+    assert "saved." in admin_client.get(settings_of(joe)).content.decode()
+
+
+def test_setup_of_paused_setting_leaves_it_paused(admin_client: Client, joe: Affiliate) -> None:
+    CallbackSettingFactory(affiliate=joe, url=URL, is_active=False, pause_reason="person")
+    answer = admin_client.post(of(joe), {"method": "GET", "url": URL + "&x=1"}, follow=True)
+    assert "It is still paused." in answer.content.decode()
+    assert not CallbackSetting.objects.get().is_active
+
+
+@pytest.mark.parametrize(("url", "is_active"), [(URL + "&x=1", True), (URL, False)])
+def test_setup_of_gone_address_is_on_again_only_with_another(
+    admin_client: Client, joe: Affiliate, url: str, is_active: bool
+) -> None:
+    CallbackSettingFactory(affiliate=joe, url=URL, is_active=False, pause_reason="gone")
+    assert "answered 410 Gone" in row_of(admin_client, joe)
+    admin_client.post(of(joe), {"method": "GET", "url": url})
+    setting = CallbackSetting.objects.get()
+    assert (setting.is_active, setting.pause_reason) == (is_active, "" if is_active else "gone")
+
+
+# --- who may -------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "rest", ["created/", "updated/", "created/pause/", "created/resume/", "created/secret/", "created/remove/"]
+)
+def test_callback_of_nobody_is_not_found(admin_client: Client, rest: str) -> None:
+    assert admin_client.post(f"/admin/affiliates/affiliate/999999/settings/callbacks/{rest}").status_code == 404
+
+
+@pytest.mark.parametrize("rest", ["created/pause/", "created/resume/", "created/secret/", "created/remove/"])
+def test_callback_not_set_cannot_be_paused_or_removed(admin_client: Client, joe: Affiliate, rest: str) -> None:
+    assert admin_client.post(of(joe, rest)).status_code == 404
+
+
+@pytest.mark.parametrize("rest", ["created/pause/", "created/resume/"])
+def test_callback_switch_takes_post_only(admin_client: Client, joe: Affiliate, rest: str) -> None:
+    CallbackSettingFactory(affiliate=joe)
+    assert admin_client.get(of(joe, rest)).status_code == 405
+
+
+@pytest.mark.parametrize(
+    "rest", ["created/", "created/pause/", "created/resume/", "created/secret/", "created/remove/"]
+)
+@pytest.mark.parametrize("permissions", [[], ["add_callbacksetting", "view_callbacksetting"]])
+def test_callback_needs_the_permission(client: Client, joe: Affiliate, rest: str, permissions: list[str]) -> None:
+    setting = CallbackSettingFactory(affiliate=joe)
+    assert client.post(of(joe, rest)).headers["Location"].startswith("/admin/login/")
+    user = User.objects.create_user("staff", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    client.force_login(user)
+    assert client.post(of(joe, rest), {"method": "POST", "url": URL + "&x=1"}).status_code == 403
+    setting.refresh_from_db()
+    assert (setting.method, setting.is_active) == ("GET", True)
+
+
+@pytest.mark.parametrize(
+    "rest", ["created/", "created/pause/", "created/resume/", "created/secret/", "created/remove/"]
+)
+def test_callback_post_without_token_is_refused(admin_user: User, joe: Affiliate, rest: str) -> None:
+    setting = CallbackSettingFactory(affiliate=joe)
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(admin_user)
+    assert client.post(of(joe, rest), {"method": "POST", "url": URL}).status_code == 403
+    assert CallbackSetting.objects.get().method == setting.method
+
+
+# --- pausing, resuming, removing -------------------------------------------------
+def test_callback_paused_and_resumed_says_so(admin_client: Client, joe: Affiliate) -> None:
+    CallbackSettingFactory(affiliate=joe)
+    paused = admin_client.post(of(joe, "created/pause/"), follow=True)
+    assert "Order created callback of Joe paused." in paused.content.decode()
+    assert CallbackSetting.objects.get().pause_reason == "person"
+    assert "Paused" in row_of(admin_client, joe)
+    OrderFactory(affiliate=joe)
+    assert Delivery.objects.get().skip_reason == "paused"
+    resumed = admin_client.post(of(joe, "created/resume/"), follow=True)
+    assert "Order created callback of Joe resumed." in resumed.content.decode()
+    setting = CallbackSetting.objects.get()
+    assert (setting.is_active, setting.pause_reason) == (True, "")
+
+
+def test_callback_removed_asks_first_and_keeps_the_log(admin_client: Client, joe: Affiliate) -> None:
+    CallbackSettingFactory(affiliate=joe)
+    OrderFactory(affiliate=joe)
+    question = admin_client.get(of(joe, "created/remove/")).content.decode()
+    assert "Remove order created callback?" in question
+    assert "1 delivery is still waiting and will not be sent." in question
+    assert CallbackSetting.objects.exists()
+    answer = admin_client.post(of(joe, "created/remove/"), follow=True)
+    assert "Order created callback of Joe removed." in answer.content.decode()
+    assert not CallbackSetting.objects.exists()
+    assert Delivery.objects.get().setting is None
+    assert "Set up" in row_of(admin_client, joe)
+
+
+# --- the row ---------------------------------------------------------------------
+def sent(setting: CallbackSetting, code: int | None, kind: str = "", detail: str = "", **fields: Any) -> Delivery:
+    order = OrderFactory(affiliate=setting.affiliate, number="#77")
+    now = timezone.now()
+    delivery = Delivery.objects.get(order=order)
+    waiting = {"status": "succeeded", "next_attempt_at": None} | fields
+    Delivery.objects.filter(pk=delivery.pk).update(
+        last_attempt_at=now, last_status_code=code, last_error_kind=kind, attempt_count=1, **waiting
+    )
+    Attempt.objects.create(
+        delivery=delivery, trigger="initial", method="GET", url=URL, status_code=code, error_kind=kind, detail=detail,
+        total_ms=142.3, created_at=now,
+    )  # fmt: skip
+    return delivery
+
+
+def test_row_of_working_callback_says_when_and_how_it_was_sent(admin_client: Client, joe: Affiliate) -> None:
+    delivery = sent(CallbackSettingFactory(affiliate=joe, url=URL), 200)
+    row = row_of(admin_client, joe)
+    for expected in (
+        "Working",
+        "Last sent",
+        "#77",
+        f"/admin/callbacks/delivery/{delivery.pk}/change/",
+        "200",
+        "142 ms",
+    ):
+        assert expected in row
+    assert "Not set" in row_of(admin_client, joe, "updated")
+
+
+def test_row_of_failing_callback_says_why_and_when_again(admin_client: Client, joe: Affiliate) -> None:
+    setting = CallbackSettingFactory(affiliate=joe, url=URL)
+    later = timezone.now() + timedelta(minutes=5)
+    sent(setting, None, "dns", "The name tracker.example could not be found.", status="pending", next_attempt_at=later)
+    row = row_of(admin_client, joe)
+    for expected in ("Failing", "no answer", "The name tracker.example could not be found.", "Next attempt:"):
+        assert expected in row
+    Delivery.objects.update(next_attempt_at=timezone.now())
+    assert "It is due again." in row_of(admin_client, joe)
+
+
+def test_row_names_what_speaks_against_the_saved_url(admin_client: Client, joe: Affiliate) -> None:
+    setting = CallbackSettingFactory(affiliate=joe, url="http://tracker.example/?order={{order.number}}")
+    row = row_of(admin_client, joe)
+    assert 'data-code="plain_http"' in row
+    assert 'data-code="no_click_id"' in row
+    CallbackSetting.objects.filter(pk=setting.pk).update(url="https://127.0.0.1/?order={{order.number}}")
+    assert "note is-bad" in row_of(admin_client, joe)

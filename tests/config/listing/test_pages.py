@@ -1,0 +1,100 @@
+"""Pages of long lists: complete whatever the gaps, bounded in time, and the first key since a moment."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from affiliates.models import Affiliate
+from config.listing import pages as paging
+from tests.factories import AffiliateFactory
+
+pytestmark = pytest.mark.django_db
+START = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def rows() -> list[int]:
+    """Primary keys of forty rows, a minute apart, with gaps between them."""
+    made = AffiliateFactory.create_batch(60)
+    for place, affiliate in enumerate(made):
+        Affiliate.objects.filter(pk=affiliate.pk).update(created_at=START + timedelta(minutes=place))
+    Affiliate.objects.filter(pk__in=[row.pk for row in made[10:40:3] + made[45:55]]).delete()
+    return list(Affiliate.objects.order_by("-pk").values_list("pk", flat=True))
+
+
+def keys(page: paging.Page) -> list[int]:
+    return [row.pk for row in page.rows]
+
+
+def walked(size: int) -> list[int]:
+    """All keys by following `older` from the newest page on, and then back by `newer` to the same pages."""
+    pages = [paging.page_of(Affiliate.objects.all(), size)]
+    while (older := pages[-1].older) is not None:
+        pages.append(paging.page_of(Affiliate.objects.all(), size, before=older))
+    for earlier, later in zip(pages[-2::-1], pages[:0:-1], strict=True):
+        assert later.newer is not None
+        assert keys(paging.page_of(Affiliate.objects.all(), size, after=later.newer))[-1] == keys(earlier)[-1]
+    return [key for page in pages for key in keys(page)]
+
+
+@pytest.mark.parametrize("size", [1, 7, 39, 40, 41, 100])
+@pytest.mark.parametrize("stretch", [1, 3, 10_000])
+def test_pages_followed_to_the_end_hold_each_row_once(
+    rows: list[int], monkeypatch: pytest.MonkeyPatch, size: int, stretch: int
+) -> None:
+    monkeypatch.setattr(paging, "STRETCH", stretch)
+    assert walked(size) == rows
+
+
+def test_pages_stay_within_the_keys_that_a_filter_lets_through(rows: list[int]) -> None:
+    within = paging.Keys(rows[-3], rows[3]) & paging.Keys(first=rows[-5])
+    first = paging.page_of(Affiliate.objects.all(), 10, keys=within)
+    assert (keys(first), first.newer) == (rows[3:13], None)
+    second = paging.page_of(Affiliate.objects.all(), 100, before=first.older, keys=within)
+    assert (keys(second), second.older) == (rows[13:-4], None)
+    assert keys(paging.page_of(Affiliate.objects.all(), 10, after=second.newer, keys=within)) == rows[3:13]
+    assert keys(paging.page_of(Affiliate.objects.all(), 10, keys=paging.Keys(rows[0] + 1))) == []
+
+
+def test_page_that_ran_out_of_time_says_how_far_it_looked(rows: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paging, "STRETCH", 5)
+    monkeypatch.setattr(paging, "TIME_S", -1.0)
+    monkeypatch.setattr(paging, "SWIFT_S", -1.0)
+    oldest = Affiliate.objects.filter(pk=rows[-1])
+    page = paging.page_of(oldest, 10)
+    assert keys(page) == []
+    assert page.looked_to == page.older == rows[0] - 4
+    seen = []
+    while page.older is not None:
+        page = paging.page_of(oldest, 10, before=page.older)
+        seen += keys(page)
+    assert seen == [rows[-1]]
+    newest = paging.page_of(Affiliate.objects.filter(pk=rows[0]), 10, after=rows[-1])
+    assert (keys(newest), newest.newer) == ([], newest.looked_to)
+
+
+def test_page_of_nothing_is_empty() -> None:
+    assert paging.page_of(Affiliate.objects.all(), 10) == paging.Page([])
+
+
+@pytest.mark.parametrize("bounds", [{"before": 0}, {"before": 10**18}, {"after": 10**18}, {"after": 0}])
+def test_page_beyond_the_ends_is_answered(rows: list[int], bounds: dict[str, int]) -> None:
+    page = paging.page_of(Affiliate.objects.all(), 100, **bounds)
+    assert keys(page) in ([], rows)
+
+
+@pytest.mark.parametrize("minutes", [-10, 0, 0.5, 12, 50, 59, 59.5, 1000])
+def test_first_key_since_a_moment_is_that_of_the_first_later_row(rows: list[int], minutes: float) -> None:
+    moment = START + timedelta(minutes=minutes)
+    later = Affiliate.objects.filter(created_at__gte=moment).order_by("pk").values_list("pk", flat=True).first()
+    with CaptureQueriesContext(connection) as queries:
+        found = paging.first_pk_since(Affiliate, moment)
+    assert len(queries) == 1
+    earlier = Affiliate.objects.filter(created_at__lt=moment).order_by("-pk").values_list("pk", flat=True).first()
+    assert (earlier or 0) < found <= (later or rows[0] + 1)
+
+
+def test_first_key_of_an_empty_table_is_zero() -> None:
+    assert paging.first_pk_since(Affiliate, START) == 0
