@@ -1,4 +1,7 @@
-"""Celery's side of the engine, a few lines each. No task carries data: the database is the queue."""
+"""Celery tasks, a few lines each. No task carries data: the database is the queue.
+
+Their names stay as they are, because old and new processes run side by side for the time of a deploy.
+"""
 
 import logging
 import time
@@ -8,12 +11,11 @@ from typing import Any
 from celery import shared_task
 from celery.signals import worker_shutting_down
 
-from callbacks.delivery import dispatcher as engine
-from callbacks.delivery import queue, wakeup
+from callbacks.delivery import dispatcher, queue, wakeup
 from callbacks.jobs import runner
 from callbacks.reports import hourly
 
-TALLY_S = 1.0
+COUNT_FOR_S = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -26,33 +28,35 @@ def _stop(**_: Any) -> None:
     _stopping.set()
 
 
-@shared_task
-def pump() -> None:
-    """Send what is due."""
-    wakeup.answer()
-    if not _stopping.is_set() and (attempts := engine.run(_stopping.is_set, is_rung=True)):
-        log.info("pump_emptied attempts=%d", attempts)
+@shared_task(name=wakeup.TASK)
+def drain() -> None:
+    """Send what is due. A busy worker may be at that for hours, so it also does what other tasks are for."""
+    wakeup.take()
+    if not _stopping.is_set():
+        attempts = dispatcher.run(_stopping.is_set, is_woken=True, chores=[runner.run_all])
+        if attempts:
+            log.info("queue_emptied attempts=%d", attempts)
 
 
-@shared_task
+@shared_task(name="callbacks.tasks.sweep")
 def sweep() -> None:
-    """Return what dead workers held, and ring for what is due: retries, and orders whose ring was lost."""
-    engine.sweep()
-    if queue.is_anything():
-        wakeup.answer()  # a ring that is still waiting now may be one that was lost
-        wakeup.ring()
+    """Return what dead workers held, and wake a worker for what is due: retries, and orders whose wake-up was lost."""
+    dispatcher.sweep()
+    if queue.is_anything_due():
+        wakeup.take()  # one that is still waiting now may have been lost
+        wakeup.send()
 
 
-@shared_task
-def step_errands() -> None:
+@shared_task(name="callbacks.tasks.step_errands")
+def run_jobs() -> None:
     """Go on with what people asked to be resent or sent later."""
     if not _stopping.is_set():
-        runner.step_all()
+        runner.run_all()
 
 
-@shared_task
-def tally() -> None:
+@shared_task(name="callbacks.tasks.tally")
+def count_requests() -> None:
     """Count the requests of the last seconds for the overview; after a flood, some of them at each time."""
     began = time.monotonic()
-    while not _stopping.is_set() and hourly.count() and time.monotonic() - began < TALLY_S:
+    while not _stopping.is_set() and hourly.count() and time.monotonic() - began < COUNT_FOR_S:
         pass

@@ -10,8 +10,9 @@ from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 
+from affiliates.filters import AffiliateFilter
 from affiliates.models import Affiliate
-from config.listing.filters import AffiliateFilter, PeriodFilter
+from config.listing.filters import PeriodFilter
 from config.listing.pages import LongChangeList
 from orders import search
 from orders.forms import OrderForm

@@ -22,9 +22,9 @@ from affiliates.forms import PortalPasswordForm
 from affiliates.models import Affiliate
 from affiliates.portal import access
 from affiliates.profile import facts
-from callbacks.log import export
 from callbacks.reports import reconciliation as statements
 from callbacks.reports.reconciliation import Month
+from config.listing.csv_download import csv_response
 
 PAGE = 25
 Tab = Callable[[HttpRequest, Affiliate], HttpResponseBase]
@@ -128,7 +128,7 @@ def reconciliation_export(request: HttpRequest, affiliate: Affiliate) -> HttpRes
         raise PermissionDenied
     month = _month(request)
     filename = f"reconciliation-{affiliate.code}-{month}.csv".replace("~", "-")
-    return export.csv_response(filename, statements.HEADINGS, statements.paper(affiliate, month))
+    return csv_response(filename, statements.HEADINGS, statements.paper(affiliate, month))
 
 
 def _month(request: HttpRequest) -> Month:

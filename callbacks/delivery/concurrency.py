@@ -36,7 +36,7 @@ J = TypeVar("J", bound=Job)
 
 
 @dataclass(slots=True)
-class _Lane(Generic[J]):
+class _EndpointQueue(Generic[J]):
     waiting: deque[J] = field(default_factory=deque)
     in_flight: int = 0
     places: int = FIRST_PLACES
@@ -47,7 +47,7 @@ class _Lane(Generic[J]):
         return len(self.waiting) >= (WAITING if self.is_trusted else self.places)
 
 
-class Lanes(Generic[J]):
+class EndpointQueues(Generic[J]):
     """The jobs of one worker process, waiting and in flight, in a lane for each endpoint.
 
     A lane that is empty is kept: what it learned of its endpoint is worth more than its few bytes.
@@ -55,7 +55,7 @@ class Lanes(Generic[J]):
 
     def __init__(self, places: int = PLACES) -> None:
         self._places = places
-        self._lanes: dict[int | None, _Lane[J]] = {}
+        self._lanes: dict[int | None, _EndpointQueue[J]] = {}
         self._turn: deque[int | None] = deque()  # endpoints with something waiting, each once
         self._hosts: Counter[str] = Counter()  # places taken
         self._untrusted = 0  # places taken by lanes that are not trusted
@@ -76,7 +76,7 @@ class Lanes(Generic[J]):
 
     def offer(self, job: J) -> bool:
         """Put a job into its lane; False if the lane has enough waiting."""
-        lane = self._lanes.setdefault(job.setting_id, _Lane())
+        lane = self._lanes.setdefault(job.setting_id, _EndpointQueue())
         if lane.is_full and not (lane.is_trusted and len(lane.waiting) < 2 * WAITING):
             return False
         if not lane.waiting:
@@ -137,7 +137,7 @@ class Lanes(Generic[J]):
         self._waiting -= len(jobs)
         return jobs
 
-    def _may_start(self, lane: _Lane[J]) -> bool:
+    def _may_start(self, lane: _EndpointQueue[J]) -> bool:
         return (
             lane.in_flight < lane.places
             and self._hosts[lane.waiting[0].host] < PLACES_PER_HOST

@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 from django.db import DataError, InterfaceError, OperationalError, close_old_connections, connections
 from django.utils import timezone
 
-from callbacks.delivery import circuit_breaker, outbox
-from callbacks.egress.wake_pipe import Wakeup
+from callbacks.delivery import circuit_breaker, queue, settle
+from callbacks.delivery.wakeup import WakePipe
 from callbacks.models import Delivery
 
 log = logging.getLogger(__name__)
@@ -26,13 +26,13 @@ AGAIN_S = 0.5
 T = TypeVar("T")
 
 
-class Clerk:
+class DatabaseThread:
     """Not for a fork: the thread begins with the first job."""
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "clerk")
         self._job: Future[Any] | None = None
-        self.done = Wakeup()  # wakes who waits for the job beside something else
+        self.done = WakePipe()  # wakes who waits for the job beside something else
         self._then: Callable[[Any], None]
         self._otherwise: Callable[[], None]
         self.is_away = False  # whether the last job found no database
@@ -92,31 +92,31 @@ class Found:
     """What a look into the outbox gave: hosts in trouble and whether they are held, claims, and whether more is due."""
 
     troubled: dict[str, bool]
-    claims: list[outbox.Claimed]
+    claims: list[queue.Claimed]
     is_more: bool
     now: datetime  # when the look began, and how long it took
     took_s: float
 
 
-def look(full: list[int], tripped: set[str], limit: int, since: datetime | None = None) -> Found:
+def claim_due(full: list[int], tripped: set[str], limit: int, since: datetime | None = None) -> Found:
     """Claim what is due, but nothing of endpoints that have enough waiting or of hosts that must be left alone."""
     now, began = timezone.now(), time.monotonic()
     troubled = circuit_breaker.troubled()
     held = circuit_breaker.held(troubled)
     probes = circuit_breaker.take_probes() if held else []
-    claims = [claimed for host in probes for claimed in outbox.claim(1, only_host=host)]
-    more = outbox.claim(limit, but_settings=full, but_hosts=held | tripped, since=since)
+    claims = [claimed for host in probes for claimed in queue.claim(1, only_host=host)]
+    more = queue.claim(limit, but_settings=full, but_hosts=held | tripped, since=since)
     for claimed in claims + more:
         if claimed.endpoint is None:
-            outbox.skip(claimed, Delivery.SkipReason.SETTING_DELETED)
+            queue.skip(claimed, Delivery.SkipReason.SETTING_DELETED)
     wanted = [claimed for claimed in claims + more if claimed.endpoint is not None]
     return Found(troubled, wanted, len(more) == limit, now, time.monotonic() - began)
 
 
-def settle(batch: list[outbox.Settlement], troubled: dict[str, bool]) -> None:
+def write_down(batch: list[settle.Settlement], troubled: dict[str, bool]) -> None:
     """Write down what became of these, and tell the breaker."""
     try:
-        outbox.settle(batch)
+        settle.settle(batch)
     except DataError:  # an answer that the database cannot hold; the others of its batch must not pay for it
         log.exception("batch_not_settled count=%d", len(batch))
         for settlement in batch:
@@ -127,10 +127,10 @@ def settle(batch: list[outbox.Settlement], troubled: dict[str, bool]) -> None:
         log.warning("breaker_not_told error=%s", type(error).__name__)
 
 
-def _settle_alone(settlement: outbox.Settlement) -> None:
+def _settle_alone(settlement: settle.Settlement) -> None:
     """Settle one; if the database cannot hold its answer, without that."""
     try:
-        outbox.settle([settlement])
+        settle.settle([settlement])
     except DataError:
         bare = settlement.outcome._replace(response_headers=(), response_excerpt="")
-        outbox.settle([settlement._replace(outcome=bare)])
+        settle.settle([settlement._replace(outcome=bare)])

@@ -10,7 +10,7 @@ import math
 import random
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from functools import cache
 from itertools import count
@@ -18,15 +18,14 @@ from itertools import count
 from django.conf import settings
 from django.utils import timezone
 
-from callbacks.delivery import circuit_breaker, concurrency, outbox, retry, wakeup
-from callbacks.delivery.db_thread import Clerk, Found, look, settle
-from callbacks.delivery.scan_window import Horizon
-from callbacks.editor.check import RenderError
+from callbacks.delivery import circuit_breaker, concurrency, queue, retry, settle, wakeup
+from callbacks.delivery.db_thread import DatabaseThread, Found, claim_due, write_down
+from callbacks.delivery.scan_window import ScanWindow
+from callbacks.delivery.wakeup import WakePipe
 from callbacks.egress.outcome import Outcome, Request
 from callbacks.egress.transport import Transport, transport_from
-from callbacks.egress.wake_pipe import Wakeup
-from callbacks.jobs import runner
 from callbacks.postback import request as messages
+from callbacks.postback.render import RenderError
 
 log = logging.getLogger(__name__)
 
@@ -51,62 +50,65 @@ SWEEP_EVERY_S = 2.0
 
 
 @cache
-def of_process() -> "Pump":
+def of_process() -> "Dispatcher":
     """This process's pump. It lives as long as the process: connections stay open between bells, what was learned of
     an endpoint is kept, and what a run that ended by an exception left in flight is finished by the next.
     """
-    return Pump(transport_from(settings, max_in_flight=concurrency.PLACES))
+    return Dispatcher(transport_from(settings, max_in_flight=concurrency.PLACES))
 
 
-def run(is_stopping: Callable[[], bool] = lambda: False, *, is_rung: bool = False) -> int:
+def run(
+    is_stopping: Callable[[], bool] = lambda: False,
+    *,
+    is_woken: bool = False,
+    chores: Iterable[Callable[[], None]] = (),
+) -> int:
     """Send everything that is due or becomes due meanwhile; returns the number of attempts.
 
-    Once `is_stopping` says so nothing more is started; what is in flight is finished and recorded. `is_rung`: somebody
+    Once `is_stopping` says so nothing more is started; what is in flight is finished and recorded. `is_woken`: somebody
     saved something or it is time for a sweep, so that what was passed over lately need not be looked through again.
+    `chores` are done beside it every `SWEEP_EVERY_S`, after the sweep.
     """
-    pump = of_process()
-    if not is_rung:
-        pump.horizon.forget()
-    return pump.until_empty(is_stopping)
+    dispatcher = of_process()
+    if not is_woken:
+        dispatcher.horizon.forget()
+    return dispatcher.until_empty(is_stopping, chores)
 
 
 def sweep() -> None:
     """Say that this worker is alive, and return what dead workers held."""
-    wakeup.beat_heart()
-    if recovered := outbox.recover():
+    wakeup.record_heartbeat()
+    if recovered := queue.recover():
         log.warning("leases_recovered count=%d", recovered)
 
 
-def _take_the_turn_of_others() -> None:
-    sweep()
-    runner.step_all()
-
-
-class Pump:
+class Dispatcher:
     """For one process: the wire is driven by the thread that calls, the database is its clerk's."""
 
     def __init__(self, transport: Transport) -> None:
         self.transport = transport
-        self.clerk = Clerk()
-        self.horizon = Horizon()
-        self.lanes: concurrency.Lanes[outbox.Claimed] = concurrency.Lanes()
-        self.started: dict[int, tuple[outbox.Claimed, Request, datetime]] = {}
-        self.finished: list[outbox.Settlement] = []
+        self.clerk = DatabaseThread()
+        self.horizon = ScanWindow()
+        self.lanes: concurrency.EndpointQueues[queue.Claimed] = concurrency.EndpointQueues()
+        self.started: dict[int, tuple[queue.Claimed, Request, datetime]] = {}
+        self.finished: list[settle.Settlement] = []
         self.finished_at = 0.0
-        self.returned: list[outbox.Claimed] = []
+        self.returned: list[queue.Claimed] = []
         self.look_again_at = self.pause_until = 0.0
         self.may_find_more = True
         self.troubled: dict[str, bool] = {}
         self.silent: Counter[str] = Counter()  # failures in a row that the breaker has not been told of yet
         self.sweep_at = 0.0
         self.attempts = 0
+        self.chores: tuple[Callable[[], None], ...] = (sweep,)
         self.keys = count()
 
     def close(self) -> None:
         self.transport.close()
         self.clerk.close()
 
-    def until_empty(self, is_stopping: Callable[[], bool]) -> int:
+    def until_empty(self, is_stopping: Callable[[], bool], chores: Iterable[Callable[[], None]] = ()) -> int:
+        self.chores = (sweep, *chores)
         before, give_up_at = self.attempts, math.inf
         self.sweep_at = time.monotonic() + SWEEP_EVERY_S  # a sweep rang, or has its turn beside this pump
         self.look_again_at, self.may_find_more = 0.0, True
@@ -122,7 +124,7 @@ class Pump:
             if self.started:
                 outcomes = self.transport.poll(*self._patience(may_look=not stopping))
                 if not (outcomes or self.clerk.is_busy):
-                    wakeup.ear().open()
+                    wakeup.listener().open()
                 now = timezone.now()
                 for outcome in outcomes:
                     self._finish(outcome, now)
@@ -131,16 +133,16 @@ class Pump:
             elif not self.clerk.is_busy and not self.clerk.is_free:
                 time.sleep(POLL_S)
             self.clerk.collect(0 if self.started else POLL_S)
-        wakeup.ear().shut()
+        wakeup.listener().shut()
         return self.attempts - before
 
-    def _patience(self, *, may_look: bool) -> tuple[float, list[Wakeup]]:
+    def _patience(self, *, may_look: bool) -> tuple[float, list[WakePipe]]:
         """How long the wire is waited for at a time, and what else ends that: only what will then be heard."""
         if self.clerk.is_busy:
             return POLL_S, [self.clerk.done]
         pause_s = self.pause_until - time.monotonic()
         may_hear = may_look and self.clerk.is_free and self.lanes.waiting < concurrency.PLACES
-        return (min(pause_s, POLL_S), []) if pause_s > 0 else (POLL_S, [wakeup.ear()] if may_hear else [])
+        return (min(pause_s, POLL_S), []) if pause_s > 0 else (POLL_S, [wakeup.listener()] if may_hear else [])
 
     # --- the database --------------------------------------------------------
     def _employ(self, *, may_look: bool) -> None:
@@ -148,21 +150,25 @@ class Pump:
         if self.returned:
             returned, self.returned = self.returned, []
             self.horizon.forget()
-            self.clerk.do(lambda: outbox.give_back(returned), lambda _: None, lambda: self.returned.extend(returned))
+            self.clerk.do(lambda: queue.give_back(returned), lambda _: None, lambda: self.returned.extend(returned))
         elif self.finished and self._is_time_to_settle():
             self._have_settled()
         elif may_look and (self.lanes.waiting < concurrency.PLACES or self.clerk.is_away) and self._is_time_to_look():
             self._have_looked()
         elif time.monotonic() >= self.sweep_at:
             self.sweep_at = time.monotonic() + SWEEP_EVERY_S
-            self.clerk.do(_take_the_turn_of_others, lambda _: None, lambda: None)
+            self.clerk.do(self._do_chores, lambda _: None, lambda: None)
+
+    def _do_chores(self) -> None:
+        for chore in self.chores:
+            chore()
 
     def _is_time_to_look(self) -> bool:
         is_idle, now = self.may_find_more and not self.started, time.monotonic()
         if is_idle or now < self.look_again_at:
-            return is_idle or (now >= self.pause_until and wakeup.ear().hear() and wakeup.answer())
+            return is_idle or (now >= self.pause_until and wakeup.listener().hear() and wakeup.take())
         if self.look_again_at:
-            wakeup.answer()  # a ring that waits now got lost on its way here
+            wakeup.take()  # a ring that waits now got lost on its way here
         return True
 
     def _is_time_to_settle(self) -> bool:
@@ -190,7 +196,7 @@ class Pump:
             ):
                 self.may_find_more, self.look_again_at = True, 0.0
 
-        self.clerk.do(lambda: look(full, tripped, BATCH, since), take, self._found_nothing)
+        self.clerk.do(lambda: claim_due(full, tripped, BATCH, since), take, self._found_nothing)
 
     def _take(self, found: Found) -> None:
         self.troubled = found.troubled
@@ -215,7 +221,7 @@ class Pump:
             self.finished = batch + self.finished
             self.silent.update(silent)
 
-        self.clerk.do(lambda: settle(batch, troubled), count_them, keep_them)
+        self.clerk.do(lambda: write_down(batch, troubled), count_them, keep_them)
 
     # --- the wire ------------------------------------------------------------
     def _start(self) -> None:
@@ -239,7 +245,7 @@ class Pump:
                 self.started[key] = (claimed, request, began_at)
                 self.transport.submit(request)
 
-    def _refuse(self, key: int, claimed: outbox.Claimed, began_at: datetime, kind: str, sentence: str) -> None:
+    def _refuse(self, key: int, claimed: queue.Claimed, began_at: datetime, kind: str, sentence: str) -> None:
         """Record an attempt that had nothing to send."""
         request = Request(
             key=key, method=claimed.endpoint.method if claimed.endpoint else "", url="", headers=(), body=None
@@ -261,7 +267,7 @@ class Pump:
         if not self.finished:
             self.finished_at = time.monotonic()
         self.finished.append(
-            outbox.Settlement(
+            settle.Settlement(
                 claimed=claimed,
                 began_at=began_at,
                 request=request,
@@ -283,7 +289,7 @@ class Pump:
             self.returned += self.lanes.take_out(host)
 
 
-def _request(key: int, claimed: outbox.Claimed, began_at: datetime) -> Request:
+def _request(key: int, claimed: queue.Claimed, began_at: datetime) -> Request:
     endpoint = claimed.endpoint
     assert endpoint is not None, "one without a setting is skipped when it is claimed"
     return messages.build(

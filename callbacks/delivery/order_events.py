@@ -12,7 +12,7 @@ from orders.models import Order, OrderState
 
 
 @dataclass(frozen=True, slots=True)
-class Happening:
+class OrderEvent:
     """What one affiliate is to be told about one order, with the order's values at that moment.
 
     `status_before` is what they were last told, or "" if they have not been told of this order.
@@ -30,7 +30,7 @@ class Happening:
         return self.state.status if self.state.status != self.status_before else ""
 
 
-def of(order: Order) -> list[Happening]:
+def of(order: Order) -> list[OrderEvent]:
     """What the last save of `order` means.
 
     An order given to another affiliate is *updated* to rejected for the old one, and *created* for the new one.
@@ -42,17 +42,17 @@ def of(order: Order) -> list[Happening]:
     if before is not None and before.affiliate_id == after.affiliate_id:
         if after.affiliate_id is None:
             return []
-        return [Happening(order, EventType.UPDATED, after.affiliate_id, after, before.status)]
+        return [OrderEvent(order, EventType.UPDATED, after.affiliate_id, after, before.status)]
     happenings = []
     if before is not None and before.affiliate_id is not None:
         gone = replace(before, status=Order.Status.REJECTED.value)
-        happenings.append(Happening(order, EventType.UPDATED, before.affiliate_id, gone, before.status))
+        happenings.append(OrderEvent(order, EventType.UPDATED, before.affiliate_id, gone, before.status))
     if after.affiliate_id is not None:
-        happenings.append(Happening(order, EventType.CREATED, after.affiliate_id, after))
+        happenings.append(OrderEvent(order, EventType.CREATED, after.affiliate_id, after))
     return happenings
 
 
-def link_urls(happenings: Iterable[Happening]) -> dict[int, str]:
+def link_urls(happenings: Iterable[OrderEvent]) -> dict[int, str]:
     """The URLs of all links that these orders came in through, by the link's id."""
     urls: dict[int, str] = {}
     unknown = set()

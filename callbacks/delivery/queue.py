@@ -1,22 +1,35 @@
-"""Reads what is due: the one question that is asked all the time, in SQL of our own.
+"""The queue of deliveries in the database: what is due, claiming it under a lease, giving it back.
 
-Django takes milliseconds to put such a question into words, each time, and an order waits for it. Here it is written
-down once. What is due is read in the order of the partial indexes `delivery_due_first` and `delivery_due_again`, so
-that it costs the same however much has been sent and however much is waiting; the statuses and the condition on the
-count of attempts stand in the text because only then does SQLite use them. Taking what was read is `callbacks.delivery.outbox`.
+Every change of state is conditional on the state it starts from, so two workers, two sweeps or a person and a worker can
+meet on one row and only one of them wins.
+
+What is due is asked in SQL of our own: Django takes milliseconds to build such a query, each time, and an order waits
+for it. It is read in the order of the partial indexes `delivery_due_first` and `delivery_due_again`, so that it costs
+the same however much has been sent and however much is waiting. The statuses and the condition on the count of attempts
+stand in the text because only then does SQLite use the indexes.
 """
 
 import json
-from collections.abc import Collection
-from datetime import UTC, datetime
+import uuid
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from contextlib import nullcontext
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
-from callbacks.models import sql as bulk
+from callbacks.models import Delivery, sql
+
+# How long a claimed delivery belongs to its worker. Longer than the longest attempt (10 s) plus the longest wait for
+# a free place among the attempts in flight; a dead worker's deliveries go out after this time.
+LEASE = timedelta(seconds=60)
+
+Status = Delivery.Status
 
 
+# --- what is due -------------------------------------------------------------
 class Due(NamedTuple):
     """A row. Times are text as the database writes it: few are needed, and reading all would cost most."""
 
@@ -69,7 +82,7 @@ FROM callbacks_callbacksetting WHERE id
 
 def endpoints(setting_ids: Collection[int]) -> dict[int, Endpoint]:
     """By the setting's id; one that was deleted has none."""
-    among, ids = bulk.one_of(setting_ids)
+    among, ids = sql.one_of(setting_ids)
     with connection.cursor() as cursor:
         cursor.execute(f"{_ENDPOINTS} {among}", [ids])
         return {pk: Endpoint(*rest) for pk, *rest in cursor.fetchall()}
@@ -108,7 +121,7 @@ def retries(limit: int, **but: Any) -> list[Due]:
     return _read(_AGAIN, limit, **but)
 
 
-def is_anything() -> bool:
+def is_anything_due() -> bool:
     with connection.cursor() as cursor:
         for count in (_FIRST, _AGAIN):
             text, parameters = _question(count)
@@ -160,3 +173,98 @@ def _question(
         "but_hosts": as_one(but_hosts),
     }
     return text, parameters | ({"only_host": only_host} if only_host else {})
+
+
+# --- claim -------------------------------------------------------------------
+class Claimed(NamedTuple):
+    """A delivery that is this worker's until its lease ends. It has no endpoint if its setting was deleted."""
+
+    token: uuid.UUID
+    leased_until: datetime
+    endpoint: Endpoint | None
+    due: Due
+
+    @property
+    def pk(self) -> int:
+        return self.due.pk
+
+    @property
+    def setting_id(self) -> int | None:
+        return self.due.setting_id
+
+    @property
+    def host(self) -> str:
+        return self.endpoint.host if self.endpoint else ""
+
+
+def claim(
+    limit: int,
+    *,
+    but_settings: Collection[int] = (),
+    but_hosts: Collection[str] = (),
+    only_host: str | None = None,
+    since: datetime | None = None,
+) -> list[Claimed]:
+    """Take up to `limit` due deliveries for `LEASE`: first attempts before retries, then the earliest due.
+
+    Those of `but_settings` and `but_hosts` stay where they are; with `only_host`, those of all other hosts do,
+    with `since` those that were due before.
+    """
+    but = {"but_settings": but_settings, "but_hosts": but_hosts, "only_host": only_host, "since": since}
+    # Where rows are locked as they are read, until the transaction ends. Elsewhere (SQLite) reading locks nobody out,
+    # and only the conditional update below has to wait for its turn.
+    locks = connection.features.has_select_for_update_skip_locked
+    with transaction.atomic() if locks else nullcontext():
+        found = first_attempts(limit, **but)
+        if len(found) < limit:
+            found += retries(limit - len(found), **but)
+        return _take(found) if found else []
+
+
+_TAKE = """
+UPDATE callbacks_delivery SET status = 'sending', claim_token = %s, leased_until = %s, next_attempt_at = NULL
+WHERE status = 'pending' AND id
+"""
+
+
+def _take(found: list[Due]) -> list[Claimed]:
+    token, leased_until = uuid.uuid4(), timezone.now() + LEASE
+    among, ids = sql.one_of(row.pk for row in found)
+    as_columns = (sql.uuid_value(token), connection.ops.adapt_datetimefield_value(leased_until))
+    with connection.cursor() as cursor:
+        cursor.execute(f"{_TAKE} {among}", [*as_columns, ids])
+        count = cursor.rowcount
+    if count < len(found):  # somebody else was quicker
+        ours = set(Delivery.objects.filter(claim_token=token).values_list("pk", flat=True))
+        found = [row for row in found if row.pk in ours]
+    by_setting = endpoints({row.setting_id for row in found if row.setting_id})
+    return [Claimed(token, leased_until, by_setting.get(row.setting_id or 0), row) for row in found]
+
+
+def skip(claimed: Claimed, reason: Delivery.SkipReason) -> None:
+    """End a claimed delivery that there is nothing to attempt for."""
+    Delivery.objects.filter(pk=claimed.pk, claim_token=claimed.token).update(
+        status=Status.SKIPPED, skip_reason=reason, claim_token=None, leased_until=None
+    )
+
+
+def give_back(claims: Iterable[Claimed]) -> None:
+    """Return claimed deliveries unattempted, as due as the first of them was."""
+    groups: dict[uuid.UUID, list[Claimed]] = defaultdict(list)
+    for claimed in claims:
+        groups[claimed.token].append(claimed)
+    for token, members in groups.items():
+        Delivery.objects.filter(pk__among=[claimed.pk for claimed in members], claim_token=token).update(
+            status=Status.PENDING,
+            next_attempt_at=min(claimed.due.due_at for claimed in members),
+            claim_token=None,
+            leased_until=None,
+        )
+
+
+def recover() -> int:
+    """Return what dead workers held: claimed deliveries whose lease has ended become due at once."""
+    now = timezone.now()
+    return Delivery.objects.filter(status=Status.SENDING, leased_until__lt=now).update(
+        status=Status.PENDING, next_attempt_at=now, claim_token=None, leased_until=None
+    )

@@ -11,7 +11,7 @@ from datetime import datetime
 from django.db.models import Min
 
 from callbacks.delivery import order_events
-from callbacks.delivery.order_events import Happening
+from callbacks.delivery.order_events import OrderEvent
 from callbacks.models import CallbackSetting, Delivery, EventType
 from callbacks.postback.variables import Event, snapshot
 from orders.models import Order, OrderState
@@ -21,7 +21,7 @@ CHUNK = 500
 NOT_COMPARED = ("event", "event.id", "affiliate.code")
 
 
-def missed(since: datetime) -> Iterator[Happening]:
+def missed(since: datetime) -> Iterator[OrderEvent]:
     """What should have been recorded for the orders made since then, and was not. Reads in chunks."""
     first_told_of = _first_told_of()
     orders = Order.objects.filter(created_at__gte=since).order_by("pk")
@@ -45,24 +45,24 @@ def is_as_told(order: Order, last: Delivery) -> bool:
 
 def _missed_of(
     order: Order, told: dict[int, Delivery], link_url: str, first_told_of: dict[int, datetime]
-) -> Iterator[Happening]:
+) -> Iterator[OrderEvent]:
     state = order.current_state()
     for affiliate_id, last in told.items():
         status_before = str(last.variables.get("order.status", ""))
         if affiliate_id == order.affiliate_id:
             if _values(order, state, link_url) != _comparable(last.variables):
-                yield Happening(order, EventType.UPDATED, affiliate_id, state, status_before)
+                yield OrderEvent(order, EventType.UPDATED, affiliate_id, state, status_before)
         elif status_before != Order.Status.REJECTED:
             gone = replace(state, status=Order.Status.REJECTED.value, link_id=None)
-            yield Happening(order, EventType.UPDATED, affiliate_id, gone, status_before)
+            yield OrderEvent(order, EventType.UPDATED, affiliate_id, gone, status_before)
     if order.affiliate_id and order.affiliate_id not in told:
         began_at = first_told_of.get(order.affiliate_id)
         if began_at and order.created_at >= began_at:
             yield _as_it_stands(order, order.affiliate_id)
 
 
-def _as_it_stands(order: Order, affiliate_id: int) -> Happening:
-    return Happening(order, EventType.CREATED, affiliate_id, order.current_state())
+def _as_it_stands(order: Order, affiliate_id: int) -> OrderEvent:
+    return OrderEvent(order, EventType.CREATED, affiliate_id, order.current_state())
 
 
 def _first_told_of() -> dict[int, datetime]:

@@ -59,6 +59,6 @@ def resend(delivery_ids: Collection[int]) -> Resent:
             retry_step=0,
         )
         if count:
-            transaction.on_commit(wakeup.ring, robust=True)
+            transaction.on_commit(wakeup.send, robust=True)
     # Whoever was being sent when we looked for a lock, and is not any more, is not ours either.
     return Resent(count, {pk: reason or SENDING for pk, reason in reasons.items() if reason or pk not in set(locked)})

@@ -18,7 +18,7 @@ COMMITTED_LATE = timedelta(seconds=1)
 Alone = AbstractSet[int | str]  # endpoints by id and hosts by name
 
 
-class Horizon:
+class ScanWindow:
     def __init__(self) -> None:
         self._seen_until: datetime | None = None
         self._left_alone: Alone = frozenset()

@@ -13,7 +13,7 @@ from django.db import connection
 from callbacks.models import sql
 
 
-class Listener(NamedTuple):
+class Subscription(NamedTuple):
     """A callback setting, and what of its affiliate decides."""
 
     setting_id: int
@@ -32,12 +32,12 @@ WHERE s.affiliate_id {among} ORDER BY s.id
 """
 
 
-def of(affiliate_ids: Collection[int]) -> list[Listener]:
+def of(affiliate_ids: Collection[int]) -> list[Subscription]:
     """All callback settings of these affiliates, the oldest first."""
     among, ids = sql.one_of(affiliate_ids)
     with connection.cursor() as cursor:
         cursor.execute(_LISTENERS.format(among=among), [ids])
         return [
-            Listener(pk, affiliate, event, bool(is_active), json.loads(statuses), *rest)
+            Subscription(pk, affiliate, event, bool(is_active), json.loads(statuses), *rest)
             for pk, affiliate, event, is_active, statuses, *rest in cursor.fetchall()
         ]

@@ -5,7 +5,9 @@ lost ring left. At most one ring is waiting at any time, because a worker runs a
 and a thousand saves would otherwise leave a thousand of them.
 """
 
+import contextlib
 import logging
+import os
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -13,13 +15,13 @@ from functools import cache
 from threading import Event, Thread
 
 import redis
+from celery import current_app
 from django.conf import settings
 from kombu.exceptions import OperationalError
 
-from callbacks.egress.wake_pipe import Wakeup
-
 log = logging.getLogger(__name__)
 
+TASK = "callbacks.tasks.pump"  # by name: the task imports what drains the queue, and that imports this module
 _WAITING = "postbacks:bell"
 _HEART = "postbacks:heartbeat"
 _WAITING_S = 10  # a ring that nobody answered for so long was lost, and the next one is made anew
@@ -41,25 +43,52 @@ def _valkey() -> redis.Redis:
     )
 
 
-def ring() -> bool:
+def send() -> bool:
     """Wake a worker unless a ring is waiting already. False if the broker did not take it."""
-    from callbacks.tasks import pump  # the tasks import the pump, which imports this module
 
     def waiting_or_sent() -> bool:
         if _valkey().set(_WAITING, 1, nx=True, ex=_WAITING_S):
             _valkey().publish(_WAITING, "")  # busy pumps take no task
-            pump.apply_async(retry=False)
+            current_app.send_task(TASK, retry=False)
         return True
 
     return _tried(waiting_or_sent)
 
 
-def answer() -> bool:
+def take() -> bool:
     """Take the ring that is waiting, so that the next one is heard anew. True if there was one."""
     return _tried(lambda: bool(_valkey().delete(_WAITING)))
 
 
-class Ear(Wakeup):
+class WakePipe:
+    """Ends a wait for sockets from another thread of this process: a pipe that is waited for beside them."""
+
+    def __init__(self) -> None:
+        self._reading, self._writing = os.pipe()
+        os.set_blocking(self._reading, False)
+        os.set_blocking(self._writing, False)
+
+    def fileno(self) -> int:
+        """What becomes readable."""
+        return self._reading
+
+    def wake(self) -> None:
+        with contextlib.suppress(BlockingIOError):  # full of what nobody has heard yet
+            os.write(self._writing, b"!")
+
+    def hear(self) -> bool:
+        """Whether somebody woke us since the last time, however often."""
+        try:
+            return bool(os.read(self._reading, 1 << 16))
+        except BlockingIOError:
+            return False
+
+    def close(self) -> None:
+        os.close(self._reading)
+        os.close(self._writing)
+
+
+class WakeupListener(WakePipe):
     """Hears each ring while it is open, for a pump that is too busy to take the task."""
 
     def __init__(self) -> None:
@@ -91,9 +120,9 @@ class Ear(Wakeup):
 
 
 @cache
-def ear() -> Ear:
+def listener() -> WakeupListener:
     """This process's. Not to be carried over a fork."""
-    return Ear()
+    return WakeupListener()
 
 
 def _tried(ask: Callable[[], bool]) -> bool:
@@ -109,7 +138,7 @@ def _tried(ask: Callable[[], bool]) -> bool:
         return False
 
 
-def beat_heart() -> None:
+def record_heartbeat() -> None:
     """Say that a worker is alive and hears its tasks."""
     try:
         _valkey().set(_HEART, datetime.now(UTC).isoformat(), ex=_HEART_S)

@@ -1,8 +1,7 @@
-"""Templates of postback URLs: parse one, check one that was typed or pasted, render one with an event's values.
+"""Checks a URL that was typed or pasted: repairs it, and finds all that is wrong with it.
 
-The front of its siblings, all without database and settings: `repairing` mends a paste, `grammar` reads it,
-`placeholders` knows other systems' variables, `targets` whom a URL calls, `problems` the sentences, `rendering` the
-values. What a name resolves to is found out where the socket is opened, in `callbacks.egress.transport`.
+`repair` mends the paste, `postback.syntax` reads it, `macros` finds other systems' placeholders, `egress.targets` judges
+whom it calls, `problems` has the sentences. What a name resolves to is only known when a socket is opened to it.
 """
 
 import re
@@ -10,27 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from callbacks.editor import macros, problems, repair
-from callbacks.editor.problems import Problem
 from callbacks.editor.repair import Repair
 from callbacks.egress import addresses, targets
+from callbacks.egress.targets import Problem
 from callbacks.postback import syntax
-from callbacks.postback.render import RenderError, render
-from callbacks.postback.syntax import Piece, Placeholder, Text
-
-__all__ = [
-    "MAX_LENGTH",
-    "Finding",
-    "Piece",
-    "Placeholder",
-    "Problem",
-    "RenderError",
-    "Repair",
-    "TemplateError",
-    "Text",
-    "check",
-    "parse",
-    "render",
-]
+from callbacks.postback.syntax import Piece, VariableRef
 
 MAX_LENGTH = 2048
 # Two of them with a space or a line break between, which is no line break inside of one.
@@ -46,22 +29,6 @@ class Finding:
     repairs: tuple[Repair, ...] = ()
     problems: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
-
-
-class TemplateError(Exception):
-    """The text is not a template."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.message)
-        self.problem = problem
-
-
-def parse(template: str) -> tuple[Piece, ...]:
-    """The texts and variables of `template` in order; raises TemplateError with the first problem."""
-    pieces, faults = syntax.scan(template)
-    if faults:
-        raise TemplateError(problems.of_faults(faults)[0])
-    return pieces
 
 
 def check(text: str, policy: addresses.Policy, *, send_as_typed: bool = False) -> Finding:
@@ -89,7 +56,7 @@ def check(text: str, policy: addresses.Policy, *, send_as_typed: bool = False) -
         faults += _single_braces(template, foreign, faults)
     wrong = list(problems.of_faults(faults))
     if foreign:
-        wrong.append(problems.of_foreign(foreign))
+        wrong.append(problems.of_macros(foreign))
     _, path_start = macros.authority_span(template)
     starts = [fault.start for fault in faults] + [found.start for found in foreign]
     if min(starts, default=path_start) >= path_start:  # else whom it calls is not known yet
@@ -102,7 +69,7 @@ def _too_long(length: int) -> Problem:
 
 
 def _single_braces(
-    template: str, foreign: tuple[macros.Foreign, ...], faults: tuple[syntax.Fault, ...]
+    template: str, foreign: tuple[macros.Macro, ...], faults: tuple[syntax.Fault, ...]
 ) -> tuple[syntax.Fault, ...]:
     """A brace that belongs to nothing, if no other has been found."""
     if any(fault.code == "unbalanced_braces" for fault in faults):
@@ -117,10 +84,10 @@ def _single_braces(
 
 
 def _target_problems(pieces: tuple[Piece, ...], path_start: int, policy: addresses.Policy) -> tuple[Problem, ...]:
-    early: list[Placeholder] = []
+    early: list[VariableRef] = []
     position = 0
     for piece in pieces:
-        if isinstance(piece, Placeholder) and position < path_start:
+        if isinstance(piece, VariableRef) and position < path_start:
             early.append(piece)
         position += len(piece.source)
     if early:

@@ -74,7 +74,7 @@ def corrections(template: str, *, send_as_typed: bool = False, click_id: str = C
     return sorted(found, key=lambda correction: correction.start)
 
 
-def _of_foreign(found: macros.Foreign, click_id: str) -> Correction:
+def _of_foreign(found: macros.Macro, click_id: str) -> Correction:
     suggestion = found.suggestion or ""
     if found.meaning == macros.CLICK_ID:
         suggestion = suggestion.replace(CLICK_ID, click_id, 1)

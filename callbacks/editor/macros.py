@@ -89,7 +89,7 @@ NUMBERED = re.compile(r"(?P<stem>(?:aff_?)?sub_?(?:id)?_?)[0-9]+", re.IGNORECASE
 
 
 @dataclass(frozen=True, slots=True)
-class Foreign:
+class Macro:
     """A placeholder that is not ours: template[start:end], its meaning and what to write instead, where known.
 
     `parameter` is the name of the parameter it is the value of; "" in the path. `can_go`: that parameter can be left
@@ -115,7 +115,7 @@ class _Value:
     parameter: str
 
 
-def find(template: str) -> tuple[Foreign, ...]:
+def find(template: str) -> tuple[Macro, ...]:
     """All foreign placeholders of `template`, in order; they do not overlap."""
     masked = syntax.masked(template)
     values = tuple(_values(masked))
@@ -128,19 +128,19 @@ def find(template: str) -> tuple[Foreign, ...]:
             spans.add((value.start, value.end))
     host_start, host_end = authority_span(template)
     spans.update(match.span() for match in IN_HOST.finditer(masked, host_start, host_end))
-    found: list[Foreign] = []
+    found: list[Macro] = []
     for start, end in sorted(spans, key=lambda span: (span[0], -span[1])):
         if found and start < found[-1].end:
             continue
         if start < host_end:
-            found.append(Foreign(template[start:end], start, end, HOST, None))
+            found.append(Macro(template[start:end], start, end, HOST, None))
             continue
         parameter = next((v.parameter for v in values if v.start <= start <= v.end), "")
         found.append(_foreign(template, start, end, parameter))
     return tuple(found)
 
 
-def empty(template: str, parameters: Container[str]) -> tuple[Foreign, ...]:
+def empty(template: str, parameters: Container[str]) -> tuple[Macro, ...]:
     """Where nothing stands as the value of one of these `parameters`, and a variable would say it."""
     masked = syntax.masked(template)
     blanks = (value for value in _values(masked) if value.start == value.end and value.parameter in parameters)
@@ -194,7 +194,7 @@ def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def _foreign(template: str, start: int, end: int, parameter: str) -> Foreign:
+def _foreign(template: str, start: int, end: int, parameter: str) -> Macro:
     text = template[start:end]
     name, bar, filters = unquote(text).strip("${}[]#%<>!@ ").partition("|")
     name = name.strip()
@@ -208,7 +208,7 @@ def _foreign(template: str, start: int, end: int, parameter: str) -> Foreign:
         any(tracker.search(template) and parameter in names for tracker, names in DISPENSABLE)
         or (text.upper() in {"", "OPTIONAL"} and meaning in {None, STATUS} and not words)
     )
-    return Foreign(text, start, end, meaning, suggestion, parameter, can_go, should_go)
+    return Macro(text, start, end, meaning, suggestion, parameter, can_go, should_go)
 
 
 def _is_whole_parameter(template: str, start: int, end: int, parameter: str) -> bool:

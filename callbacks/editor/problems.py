@@ -1,26 +1,12 @@
 """What is wrong with a template, in sentences for a merchant: one problem for each code, naming all it is about."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
-from callbacks.editor.macros import HOST, Foreign, nearest
-from callbacks.postback.syntax import Fault, Placeholder
+from callbacks.editor.macros import HOST, Macro, nearest
+from callbacks.egress.targets import Problem
+from callbacks.postback.syntax import Fault, VariableRef
 
 FILTERS = '{{link.sub_id|default:"none"}} and {{order.status|map:"new=hold,approved=sale"}}'
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """`fragments` are the parts of the template it is about, `suggestions` what to write instead, if that is known.
-
-    `brief` is the message where the corrections are listed below it; "" if that is the same.
-    """
-
-    code: str
-    message: str
-    fragments: tuple[str, ...] = ()
-    suggestions: tuple[str, ...] = ()
-    brief: str = ""
 
 
 def of_faults(faults: Iterable[Fault]) -> tuple[Problem, ...]:
@@ -31,7 +17,7 @@ def of_faults(faults: Iterable[Fault]) -> tuple[Problem, ...]:
     return tuple(SENTENCES[code](list(same.values())) for code, same in by_code.items())
 
 
-def of_foreign(found: Sequence[Foreign]) -> Problem:
+def of_macros(found: Sequence[Macro]) -> Problem:
     texts = tuple(dict.fromkeys(foreign.text for foreign in found))
     one = len(texts) == 1
     are, stand = ("is a placeholder", "it stands") if one else ("are placeholders", "they stand")
@@ -52,7 +38,7 @@ def of_foreign(found: Sequence[Foreign]) -> Problem:
     return Problem("foreign_placeholder", message, texts, tuple(suggestions), brief)
 
 
-def variable_in_host(found: Iterable[Placeholder]) -> Problem:
+def variable_in_host(found: Iterable[VariableRef]) -> Problem:
     sources = tuple(dict.fromkeys(piece.source for piece in found))
     message = (
         f"{joined(sources)} may not stand before the path: write the tracker's host itself, and variables only after "
@@ -90,7 +76,7 @@ def _unbalanced_braces(faults: Sequence[Fault]) -> Problem:
     return Problem("unbalanced_braces", message, fragments)
 
 
-def _label(foreign: Foreign, found: Sequence[Foreign]) -> str:
+def _label(foreign: Macro, found: Sequence[Macro]) -> str:
     """Its text, and its parameter where the text alone does not say which is meant."""
     meant = {other.suggestion for other in found if other.text == foreign.text}
     return f"{foreign.parameter}={foreign.text}" if len(meant) > 1 and foreign.parameter else foreign.text

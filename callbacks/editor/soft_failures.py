@@ -47,7 +47,7 @@ TITLE = re.compile(r"<title[^<>]*>\s*(?P<title>[^<\s][^<]*)", re.IGNORECASE)
 TAG = re.compile(r"<[^>]*>?")
 
 
-def doubt(excerpt: str) -> str:
+def find(excerpt: str) -> str:
     """What speaks against an answer that counts as a success, in a sentence of its own; "" if nothing does."""
     if PAGE.match(excerpt):
         title = TITLE.search(excerpt)

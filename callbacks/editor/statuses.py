@@ -61,7 +61,7 @@ def misunderstood(template: str) -> Misunderstood | None:
     start, end = value.span("value")
     pieces, faults = syntax.scan(template[start:end])
     piece = pieces[0] if len(pieces) == 1 and not faults else None
-    if not isinstance(piece, syntax.Placeholder) or piece.name != STATUS:
+    if not isinstance(piece, syntax.VariableRef) or piece.name != STATUS:
         return None
     words = _unknown(template, piece.filters)
     told = "|".join(part for part in (STATUS, filters(template)) if part)

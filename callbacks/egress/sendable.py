@@ -4,9 +4,9 @@ import re
 from functools import lru_cache
 from urllib.parse import urlsplit
 
-from callbacks.editor.problems import Problem
 from callbacks.egress import addresses, targets
 from callbacks.egress.addresses import Policy
+from callbacks.egress.targets import Problem
 
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, 5.6.2
 NAME = re.compile("[a-z0-9._-]+")

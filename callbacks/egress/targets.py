@@ -14,7 +14,6 @@ from urllib.parse import SplitResult, urlsplit
 import requests
 from urllib3.util import parse_url
 
-from callbacks.editor.problems import Problem
 from callbacks.egress import addresses
 
 EXAMPLE = "https://track.example/postback"
@@ -22,6 +21,20 @@ LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")  # with underscor
 MAX_HOST = 253
 DEFAULT_PORTS = {"http": 80, "https": 443}
 NO_SIGN_OF_A_HOST = re.compile(r"[\s\\\x00-\x1f\x7f]")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with a URL or a template of one. `fragments` are the parts that it is about, `suggestions` what to write instead, if that is known.
+
+    `brief` is the message where the corrections are listed below it; "" if that is the same.
+    """
+
+    code: str
+    message: str
+    fragments: tuple[str, ...] = ()
+    suggestions: tuple[str, ...] = ()
+    brief: str = ""
 
 
 class TargetError(Exception):

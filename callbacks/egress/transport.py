@@ -28,10 +28,11 @@ from callbacks.egress.proxy import Proxy
 from callbacks.egress.response import Limits
 from callbacks.egress.sendable import RefusedError, name_in
 from callbacks.egress.transfer import Transfer
-from callbacks.egress.wake_pipe import Wakeup
 
 if TYPE_CHECKING:
     import socket
+
+    from _typeshed import HasFileno
 
 __all__ = ["Limits", "Outcome", "Policy", "Proxy", "Request", "Transport", "transport_from"]
 
@@ -102,7 +103,7 @@ class Transport:
         """Take a request. Raises for nothing that stands in it: what cannot be sent has an outcome too."""
         self._waiting.append(request)
 
-    def poll(self, timeout_s: float, beside: Sequence[Wakeup] = ()) -> list[Outcome]:
+    def poll(self, timeout_s: float, beside: "Sequence[HasFileno]" = ()) -> list[Outcome]:
         """Drive the transfers until at least one is finished, something `beside` wakes us, or `timeout_s` is over.
 
         At once if there are none.
@@ -193,7 +194,7 @@ class Transport:
     def _new_transfer(self) -> Transfer:
         return Transfer(self._policy, self._limits, self._ca_bundle, self._proxy, self._refused, self._sockets)
 
-    def _wait(self, seconds: float, beside: Sequence[Wakeup]) -> bool:
+    def _wait(self, seconds: float, beside: "Sequence[HasFileno]") -> bool:
         """Wait for something to do on the wire, or beside it, which is what is returned."""
         if self._looking:
             seconds = min(seconds, LISTEN_S)
@@ -205,7 +206,7 @@ class Transport:
             seconds = min(seconds, due_ms / 1000)
         reading, writing, _ = self._multi.fdset()
         ready, *_ = select([*reading, *beside], writing, [], seconds)
-        return any(wakeup in ready for wakeup in beside)
+        return any(other in ready for other in beside)
 
     def _settle(self) -> None:
         self._close_sockets()

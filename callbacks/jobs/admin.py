@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from callbacks.log.selection import AFFILIATE, CODE, EVENT, FROM, ORIGIN, STATE, TO, Selection
 from callbacks.models import Delivery, Job
+from config.listing.keys import key_in
 
 AGAIN_MS = 1000
 
@@ -98,7 +99,7 @@ class JobAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable
         if not self.has_view_permission(request):
             raise PermissionDenied
         found = Job.objects.select_related("setting__affiliate", "affiliate")
-        errand = get_object_or_404(found, pk=object_id if object_id.isdecimal() and len(object_id) < 19 else 0)
+        errand = get_object_or_404(found, pk=key_in(object_id))
         named = Delivery.objects.in_bulk([pk for pk, _ in errand.refused_first])
         context = self.admin_site.each_context(request) | {
             "title": f"{errand.get_kind_display()} of {timezone.localtime(errand.created_at):%-d %b %Y, %H:%M}",

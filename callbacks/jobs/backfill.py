@@ -11,10 +11,10 @@ from django.db.models import Case, CharField, Exists, OuterRef, Q, QuerySet, Val
 
 from affiliates.models import Affiliate
 from callbacks.delivery import outbox
-from callbacks.delivery.order_events import Happening
+from callbacks.delivery.order_events import OrderEvent
 from callbacks.models import CallbackSetting, Delivery, EventType
-from config.listing.filters import Period
-from config.listing.pages import Keys
+from config.listing.keys import Keys
+from config.listing.period import Period
 from orders.models import Order
 
 TO_BE_SENT = ""
@@ -85,5 +85,5 @@ class Backfill:
         held = [pk for (pk,) in locked.values_list("pk")]
         orders = self.orders().filter(pk__among=held).select_related("link").order_by("pk")
         event = EventType(self.setting.event)
-        news = [Happening(order, event, self.setting.affiliate_id, order.current_state()) for order in orders]
-        return outbox.tell(news, Delivery.Origin.BACKFILL, only_setting=self.setting.pk)
+        news = [OrderEvent(order, event, self.setting.affiliate_id, order.current_state()) for order in orders]
+        return outbox.record_events(news, Delivery.Origin.BACKFILL, only_setting=self.setting.pk)

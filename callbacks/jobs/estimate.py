@@ -11,13 +11,13 @@ from typing import Any
 
 from django.db.models import Count, QuerySet
 
-from config.listing.pages import STRETCH, SWIFT_S, Keys
+from config.listing.keys import STRETCH, SWIFT_S, Keys
 
 TIME_S = 0.15
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class Estimate:
     """How many rows there are of each kind; at least so many, if it is not complete."""
 
     counts: Counter[str]
@@ -28,7 +28,7 @@ class Survey:
         return sum(self.counts.values())
 
 
-def survey(rows: QuerySet[Any], kind: Any, keys: Keys) -> Survey:
+def survey(rows: QuerySet[Any], kind: Any, keys: Keys) -> Estimate:
     """Count `rows` between these keys by `kind`, an expression that gives text."""
     counts: Counter[str] = Counter()
     last, stretch, began = keys.last, STRETCH, time.monotonic()
@@ -40,8 +40,8 @@ def survey(rows: QuerySet[Any], kind: Any, keys: Keys) -> Survey:
         counts.update(dict(found))
         now = time.monotonic()
         if first > keys.first and now - began > TIME_S:
-            return Survey(counts, is_complete=False)
+            return Estimate(counts, is_complete=False)
         if now - since < SWIFT_S:
             stretch *= 4
         last = first - 1
-    return Survey(counts, is_complete=True)
+    return Estimate(counts, is_complete=True)

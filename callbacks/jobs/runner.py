@@ -22,7 +22,7 @@ from callbacks.jobs.backfill import Backfill
 from callbacks.log.selection import Selection
 from callbacks.models import Job
 from callbacks.models.job import NAMED
-from config.listing.pages import gathered
+from config.listing.keys import scan
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ BURST = timedelta(seconds=2)
 OUR_ERROR = "It broke off because of an error on our side, which is in the log of the worker."
 
 
-def step_all() -> None:
+def run_all() -> None:
     """Take every errand that is waiting or running on, as far as its rate allows and for a bounded time."""
     began = time.monotonic()
     for errand in Job.objects.filter(state__in=Job.ACTIVE).order_by("updated_at"):
@@ -90,7 +90,7 @@ def _paid_until(errand: Job, now: datetime) -> datetime:
 
 def _next(rows: QuerySet[Any], errand: Job, amount: int) -> tuple[Sequence[int], int]:
     """The next rows, and the key up to which nothing is left after them."""
-    found, looked_to = gathered(
+    found, looked_to = scan(
         rows.order_by("pk").values_list("pk", flat=True), amount, errand.position + 1, errand.last, 1
     )
     if len(found) == amount:

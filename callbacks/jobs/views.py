@@ -25,14 +25,14 @@ from django.views.decorators.http import require_http_methods
 from callbacks.delivery import resend as resending
 from callbacks.jobs import backfill as backfilling
 from callbacks.jobs.backfill import TO_BE_SENT, Backfill
-from callbacks.jobs.estimate import Survey, survey
+from callbacks.jobs.estimate import Estimate, survey
 from callbacks.log.selection import Selection, UnknownFilterError
 from callbacks.models import CallbackSetting, Delivery, EventType, Job
 from callbacks.models.job import RATES, USUAL_RATE
 from callbacks.setup import preview
 from callbacks.setup.preview import Preview
-from config.listing.filters import Period
-from config.listing.pages import Keys, gathered
+from config.listing.keys import Keys, scan
+from config.listing.period import Period
 from orders.models import Order
 
 SHOWN = 3  # requests of a backfill that are previewed
@@ -104,7 +104,9 @@ class PeriodForm(forms.Form):
 # --- resend all that match -----------------------------------------------------
 @require_http_methods(["GET", "HEAD", "POST"])
 def resend(request: HttpRequest) -> HttpResponse:
-    """What the filter in the address lets through, to be resent. Who may do that is asked before."""
+    """What the filter in the address lets through, to be resent."""
+    if not request.user.has_perm("callbacks.resend_delivery"):
+        raise PermissionDenied
     log = reverse("admin:callbacks_delivery_changelist")
     try:
         selection = Selection.of(request.GET)
@@ -220,7 +222,7 @@ def _previews(request: HttpRequest, wanted: Backfill, keys: Keys) -> list[Previe
     if not any(request.user.has_perm(f"orders.{action}_order") for action in ("view", "change")):
         return []
     rows = wanted.orders().select_related("link").order_by("pk")
-    orders, _ = gathered(rows, SHOWN, keys.first, keys.last, 1)  # there may be a million that were told of already
+    orders, _ = scan(rows, SHOWN, keys.first, keys.last, 1)  # there may be a million that were told of already
     return [preview.preview(wanted.setting, wanted.setting.url, order) for order in orders]
 
 
@@ -265,7 +267,7 @@ def _start(
     request: HttpRequest,
     form: forms.Form,
     *,
-    survey: Survey,
+    survey: Estimate,
     left_out: dict[str, int],
     keys: Keys,
     setting: CallbackSetting | None = None,

@@ -7,7 +7,7 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
@@ -17,11 +17,14 @@ from django.urls import URLPattern, path
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
+from affiliates.filters import AffiliateFilter
 from callbacks.delivery import resend
 from callbacks.log import export, live, search
 from callbacks.log.filters import CodeFilter, HostFilter, OriginFilter, StateFilter
 from callbacks.models import Delivery, audit
-from config.listing.filters import AffiliateFilter, PeriodFilter
+from config.listing.csv_download import csv_response
+from config.listing.filters import PeriodFilter
+from config.listing.keys import key_in
 from config.listing.pages import LongChangeList
 
 NAMED = 5  # how many refused deliveries a message names; the others are counted
@@ -31,7 +34,7 @@ class DeliveryList(LongChangeList):
     """Reads which answers to the deliveries of a page read like a refusal."""
 
     def prepare(self, rows: list[Delivery]) -> None:
-        live.note_doubts(rows)
+        live.note_soft_failures(rows)
 
 
 class DeliveryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
@@ -139,7 +142,7 @@ class DeliveryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscrip
             raise Http404 from None
         assert isinstance(chosen, LongChangeList)
         filename = f"deliveries-{timezone.now():%Y-%m-%d}.csv"
-        return export.csv_response(filename, export.HEADINGS, export.deliveries(chosen.queryset, chosen.keys))
+        return csv_response(filename, export.HEADINGS, export.deliveries(chosen.queryset, chosen.keys))
 
     def resend_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         if not self.has_resend_permission(request):
@@ -159,11 +162,11 @@ class DeliveryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscrip
         if not self.has_view_permission(request):
             raise PermissionDenied
         found = Delivery.objects.select_related("affiliate", "order__link", "setting")
-        delivery = get_object_or_404(found, Q(pk=object_id if object_id.isdecimal() else None))
+        delivery = get_object_or_404(found, pk=key_in(object_id))
         attempts = list(delivery.attempts.order_by("-pk"))
         if len(attempts) > delivery.attempt_count:  # one was written between the two questions
             delivery = get_object_or_404(found, pk=delivery.pk)
-        audit.name_who_asked(delivery, attempts)
+        audit.name_actors(delivery, attempts)
         context = self.admin_site.each_context(request) | {
             "title": f"{delivery.order_number} · {delivery.get_event_display()}",
             "opts": self.opts,

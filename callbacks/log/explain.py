@@ -99,7 +99,7 @@ class _Facts:
 
 def _said(attempt: Attempt) -> str:
     """The sentence of an attempt, and what speaks against its success."""
-    doubt = soft_failures.doubt(attempt.response_excerpt) if attempt.is_success else ""
+    doubt = soft_failures.find(attempt.response_excerpt) if attempt.is_success else ""
     return f"{attempt.detail} {doubt}".rstrip()
 
 

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from callbacks.editor import soft_failures
 from callbacks.models import Attempt, Delivery
+from config.listing.keys import key_in
 
 MOST = 200  # deliveries that are told of at once
 SOONEST, LATEST = timedelta(seconds=2), timedelta(seconds=30)
@@ -21,19 +22,19 @@ def news_of(ids: str) -> dict[str, Any]:
 
     `again_ms` is when to ask again; None once none of them will change by itself.
     """
-    wanted = [int(text) for text in ids.split(",")[:MOST] if text.isdecimal() and len(text) < 19]
+    wanted = [pk for text in ids.split(",")[:MOST] if (pk := key_in(text)) is not None]
     found = Delivery.objects.filter(pk__in=wanted)
     rows = {delivery.pk: delivery for delivery in found}
-    note_doubts(list(rows.values()))
+    note_soft_failures(list(rows.values()))
     return {"again_ms": _again_ms(list(rows.values())), "deliveries": {pk: _news(row) for pk, row in rows.items()}}
 
 
-def note_doubts(deliveries: Collection[Delivery]) -> None:
+def note_soft_failures(deliveries: Collection[Delivery]) -> None:
     """Note on each delivery in `is_doubted` whether its last answer is a success that does not look like a yes."""
     attempts = Attempt.objects.filter(delivery__in=[d.pk for d in deliveries if d.status == Delivery.Status.SUCCEEDED])
     answers = dict(attempts.exclude(response_excerpt="").order_by("pk").values_list("delivery", "response_excerpt"))
     for delivery in deliveries:
-        delivery.is_doubted = bool(soft_failures.doubt(answers.get(delivery.pk, "")))
+        delivery.is_doubted = bool(soft_failures.find(answers.get(delivery.pk, "")))
 
 
 def _news(delivery: Delivery) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from django.http import QueryDict
 from affiliates.models import Affiliate
 from callbacks.log import filters, search
 from callbacks.models import Delivery, EventType
-from config.listing.filters import Period
-from config.listing.pages import AFTER, BEFORE, Keys
+from config.listing.keys import AFTER, BEFORE, Keys
+from config.listing.period import Period
 
 STATE, EVENT, AFFILIATE = "status__exact", "event__exact", "affiliate__id__exact"
 ORIGIN, HOST, CODE, FROM, TO, SEARCH = "origin", "host", "code", "from", "to", "q"

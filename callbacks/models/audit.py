@@ -25,7 +25,7 @@ def note_tested(delivery: Delivery, user: User) -> None:
     LogEntry.objects.log_actions(user.pk, [delivery], ADDITION, TESTED)
 
 
-def name_who_asked(delivery: Delivery, attempts: Iterable[Attempt]) -> None:
+def name_actors(delivery: Delivery, attempts: Iterable[Attempt]) -> None:
     """Give each of all attempts of a delivery `asked_by`: the name of a person, "" where none is known.
 
     The delivery has it of the attempt that is still to come.

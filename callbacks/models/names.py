@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from itertools import count
 
-from callbacks.editor.problems import Problem
+from callbacks.egress.targets import Problem
 
 DEFAULT = "Callback"
 LONGEST = 40

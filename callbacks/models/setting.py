@@ -3,6 +3,7 @@
 Django finds all of the engine's tables here; those of deliveries are in `callbacks.models.delivery`.
 """
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -12,7 +13,8 @@ from django.db.models import Q
 from django.utils import timezone
 
 from affiliates.models import Affiliate, validate_text
-from callbacks.editor import check
+from callbacks.editor.check import Finding, check
+from callbacks.editor.repair import Repair
 from callbacks.egress import addresses, targets
 from callbacks.models import names, sql
 from callbacks.postback.signing import new_secret
@@ -72,7 +74,7 @@ class CallbackSetting(models.Model):
         null=True, editable=False, help_text="When `request` was last another; empty if it never was."
     )
 
-    repairs: tuple[check.Repair, ...] = ()  # what the last clean() mended in the URL
+    repairs: tuple[Repair, ...] = ()  # what the last clean() mended in the URL
     known_names: list[str] | None = None  # those of the affiliate's others for this event, where somebody has read them
 
     class Meta:
@@ -107,6 +109,13 @@ class CallbackSetting(models.Model):
         """The labels of the statuses that this is for; none if it is for all."""
         return [label for value, label in Order.Status.choices if value in self.only_statuses]
 
+    def finding(self) -> Finding:
+        """What is to be said of its URL by today's rules."""
+        found = check(self.url or "", addresses.policy_from(settings), send_as_typed=self.send_as_typed)
+        if self.method == self.Method.POST and self.body_format == self.BodyFormat.JSON:  # whose body names the link
+            return replace(found, warnings=tuple(w for w in found.warnings if w.code != "no_click_id"))
+        return found
+
     def save(self, *args: Any, **kwargs: Any) -> None:
         if self._state.adding:
             self.name = names.free(self.name, self.other_names())
@@ -122,7 +131,7 @@ class CallbackSetting(models.Model):
 
     def clean(self) -> None:
         """Repair the URL and refuse what could not be sent or kept, with the code of each problem, beside its field."""
-        finding = check.check(self.url or "", addresses.policy_from(settings), send_as_typed=self.send_as_typed)
+        finding = self.finding()
         self.url, self.repairs = finding.template, finding.repairs
         self.name = names.free(self.name, others := self.other_names())
         problems = {"url": finding.problems, "name": names.problems(self.name, others)}

@@ -5,6 +5,7 @@ preparing five hundred of them costs more than the statement does. `insert` writ
 """
 
 import json
+import uuid
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -36,6 +37,11 @@ def one_of(values: Iterable[int]) -> tuple[str, Any]:
     if connection.vendor == "postgresql":
         return "= ANY(%s)", list(values)
     return "IN (SELECT value FROM json_each(%s))", json.dumps(list(values))
+
+
+def uuid_value(value: uuid.UUID) -> uuid.UUID | str:
+    """A UUID as the database takes it."""
+    return value if connection.features.has_native_uuid_field else value.hex
 
 
 def insert(table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

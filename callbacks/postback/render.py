@@ -10,12 +10,18 @@ from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import quote, unquote
 
-from callbacks.editor import problems
 from callbacks.egress import targets
 from callbacks.postback import syntax
-from callbacks.postback.syntax import Placeholder
+from callbacks.postback.syntax import VariableRef
 from callbacks.postback.variables import value_of
 
+# For a template that was saved without being checked. The form has more to say: `callbacks.editor.problems`.
+UNUSABLE = {
+    "unknown_variable": "There is no variable {}.",
+    "unbalanced_braces": "The braces do not match at {}.",
+    "unknown_filter": "The filter in {} does not exist or is written wrongly.",
+    "variable_in_host": "{} stands before the path, where no variable may.",
+}
 DOTS = frozenset({".", ".."})
 _is_plain = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch  # nothing to quote, as with most values
 
@@ -33,7 +39,7 @@ class _Step:
     """The text before a variable, and the variable."""
 
     before: str
-    variable: Placeholder
+    variable: VariableRef
     in_path: bool
 
 
@@ -80,7 +86,7 @@ def render(template: str, values: Mapping[str, str]) -> str:
 def _plan(template: str) -> _Plan:
     pieces, faults = syntax.scan(template)
     if faults:
-        raise _unusable(problems.of_faults(faults)[0])
+        raise _unusable(faults[0].code, UNUSABLE[faults[0].code].format(faults[0].fragment))
     outline = syntax.outline(pieces)
     sent = _sent(outline.url)
     mark, typed = outline.mark, outline.url.partition("#")[0]
@@ -88,7 +94,7 @@ def _plan(template: str) -> _Plan:
     in_path, in_query = parts.path.count(mark), parts.query.count(mark)
     variables = outline.variables[: in_path + in_query]
     if typed.count(mark) != len(variables):
-        raise _unusable(problems.variable_in_host(outline.variables))
+        raise _unusable("variable_in_host", UNUSABLE["variable_in_host"].format(outline.variables[0].source))
     # `requests` resolves dot segments as they are typed: what is left then depends on what stands around them.
     segments = parts.path.split("/")
     is_prepared = DOTS.isdisjoint(segments) and sent.count(mark) == len(variables)
@@ -109,7 +115,7 @@ def _sent(url: str) -> str:
     try:
         return targets.read(url).url
     except targets.TargetError as error:
-        raise _unusable(error.problem) from error
+        raise _unusable(error.problem.code, error.problem.message) from error
 
 
 def _dotted(segments: list[str], mark: str) -> tuple[tuple[str | int, ...], ...]:
@@ -129,8 +135,8 @@ def _dotted(segments: list[str], mark: str) -> tuple[tuple[str | int, ...], ...]
     return tuple(found)
 
 
-def _unusable(problem: problems.Problem) -> RenderError:
-    return RenderError(problem.code, f"The URL of this callback cannot be sent. {problem.message}")
+def _unusable(code: str, sentence: str) -> RenderError:
+    return RenderError(code, f"The URL of this callback cannot be sent. {sentence}")
 
 
 def _dots(what: str, value: str) -> RenderError:

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from callbacks.editor import check
 from callbacks.egress.outcome import Request
 from callbacks.postback import signing
+from callbacks.postback.render import render
 from callbacks.postback.variables import LINK_QUERY, value_of
 
 FORM, JSON = "application/x-www-form-urlencoded", "application/json"
@@ -38,9 +38,9 @@ def build(
     """The request to send. `timestamp` is the attempt's, in Unix seconds; `key` comes back with the outcome.
 
     `previous_secret` is the one that was valid before, as long as it is to sign as well.
-    Raises `templating.RenderError` if the template cannot be rendered with these values.
+    Raises `RenderError` if the template cannot be rendered with these values.
     """
-    url = check.render(template, variables)
+    url = render(template, variables)
     headers = [("User-Agent", user_agent), ("Accept", "*/*")]
     body: bytes | None = None
     if method == "POST":

@@ -53,7 +53,7 @@ Filter = Default | Map
 
 
 @dataclass(frozen=True, slots=True)
-class Placeholder:
+class VariableRef:
     """A variable as it stands in a template. `source` holds the braces too."""
 
     source: str
@@ -61,7 +61,7 @@ class Placeholder:
     filters: tuple[Filter, ...] = ()
 
 
-Piece = Text | Placeholder
+Piece = Text | VariableRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class Outline:
 
     url: str
     mark: str
-    variables: tuple[Placeholder, ...]
+    variables: tuple[VariableRef, ...]
 
 
 @lru_cache(maxsize=1024)
@@ -108,8 +108,8 @@ def outline(pieces: tuple[Piece, ...]) -> Outline:
     # Two ends that differ: no part of a mark and the text beside it can look like another mark.
     taken = "".join(piece.source for piece in pieces).lower()
     mark = next(mark for number in count() if (mark := f"q{number}z") not in taken)
-    texts = (mark if isinstance(piece, Placeholder) else STRAY_PERCENT.sub("%25", piece.source) for piece in pieces)
-    return Outline("".join(texts), mark, tuple(piece for piece in pieces if isinstance(piece, Placeholder)))
+    texts = (mark if isinstance(piece, VariableRef) else STRAY_PERCENT.sub("%25", piece.source) for piece in pieces)
+    return Outline("".join(texts), mark, tuple(piece for piece in pieces if isinstance(piece, VariableRef)))
 
 
 def masked(template: str) -> str:
@@ -141,7 +141,7 @@ def _add_text(template: str, start: int, end: int, pieces: list[Piece], faults: 
             return
 
 
-def _placeholder(match: re.Match[str]) -> tuple[Placeholder, list[Fault]]:
+def _placeholder(match: re.Match[str]) -> tuple[VariableRef, list[Fault]]:
     source, start = match.group(), match.start()
     name, bar, rest = match["inside"].partition("|")
     name = name.strip()
@@ -157,7 +157,7 @@ def _placeholder(match: re.Match[str]) -> tuple[Placeholder, list[Fault]]:
             break
         filters.append(made)
         rest = rest[written.end() :]
-    return Placeholder(source, name, tuple(filters)), faults
+    return VariableRef(source, name, tuple(filters)), faults
 
 
 def _filter(match: re.Match[str]) -> Filter | None:

@@ -1,15 +1,12 @@
 """How callbacks do, in one word each: read from the last request that was sent for a setting."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
-from django.conf import settings
 from django.db.models import Case, Count, Exists, F, OuterRef, Q, QuerySet, Subquery, TextChoices, Value, When
 from django.db.models.functions import Coalesce
 
 from affiliates.models import Affiliate
-from callbacks.editor import check
-from callbacks.egress import addresses
 from callbacks.models import Attempt, CallbackSetting, Delivery, EventType, names
 
 
@@ -67,20 +64,6 @@ class Callback:
     def has_room(self) -> bool:
         """Whether one more may be set for this event."""
         return 0 < self.count < names.AT_MOST
-
-    @property
-    def finding(self) -> check.Finding | None:
-        """What is to be said of the saved URL by today's rules."""
-        return finding_of(self.setting) if self.setting else None
-
-
-def finding_of(setting: CallbackSetting) -> check.Finding:
-    """What is to be said of a saved URL by today's rules."""
-    policy = addresses.policy_from(settings)
-    finding = check.check(setting.url, policy, send_as_typed=setting.send_as_typed)
-    if setting.method == "POST" and setting.body_format == "json":  # the body tells of the link
-        return replace(finding, warnings=tuple(w for w in finding.warnings if w.code != "no_click_id"))
-    return finding
 
 
 def callbacks_of(affiliate: Affiliate) -> list[Callback]:

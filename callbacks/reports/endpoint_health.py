@@ -74,7 +74,7 @@ def _doubted() -> set[int]:
     last = {}
     for setting, code, excerpt in answers.values_list("delivery__setting", "status_code", "response_excerpt"):
         last[setting] = excerpt if code is not None and 200 <= code < 300 else ""
-    return {setting for setting, excerpt in last.items() if setting is not None and soft_failures.doubt(excerpt)}
+    return {setting for setting, excerpt in last.items() if setting is not None and soft_failures.find(excerpt)}
 
 
 def _with_last_answer(pks: Iterable[int]) -> Iterable[CallbackSetting]:

@@ -22,7 +22,7 @@ MOST_UNCOUNTED = 50_000  # of more that wait to be counted, the newest are read
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class Counts:
     """The requests that began within some time."""
 
     delivered: int = 0
@@ -33,8 +33,10 @@ class Tally:
     def requests(self) -> int:
         return self.delivered + self.refused + self.unanswered
 
-    def __add__(self, other: "Tally") -> "Tally":
-        return Tally(self.delivered + other.delivered, self.refused + other.refused, self.unanswered + other.unanswered)
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(
+            self.delivered + other.delivered, self.refused + other.refused, self.unanswered + other.unanswered
+        )
 
 
 def count() -> int:
@@ -74,10 +76,10 @@ def _end_of_stretch(counted: int) -> int:
     return counted if first is None else first - 1
 
 
-def since(moment: datetime) -> dict[datetime, Tally]:
+def since(moment: datetime) -> dict[datetime, Counts]:
     """The requests of each hour that began at `moment` or later and had any, what is not counted yet included."""
     hours = {
-        begins_at: Tally(*tally)
+        begins_at: Counts(*tally)
         for begins_at, *tally in HourlyCount.objects.filter(begins_at__gte=moment).values_list(
             "begins_at", "delivered", "refused", "unanswered"
         )
@@ -87,11 +89,11 @@ def since(moment: datetime) -> dict[datetime, Tally]:
     uncounted = Attempt.objects.filter(pk__gt=max(counted, newest - MOST_UNCOUNTED))
     for begins_at, tally in _by_hour(uncounted):
         if begins_at >= moment:
-            hours[begins_at] = hours.get(begins_at, Tally()) + tally
+            hours[begins_at] = hours.get(begins_at, Counts()) + tally
     return hours
 
 
-def _by_hour(attempts: QuerySet[Attempt]) -> Iterator[tuple[datetime, Tally]]:
+def _by_hour(attempts: QuerySet[Attempt]) -> Iterator[tuple[datetime, Counts]]:
     # The text of a time begins alike on every database: cut off after the hour it groups faster than a truncated time.
     hour = Substr(Cast("created_at", TextField()), 1, 13)
     result = Case(
@@ -106,4 +108,4 @@ def _by_hour(attempts: QuerySet[Attempt]) -> Iterator[tuple[datetime, Tally]]:
     for text, name, amount in rows:
         hours.setdefault(text, {})[name] = amount
     for text, amounts in hours.items():
-        yield datetime.strptime(text, "%Y-%m-%d %H").replace(tzinfo=UTC), Tally(**amounts)
+        yield datetime.strptime(text, "%Y-%m-%d %H").replace(tzinfo=UTC), Counts(**amounts)

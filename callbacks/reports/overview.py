@@ -12,9 +12,8 @@ from django.utils import timezone
 
 from callbacks.models import Attempt, Delivery
 from callbacks.reports import endpoint_health, hourly
-from callbacks.reports.hourly import Tally
-from config.listing.pages import first_pk_since
-from config.theme.templatetags.theme import rounded_share
+from callbacks.reports.hourly import Counts
+from config.listing.keys import first_pk_since
 from orders.models import Order
 
 Status = Delivery.Status
@@ -82,7 +81,7 @@ class Bar:
     """The requests between two moments; the deliveries of that time are at `query` in the log."""
 
     begins_at: datetime
-    tally: Tally
+    tally: Counts
     query: str
 
     @property
@@ -91,7 +90,7 @@ class Bar:
         return rate_of(self.tally)
 
 
-def rate_of(tally: Tally) -> float | None:
+def rate_of(tally: Counts) -> float | None:
     return 100 * tally.delivered / tally.requests if tally.requests else None
 
 
@@ -114,9 +113,9 @@ def range_named(name: str) -> Range:
     return next((found for found in RANGES if found.name == name), RANGES[0])
 
 
-def over_time(chosen: Range, first: datetime, hours: dict[datetime, Tally]) -> list[Bar]:
+def over_time(chosen: Range, first: datetime, hours: dict[datetime, Counts]) -> list[Bar]:
     """The bars of a range from its `first` moment on, the oldest first; the last one goes on. Days are of UTC."""
-    sums = [Tally()] * chosen.bars
+    sums = [Counts()] * chosen.bars
     for begins_at, tally in hours.items():
         place = (begins_at - first) // chosen.width
         if 0 <= place < chosen.bars:
@@ -139,18 +138,6 @@ def _query(begin: datetime, end: datetime, width: timedelta) -> str:
     return f"{COUNTED}&from={begin:%Y-%m-%d}&to={begin:%Y-%m-%d}"
 
 
-def chart_of(bars: list[Bar], log: str) -> dict[str, Any]:
-    """The bars as the script that draws them takes them. `log` is the address of the log."""
-    return {
-        "times": [bar.begins_at.isoformat() for bar in bars],
-        "delivered": [bar.tally.delivered for bar in bars],
-        "refused": [bar.tally.refused for bar in bars],
-        "unanswered": [bar.tally.unanswered for bar in bars],
-        "rate": [None if bar.rate is None else rounded_share(bar.rate) for bar in bars],
-        "links": [f"{log}?{bar.query}" for bar in bars],
-    }
-
-
 # --- all of it -------------------------------------------------------------------
 def overview(chosen: Range) -> dict[str, Any]:
     """What the first page of the admin shows, by the names that its template knows."""
@@ -158,7 +145,7 @@ def overview(chosen: Range) -> dict[str, Any]:
     since, today = now - DAY, now.replace(hour=0, minute=0, second=0, microsecond=0)
     first, last_day = _first_of(chosen, now), since.replace(minute=0, second=0, microsecond=0)
     hours = hourly.since(min(first, last_day))
-    lately = sum((tally for begins_at, tally in hours.items() if begins_at >= last_day), Tally())
+    lately = sum((tally for begins_at, tally in hours.items() if begins_at >= last_day), Counts())
     happened = recent(since)
     troubled = endpoint_health.in_trouble(happened)
     still = [endpoint for endpoint in troubled if not endpoint.has_recovered]

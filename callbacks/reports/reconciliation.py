@@ -114,7 +114,7 @@ class Sums:
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
+class Reconciliation:
     """A month. `troubles` are orders that a callback was not told of: the order, the callback, and what came of it."""
 
     month: Month
@@ -133,7 +133,7 @@ def orders_of(affiliate: Affiliate, month: Month) -> QuerySet[Order]:
     return affiliate.orders.filter(created_at__gte=month.begins_at, created_at__lt=month.ends_at)
 
 
-def statement(affiliate: Affiliate, month: Month) -> Statement:
+def statement(affiliate: Affiliate, month: Month) -> Reconciliation:
     """The month in figures, with the orders that did not get through, the newest first."""
     orders = orders_of(affiliate, month)
     sums = _sums(orders)
@@ -151,7 +151,7 @@ def statement(affiliate: Affiliate, month: Month) -> Statement:
     troubles.sort(key=lambda trouble: (-trouble[0], columns.index(trouble[1])))
     lines = {key: Line(EventType(key[0]), settings.get(key[1] or 0), +counts[key]) for key in columns}
     shown = Order.objects.in_bulk([pk for pk, _, _ in troubles[:SHOWN]])
-    return Statement(
+    return Reconciliation(
         month=month,
         sums=sums,
         lines=tuple(lines.values()),

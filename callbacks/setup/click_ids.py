@@ -7,7 +7,7 @@ from collections import Counter
 
 from affiliates import referral
 from callbacks.editor import macros
-from callbacks.editor.problems import Problem
+from callbacks.egress.targets import Problem
 from callbacks.postback import syntax
 from callbacks.postback.variables import LINK_QUERY
 from orders.models import Order
@@ -36,7 +36,7 @@ def variable(links: Links) -> str:
 def warnings(template: str, links: Links) -> tuple[Problem, ...]:
     """What to say if `template` sends the `sub_id` and some of these links have none."""
     pieces, _ = syntax.scan(template)
-    if SUB_ID not in {piece.name for piece in pieces if isinstance(piece, syntax.Placeholder)}:
+    if SUB_ID not in {piece.name for piece in pieces if isinstance(piece, syntax.VariableRef)}:
         return ()
     without = [link for link in links if not link.sub_id]
     if not without:

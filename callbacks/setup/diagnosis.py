@@ -6,15 +6,14 @@ The same rules as on saving, asked through `callbacks.reports.callback_health`; 
 import re
 from dataclasses import dataclass
 
-from callbacks.editor import check, macros, problems, statuses, trackers
 from callbacks.editor import corrections as correcting
+from callbacks.editor import macros, problems, statuses, trackers
 from callbacks.editor.corrections import Correction
-from callbacks.editor.problems import Problem
 from callbacks.editor.repair import Repair
 from callbacks.editor.trackers import Tracker
+from callbacks.egress.targets import Problem
 from callbacks.models import CallbackSetting
 from callbacks.postback import syntax
-from callbacks.reports import callback_health
 from callbacks.setup import click_ids
 
 UNREADABLE = frozenset({"required", "too_long", "several_urls"})
@@ -79,7 +78,7 @@ class Diagnosis:
 
 def of(setting: CallbackSetting) -> Diagnosis:
     """The diagnosis of a setting as it was typed; it need not be saved, or valid."""
-    finding = callback_health.finding_of(setting)
+    finding = setting.finding()
     mended = finding.template
     if any(problem.code in UNREADABLE for problem in finding.problems):
         problems = finding.problems if mended else ()
@@ -90,7 +89,7 @@ def of(setting: CallbackSetting) -> Diagnosis:
     if finding.problems:
         healed = correcting.corrected(mended, send_as_typed=typed, click_id=click_id)
         if healed != mended:
-            corrected = callback_health.finding_of(_with_url(setting, healed))
+            corrected = _with_url(setting, healed).finding()
             if not corrected.problems:
                 best, is_corrected = corrected, True
     template = "" if best.problems else best.template
@@ -114,7 +113,7 @@ def of(setting: CallbackSetting) -> Diagnosis:
 
 
 def _with_click(
-    template: str, warnings: tuple[check.Problem, ...], recognised: tuple[Tracker, ...], click_id: str
+    template: str, warnings: tuple[Problem, ...], recognised: tuple[Tracker, ...], click_id: str
 ) -> tuple[Problem, ...]:
     """Say by which parameter this tracker knows the click, where that holds nothing of the link."""
     if not template or len(recognised) != 1 or not recognised[0].click_id:
@@ -156,7 +155,7 @@ def _holds_link(template: str, parameter: str) -> bool:
     for match in re.finditer(rf"(?<=[?&;/]){re.escape(parameter)}=([^&#;]*)", masked[end:]):
         value = template[end + match.start(1) : end + match.end(1)]
         pieces, _ = syntax.scan(value)
-        if any(isinstance(piece, syntax.Placeholder) and piece.name.startswith("link.") for piece in pieces):
+        if any(isinstance(piece, syntax.VariableRef) and piece.name.startswith("link.") for piece in pieces):
             return True
     return False
 

@@ -122,7 +122,7 @@ class CallbackSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # not sub
         return [(error.code or "", brief.get(error.code or "") or text) for error in errors for text in error.messages]
 
     @property
-    def has_foreign_placeholders(self) -> bool:
+    def has_macros(self) -> bool:
         """Whether the choice to send other systems' placeholders as text is to be offered."""
         if self["send_as_typed"].value():
             return True

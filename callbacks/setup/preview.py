@@ -90,7 +90,7 @@ def preview(
 ) -> Preview:
     """What `setting`, saved or not, would send for `order` if its URL were `template`."""
     pieces, _ = syntax.scan(template)
-    references = {piece.source: piece for piece in pieces if isinstance(piece, syntax.Placeholder)}
+    references = {piece.source: piece for piece in pieces if isinstance(piece, syntax.VariableRef)}
     values = values_of(setting, order, event_id)
     if order is None:
         values = {p.name: EXAMPLES[NAME] for p in references.values() if p.name.startswith(LINK_QUERY)} | values
@@ -146,7 +146,7 @@ def _can_be_written(name: str) -> bool:
     return not faults and len(pieces) == 1 and getattr(pieces[0], "name", "") == name
 
 
-def _value(placeholder: syntax.Placeholder, values: dict[str, str], order: Order | None) -> Value:
+def _value(placeholder: syntax.VariableRef, values: dict[str, str], order: Order | None) -> Value:
     value = sent = value_of(values, placeholder.name)
     for apply in placeholder.filters:
         sent = apply(sent)

@@ -15,7 +15,7 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from affiliates.models import Affiliate
-from callbacks.delivery import attempts
+from callbacks.delivery import settle
 from callbacks.egress.outcome import Outcome, Request
 from callbacks.egress.transport import transport_from
 from callbacks.models import Attempt, CallbackSetting, Delivery, test_quota
@@ -81,7 +81,9 @@ def send(setting: CallbackSetting, order: Order | None, user_id: int) -> Trial:
         delivery.setting = _present(CallbackSetting, setting.pk)
         delivery.order = _present(Order, order.pk if order else None)
         delivery.save()
-        attempts.write(attempts.rows([(delivery.pk, Delivery.Trigger.TEST, began_at, found.request, outcome)]))
+        settle.write_attempts(
+            settle.attempt_rows([(delivery.pk, Delivery.Trigger.TEST, began_at, found.request, outcome)])
+        )
     log.info(
         "test_sent delivery=%d user=%d code=%s kind=%s", delivery.pk, user_id, outcome.status_code, outcome.error_kind
     )

@@ -51,7 +51,7 @@ def pieces(source: str) -> tuple[syntax.Piece, ...]:
 @register.filter
 def doubt(attempt: Attempt | None) -> str:
     """What speaks against a success, in a sentence; "" if nothing does, or it was none."""
-    return soft_failures.doubt(attempt.response_excerpt) if attempt and attempt.is_success else ""
+    return soft_failures.find(attempt.response_excerpt) if attempt and attempt.is_success else ""
 
 
 @register.inclusion_tag("admin/callbacks/section.html", takes_context=True)

@@ -81,7 +81,7 @@ def drain(limit_s: float) -> dict[str, float]:
     began = time.monotonic()
     swept_at = began
     wakeup._quiet_until = 0.0
-    wakeup.ring()
+    wakeup.send()
     while is_anything_left():
         now = time.monotonic()
         if now - began > limit_s:

@@ -47,20 +47,20 @@ def wrap(owner: Any, name: str, around: Callable[..., Any]) -> None:
 
 
 def places() -> dict[str, Callable[[], None]]:
-    from callbacks.delivery import attempts, outbox, resend, wakeup
+    from callbacks.delivery import outbox, queue, resend, settle, wakeup
     from callbacks.jobs import runner  # Django is set up only now
 
     return {
         "recorded, not committed": lambda: after(outbox, "record"),
-        "committed, bell not rung": lambda: before(wakeup, "ring"),
-        "claimed, not sent": lambda: after(outbox, "claim"),
-        "answered 2xx, not settled": lambda: before(outbox, "settle"),
-        "attempt written, not committed": lambda: after(attempts, "write"),
-        "settled": lambda: after(outbox, "settle"),
+        "committed, no wake-up sent": lambda: before(wakeup, "send"),
+        "claimed, not sent": lambda: after(queue, "claim"),
+        "answered 2xx, not settled": lambda: before(settle, "settle"),
+        "attempt written, not committed": lambda: after(settle, "write_attempts"),
+        "settled": lambda: after(settle, "settle"),
         "resent, step not committed": lambda: after(resend, "resend"),
-        "backfilled, step not committed": lambda: after(outbox, "tell"),
+        "backfilled, step not committed": lambda: after(outbox, "record_events"),
         "step committed": lambda: after(runner, "step"),
-        "leases taken back, bell not rung": lambda: after(outbox, "recover"),
+        "leases taken back, no wake-up sent": lambda: after(queue, "recover"),
     }
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from django.utils import timezone
 
-from callbacks.delivery import outbox
+from callbacks.delivery import queue
 from callbacks.models import Attempt, Delivery
 from tests.chaos.surroundings import Surroundings, size
 from tests.receiver import Answer, Receiver
@@ -36,7 +36,7 @@ def test_clock_set_an_hour_forward_sends_nothing_twice_but_what_was_on_the_wire(
     unrecorded = around.claimed("pending", "sending")
     around.set_clock(HOUR)
     wait_until(_new_leases, 30, around.log)
-    around.note_fault(unrecorded, min(_new_leases()) - outbox.LEASE.total_seconds() - HOUR)
+    around.note_fault(unrecorded, min(_new_leases()) - queue.LEASE.total_seconds() - HOUR)
     receiver.answer("*", Answer())
     around.wait_until_sent(60)
     tally = around.tally()

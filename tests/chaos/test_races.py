@@ -7,7 +7,7 @@ from datetime import timedelta
 from django.db import connections
 from django.utils import timezone
 
-from callbacks.delivery import outbox
+from callbacks.delivery import queue
 from callbacks.models import Attempt, Delivery
 from tests.chaos.surroundings import Surroundings, size
 from tests.receiver import Answer, Receiver
@@ -57,46 +57,46 @@ def test_claims_at_once_on_one_row_give_it_to_one(around: Surroundings) -> None:
     around.place(2)
     delivery = Delivery.objects.get(event="order.created")
     for _ in range(ROUNDS):
-        assert sorted(at_once(lambda: len(outbox.claim(10)))) == [0] * (RIVALS - 1) + [1]
+        assert sorted(at_once(lambda: len(queue.claim(10)))) == [0] * (RIVALS - 1) + [1]
         delivery.refresh_from_db()
         assert delivery.status == "sending"
         assert delivery.attempt_count == 0
         around.expire_leases()
-        outbox.recover()
+        queue.recover()
 
 
 def test_sweeps_at_once_take_a_lease_back_once(around: Surroundings) -> None:
     around.place(2)
     for _ in range(ROUNDS):
-        assert len(outbox.claim(10)) == 1
+        assert len(queue.claim(10)) == 1
         around.expire_leases()
-        assert sum(at_once(outbox.recover)) == 1
+        assert sum(at_once(queue.recover)) == 1
 
 
 def test_sweeps_at_once_with_claims_never_give_a_row_to_two(around: Surroundings) -> None:
 
     def take_over() -> int:
-        outbox.recover()
-        return len(outbox.claim(10))
+        queue.recover()
+        return len(queue.claim(10))
 
     around.place(2)
     for _ in range(ROUNDS):
-        outbox.claim(10)
+        queue.claim(10)
         around.expire_leases()
         assert sum(at_once(take_over)) == 1
         around.expire_leases()
-        outbox.recover()
+        queue.recover()
 
 
 def test_claim_whose_lease_was_lost_leaves_the_row_to_its_new_owner(around: Surroundings) -> None:
     around.place(2)
-    (late,) = outbox.claim(1)
+    (late,) = queue.claim(1)
     around.expire_leases()
-    outbox.recover()
-    (owner,) = outbox.claim(1)
-    outbox.give_back([late])
-    outbox.skip(late, Delivery.SkipReason.PAUSED)
+    queue.recover()
+    (owner,) = queue.claim(1)
+    queue.give_back([late])
+    queue.skip(late, Delivery.SkipReason.PAUSED)
     delivery = Delivery.objects.get(pk=late.pk)
     assert (delivery.status, delivery.claim_token) == ("sending", owner.token)
     assert delivery.leased_until
-    assert delivery.leased_until > timezone.now() + outbox.LEASE - timedelta(seconds=30)
+    assert delivery.leased_until > timezone.now() + queue.LEASE - timedelta(seconds=30)

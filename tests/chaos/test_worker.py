@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from callbacks.delivery import outbox
+from callbacks.delivery import queue
 from callbacks.models import Attempt
 from tests.chaos.surroundings import Program, Surroundings, size
 from tests.receiver import Answer, Receiver
@@ -122,5 +122,5 @@ def test_worker_killed_has_its_deliveries_sent_by_another_after_a_minute(
     around.wait_until_sent(120)
     took = time.monotonic() - began
     tally = around.tally()
-    assert took < outbox.LEASE.total_seconds() + 10
+    assert took < queue.LEASE.total_seconds() + 10
     report("SIGKILL of the worker, really waiting for its leases", tally, f"all out after {took:.0f} s")

@@ -26,7 +26,7 @@ def test_login_wrong_too_often_is_locked_out_and_told_so(client, admin_user, set
 
 def test_admin_holds_our_models_and_users_only():
     assert {model.__name__ for model in admin.site._registry} == {
-        "Affiliate", "Link", "Order", "ApiToken", "Delivery", "Job", "User",
+        "Affiliate", "Link", "Order", "ApiToken", "Delivery", "Errand", "User",
     }  # fmt: skip
 
 

@@ -27,7 +27,7 @@ def test_healthz_asks_nobody_else(client, settings):
 
 @pytest.mark.django_db
 def test_readyz_all_there_is_200(client, broker: Valkey):
-    wakeup.beat_heart()
+    wakeup.record_heartbeat()
     answer = client.get("/readyz")
     assert answer.status_code == 200
     assert answer.json() == {"database": "ok", "broker": "ok", "worker": "ok"}

@@ -37,7 +37,7 @@ from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
 from affiliates import access
 from affiliates.models import Affiliate, Link
-from callbacks.errands import Job
+from callbacks.models import Job
 from callbacks.models import Attempt, CallbackSetting, Delivery
 from django.utils import timezone
 from orders import tokens

@@ -23,5 +23,5 @@ class Command(BaseCommand):
             missed = list(reconcile.missed(since))
             for happening in missed:
                 self.stdout.write(f"{happening.order.number} {happening.event} for affiliate {happening.affiliate_id}")
-            due = 0 if dry_run else outbox.tell(missed)
+            due = 0 if dry_run else outbox.record_events(missed)
         self.stdout.write(f"{len(missed)} missed, {due} to be sent now.")

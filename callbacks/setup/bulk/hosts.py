@@ -10,8 +10,8 @@ import re
 from functools import lru_cache
 
 from callbacks.editor import macros
-from callbacks.editor.problems import Problem
 from callbacks.egress import targets
+from callbacks.egress.targets import Problem
 
 SCHEME = re.compile(r"https?:/{0,2}", re.IGNORECASE)
 NO_HOST = re.compile(r"[/?#\\{}\s\x00-\x1f\x7f]")

@@ -7,13 +7,13 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from callbacks.setup.bulk import replace_host, same_callback
-from callbacks.setup.bulk.same_callback import Fate
+from callbacks.setup.bulk.same_callback import Effect
 
 NAMED = 5  # affiliates or callbacks that a message names; the others are counted
 
 
 def of_sharing(request: HttpRequest, title: str, result: same_callback.Result) -> None:
-    new, changed = result.count(Fate.NEW), result.count(Fate.CHANGED)
+    new, changed = result.count(Effect.NEW), result.count(Effect.CHANGED)
     said = [f"set up for {_affiliates(new)}"] if new else []
     said += [f"changed for {_affiliates(changed)}"] if changed else []
     if said:
@@ -21,7 +21,7 @@ def of_sharing(request: HttpRequest, title: str, result: same_callback.Result) -
         parts = (title, " and ".join(said), _settings_url(first.pk), first.name)
         text = format_html('{} {}. <a href="{}">See it at {}</a>', *parts)
         messages.success(request, text)
-    elif same := result.count(Fate.SAME):
+    elif same := result.count(Effect.SAME):
         have = _counted(same, "affiliate has", "affiliates have")
         messages.success(request, f"Nothing was changed: {have} the {_lower(title)} already, exactly so.")
     else:
@@ -35,7 +35,7 @@ def of_sharing(request: HttpRequest, title: str, result: same_callback.Result) -
         if count := result.count(fate):
             cases = result.first(fate)
             names = [(_settings_url(case.affiliate.pk), case.affiliate.name) for case in cases]
-            why = "Somebody changed it after the preview was made." if fate == Fate.MEANWHILE else cases[0].problem
+            why = "Somebody changed it after the preview was made." if fate == Effect.MEANWHILE else cases[0].problem
             text = format_html("Left out: {}. {}", _linked(names, count), why)
             messages.warning(request, text)
 

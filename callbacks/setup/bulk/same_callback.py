@@ -34,7 +34,7 @@ class Existing(models.TextChoices):
     ABSENT = "absent", "Leave these affiliates alone"
 
 
-class Fate(models.TextChoices):
+class Effect(models.TextChoices):
     """What becomes of one affiliate."""
 
     NEW = "new", "get it"
@@ -46,8 +46,8 @@ class Fate(models.TextChoices):
     REFUSED = "refused", "are refused"
 
 
-DONE = (Fate.NEW, Fate.CHANGED)
-LEFT_OUT = (Fate.FULL, Fate.MEANWHILE, Fate.REFUSED)
+DONE = (Effect.NEW, Effect.CHANGED)
+LEFT_OUT = (Effect.FULL, Effect.MEANWHILE, Effect.REFUSED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Case:
     """One affiliate and what becomes of them. `setting` is as it will be; `before` what it was, if it is changed."""
 
     affiliate: Affiliate
-    fate: Fate
+    fate: Effect
     setting: CallbackSetting | None = None
     before: Mapping[str, str] = field(default_factory=dict)
     problem: str = ""
@@ -102,24 +102,24 @@ def _chunk(ids: list[int], pattern: CallbackSetting, existing: str, *, is_locked
 def _case(affiliate: Affiliate, own: list[CallbackSetting], pattern: CallbackSetting, existing: str) -> Case:
     mine = next((setting for setting in own if names.is_taken(setting.name, [pattern.name])), None)
     if existing == Existing.ABSENT and own and not (mine and _is_same(mine, pattern)):
-        return Case(affiliate, Fate.KEPT, mine or own[0])
+        return Case(affiliate, Effect.KEPT, mine or own[0])
     if mine is None:
         if len(own) >= names.AT_MOST:
-            return Case(affiliate, Fate.FULL, problem=names.NO_PLACE_LEFT.message)
+            return Case(affiliate, Effect.FULL, problem=names.NO_PLACE_LEFT.message)
         setting = CallbackSetting(affiliate=affiliate, event=pattern.event)
         setting.known_names = [other.name for other in own]
         _take_over(setting, pattern)
-        return Case(affiliate, Fate.NEW, setting)
+        return Case(affiliate, Effect.NEW, setting)
     mine.affiliate = affiliate
     if _is_same(mine, pattern):
-        return Case(affiliate, Fate.SAME, mine)
+        return Case(affiliate, Effect.SAME, mine)
     if existing == Existing.KEEP:
-        return Case(affiliate, Fate.KEPT, mine)
+        return Case(affiliate, Effect.KEPT, mine)
     before, url_before = history.values_of(mine), mine.url
     mine.known_names = [other.name for other in own if other is not mine]
     _take_over(mine, pattern)
     mine.resume_if_moved(url_before)
-    return Case(affiliate, Fate.CHANGED, mine, before)
+    return Case(affiliate, Effect.CHANGED, mine, before)
 
 
 def _take_over(setting: CallbackSetting, pattern: CallbackSetting) -> None:
@@ -136,7 +136,7 @@ def _is_same(setting: CallbackSetting, pattern: CallbackSetting) -> bool:
 
 # --- what became of all of them --------------------------------------------------
 @dataclass(slots=True)
-class Alike:
+class Group:
     """Affiliates who come to the same: the first of them, how many they are, and what is changed of theirs."""
 
     changes: tuple[Change, ...]
@@ -154,7 +154,7 @@ class Result:
     """What becomes, or became, of how many. Of those who come to the same, the first `named` are kept."""
 
     named: int
-    alike: dict[Fate, dict[tuple[Change, ...], Alike]] = field(default_factory=dict)
+    alike: dict[Effect, dict[tuple[Change, ...], Group]] = field(default_factory=dict)
     settings: dict[int, CallbackSetting] = field(default_factory=dict)  # by affiliate: those that are made or changed
     seals: dict[int, str] = field(default_factory=dict)  # of those that are changed
     blocked: int = 0  # affiliates among them who are not told anything at present
@@ -162,7 +162,7 @@ class Result:
 
     def add(self, case: Case) -> None:
         changes = case.changes
-        alike = self.alike.setdefault(case.fate, {}).setdefault(changes, Alike(changes))
+        alike = self.alike.setdefault(case.fate, {}).setdefault(changes, Group(changes))
         alike.count += 1
         if len(alike.first) < self.named:
             alike.first.append(case)
@@ -170,21 +170,21 @@ class Result:
             return
         self.settings[case.affiliate.pk] = case.setting
         self.blocked += case.affiliate.status == Affiliate.Status.BLOCKED
-        if case.fate == Fate.CHANGED:
+        if case.fate == Effect.CHANGED:
             self.seals[case.setting.pk] = fingerprint.of(case.before)
 
     @property
     def new(self) -> list[CallbackSetting]:
         return [setting for setting in self.settings.values() if setting.pk not in self.seals]
 
-    def of(self, fate: Fate) -> list[Alike]:
+    def of(self, fate: Effect) -> list[Group]:
         """Those of this fate, the largest number of equals first."""
         return sorted(self.alike.get(fate, {}).values(), key=lambda alike: -alike.count)
 
-    def count(self, *fates: Fate) -> int:
+    def count(self, *fates: Effect) -> int:
         return sum(alike.count for fate in fates for alike in self.of(fate))
 
-    def first(self, *fates: Fate) -> list[Case]:
+    def first(self, *fates: Effect) -> list[Case]:
         return [case for fate in fates for alike in self.of(fate) for case in alike.first][: self.named]
 
 
@@ -237,19 +237,19 @@ def _judged(case: Case, seen: Mapping[int, str], problem: str) -> Case:
     setting = case.setting
     if case.fate not in DONE or setting is None:
         return case
-    if case.fate == Fate.CHANGED and seen.get(setting.pk) != fingerprint.of(case.before):
-        return Case(case.affiliate, Fate.MEANWHILE)
+    if case.fate == Effect.CHANGED and seen.get(setting.pk) != fingerprint.of(case.before):
+        return Case(case.affiliate, Effect.MEANWHILE)
     if not problem and names.is_taken(setting.name, others := setting.other_names()):  # but for capitals
         problem = names.problems(setting.name, others)[0].message
-    return Case(case.affiliate, Fate.REFUSED, problem=problem) if problem else case
+    return Case(case.affiliate, Effect.REFUSED, problem=problem) if problem else case
 
 
 def _write(cases: Iterable[Case], user: User) -> None:
     new, changed = [], []
     for case in cases:
-        if case.setting is not None and case.fate == Fate.NEW:
+        if case.setting is not None and case.fate == Effect.NEW:
             new.append(case.setting)
-        elif case.setting is not None and case.fate == Fate.CHANGED:
+        elif case.setting is not None and case.fate == Effect.CHANGED:
             changed.append((case.setting, case.before))
     settings = [setting for setting, _ in changed]
     CallbackSetting.objects.bulk_create(new)

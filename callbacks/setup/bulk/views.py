@@ -25,7 +25,7 @@ from callbacks.setup.bulk import replace_host as moving
 from callbacks.setup.bulk import result_messages, same_callback
 from callbacks.setup.bulk.choice import Choice, Sample
 from callbacks.setup.bulk.forms import ReplaceHostForm, SharedCallbackForm, pattern_for
-from callbacks.setup.bulk.same_callback import Fate
+from callbacks.setup.bulk.same_callback import Effect
 
 PREVIEWED = 3  # affiliates whose requests are shown
 LISTED = 25  # affiliates of one fate on a page
@@ -174,7 +174,7 @@ def _preview_page(request: HttpRequest, chosen: Choice, form: SharedCallbackForm
     result = same_callback.outlook(chosen.ids, form.instance, form.cleaned_data["existing"], named=LISTED)
     samples = choosing.samples(result.settings, PREVIEWED, with_orders=_may_see_orders(request))
     shown = [(s, preview.preview(result.settings[s.affiliate.pk], form.instance.url, s.order)) for s in samples]
-    fates = [(fate, count, result.of(fate)) for fate in Fate if (count := result.count(fate))]
+    fates = [(fate, count, result.of(fate)) for fate in Effect if (count := result.count(fate))]
     context = _context(request, "Same callback for many affiliates") | {
         "chosen": chosen,
         "form": form,
@@ -182,8 +182,8 @@ def _preview_page(request: HttpRequest, chosen: Choice, form: SharedCallbackForm
         "previews": shown,
         "fates": [(fate, count, alike[:LISTED], len(alike) - LISTED) for fate, count, alike in fates],
         "doing": result.count(*same_callback.DONE),
-        "new": result.count(Fate.NEW),
-        "changed": result.count(Fate.CHANGED),
+        "new": result.count(Effect.NEW),
+        "changed": result.count(Effect.CHANGED),
         "blocked": result.blocked,
         "seen": fingerprint.written(result.seals),
     }

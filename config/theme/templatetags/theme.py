@@ -5,15 +5,12 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from babel.numbers import format_currency, get_currency_symbol
 from django import template
 from django.contrib import admin
 from django.contrib.admin.views.main import PAGE_VAR
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
-
-from orders import money as currencies
 
 register = template.Library()
 
@@ -86,21 +83,6 @@ def when(moment: datetime | None, form: str = "short", empty: str = "") -> dict[
         "form": form,
         "empty": empty,
     }
-
-
-@register.simple_tag
-def money(amount: Decimal | None, currency: str) -> str:
-    """`$1,284.50`, with the digits that the currency has."""
-    if amount is None:
-        return ""
-    shown = currencies.rounded(amount, currency)
-    return format_currency(shown, currency, locale="en_US", currency_digits=False, format=_pattern(currency))
-
-
-def _pattern(currency: str) -> str:
-    digits = currencies.minor_digits(currency)
-    space = "\N{NO-BREAK SPACE}" if get_currency_symbol(currency, "en_US")[-1].isalpha() else ""
-    return f"¤{space}#,##0" + ("." + "0" * digits if digits else "")
 
 
 @register.filter

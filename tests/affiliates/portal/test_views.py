@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from affiliates.models import Affiliate, Link
-from callbacks.delivery import outbox
+from callbacks.delivery import queue, settle
 from callbacks.egress.outcome import Outcome, Request
 from callbacks.models import Attempt, Delivery
 from tests.factories import AffiliateFactory, OrderFactory, callbacks_for
@@ -39,11 +39,11 @@ def sign_in(client: Client, affiliate: Affiliate, password: str = PASSWORD) -> A
 def delivered(affiliate: Affiliate, number: str, code: int = 200, kind: str = "") -> Delivery:
     link = Link.objects.find_or_make(affiliate, "https://shop.example/?sub_id=fb")
     OrderFactory(affiliate=affiliate, link=link, number=number)
-    (claimed,) = outbox.claim(10)
+    (claimed,) = queue.claim(10)
     outcome = Outcome(claimed.pk, code, kind, f"The tracker answered {code}.", response_excerpt="thanks for telling")
     request = Request(claimed.pk, "GET", f"https://tracker.example/postback?order={number}", (("X-A", "b"),), None)
     status = "failed" if kind else "succeeded"
-    outbox.settle([outbox.Settlement(claimed, timezone.now(), request, outcome, status, None, 0)])
+    settle.settle([settle.Settlement(claimed, timezone.now(), request, outcome, status, None, 0)])
     return Delivery.objects.get(pk=claimed.pk)
 
 

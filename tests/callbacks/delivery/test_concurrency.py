@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callbacks.delivery import concurrency
-from callbacks.delivery.concurrency import Lanes
+from callbacks.delivery.concurrency import EndpointQueues
 
 
 @dataclass(frozen=True)
@@ -19,15 +19,15 @@ def jobs(count: int, setting: int = 1, host: str = "") -> list[Job]:
     return [Job(setting, host or f"host{setting}", number) for number in range(count)]
 
 
-def filled(*batches: list[Job]) -> Lanes[Job]:
-    made: Lanes[Job] = Lanes()
+def filled(*batches: list[Job]) -> EndpointQueues[Job]:
+    made: EndpointQueues[Job] = EndpointQueues()
     for batch in batches:
         for job in batch:
             made.offer(job)
     return made
 
 
-def trusted(made: Lanes[Job], setting: int, host: str = "") -> None:
+def trusted(made: EndpointQueues[Job], setting: int, host: str = "") -> None:
     """Let an endpoint answer until it has all of its places."""
     for _ in range(concurrency.PLACES_PER_ENDPOINT):
         made.offer(Job(setting, host or f"host{setting}"))
@@ -36,7 +36,7 @@ def trusted(made: Lanes[Job], setting: int, host: str = "") -> None:
 
 
 def test_offer_unknown_endpoint_takes_a_few_and_no_more() -> None:
-    made: Lanes[Job] = Lanes()
+    made: EndpointQueues[Job] = EndpointQueues()
     assert [made.offer(job) for job in jobs(6)] == [True] * 4 + [False] * 2
     assert made.full() == [1]
     assert [job.number for job in made.start()] == [0, 1, 2, 3]
@@ -44,7 +44,7 @@ def test_offer_unknown_endpoint_takes_a_few_and_no_more() -> None:
 
 
 def test_offer_trusted_endpoint_takes_a_batch_on_top_of_what_waits() -> None:
-    made: Lanes[Job] = Lanes()
+    made: EndpointQueues[Job] = EndpointQueues()
     trusted(made, 1)
     assert all(made.offer(job) for job in jobs(concurrency.WAITING))
     assert made.full() == [1]
@@ -52,7 +52,7 @@ def test_offer_trusted_endpoint_takes_a_batch_on_top_of_what_waits() -> None:
 
 
 def test_start_endpoint_that_answers_earns_places_up_to_its_limit() -> None:
-    made: Lanes[Job] = Lanes()
+    made: EndpointQueues[Job] = EndpointQueues()
     trusted(made, 1)
     for job in jobs(100):
         made.offer(job)
@@ -61,7 +61,7 @@ def test_start_endpoint_that_answers_earns_places_up_to_its_limit() -> None:
 
 
 def test_start_endpoint_that_hangs_is_down_to_one_place() -> None:
-    made: Lanes[Job] = Lanes()
+    made: EndpointQueues[Job] = EndpointQueues()
     trusted(made, 1)
     for _ in range(10):
         for job in jobs(100):
@@ -82,7 +82,7 @@ def test_cancel_frees_the_place_and_teaches_nothing() -> None:
 
 
 def test_start_endpoint_leaves_places_of_its_host_to_the_others() -> None:
-    made: Lanes[Job] = Lanes()
+    made: EndpointQueues[Job] = EndpointQueues()
     trusted(made, 1, "same")
     trusted(made, 2, "same")
     for job in [*jobs(100, 1, "same"), *jobs(100, 2, "same")]:
@@ -101,7 +101,7 @@ def test_start_endpoint_leaves_places_of_its_host_to_the_others() -> None:
 
 
 def test_start_a_thousand_that_never_answered_leave_half_of_the_places() -> None:
-    made: Lanes[Job] = Lanes()
+    made: EndpointQueues[Job] = EndpointQueues()
     trusted(made, 5000)
     for setting in range(1000):
         made.offer(Job(setting, f"host{setting}"))
@@ -147,7 +147,7 @@ def test_take_out_one_host_leaves_the_others() -> None:
     )
 )
 def test_limits_hold_and_every_job_is_given_out_once_whatever_happens(steps: list[tuple[str, int, int]]) -> None:
-    made: Lanes[Job] = Lanes(places=20)
+    made: EndpointQueues[Job] = EndpointQueues(places=20)
     accepted, given_out = 0, 0
     flying: list[Job] = []
     for number, (step, setting, host) in enumerate(steps):

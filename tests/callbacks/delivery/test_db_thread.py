@@ -10,19 +10,19 @@ import pytest
 from django.db import InterfaceError, OperationalError
 
 from callbacks.delivery import db_thread
-from callbacks.delivery.db_thread import Clerk
+from callbacks.delivery.db_thread import DatabaseThread
 
 PATIENCE_S = 5.0
 
 
 @pytest.fixture
-def ours() -> Iterator[Clerk]:
-    ours = Clerk()
+def ours() -> Iterator[DatabaseThread]:
+    ours = DatabaseThread()
     yield ours
     ours.close()
 
 
-def done(ours: Clerk, job: Callable[[], Any]) -> list[Any]:
+def done(ours: DatabaseThread, job: Callable[[], Any]) -> list[Any]:
     """What was called when `job` was over: `then` with its result, or `otherwise`."""
     heard: list[Any] = []
     ours.do(job, heard.append, lambda: heard.append("otherwise"))
@@ -39,7 +39,7 @@ def failing(error: Exception) -> Callable[[], None]:
     return job
 
 
-def test_job_is_done_in_another_thread_and_its_result_handed_over_in_ours(ours: Clerk) -> None:
+def test_job_is_done_in_another_thread_and_its_result_handed_over_in_ours(ours: DatabaseThread) -> None:
     threads = []
     ours.do(threading.get_ident, lambda ident: threads.extend([ident, threading.get_ident()]), list)
     ours.collect(PATIENCE_S)
@@ -48,11 +48,11 @@ def test_job_is_done_in_another_thread_and_its_result_handed_over_in_ours(ours: 
     assert ours.is_free
 
 
-def test_jobs_are_done_in_one_thread(ours: Clerk) -> None:
+def test_jobs_are_done_in_one_thread(ours: DatabaseThread) -> None:
     assert done(ours, threading.get_ident) == done(ours, threading.get_ident)
 
 
-def test_job_that_takes_its_time_is_not_waited_for(ours: Clerk) -> None:
+def test_job_that_takes_its_time_is_not_waited_for(ours: DatabaseThread) -> None:
     over, heard = threading.Event(), []
     ours.do(lambda: over.wait(PATIENCE_S), heard.append, list)
     began = time.monotonic()
@@ -67,7 +67,7 @@ def test_job_that_takes_its_time_is_not_waited_for(ours: Clerk) -> None:
 
 @pytest.mark.parametrize("error", [OperationalError("server closed"), InterfaceError("connection already closed")])
 def test_database_that_is_away_is_asked_again_after_a_while(
-    ours: Clerk, error: Exception, monkeypatch: pytest.MonkeyPatch
+    ours: DatabaseThread, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(db_thread, "AGAIN_S", 0.2)
     began = time.monotonic()
@@ -82,7 +82,7 @@ def test_database_that_is_away_is_asked_again_after_a_while(
     assert not ours.is_away
 
 
-def test_error_of_our_own_is_raised_after_what_was_kept_is_back(ours: Clerk) -> None:
+def test_error_of_our_own_is_raised_after_what_was_kept_is_back(ours: DatabaseThread) -> None:
     heard: list[str] = []
     ours.do(failing(ZeroDivisionError("ours")), heard.append, lambda: heard.append("otherwise"))
     with pytest.raises(ZeroDivisionError):
@@ -91,7 +91,7 @@ def test_error_of_our_own_is_raised_after_what_was_kept_is_back(ours: Clerk) -> 
     assert ours.is_free
 
 
-def test_job_that_is_over_wakes_who_waits_beside_something_else(ours: Clerk) -> None:
+def test_job_that_is_over_wakes_who_waits_beside_something_else(ours: DatabaseThread) -> None:
     ours.do(list, list, list)
     assert select.select([ours.done], [], [], PATIENCE_S)[0]
     ours.collect(0)

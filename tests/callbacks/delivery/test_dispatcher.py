@@ -10,7 +10,7 @@ import pytest
 from django.utils import timezone
 from standardwebhooks import Webhook
 
-from callbacks.delivery import dispatcher, outbox
+from callbacks.delivery import dispatcher, queue
 from callbacks.models import Attempt, CallbackSetting, Delivery, TroubledHost
 from orders.models import Order
 from tests.factories import (
@@ -256,13 +256,13 @@ def test_sweep_recovers_rings_and_beats(broker: Any) -> None:
     affiliate = AffiliateFactory()
     callbacks_for(affiliate, "https://tracker.example/")
     OrderFactory(affiliate=affiliate)
-    (claimed,) = outbox.claim(1)
+    (claimed,) = queue.claim(1)
     Delivery.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
-    wakeup.answer()
+    wakeup.take()
     tasks.sweep()
     assert only_delivery().status == "pending"
     assert wakeup.last_heartbeat() is not None
-    assert wakeup.answer()
+    assert wakeup.take()
     assert claimed.pk == only_delivery().pk
 
 

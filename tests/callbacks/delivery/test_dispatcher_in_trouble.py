@@ -10,7 +10,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
-from callbacks.delivery import concurrency, db_thread, dispatcher, outbox, wakeup
+from callbacks.delivery import concurrency, db_thread, dispatcher, queue, wakeup
 from callbacks.models import Attempt, Delivery
 from callbacks.postback import request as messages
 from config import db_locks
@@ -71,7 +71,7 @@ def test_run_what_waited_for_its_turn_too_long_is_not_sent_before_it_is_claimed_
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its lease could end while it is on the wire, and then somebody else would send it again."""
-    monkeypatch.setattr(outbox, "LEASE", dispatcher.ATTEMPT_AT_MOST + timedelta(seconds=0.3))
+    monkeypatch.setattr(queue, "LEASE", dispatcher.ATTEMPT_AT_MOST + timedelta(seconds=0.3))
     receiver.answer("*", *[Answer()] * concurrency.FIRST_PLACES, Answer(delay_s=0.5))
     orders_told_at([receiver.url("/pb")], 40)
     engine, began = dispatcher.of_process(), {}
@@ -95,7 +95,7 @@ def test_run_without_an_end_takes_back_what_a_dead_worker_held_and_shows_that_it
     monkeypatch.setattr(dispatcher, "SWEEP_EVERY_S", 0.2)
     receiver.answer("/busy", Answer(delay_s=2))
     orders_told_at([receiver.url("/dead")], 1)
-    assert len(outbox.claim(10)) == 1
+    assert len(queue.claim(10)) == 1
     Delivery.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
     orders_told_at([receiver.url("/busy")], 1)
     assert dispatcher.run() == 2

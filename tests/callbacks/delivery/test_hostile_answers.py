@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.html import escape
 
 from affiliates.models import Affiliate
-from callbacks.delivery.dispatcher import Pump
+from callbacks.delivery.dispatcher import Dispatcher
 from callbacks.delivery.retry import JITTER, WAITS
 from callbacks.egress.outcome import answered
 from callbacks.egress.transport import Policy, Transport
@@ -55,7 +55,7 @@ def send(authority: Authority) -> Callable[..., Sent]:
         policy = Policy(LOOPBACK, frozenset(range(1, 65536)))
         resolving = {"look_up": names.look_up} if names else {}
         transport = Transport(policy, limits=LIMITS, ca_bundle=authority.bundle, **resolving)
-        with contextlib.closing(Pump(transport)) as pump:
+        with contextlib.closing(Dispatcher(transport)) as pump:
             assert pump.until_empty(lambda: False) == len(urls)
         attempts = Attempt.objects.select_related("delivery__order")
         return {attempt.delivery.order.number: (attempt.delivery, attempt) for attempt in attempts}

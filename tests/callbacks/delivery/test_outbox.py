@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from affiliates.models import Affiliate
-from callbacks.delivery import outbox, queue, resend
+from callbacks.delivery import outbox, queue, resend, settle
 from callbacks.egress.outcome import Outcome, Request
 from callbacks.models import Attempt, CallbackSetting, Delivery, EventType
 from orders.models import Order
@@ -169,7 +169,7 @@ def test_record_after_commit_rings_once_for_what_is_due(
 ) -> None:
     with django_capture_on_commit_callbacks() as rings:
         OrderFactory(affiliate=affiliate)
-    assert rings == [outbox.bell.ring]
+    assert rings == [outbox.wakeup.send]
     with django_capture_on_commit_callbacks() as rings:
         OrderFactory()
     assert rings == []
@@ -179,13 +179,13 @@ def test_record_after_commit_rings_once_for_what_is_due(
 def test_claim_due_deliveries_leases_them_with_their_setting_as_it_is_now(affiliate: Affiliate) -> None:
     OrderFactory(affiliate=affiliate)
     CallbackSetting.objects.update(url="https://corrected.example/", method="POST")
-    (claimed,) = outbox.claim(10)
+    (claimed,) = queue.claim(10)
     assert claimed.endpoint
     assert (claimed.endpoint.template, claimed.endpoint.method) == ("https://corrected.example/", "POST")
     assert claimed.due.trigger == "initial"
     delivery = Delivery.objects.get()
     assert (delivery.status, delivery.claim_token, delivery.next_attempt_at) == ("sending", claimed.token, None)
-    assert outbox.claim(10) == []
+    assert queue.claim(10) == []
 
 
 def test_claim_takes_the_earliest_due_first_and_no_more_than_asked(affiliate: Affiliate) -> None:
@@ -195,26 +195,26 @@ def test_claim_takes_the_earliest_due_first_and_no_more_than_asked(affiliate: Af
     now = timezone.now()
     for row, moment in ((late, now), (early, now - timedelta(hours=1)), (future, now + timedelta(hours=1))):
         Delivery.objects.filter(pk=row.pk).update(next_attempt_at=moment)
-    assert [c.pk for c in outbox.claim(1)] == [early.pk]
-    assert [c.pk for c in outbox.claim(5)] == [late.pk]
+    assert [c.pk for c in queue.claim(1)] == [early.pk]
+    assert [c.pk for c in queue.claim(5)] == [late.pk]
 
 
 def test_claim_first_attempts_go_before_retries(affiliate: Affiliate) -> None:
     OrderFactory.create_batch(2, affiliate=affiliate)
     again, first = Delivery.objects.order_by("pk")
     Delivery.objects.filter(pk=again.pk).update(attempt_count=1, next_attempt_at=timezone.now() - timedelta(hours=1))
-    assert [c.pk for c in outbox.claim(1)] == [first.pk]
-    assert [c.pk for c in outbox.claim(2)] == [again.pk]
+    assert [c.pk for c in queue.claim(1)] == [first.pk]
+    assert [c.pk for c in queue.claim(2)] == [again.pk]
 
 
 def test_claim_updated_waits_for_the_first_attempt_of_created(affiliate: Affiliate) -> None:
     order = OrderFactory(affiliate=affiliate)
     order.status = "approved"
     order.save()
-    (created,) = outbox.claim(10)
+    (created,) = queue.claim(10)
     assert created.due.event == "order.created"
-    outbox.settle([settlement(created, "pending", timezone.now() + timedelta(seconds=5))])
-    (updated,) = outbox.claim(10)
+    settle.settle([settlement(created, "pending", timezone.now() + timedelta(seconds=5))])
+    (updated,) = queue.claim(10)
     assert updated.due.event == "order.updated"
 
 
@@ -223,38 +223,38 @@ def test_claim_updated_does_not_wait_for_a_created_that_is_paused_or_skipped(aff
     order.status = "approved"
     order.save()
     CallbackSetting.objects.filter(event="order.created").update(is_active=False)
-    assert [c.due.event for c in outbox.claim(10)] == ["order.updated"]
+    assert [c.due.event for c in queue.claim(10)] == ["order.updated"]
 
 
 def test_claim_paused_callback_keeps_its_deliveries_until_it_is_resumed(affiliate: Affiliate) -> None:
     OrderFactory(affiliate=affiliate)
     CallbackSetting.objects.update(is_active=False)
-    assert outbox.claim(10) == []
-    assert not queue.is_anything()
+    assert queue.claim(10) == []
+    assert not queue.is_anything_due()
     CallbackSetting.objects.update(is_active=True)
-    assert queue.is_anything()
-    assert len(outbox.claim(10)) == 1
+    assert queue.is_anything_due()
+    assert len(queue.claim(10)) == 1
 
 
 def test_claim_deleted_callback_has_no_template(affiliate: Affiliate) -> None:
     OrderFactory(affiliate=affiliate)
     CallbackSetting.objects.all().delete()
-    (claimed,) = outbox.claim(10)
+    (claimed,) = queue.claim(10)
     assert claimed.endpoint is None
-    outbox.skip(claimed, Delivery.SkipReason.SETTING_DELETED)
+    queue.skip(claimed, Delivery.SkipReason.SETTING_DELETED)
     assert Delivery.objects.get().skip_reason == "setting_deleted"
 
 
 # --- settle ------------------------------------------------------------------
-def settlement(claimed: outbox.Claimed, status: str, again: Any = None, **kw: Any) -> outbox.Settlement:
+def settlement(claimed: queue.Claimed, status: str, again: Any = None, **kw: Any) -> settle.Settlement:
     request = Request(claimed.pk, "GET", "https://tracker.example/", (), None)
     outcome = Outcome(claimed.pk, kw.pop("code", 200), "", "The tracker answered.")
-    return outbox.Settlement(claimed, timezone.now(), request, outcome, status, again, kw.pop("retry_step", 0), **kw)
+    return settle.Settlement(claimed, timezone.now(), request, outcome, status, again, kw.pop("retry_step", 0), **kw)
 
 
 def test_settle_success_writes_the_attempt_and_ends_the_delivery(affiliate: Affiliate) -> None:
     OrderFactory(affiliate=affiliate)
-    outbox.settle([settlement(claimed, "succeeded") for claimed in outbox.claim(10)])
+    settle.settle([settlement(claimed, "succeeded") for claimed in queue.claim(10)])
     delivery = Delivery.objects.get()
     assert (delivery.status, delivery.attempt_count, delivery.last_status_code) == ("succeeded", 1, 200)
     assert delivery.last_attempt_at is not None
@@ -264,18 +264,18 @@ def test_settle_success_writes_the_attempt_and_ends_the_delivery(affiliate: Affi
 def test_settle_failure_to_be_repeated_is_due_again_as_a_retry(affiliate: Affiliate) -> None:
     OrderFactory(affiliate=affiliate)
     again = timezone.now() - timedelta(seconds=1)
-    outbox.settle([settlement(c, "pending", again, code=500, retry_step=1) for c in outbox.claim(10)])
-    (claimed,) = outbox.claim(10)
+    settle.settle([settlement(c, "pending", again, code=500, retry_step=1) for c in queue.claim(10)])
+    (claimed,) = queue.claim(10)
     assert (claimed.due.trigger, claimed.due.retry_step, claimed.due.last_status_code) == ("retry", 1, 500)
 
 
 def test_settle_lost_lease_keeps_the_attempt_and_not_the_state(affiliate: Affiliate) -> None:
     OrderFactory(affiliate=affiliate)
-    (first,) = outbox.claim(10)
+    (first,) = queue.claim(10)
     Delivery.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
-    assert outbox.recover() == 1
-    (second,) = outbox.claim(10)
-    outbox.settle([settlement(first, "succeeded")])
+    assert queue.recover() == 1
+    (second,) = queue.claim(10)
+    settle.settle([settlement(first, "succeeded")])
     delivery = Delivery.objects.get()
     assert (delivery.status, delivery.claim_token, delivery.attempt_count) == ("sending", second.token, 0)
     assert Attempt.objects.count() == 1
@@ -283,9 +283,9 @@ def test_settle_lost_lease_keeps_the_attempt_and_not_the_state(affiliate: Affili
 
 def test_settle_once_more_after_an_unknown_commit_writes_no_attempt_twice(affiliate: Affiliate) -> None:
     OrderFactory.create_batch(2, affiliate=affiliate)
-    first, second = [settlement(claimed, "succeeded") for claimed in outbox.claim(10)]
-    outbox.settle([first])
-    outbox.settle([first, second])
+    first, second = [settlement(claimed, "succeeded") for claimed in queue.claim(10)]
+    settle.settle([first])
+    settle.settle([first, second])
     assert list(Attempt.objects.order_by("delivery").values_list("delivery", flat=True)) == [
         first.claimed.pk,
         second.claimed.pk,
@@ -295,49 +295,49 @@ def test_settle_once_more_after_an_unknown_commit_writes_no_attempt_twice(affili
 
 def test_settle_deleted_delivery_does_not_spoil_the_batch(affiliate: Affiliate) -> None:
     OrderFactory.create_batch(2, affiliate=affiliate)
-    claims = outbox.claim(10)
+    claims = queue.claim(10)
     Delivery.objects.filter(pk=claims[0].pk).delete()
-    outbox.settle([settlement(claimed, "succeeded") for claimed in claims])
+    settle.settle([settlement(claimed, "succeeded") for claimed in claims])
     assert Delivery.objects.get().status == "succeeded"
     assert Attempt.objects.count() == 1
 
 
 def test_settle_gone_for_good_pauses_the_setting(affiliate: Affiliate) -> None:
     OrderFactory(affiliate=affiliate)
-    outbox.settle([settlement(c, "failed", code=410, pause_setting=True) for c in outbox.claim(10)])
+    settle.settle([settlement(c, "failed", code=410, pause_setting=True) for c in queue.claim(10)])
     setting = CallbackSetting.objects.get(event="order.created")
     assert (setting.is_active, setting.pause_reason) == (False, "gone")
 
 
 def test_settle_gone_for_good_leaves_a_corrected_setting_alone(affiliate: Affiliate) -> None:
     OrderFactory(affiliate=affiliate)
-    claims = outbox.claim(10)
+    claims = queue.claim(10)
     CallbackSetting.objects.update(url="https://corrected.example/")
-    outbox.settle([settlement(c, "failed", code=410, pause_setting=True) for c in claims])
+    settle.settle([settlement(c, "failed", code=410, pause_setting=True) for c in claims])
     assert CallbackSetting.objects.get(event="order.created").is_active
 
 
 def test_give_back_returns_the_delivery_unattempted(affiliate: Affiliate) -> None:
     OrderFactory(affiliate=affiliate)
-    outbox.give_back(outbox.claim(10))
-    (claimed,) = outbox.claim(10)
+    queue.give_back(queue.claim(10))
+    (claimed,) = queue.claim(10)
     assert claimed.due.trigger == "initial"
 
 
 # --- recover, resend ---------------------------------------------------------
 def test_recover_leaves_running_leases_alone(affiliate: Affiliate) -> None:
     OrderFactory(affiliate=affiliate)
-    outbox.claim(10)
-    assert outbox.recover() == 0
+    queue.claim(10)
+    assert queue.recover() == 0
 
 
 @pytest.mark.parametrize("status", ["succeeded", "failed"])
 def test_resend_ended_delivery_is_due_now_by_hand(affiliate: Affiliate, status: str) -> None:
     OrderFactory(affiliate=affiliate)
-    (claimed,) = outbox.claim(10)
-    outbox.settle([settlement(claimed, status, retry_step=9)])
+    (claimed,) = queue.claim(10)
+    settle.settle([settlement(claimed, status, retry_step=9)])
     assert resend.resend([claimed.pk]) == resend.Resent(1, {})
-    (again,) = outbox.claim(10)
+    (again,) = queue.claim(10)
     assert (again.due.variables["event.id"], again.due.trigger, again.due.retry_step) == (
         claimed.due.variables["event.id"],
         "manual",
@@ -352,12 +352,12 @@ def test_resend_skipped_delivery_of_a_resumed_callback_goes_out(affiliate: Affil
     assert "paused" in resend.resend([delivery.pk]).refused[delivery.pk]
     CallbackSetting.objects.update(is_active=True)
     assert resend.resend([delivery.pk]).count == 1
-    assert len(outbox.claim(10)) == 1
+    assert len(queue.claim(10)) == 1
 
 
 def test_resend_what_cannot_go_out_is_refused_with_the_reason(affiliate: Affiliate) -> None:
     OrderFactory.create_batch(2, affiliate=affiliate)
-    sending, orphan = outbox.claim(1)[0].pk, Delivery.objects.order_by("-pk")[0]
+    sending, orphan = queue.claim(1)[0].pk, Delivery.objects.order_by("-pk")[0]
     orphan.setting = None
     orphan.save()
     resent = resend.resend([sending, orphan.pk])
@@ -395,8 +395,8 @@ def test_claim_what_another_took_since_it_was_read_stays_theirs(
 ) -> None:
     OrderFactory.create_batch(3, affiliate=affiliate)
     read = queue.first_attempts(10)
-    (theirs,) = outbox.claim(1)
+    (theirs,) = queue.claim(1)
     monkeypatch.setattr(queue, "first_attempts", lambda *_, **__: read)
-    ours = outbox.claim(10)
+    ours = queue.claim(10)
     assert {claimed.pk for claimed in ours} == {row.pk for row in read} - {theirs.pk}
     assert Delivery.objects.get(pk=theirs.pk).claim_token == theirs.token

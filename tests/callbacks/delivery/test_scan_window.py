@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from callbacks.delivery.scan_window import AT_LEAST_EVERY_S, COMMITTED_LATE, SHARE, Horizon
+from callbacks.delivery.scan_window import AT_LEAST_EVERY_S, COMMITTED_LATE, SHARE, ScanWindow
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SLOW = frozenset({7, "slow.example"})
@@ -12,9 +12,9 @@ COSTLY_S = 0.01
 WINDOW_S = COSTLY_S / SHARE
 
 
-def looked_through(at: float = 100.0, took_s: float = COSTLY_S) -> Horizon:
+def looked_through(at: float = 100.0, took_s: float = COSTLY_S) -> ScanWindow:
     """One look that began at the beginning has left `SLOW` alone."""
-    horizon = Horizon()
+    horizon = ScanWindow()
     assert horizon.since(SLOW, at) is None
     assert horizon.saw(None, NOON, SLOW, took_s, at)
     return horizon

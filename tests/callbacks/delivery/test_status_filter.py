@@ -4,7 +4,7 @@ import pytest
 from django.core.exceptions import ValidationError
 
 from affiliates.models import Affiliate
-from callbacks.delivery import outbox, reconcile, resend
+from callbacks.delivery import outbox, queue, reconcile, resend
 from callbacks.models import CallbackSetting, Delivery
 from orders.models import Order
 from tests.factories import AffiliateFactory, CallbackSettingFactory, OrderFactory
@@ -96,9 +96,9 @@ def test_filtered_delivery_says_why_and_can_be_resent(affiliate: Affiliate) -> N
     assert delivery.get_skip_reason_display() == (
         "The callback is for certain statuses only, and the order did not come to one of them."
     )
-    assert outbox.claim(10) == []
+    assert queue.claim(10) == []
     assert resend.resend([delivery.pk]).count == 1
-    assert [claimed.pk for claimed in outbox.claim(10)] == [delivery.pk]
+    assert [claimed.pk for claimed in queue.claim(10)] == [delivery.pk]
 
 
 @pytest.mark.parametrize(("status", "expected"), [("approved", "due"), ("rejected", "filtered"), ("new", "filtered")])
@@ -107,7 +107,7 @@ def test_reconciled_change_passes_the_filter_as_a_save_would(affiliate: Affiliat
     for_statuses(affiliate, "order.updated", "approved")
     order = OrderFactory(affiliate=affiliate)
     Order.objects.update(status=status, amount=99)
-    outbox.tell(list(reconcile.missed(order.created_at)))
+    outbox.record_events(list(reconcile.missed(order.created_at)))
     assert reasons() == ["due", expected]
 
 
@@ -116,7 +116,7 @@ def test_reconciled_change_of_something_else_is_left_out_by_the_filter(affiliate
     for_statuses(affiliate, "order.updated", "approved")
     order = OrderFactory(affiliate=affiliate, status="approved")
     Order.objects.update(amount=99)
-    outbox.tell(list(reconcile.missed(order.created_at)))
+    outbox.record_events(list(reconcile.missed(order.created_at)))
     assert reasons() == ["due", "filtered"]
 
 

@@ -33,21 +33,21 @@ def rings_waiting(broker: Valkey) -> int:
 
 
 def test_ring_many_times_leaves_one_message_waiting(broker: Valkey) -> None:
-    assert all(wakeup.ring() for _ in range(100))
+    assert all(wakeup.send() for _ in range(100))
     assert rings_waiting(broker) == 1
 
 
 def test_answer_lets_the_next_ring_through(broker: Valkey) -> None:
-    wakeup.ring()
-    assert wakeup.answer()
-    assert not wakeup.answer()
-    wakeup.ring()
+    wakeup.send()
+    assert wakeup.take()
+    assert not wakeup.take()
+    wakeup.send()
     assert rings_waiting(broker) == 2
 
 
 def test_heartbeat_is_read_back_and_absent_without_one(broker: Valkey) -> None:
     assert wakeup.last_heartbeat() is None
-    wakeup.beat_heart()
+    wakeup.record_heartbeat()
     assert wakeup.last_heartbeat() is not None
 
 
@@ -60,12 +60,12 @@ def nobody(settings: Any) -> None:
 
 @pytest.mark.usefixtures("nobody")
 def test_ring_broker_gone_is_no_error_and_then_quiet() -> None:
-    assert not wakeup.ring()
+    assert not wakeup.send()
     began = time.perf_counter()
-    assert not any(wakeup.ring() for _ in range(1000))
+    assert not any(wakeup.send() for _ in range(1000))
     assert time.perf_counter() - began < 0.25
-    assert not wakeup.answer()
-    wakeup.beat_heart()
+    assert not wakeup.take()
+    wakeup.record_heartbeat()
     with pytest.raises(redis.RedisError):
         wakeup.last_heartbeat()
 
@@ -74,8 +74,8 @@ def test_ring_broker_gone_is_no_error_and_then_quiet() -> None:
 def test_order_saved_with_a_frozen_broker_waits_once_and_briefly(broker: Valkey) -> None:
     affiliate = AffiliateFactory()
     callbacks_for(affiliate, "https://tracker.example/")
-    assert wakeup.ring()  # so that connections are open, as in a process that has been running
-    wakeup.answer()
+    assert wakeup.send()  # so that connections are open, as in a process that has been running
+    wakeup.take()
     os.kill(broker.child.process.pid, signal.SIGSTOP)
     try:
         took = []
@@ -92,45 +92,45 @@ def test_order_saved_with_a_frozen_broker_waits_once_and_briefly(broker: Valkey)
 
 
 @pytest.fixture
-def ear(broker: Valkey) -> Iterator[wakeup.Ear]:
+def ear(broker: Valkey) -> Iterator[wakeup.WakeupListener]:
     """Open, and sure to listen."""
-    ear = wakeup.Ear()
+    ear = wakeup.WakeupListener()
     ear.open()
     assert is_woken(ear, 5)
     yield ear
     ear.shut()
 
 
-def is_woken(ear: wakeup.Ear, seconds: float) -> bool:
+def is_woken(ear: wakeup.WakeupListener, seconds: float) -> bool:
     return bool(select.select([ear], [], [], seconds)[0]) and ear.hear()
 
 
-def test_ear_that_is_open_hears_each_ring_and_nothing_else(ear: wakeup.Ear) -> None:
+def test_ear_that_is_open_hears_each_ring_and_nothing_else(ear: wakeup.WakeupListener) -> None:
     assert not is_woken(ear, 0.05)
     for _ in range(2):
-        wakeup.ring()
+        wakeup.send()
         assert is_woken(ear, 5)
-        wakeup.answer()
+        wakeup.take()
         assert not is_woken(ear, 0.05)
 
 
-def test_ear_after_the_broker_was_away_hears_again(ear: wakeup.Ear, broker: Valkey) -> None:
+def test_ear_after_the_broker_was_away_hears_again(ear: wakeup.WakeupListener, broker: Valkey) -> None:
     with redis.Redis.from_url(broker.url) as client:
         client.client_kill_filter(_type="pubsub")
     assert is_woken(ear, 5)
-    wakeup.ring()
+    wakeup.send()
     assert is_woken(ear, 5)
 
 
 def test_ear_that_is_shut_leaves_the_broker_alone_and_hears_again_when_it_opens(
-    ear: wakeup.Ear, broker: Valkey
+    ear: wakeup.WakeupListener, broker: Valkey
 ) -> None:
     ear.shut()
     with redis.Redis.from_url(broker.url) as client:
         deadline = time.monotonic() + 5
         while client.pubsub_numsub("postbacks:bell")[0][1] and time.monotonic() < deadline:
-            wakeup.ring()
-            wakeup.answer()
+            wakeup.send()
+            wakeup.take()
         assert client.pubsub_numsub("postbacks:bell")[0][1] == 0
     ear.hear()
     assert not is_woken(ear, 0.05)

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from callbacks.editor import check as templating
 from callbacks.editor.check import MAX_LENGTH, check
 from callbacks.egress.addresses import Policy
+from callbacks.postback import syntax
+from callbacks.postback.render import render
 from tests.callbacks.templates import CASES, CLOSED, NEVER_CALLED, Made, made, patient
 
 OPEN = Policy(networks=(ipaddress.ip_network("127.0.0.0/8"),), ports=frozenset({8000}))
@@ -188,7 +189,7 @@ def test_check_send_as_typed_takes_placeholders_as_text(text: str) -> None:
     assert codes(text) != []
     finding = check(text, CLOSED, send_as_typed=True)
     assert (finding.problems, finding.template) == ((), text)
-    assert "{" not in templating.render(text, {"order.number": "{"})
+    assert "{" not in render(text, {"order.number": "{"})
 
 
 @pytest.mark.parametrize("text", ["https://t.example/{{x}}", "https://t.example/{{order.number}", "https://{x}/"])
@@ -232,8 +233,8 @@ def test_check_text_without_problem_can_be_rendered(parts: Made) -> None:
     finding = check(parts.template, CLOSED, send_as_typed=True)
     assert finding.problems == ()
     values = dict.fromkeys(templating_names(finding.template), "a")
-    assert templating.render(finding.template, values).lower().startswith(("https://", "http://"))
+    assert render(finding.template, values).lower().startswith(("https://", "http://"))
 
 
 def templating_names(template: str) -> list[str]:
-    return [piece.name for piece in templating.parse(template) if isinstance(piece, templating.Placeholder)]
+    return [piece.name for piece in syntax.scan(template)[0] if isinstance(piece, syntax.VariableRef)]

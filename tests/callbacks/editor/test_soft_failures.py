@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from affiliates.models import Affiliate
 from callbacks.delivery import dispatcher
-from callbacks.editor.soft_failures import doubt
+from callbacks.editor.soft_failures import find
 from callbacks.models import Delivery
 from tests.callbacks.panel import settings_of, text_of
 from tests.factories import CallbackSettingFactory, OrderFactory
@@ -63,8 +63,8 @@ from tests.receiver import Answer, Receiver
         ("x" * 900 + "\nerror: " + "y" * 400, "error: " + "y" * 80),
     ],
 )
-def test_doubt_of_a_refusal_quotes_it(answer: str, quoted: str) -> None:
-    assert doubt(answer).startswith(f"The answer reads like a refusal: “{quoted}")
+def test_find_of_a_refusal_quotes_it(answer: str, quoted: str) -> None:
+    assert find(answer).startswith(f"The answer reads like a refusal: “{quoted}")
 
 
 @pytest.mark.parametrize(
@@ -77,8 +77,8 @@ def test_doubt_of_a_refusal_quotes_it(answer: str, quoted: str) -> None:
         (f"<html><title>{'t' * 500}</title>", "t…”"),
     ],
 )
-def test_doubt_of_a_web_page_says_so(answer: str, said: str) -> None:
-    assert said in doubt(answer)
+def test_find_of_a_web_page_says_so(answer: str, said: str) -> None:
+    assert said in find(answer)
 
 
 @pytest.mark.parametrize(
@@ -123,32 +123,30 @@ def test_doubt_of_a_web_page_says_so(answer: str, said: str) -> None:
         *("<status>ok</status>", '{"message":"Click accepted"}', '{"errorCode":0,"errorMessage":"Success"}'),
     ],
 )
-def test_doubt_of_an_ordinary_answer_is_none(answer: str) -> None:
-    assert doubt(answer) == ""
+def test_find_of_an_ordinary_answer_is_none(answer: str) -> None:
+    assert find(answer) == ""
 
 
 @given(
     st.text()
     | st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda x: st.dictionaries(st.text(), x))
 )
-def test_doubt_never_raises(answer: object) -> None:
-    assert isinstance(
-        doubt(answer if isinstance(answer, str) else json.dumps({"success": False, "error": answer})), str
-    )
+def test_find_never_raises(answer: object) -> None:
+    assert isinstance(find(answer if isinstance(answer, str) else json.dumps({"success": False, "error": answer})), str)
 
 
-def test_doubt_of_deep_json_is_answered() -> None:
-    assert isinstance(doubt("[" * 4000), str)
-    assert isinstance(doubt('{"a":' * 800 + "1"), str)
+def test_find_of_deep_json_is_answered() -> None:
+    assert isinstance(find("[" * 4000), str)
+    assert isinstance(find('{"a":' * 800 + "1"), str)
 
 
 @pytest.mark.parametrize(
     "part", ["<title>", "<title> ", "<", " ", "no ", "click ", "click no ", "-->", "error: ", "=", "a.", "<!--"]
 )
-def test_doubt_of_a_hostile_answer_is_quick(part: str) -> None:
+def test_find_of_a_hostile_answer_is_quick(part: str) -> None:
     begun = time.process_time()
     for start in ("", "<html>", "<html><title>"):
-        doubt(start + part * (8000 // len(part)))
+        find(start + part * (8000 // len(part)))
     assert time.process_time() - begun < 1
 
 

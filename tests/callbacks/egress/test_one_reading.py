@@ -23,6 +23,7 @@ from callbacks.egress.addresses import Policy
 from callbacks.egress.outcome import Outcome
 from callbacks.egress.transport import Transport
 from callbacks.postback import syntax
+from callbacks.postback.render import RenderError, render
 from tests.callbacks.egress.sending import LIMITS, get, outcomes_of
 from tests.callbacks.templates import CASES, NEVER_CALLED, values_of
 from tests.proxy import Proxy
@@ -66,13 +67,13 @@ def assert_read_alike(typed: str, witness: Witness) -> bool:
     finding = check.check(typed, PORTS, send_as_typed=True)
     if finding.problems:
         try:
-            url = check.render(finding.template, {})
-        except check.RenderError:
+            url = render(finding.template, {})
+        except RenderError:
             url = finding.template
         if WRONG_TARGETS.intersection(problem.code for problem in finding.problems):
             assert witness.of(url)[1:] == ([], [])
         return False
-    url = check.render(finding.template, {})
+    url = render(finding.template, {})
     target = targets.read(finding.template)
     assert url == target.url
     assert targets.read(url) == target  # once more makes no difference
@@ -96,8 +97,8 @@ def test_url_never_called_is_refused_when_saved_and_when_sent(url: str, witness:
 @pytest.mark.parametrize("case", [case for case in CASES["cases"] if "url" in case], ids=itemgetter("name"))
 def test_worked_case_is_called_where_its_template_was_judged(case: dict[str, Any], witness: Witness) -> None:
     template = check.check(case["template"], PORTS, send_as_typed=True).template
-    target = targets.read(syntax.outline(check.parse(template)).url)
-    url = check.render(template, values_of(CASES["contexts"][case["context"]]))
+    target = targets.read(syntax.outline(syntax.scan(template)[0]).url)
+    url = render(template, values_of(CASES["contexts"][case["context"]]))
     outcome, wishes, _ = witness.of(url)
     assert outcome.error_kind in {"proxy", "status"}
     assert list(map(place, wishes)) == [place(f"{target.host}:{target.port}")]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from callbacks.delivery.wakeup import WakePipe
 from callbacks.egress.transport import Limits, Policy, Request, Transport
-from callbacks.egress.wake_pipe import Wakeup
 from tests.authority import Authority
 from tests.callbacks.egress.sending import GRACE_S, LIMITS, ONES_OWN, asked, get, outcomes_of, policy, send
 from tests.receiver import Answer, Receiver
@@ -243,7 +243,7 @@ def test_poll_returns_nothing_when_its_time_is_over(receiver: Receiver) -> None:
 
 def test_poll_is_ended_by_what_wakes_it_from_another_thread(receiver: Receiver) -> None:
     receiver.answer("*", Answer(delay_s=5))
-    wakeup = Wakeup()
+    wakeup = WakePipe()
     with Transport(policy(receiver.port)) as transport:
         transport.submit(get(receiver.url()))
         threading.Timer(0.1, wakeup.wake).start()

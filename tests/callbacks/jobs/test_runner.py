@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from affiliates.models import Affiliate
-from callbacks.delivery import outbox, reconcile, resend
+from callbacks.delivery import queue, reconcile, resend
 from callbacks.jobs import runner
 from callbacks.jobs.backfill import Backfill
 from callbacks.log import explain
@@ -162,7 +162,7 @@ def test_errand_with_an_error_of_ours_breaks_off_and_leaves_the_others(setting: 
     failed(setting, 3)
     broken = to_resend(affiliate__id__exact="nobody")
     good = to_resend()
-    runner.step_all()
+    runner.run_all()
     broken.refresh_from_db()
     good.refresh_from_db()
     assert (broken.state, broken.note) == ("failed", runner.OUR_ERROR)
@@ -234,7 +234,7 @@ def test_steps_at_the_same_time_take_nothing_twice_and_keep_the_rate(setting: Ca
     pks = failed(setting, 300)
     errand = to_resend(20)
     began = timezone.now()
-    assert at_once([runner.step_all] * 6) == []
+    assert at_once([runner.run_all] * 6) == []
     took = (timezone.now() - began).total_seconds()
     errand.refresh_from_db()
     assert 20 <= errand.done <= 20 * (1 + took) + 1
@@ -335,7 +335,7 @@ def test_backfill_stops_with_a_sentence_when_nothing_can_be_sent_any_more(joe: A
         Affiliate.objects.update(status="blocked")
     else:
         setting.delete()
-    runner.step_all()
+    runner.run_all()
     errand.refresh_from_db()
     assert errand.state == "stopped"
     assert {"pause": "paused", "block": "blocked", "delete": "deleted"}[change] in errand.note
@@ -347,7 +347,7 @@ def test_backfill_of_an_updated_callback_tells_how_the_order_stands(joe: Affilia
     do_all(to_backfill(CallbackSettingFactory(affiliate=joe, event="order.updated")))
     (delivery,) = Delivery.objects.filter(origin="backfill")
     assert (delivery.event, delivery.variables["order.status"]) == ("order.updated", "approved")
-    assert [claimed.pk for claimed in outbox.claim(10)] == [delivery.pk]
+    assert [claimed.pk for claimed in queue.claim(10)] == [delivery.pk]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -361,7 +361,7 @@ def test_backfill_never_tells_of_what_an_order_was_while_somebody_changes_it(joe
             order = Order.objects.get()
             order.amount = 77
             order.save()
-            assert at_once([runner.step_all]) == []
+            assert at_once([runner.run_all]) == []
             assert backfilled() == []
     else:
         Order.objects.get().save()
@@ -393,7 +393,7 @@ def test_two_backfills_of_one_callback_at_once_tell_of_each_order_once(joe: Affi
     past_orders(joe, *(f"#{number}" for number in range(40)))
     setting = CallbackSettingFactory(affiliate=joe)
     errands = [to_backfill(setting) for _ in range(3)]
-    assert at_once([runner.step_all] * 3) == []
+    assert at_once([runner.run_all] * 3) == []
     assert sum(do_all(errand).done for errand in errands) == 40
     assert sorted(backfilled()) == sorted(f"#{number}" for number in range(40))
 

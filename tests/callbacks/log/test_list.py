@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from callbacks.log import export
 from callbacks.models import CallbackSetting, Delivery
-from config.listing import pages
+from config.listing import csv_download, keys
 from orders.models import Order
 from tests.factories import CallbackSettingFactory, OrderFactory
 
@@ -174,8 +174,8 @@ def test_list_of_many_is_followed_by_links_without_counting(admin_client: Client
 def test_list_that_looked_only_so_far_says_so_and_goes_on(
     admin_client: Client, setting: CallbackSetting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pages, "TIME_S", -1.0)
-    monkeypatch.setattr(pages, "STRETCH", 2)
+    monkeypatch.setattr(keys, "TIME_S", -1.0)
+    monkeypatch.setattr(keys, "STRETCH", 2)
     for n in range(1, 5):
         deliver(setting, f"#{n}", last_status_code=404 if n == 1 else 200)
     page = admin_client.get(f"{LIST}?code=404")
@@ -302,7 +302,7 @@ def test_export_makes_no_formula_of_a_name(admin_client: Client, setting: Callba
     ],
 )
 def test_export_cell_holds_no_formula(value: Any, shown: str) -> None:
-    assert export.cell(value) == shown
+    assert csv_download.cell(value) == shown
 
 
 def test_export_and_live_are_for_those_who_may_see_the_log(client: Client, setting: CallbackSetting) -> None:

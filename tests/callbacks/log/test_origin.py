@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from affiliates.models import Affiliate
 from affiliates.profile import facts
-from callbacks.delivery import circuit_breaker, dispatcher, outbox, queue, reconcile, resend
+from callbacks.delivery import circuit_breaker, dispatcher, queue, reconcile, resend
 from callbacks.log import explain
 from callbacks.models import Attempt, CallbackSetting, CountedUpTo, Delivery, EventType, HourlyCount, TroubledHost
 from callbacks.reports import callback_health, hourly, reconciliation
@@ -171,7 +171,7 @@ def test_test_is_not_sent_again(order: Order, admin_user: User, receiver: Receiv
     page = client.post(f"{LOG}{delivery.pk}/resend/", follow=True)
     assert "was not resent. It was a test; send another one from the form of its callback." in page.content.decode()
     assert resend.resend([delivery.pk]).count == 0
-    outbox.recover()
+    queue.recover()
     assert dispatcher.run() == 0
     assert len(receiver.requests) == count
 

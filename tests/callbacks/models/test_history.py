@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from affiliates.models import Affiliate
-from callbacks.delivery import outbox
+from callbacks.delivery import queue, settle
 from callbacks.egress.outcome import Outcome, Request
 from callbacks.models import CallbackSetting, SettingChange, history
 from tests.callbacks.panel import URL, of, settings_of, text_of
@@ -94,11 +94,11 @@ def test_history_of_an_address_taken_from_a_redirect_has_both(admin_client: Clie
 
 def gone(setting: CallbackSetting) -> None:
     OrderFactory(affiliate=setting.affiliate)
-    (claimed,) = outbox.claim(1)
+    (claimed,) = queue.claim(1)
     request = Request(claimed.pk, "GET", "https://tracker.example/postback", (), None)
     outcome = Outcome(claimed.pk, 410, "status", "The tracker answered 410 Gone.")
-    settlement = outbox.Settlement(claimed, timezone.now(), request, outcome, "failed", None, 0, pause_setting=True)
-    outbox.settle([settlement, settlement])
+    settlement = settle.Settlement(claimed, timezone.now(), request, outcome, "failed", None, 0, pause_setting=True)
+    settle.settle([settlement, settlement])
 
 
 def test_history_of_a_gone_address_says_that_the_engine_paused_it_once(admin_client: Client, joe: Affiliate) -> None:

@@ -9,8 +9,9 @@ import requests
 from hypothesis import assume, example, given
 
 from callbacks.editor import check
-from callbacks.editor.check import Placeholder, RenderError, render
 from callbacks.postback import syntax
+from callbacks.postback.render import RenderError, render
+from callbacks.postback.syntax import VariableRef
 from tests.callbacks.templates import CASES, CLOSED, Made, made, patient, snapshots, values, values_of
 
 RENDERED = [case for case in CASES["cases"] if "url" in case]
@@ -20,8 +21,8 @@ FILL = "https://t.example/p?x="
 def straightforward(template: str, values: Mapping[str, str]) -> str:
     """The definition: quote each value, put it into its place, prepare the whole."""
     parts = []
-    for piece in check.parse(template):
-        if isinstance(piece, Placeholder):
+    for piece in syntax.scan(template)[0]:
+        if isinstance(piece, VariableRef):
             value = values.get(piece.name, "")
             for apply in piece.filters:
                 value = apply(value)
@@ -94,7 +95,7 @@ def test_parse_rendered_url_is_one_text(parts: Made, values: dict[str, str]) -> 
         url = render(parts.template, values)
     except RenderError:
         return
-    assert check.parse(url) == (check.Text(url),)
+    assert syntax.scan(url) == ((syntax.Text(url),), ())
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from django.utils import timezone
 from callbacks import tasks
 from callbacks.models import Attempt, CountedUpTo, Delivery, HourlyCount
 from callbacks.reports import hourly
-from callbacks.reports.hourly import Tally
+from callbacks.reports.hourly import Counts
 from tests.factories import CallbackSettingFactory, OrderFactory
 
 pytestmark = pytest.mark.django_db
@@ -40,7 +40,7 @@ def test_tallies_sort_requests_by_hour_and_result(delivery: Delivery) -> None:
     for kind in ("", "", "status", "redirect", "timeout", "dns", "template"):
         attempt(delivery, NOON, kind)
     attempt(delivery, NOON + timedelta(minutes=59, seconds=59, microseconds=999_999), "closed", status_code=200)
-    expected = {NOON - timedelta(hours=1): Tally(1, 0, 0), NOON: Tally(2, 2, 4)}
+    expected = {NOON - timedelta(hours=1): Counts(1, 0, 0), NOON: Counts(2, 2, 4)}
     assert hourly.since(EARLY) == expected
     count_all()
     assert CountedUpTo.objects.get().attempt_id == Attempt.objects.latest("pk").pk
@@ -55,7 +55,7 @@ def test_tallies_of_an_hour_that_goes_on_are_added_up(delivery: Delivery, monkey
         attempt(delivery, NOON + timedelta(minutes=number))
         if number % 3 == 0:
             count_all()
-    assert hourly.since(EARLY) == {NOON: Tally(7, 0, 0)}
+    assert hourly.since(EARLY) == {NOON: Counts(7, 0, 0)}
     assert HourlyCount.objects.get().delivered == 7
 
 
@@ -121,5 +121,5 @@ def test_tally_task_counts_until_nothing_is_left(delivery: Delivery, monkeypatch
     monkeypatch.setattr(hourly, "STRETCH", 2)
     for number in range(9):
         attempt(delivery, NOON + timedelta(hours=number))
-    tasks.tally()
+    tasks.count_requests()
     assert HourlyCount.objects.count() == 9

@@ -15,7 +15,8 @@ from django.utils import timezone
 from callbacks.delivery import circuit_breaker
 from callbacks.models import Attempt, CallbackSetting, Delivery, TroubledHost
 from callbacks.reports import endpoint_health, overview
-from callbacks.reports.hourly import Tally
+from callbacks.reports.hourly import Counts
+from config import admin_site
 from tests.factories import CallbackSettingFactory, OrderFactory
 
 pytestmark = pytest.mark.django_db
@@ -223,13 +224,13 @@ def test_bars_cover_the_range_and_lead_to_its_deliveries(name: str, bars: int, f
     chosen = overview.range_named(name)
     begin = overview._first_of(chosen, now)
     hours = {
-        first: Tally(3, 1, 0),
-        now.replace(minute=0, second=0): Tally(1, 0, 0),
-        begin - timedelta(hours=1): Tally(9),
+        first: Counts(3, 1, 0),
+        now.replace(minute=0, second=0): Counts(1, 0, 0),
+        begin - timedelta(hours=1): Counts(9),
     }
     found = overview.over_time(chosen, begin, hours)
     assert (len(found), found[0].begins_at, found[0].query) == (bars, first, query)
-    assert (found[0].tally, found[-1].tally, found[1].rate) == (Tally(3, 1, 0), Tally(1, 0, 0), None)
+    assert (found[0].tally, found[-1].tally, found[1].rate) == (Counts(3, 1, 0), Counts(1, 0, 0), None)
     assert found[0].rate == 75
 
 
@@ -249,8 +250,8 @@ def test_chart_holds_what_the_table_says(admin_client: Client) -> None:
 
 
 def test_chart_of_nearly_all_does_not_say_all() -> None:
-    bars = [overview.Bar(timezone.now(), tally, "") for tally in (Tally(2499, 1), Tally(2500, 0))]
-    assert overview.chart_of(bars, "/log/")["rate"] == [99.9, 100]
+    bars = [overview.Bar(timezone.now(), tally, "") for tally in (Counts(2499, 1), Counts(2500, 0))]
+    assert admin_site._chart_of(bars, "/log/")["rate"] == [99.9, 100]
 
 
 def test_overview_asks_as_often_for_thirty_of_everything_as_for_one(admin_client: Client) -> None:

@@ -70,12 +70,12 @@ def test_form_unknown_method_is_refused_beside_the_method() -> None:
 
 
 def test_form_send_as_typed_is_offered_only_where_it_matters() -> None:
-    assert not typed(GOOD).has_foreign_placeholders
-    assert not typed("https://tracker.example/?a={{nonsense}}").has_foreign_placeholders
-    assert typed("https://tracker.example/?a={sub1}").has_foreign_placeholders
+    assert not typed(GOOD).has_macros
+    assert not typed("https://tracker.example/?a={{nonsense}}").has_macros
+    assert typed("https://tracker.example/?a={sub1}").has_macros
     ticked = typed("https://tracker.example/?a={sub1}", send_as_typed="on")
     assert ticked.is_valid(), ticked.errors
-    assert CallbackSettingForm(instance=ticked.save()).has_foreign_placeholders
+    assert CallbackSettingForm(instance=ticked.save()).has_macros
 
 
 def warnings(form: CallbackSettingForm) -> list[str]:

@@ -11,7 +11,7 @@ from django.utils import timezone
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from affiliates.models import Affiliate
-from callbacks.delivery import dispatcher, outbox
+from callbacks.delivery import dispatcher, queue
 from callbacks.models import CallbackSetting
 from callbacks.postback import signing
 from callbacks.setup import signing_secrets
@@ -85,7 +85,7 @@ def test_claim_carries_both_secrets_for_a_day(joe: Affiliate) -> None:
     first = setting.secret
     signing_secrets.rotate(setting)
     OrderFactory(affiliate=joe)
-    (claimed,) = outbox.claim(1)
+    (claimed,) = queue.claim(1)
     now = timezone.now()
     assert claimed.endpoint
     assert claimed.endpoint.secret == setting.secret != first

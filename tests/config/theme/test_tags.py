@@ -21,27 +21,6 @@ def rendered(source, **context):
     return Template("{% load theme %}" + source).render(Context(context))
 
 
-# --- amounts -----------------------------------------------------------------
-@pytest.mark.parametrize(
-    ("amount", "currency", "shown"),
-    [
-        ("58", "USD", "$58.00"),
-        ("-58", "EUR", "-€58.00"),
-        ("9417.2", "USD", "$9,417.20"),
-        ("120000", "JPY", "¥120,000"),
-        ("1284.5", "KWD", "KWD\N{NO-BREAK SPACE}1,284.500"),
-        ("58.5", "RSD", "RSD\N{NO-BREAK SPACE}58.50"),
-        ("0", "CHF", "CHF\N{NO-BREAK SPACE}0.00"),
-    ],
-)
-def test_money_has_the_digits_and_the_sign_of_its_currency(amount, currency, shown):
-    assert rendered("{% money amount currency %}", amount=Decimal(amount), currency=currency) == shown
-
-
-def test_money_of_nothing_is_nothing():
-    assert rendered("{% money None 'USD' %}") == ""
-
-
 @pytest.mark.parametrize(("rate", "shown"), [("0.15", "15 %"), ("0.125000", "12.5 %"), ("0", "0 %"), ("1", "100 %")])
 def test_percent_is_as_short_as_it_can_be(rate, shown):
     assert theme.percent(Decimal(rate)) == shown.replace(" ", "\N{NO-BREAK SPACE}")

@@ -411,8 +411,8 @@ def test_each_setting_is_refused_by_the_model_if_it_does_not_fit(joe: Affiliate)
     pattern = CallbackSetting(event="order.created", url="https://127.0.0.1/", name="Callback")
     user = User.objects.create_user("somebody")
     result = same_callback.apply([joe.pk], pattern, "change", user, seen={}, named=5)
-    assert [case.fate for case in result.first(*same_callback.Fate)] == [same_callback.Fate.REFUSED]
-    assert "loopback" in result.first(same_callback.Fate.REFUSED)[0].problem
+    assert [case.fate for case in result.first(*same_callback.Effect)] == [same_callback.Effect.REFUSED]
+    assert "loopback" in result.first(same_callback.Effect.REFUSED)[0].problem
     assert not CallbackSetting.objects.exists()
 
 
@@ -577,8 +577,8 @@ def test_two_people_who_apply_at_once_make_one_callback_each_affiliate() -> None
         person.start()
     for person in people:
         person.join(30)
-    assert sorted(result.count(same_callback.Fate.NEW) for result in results) == [0, 30]
-    assert sorted(result.count(same_callback.Fate.SAME) for result in results) == [0, 30]
+    assert sorted(result.count(same_callback.Effect.NEW) for result in results) == [0, 30]
+    assert sorted(result.count(same_callback.Effect.SAME) for result in results) == [0, 30]
     assert CallbackSetting.objects.count() == SettingChange.objects.count() == 30
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from config.listing import filters
+from affiliates import filters
 from orders.models import Order
 from tests.factories import AffiliateFactory, OrderFactory
 

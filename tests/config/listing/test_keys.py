@@ -7,7 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from affiliates.models import Affiliate
-from config.listing import pages as paging
+from config.listing import keys as paging
 from tests.factories import AffiliateFactory
 
 pytestmark = pytest.mark.django_db

@@ -1,0 +1,113 @@
+"""Writes down what came of attempts: exactly what was sent and answered, and the next state of each delivery."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from django.db import connection, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from callbacks.delivery.queue import Claimed
+from callbacks.egress.outcome import Outcome, Request
+from callbacks.models import Attempt, CallbackSetting, Delivery, history, sql
+
+
+class Settlement(NamedTuple):
+    """The end of one attempt: what was sent and answered, and what follows for its delivery."""
+
+    claimed: Claimed
+    began_at: datetime
+    request: Request
+    outcome: Outcome
+    status: str
+    next_attempt_at: datetime | None
+    retry_step: int
+    pause_setting: bool = False
+
+
+def settle(settlements: Sequence[Settlement]) -> None:
+    """Write the attempts and the next state of their deliveries, in one transaction.
+
+    A delivery whose lease was lost meanwhile keeps the state that its new owner gave it; the attempt is kept all the
+    same, since it was made. One that was deleted meanwhile takes its attempt with it.
+    """
+    groups: dict[tuple[Any, ...], list[int]] = defaultdict(list)
+    for s in settlements:
+        key = (s.claimed.token, s.status, s.next_attempt_at, s.retry_step, s.outcome.status_code, s.outcome.error_kind)
+        groups[key].append(s.claimed.pk)
+    rows = attempt_rows((s.claimed.pk, s.claimed.due.trigger, s.began_at, s.request, s.outcome) for s in settlements)
+    now, owned = timezone.now(), 0
+    with transaction.atomic():
+        for (token, status, next_attempt_at, retry_step, code, kind), pks in groups.items():
+            owned += Delivery.objects.filter(pk__among=pks, claim_token=token).update(
+                status=status,
+                next_attempt_at=next_attempt_at,
+                next_trigger=Delivery.Trigger.RETRY,
+                retry_step=retry_step,
+                attempt_count=F("attempt_count") + 1,
+                last_attempt_at=now,
+                last_status_code=code,
+                last_error_kind=kind,
+                claim_token=None,
+                leased_until=None,
+            )
+        if owned < len(settlements):
+            missing = _to_be_written(settlements)
+            rows = [row for s, row in zip(settlements, rows, strict=True) if (s.claimed.pk, s.began_at) in missing]
+        write_attempts(rows)
+        for s in settlements:
+            if s.pause_setting and s.claimed.setting_id and s.claimed.endpoint:
+                _pause(s.claimed.setting_id, s.claimed.endpoint.template)
+
+
+def _pause(setting_id: int, gone: str) -> None:
+    """Pause a callback whose URL is gone, unless somebody corrected or paused it meanwhile."""
+    unchanged = CallbackSetting.objects.filter(pk=setting_id, url=gone, is_active=True)
+    if unchanged.update(is_active=False, pause_reason=CallbackSetting.PauseReason.GONE):
+        history.note_gone(CallbackSetting.objects.get(pk=setting_id))
+
+
+def _to_be_written(settlements: Sequence[Settlement]) -> set[tuple[int, datetime]]:
+    """By delivery and beginning, the attempts whose delivery is still there, and stays until the transaction ends.
+
+    But not those that are written already: the connection may have been lost while they were committed.
+    """
+    ids = [s.claimed.pk for s in settlements]
+    present = Delivery.objects.select_for_update(no_key=True).filter(pk__among=ids).order_by("pk")
+    pks = set(present.values_list("pk", flat=True))
+    written = set(Attempt.objects.filter(delivery__in=ids).values_list("delivery_id", "created_at"))
+    return {(s.claimed.pk, s.began_at) for s in settlements if s.claimed.pk in pks} - written
+
+
+# --- attempts ----------------------------------------------------------------
+_ATTEMPT_COLUMNS = (
+    "delivery_id", "trigger", "method", "url", "request_headers", "request_body", "status_code", "error_kind",
+    "detail", "response_headers", "response_excerpt", "remote_address", "dns_ms", "connect_ms", "tls_ms",
+    "first_byte_ms", "total_ms", "created_at",
+)  # fmt: skip
+
+
+def attempt_rows(attempts: Iterable[tuple[int, str, datetime, Request, Outcome]]) -> list[tuple[Any, ...]]:
+    """A row each: the delivery's id, the trigger, when it began, what was sent, what came of it.
+
+    To be made before the transaction that writes them, which on SQLite keeps everybody else waiting.
+    """
+    as_column = connection.ops.adapt_datetimefield_value
+    return [
+        (
+            delivery_id, trigger, request.method, request.url, json.dumps(request.headers),
+            (request.body or b"").decode("utf-8"), outcome.status_code, outcome.error_kind, outcome.detail,
+            json.dumps(outcome.response_headers), outcome.response_excerpt, outcome.remote_address,
+            outcome.dns_ms, outcome.connect_ms, outcome.tls_ms, outcome.first_byte_ms, outcome.total_ms,
+            as_column(began_at),
+        )
+        for delivery_id, trigger, began_at, request, outcome in attempts
+    ]  # fmt: skip
+
+
+def write_attempts(rows: Sequence[tuple[Any, ...]]) -> None:
+    """Insert an attempt for each of `rows`."""
+    sql.insert(Attempt._meta.db_table, _ATTEMPT_COLUMNS, rows)  # noqa: SLF001 - Django's documented name

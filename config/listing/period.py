@@ -1,0 +1,80 @@
+"""A period of time as an address names it, and the rows that were made in it."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from django.db.models import Model, QuerySet
+
+from config.listing.keys import Keys, first_pk_since
+
+DAY = timedelta(days=1)
+# Rows are numbered in the order in which they were saved, give or take the length of a transaction.
+OUT_OF_ORDER = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """From the beginning of one bound to the end of another, either of which may be open."""
+
+    first: "Bound | None" = None
+    last: "Bound | None" = None
+
+    @classmethod
+    def of(cls, first: Any, last: Any) -> "Period":
+        """As an address says it; what cannot be read is open."""
+        return cls(_bound(first), _bound(last))
+
+    def __str__(self) -> str:
+        """In words; "" if both ends are open."""
+        first, last = (str(bound) if bound else "" for bound in (self.first, self.last))
+        if first and last:
+            return first if self.first == self.last else f"{first} to {last}"
+        return f"since {first}" if first else f"until {last}" if last else ""
+
+    def narrow(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Those rows that were made in it."""
+        if self.first:
+            queryset = queryset.filter(created_at__gte=self.first.begins_at)
+        if self.last:
+            queryset = queryset.filter(created_at__lt=self.last.ends_at)
+        return queryset
+
+    def keys_of(self, model: type[Model]) -> Keys:
+        """Between which primary keys those rows lie."""
+        first = first_pk_since(model, self.first.begins_at - OUT_OF_ORDER) if self.first else 0
+        if self.last is None:
+            return Keys(first)
+        return Keys(first, first_pk_since(model, self.last.ends_at + OUT_OF_ORDER) - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A day, from midnight to midnight, or a single moment."""
+
+    begins_at: datetime
+    is_day: bool
+
+    @property
+    def ends_at(self) -> datetime:
+        return self.begins_at + DAY if self.is_day else self.begins_at
+
+    @property
+    def day(self) -> date:
+        return self.begins_at.date()
+
+    def __str__(self) -> str:
+        return f"{self.begins_at:%-d %b %Y}" if self.is_day else f"{self.begins_at:%-d %b %Y, %H:%M} UTC"
+
+
+def _bound(text: Any) -> Bound | None:
+    """`2026-03-14` is the whole day, `2026-03-14T09:30` a moment of it; anything else is none."""
+    try:
+        moment = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return Bound(moment.replace(tzinfo=UTC), is_day="T" not in text) if 1970 < moment.year < 9999 else None
+
+
+def whole_day(day: date | None) -> Bound | None:
+    return Bound(datetime(day.year, day.month, day.day, tzinfo=UTC), is_day=True) if day else None
