@@ -74,7 +74,7 @@ class AffiliateAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscri
 
     @admin.display(description="Recent deliveries", ordering="health")
     def recent_deliveries(self, affiliate: Any) -> str:
-        return render_to_string("admin/callbacks/health.html", {"health": Health(affiliate.health)})
+        return render_to_string("admin/callbacks/reports/health.html", {"health": Health(affiliate.health)})
 
     @admin.action(description="Set up the same callback", permissions=["set_up_many"])
     def set_up_same(self, request: HttpRequest, queryset: QuerySet[Affiliate]) -> HttpResponse:

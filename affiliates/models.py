@@ -71,6 +71,11 @@ class Affiliate(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def settings_url(self) -> str:
+        """The Settings tab of their profile."""
+        return reverse("admin:affiliates_affiliate_settings", args=[self.pk])
+
     def get_absolute_url(self) -> str:
         return reverse("admin:affiliates_affiliate_change", args=[self.pk])
 

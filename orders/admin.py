@@ -19,45 +19,51 @@ from orders.forms import OrderForm
 from orders.intake import tokens
 from orders.models import ApiToken, Order
 
-# The states of an order's deliveries, the worst first: the first that one of them is in is shown in the list.
-STATES = {
-    "failed": Q(status="failed"),
-    "retrying": Q(status="pending") & ~Q(last_error_kind=""),
-    "pending": Q(status__in=["pending", "sending"]),
-    "succeeded": Q(status="succeeded"),
-    "skipped": Q(status="skipped"),
-}
-
 LATEST = 1000  # orders that the filter of currencies looks at
 
 
+def _delivery() -> Any:
+    """The model of deliveries. Orders import nothing that hears of them."""
+    return apps.get_model("callbacks", "Delivery")
+
+
 def _deliveries() -> QuerySet[Any]:
-    """All deliveries but tests, which tell nobody of an order. Orders import nothing that hears of them."""
-    return apps.get_model("callbacks", "Delivery").objects.exclude(origin="test")  # type: ignore[no-any-return]  # every model has it
+    """All deliveries but tests, which tell nobody of an order."""
+    return _delivery().objects.exclude(origin="test")  # type: ignore[no-any-return]  # every model has it
 
 
-def _state_of(deliveries: list[tuple[str, str]]) -> str:
-    """The worst of the states of an order's deliveries, each given as its status and its last kind of error."""
-    found = {"retrying" if status == "pending" and kind else status for status, kind in deliveries}
-    found = {"pending" if state == "sending" else state for state in found}
-    return next((state for state in STATES if state in found), "")
+def _states() -> dict[str, Q]:
+    """The states of an order's deliveries, the worst first: the first that one of them is in is shown in the list."""
+    return {
+        "failed": Q(status="failed"),
+        "retrying": _delivery().IS_RETRYING,
+        "pending": Q(status__in=["pending", "sending"]),
+        "succeeded": Q(status="succeeded"),
+        "skipped": Q(status="skipped"),
+    }
+
+
+def _worst(states: set[str]) -> str:
+    """The one to show of the states of an order's deliveries; "" if it has none."""
+    found = {"pending" if state == "sending" else state for state in states}
+    return next((state for state in _states() if state in found), "")
 
 
 class OrderChangeList(LongChangeList):
     """Reads what became of the orders of a page, and since when their affiliates have callbacks."""
 
     def prepare(self, rows: list[Any]) -> None:
-        told = defaultdict(list)
-        deliveries = _deliveries().filter(order__in=[order.pk for order in rows])
-        for order, status, kind in deliveries.order_by().values_list("order", "status", "last_error_kind"):
-            told[order].append((status, kind))
+        states = defaultdict(set)
+        deliveries = _deliveries().filter(order__in=[order.pk for order in rows]).order_by()
+        for delivery in deliveries.only("order", "status", "last_error_kind"):
+            states[delivery.order_id].add(delivery.state)
         settings = apps.get_model("callbacks", "CallbackSetting").objects
         settings = settings.filter(affiliate__in={order.affiliate_id for order in rows}).order_by("-created_at")
         since = list(settings.values_list("affiliate", "event", "created_at"))
         first = {affiliate: at for affiliate, _, at in since}
         first_created = {affiliate: at for affiliate, event, at in since if event == "order.created"}
         for order in rows:
-            order.delivery_state = _state_of(told[order.pk])
+            order.delivery_state = _worst(states[order.pk])
             order.first_set_up_at = first.get(order.affiliate_id)
             order.first_created_at = first_created.get(order.affiliate_id)
 
@@ -73,9 +79,8 @@ class DeliveriesFilter(admin.SimpleListFilter):
         of_order = _deliveries().filter(order=OuterRef("pk"))
         if self.value() == "none":
             return queryset.filter(~Exists(of_order))
-        if self.value() in STATES:
-            return queryset.filter(Exists(of_order.filter(STATES[str(self.value())])))
-        return queryset
+        condition = _states().get(self.value() or "")
+        return queryset if condition is None else queryset.filter(Exists(of_order.filter(condition)))
 
 
 class CurrencyFilter(admin.SimpleListFilter):

@@ -25,6 +25,7 @@ from affiliates.profile import facts
 from callbacks.reports import reconciliation as statements
 from callbacks.reports.reconciliation import Month
 from config.listing.csv_download import csv_response
+from config.request import go_to, is_fetch, may_see
 
 PAGE = 25
 Tab = Callable[[HttpRequest, Affiliate], HttpResponseBase]
@@ -98,7 +99,7 @@ def settings(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
 @require_safe
 def suggest(request: HttpRequest) -> HttpResponse:
     """Whom somebody may mean who types into the field of an affiliate."""
-    if not any(request.user.has_perm(f"affiliates.{action}_affiliate") for action in ("view", "change")):
+    if not may_see(request, Affiliate):
         raise PermissionDenied
     found = search.suggest(request.GET.get("q", "")[: search.LONGEST])
     return JsonResponse({"found": [search.written(affiliate) for affiliate in found]})
@@ -150,7 +151,7 @@ def portal_password(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
         messages.success(request, f"{affiliate} {what}, as {affiliate.email}.")
         return _back(request, affiliate)
     context = _portal_context(request, affiliate) | {"title": "Set portal password", "form": form}
-    name = "portal_form.html" if _is_fetch(request) else "portal.html"
+    name = "portal_form.html" if is_fetch(request) else "portal.html"
     status = 422 if form.is_bound else 200
     return render(request, f"admin/affiliates/affiliate/{name}", context, status=status)
 
@@ -160,7 +161,7 @@ def portal_password(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
 def portal_off(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
     """Ask once more, then delete the affiliate's login."""
     if affiliate.user is None:
-        return redirect(_settings_url(affiliate))
+        return redirect(_portal_access_url(affiliate))
     if request.method == "POST":
         access.revoke(affiliate)
         messages.success(request, f"{affiliate} can no longer sign in to the portal.")
@@ -174,7 +175,7 @@ def _may_set_password(request: HttpRequest, affiliate: Affiliate) -> bool:
 
 
 def _portal_context(request: HttpRequest, affiliate: Affiliate) -> dict[str, Any]:
-    return admin.site.each_context(request) | {"affiliate": affiliate, "back": _settings_url(affiliate)}
+    return admin.site.each_context(request) | {"affiliate": affiliate, "back": _portal_access_url(affiliate)}
 
 
 def _page(request: HttpRequest, rows: "QuerySet[Any]") -> "Page[Any]":
@@ -182,13 +183,8 @@ def _page(request: HttpRequest, rows: "QuerySet[Any]") -> "Page[Any]":
 
 
 def _back(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
-    url = _settings_url(affiliate)
-    return JsonResponse({"location": url}) if _is_fetch(request) else redirect(url)
+    return go_to(request, _portal_access_url(affiliate))
 
 
-def _settings_url(affiliate: Affiliate) -> str:
-    return reverse("admin:affiliates_affiliate_settings", args=[affiliate.pk]) + "#portal-access"
-
-
-def _is_fetch(request: HttpRequest) -> bool:
-    return request.headers.get("X-Requested-With") == "fetch"
+def _portal_access_url(affiliate: Affiliate) -> str:
+    return f"{affiliate.settings_url}#portal-access"

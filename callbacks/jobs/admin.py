@@ -21,6 +21,7 @@ AGAIN_MS = 1000
 
 
 class JobAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
+    change_list_template = "admin/callbacks/jobs/change_list.html"
     list_display = ("what", "started", "who", "state_column", "result")
     list_display_links = ("what",)
     list_per_page = 50
@@ -41,7 +42,7 @@ class JobAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable
 
     @admin.display(description="Started")
     def started(self, errand: Job) -> str:
-        return render_to_string("admin/callbacks/errand/time.html", {"time": errand.created_at})
+        return render_to_string("admin/callbacks/jobs/time.html", {"time": errand.created_at})
 
     @admin.display(description="By")
     def who(self, errand: Job) -> str:
@@ -49,11 +50,11 @@ class JobAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable
 
     @admin.display(description="State")
     def state_column(self, errand: Job) -> str:
-        return render_to_string("admin/callbacks/errand/state.html", {"errand": errand})
+        return render_to_string("admin/callbacks/jobs/state.html", {"errand": errand})
 
     @admin.display(description="Sent")
     def result(self, errand: Job) -> str:
-        return render_to_string("admin/callbacks/errand/result.html", {"errand": errand})
+        return render_to_string("admin/callbacks/jobs/result.html", {"errand": errand})
 
     # --- what may be done ----------------------------------------------------
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -110,7 +111,7 @@ class JobAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable
             "refused_first": [(named[pk], sentence) for pk, sentence in errand.refused_first if pk in named],
             "links": links_of(errand),
         }
-        return TemplateResponse(request, "admin/callbacks/errand/errand.html", context)
+        return TemplateResponse(request, "admin/callbacks/jobs/job.html", context)
 
     def progress_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """How far it is, for the script that keeps its page up to date."""
@@ -120,7 +121,7 @@ class JobAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable
         news = {
             "state": errand.state,
             "said": errand.get_state_display(),
-            "html": render_to_string("admin/callbacks/errand/bar.html", {"errand": errand}).strip(),
+            "html": render_to_string("admin/callbacks/jobs/bar.html", {"errand": errand}).strip(),
             "again_ms": AGAIN_MS if errand.is_active else None,
         }
         return JsonResponse(news, headers={"Cache-Control": "no-store"})

@@ -12,7 +12,6 @@ from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db.models import Case, CharField, Q, Value, When
@@ -33,6 +32,7 @@ from callbacks.setup import preview
 from callbacks.setup.preview import Preview
 from config.listing.keys import Keys, scan
 from config.listing.period import Period
+from config.request import actor, may_see
 from orders.models import Order
 
 SHOWN = 3  # requests of a backfill that are previewed
@@ -153,7 +153,7 @@ def resend(request: HttpRequest) -> HttpResponse:
         "refused": [(sentence, found.counts[sentence]) for sentence in resending.SENTENCES if found.counts[sentence]],
         "back": log + selection.query,
     }
-    return _page(request, "admin/callbacks/errand/resend.html", context)
+    return _page(request, "admin/callbacks/jobs/resend.html", context)
 
 
 # --- backfill ------------------------------------------------------------------
@@ -165,19 +165,18 @@ def backfill(request: HttpRequest, affiliate_id: int, event: EventType, pk: int)
     found = CallbackSetting.objects.select_related("affiliate")
     setting = get_object_or_404(found, pk=pk, affiliate=affiliate_id, event=event)
     period_form = PeriodForm(request.GET or _usual_period())
-    settings_tab = reverse("admin:affiliates_affiliate_settings", args=[affiliate_id])
     context = {
         "title": f"Send past orders to the {setting.title[0].lower()}{setting.title[1:]}",
         "setting": setting,
         "affiliate": setting.affiliate,
         "period_form": period_form,
-        "back": f"{settings_tab}#{event.replace('.', '-')}",
+        "back": f"{setting.affiliate.settings_url}#{event.replace('.', '-')}",
         "periods": _periods(setting),
         "why_not": Backfill(setting, Period()).why_not(),
     }
     form = StartForm(request.POST or None, initial=_initial(Order))
     if context["why_not"] or not period_form.is_valid():
-        return _page(request, "admin/callbacks/errand/backfill.html", context)
+        return _page(request, "admin/callbacks/jobs/backfill.html", context)
     wanted = Backfill.of(setting, period_form.chosen)
     keys = wanted.keys() & Keys(first=1, last=_last_key(form, Order))
     counted = survey(wanted.all_orders(), wanted.why_left_out(), keys)
@@ -209,7 +208,7 @@ def backfill(request: HttpRequest, affiliate_id: int, event: EventType, pk: int)
         ],
         "previews": _previews(request, wanted, keys),
     }
-    return _page(request, "admin/callbacks/errand/backfill.html", context)
+    return _page(request, "admin/callbacks/jobs/backfill.html", context)
 
 
 def _usual_period() -> dict[str, Any]:
@@ -219,7 +218,7 @@ def _usual_period() -> dict[str, Any]:
 
 def _previews(request: HttpRequest, wanted: Backfill, keys: Keys) -> list[Preview]:
     """The first requests, for who may see orders, as far as they are found in time."""
-    if not any(request.user.has_perm(f"orders.{action}_order") for action in ("view", "change")):
+    if not may_see(request, Order):
         return []
     rows = wanted.orders().select_related("link").order_by("pk")
     orders, _ = scan(rows, SHOWN, keys.first, keys.last, 1)  # there may be a million that were told of already
@@ -273,8 +272,7 @@ def _start(
     setting: CallbackSetting | None = None,
     **fields: Any,
 ) -> HttpResponse:
-    user = request.user
-    assert isinstance(user, User)
+    user = actor(request)
     errand, _ = Job.objects.get_or_create(
         token=form.cleaned_data["token"],
         defaults={

@@ -4,7 +4,6 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import QuerySet
@@ -26,6 +25,7 @@ from config.listing.csv_download import csv_response
 from config.listing.filters import PeriodFilter
 from config.listing.keys import key_in
 from config.listing.pages import LongChangeList
+from config.request import actor
 
 NAMED = 5  # how many refused deliveries a message names; the others are counted
 
@@ -38,6 +38,7 @@ class DeliveryList(LongChangeList):
 
 
 class DeliveryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
+    change_list_template = "admin/callbacks/log/change_list.html"
     actions = ("resend_selected",)
     list_display = ("order_column", "time", "affiliate_column", "event_column", "state", "last_code", "next_attempt")
     list_display_links = ("order_column",)
@@ -61,27 +62,27 @@ class DeliveryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscrip
 
     @admin.display(description="Time")
     def time(self, delivery: Delivery) -> str:
-        return render_to_string("admin/callbacks/delivery/time.html", {"time": delivery.created_at})
+        return render_to_string("admin/callbacks/log/time.html", {"time": delivery.created_at})
 
     @admin.display(description="Affiliate")
     def affiliate_column(self, delivery: Delivery) -> str:
-        return render_to_string("admin/callbacks/delivery/affiliate.html", {"affiliate": delivery.affiliate})
+        return render_to_string("admin/callbacks/log/affiliate.html", {"affiliate": delivery.affiliate})
 
     @admin.display(description="Event")
     def event_column(self, delivery: Delivery) -> str:
-        return render_to_string("admin/callbacks/delivery/event.html", {"delivery": delivery})
+        return render_to_string("admin/callbacks/log/event.html", {"delivery": delivery})
 
     @admin.display(description="State")
     def state(self, delivery: Delivery) -> str:
-        return render_to_string("admin/callbacks/delivery/live_state.html", {"delivery": delivery})
+        return render_to_string("admin/callbacks/log/live_state.html", {"delivery": delivery})
 
     @admin.display(description="Last code")
     def last_code(self, delivery: Delivery) -> str:
-        return render_to_string("admin/callbacks/delivery/code.html", {"delivery": delivery})
+        return render_to_string("admin/callbacks/log/code.html", {"delivery": delivery})
 
     @admin.display(description="Next attempt")
     def next_attempt(self, delivery: Delivery) -> str:
-        return render_to_string("admin/callbacks/delivery/next_attempt.html", {"delivery": delivery})
+        return render_to_string("admin/callbacks/log/next_attempt.html", {"delivery": delivery})
 
     # --- finding -------------------------------------------------------------
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[DeliveryList]:
@@ -178,15 +179,14 @@ class DeliveryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscrip
             "may_resend": self.has_resend_permission(request),
             "may_edit": request.user.has_perm("callbacks.change_callbacksetting"),
         }
-        return TemplateResponse(request, "admin/callbacks/delivery/delivery.html", context)
+        return TemplateResponse(request, "admin/callbacks/log/delivery.html", context)
 
 
 def _resend(request: HttpRequest, ids: list[int]) -> None:
     """Resend these and say how many go out again, and why the others do not."""
-    assert isinstance(request.user, User)
     with transaction.atomic():
         resent = resend.resend(ids)
-        audit.note_resent(Delivery.objects.filter(pk__in=set(ids) - resent.refused.keys()), request.user)
+        audit.note_resent(Delivery.objects.filter(pk__in=set(ids) - resent.refused.keys()), actor(request))
     if resent.count:
         what = "1 delivery is" if resent.count == 1 else f"{resent.count:,} deliveries are"
         messages.success(request, f"{what} on the way again.")

@@ -108,7 +108,7 @@ def _answer(affiliate: Affiliate | None, deliveries: list[Delivery], facts: _Fac
     last = deliveries[0]
     assert affiliate is not None
     return Answer(
-        state=_state(last),
+        state=last.state,
         title=_title(last.setting, EventType(last.event)),
         sentence=sentence_about(last, facts.details.get(last.pk, ""), facts.troubled),
         affiliate=affiliate,
@@ -116,10 +116,6 @@ def _answer(affiliate: Affiliate | None, deliveries: list[Delivery], facts: _Fac
         delivery=last,
         count=len(deliveries),
     )
-
-
-def _state(delivery: Delivery) -> str:
-    return "retrying" if delivery.status == Status.PENDING and delivery.last_error_kind else delivery.status
 
 
 def sentence_about(delivery: Delivery, detail: str, troubled: dict[str, TroubledHost]) -> str:

@@ -7,6 +7,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 
 from callbacks.models import CallbackSetting, Delivery
+from callbacks.models.delivery import RETRYING
 
 Deliveries = QuerySet[Delivery]
 Origin, Status = Delivery.Origin, Delivery.Status
@@ -23,7 +24,7 @@ class StateFilter(admin.SimpleListFilter):
             (Status.SUCCEEDED, "Succeeded"),
             (Status.FAILED, "Failed"),
             (Status.PENDING, "Waiting"),
-            ("retrying", "Retrying"),
+            (RETRYING, "Retrying"),
             (Status.SENDING, "Sending"),
             (Status.SKIPPED, "Skipped"),
         ]
@@ -39,8 +40,8 @@ def in_state(deliveries: Deliveries, state: str) -> Deliveries:
     again = Q(pk__in=every.filter(status=Status.PENDING, attempt_count__gt=0).values("pk"))
     if state == Status.PENDING:
         return deliveries.filter(first | again)
-    if state == "retrying":
-        return deliveries.filter(again).exclude(last_error_kind="")
+    if state == RETRYING:
+        return deliveries.filter(again, Delivery.IS_RETRYING)
     if state == Status.SENDING:
         return deliveries.filter(pk__in=every.filter(status=Status.SENDING).values("pk"))
     return deliveries.filter(status=state) if state in Status.values else deliveries

@@ -43,7 +43,7 @@ def _news(delivery: Delivery) -> dict[str, Any]:
 
 
 def _part(template: str, delivery: Delivery) -> str:
-    return render_to_string(f"admin/callbacks/delivery/{template}.html", {"delivery": delivery}).strip()
+    return render_to_string(f"admin/callbacks/log/{template}.html", {"delivery": delivery}).strip()
 
 
 def version_of(delivery: Delivery) -> str:

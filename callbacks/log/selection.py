@@ -14,6 +14,7 @@ from django.http import QueryDict
 from affiliates.models import Affiliate
 from callbacks.log import filters, search
 from callbacks.models import Delivery, EventType
+from callbacks.models.delivery import RETRYING
 from config.listing.keys import AFTER, BEFORE, Keys
 from config.listing.period import Period
 
@@ -23,7 +24,7 @@ KNOWN = (STATE, EVENT, AFFILIATE, ORIGIN, HOST, CODE, FROM, TO, SEARCH)
 WITH_DELIVERED = "with_delivered"  # no condition of the log: whether what succeeded goes out once more
 OF_THE_PAGE = frozenset({BEFORE, AFTER})  # they say which page of the list, and nothing of the filter
 
-STATES = dict(Delivery.Status.choices) | {Delivery.Status.PENDING.value: "Waiting", "retrying": "Retrying"}
+STATES = dict(Delivery.Status.choices) | {Delivery.Status.PENDING.value: "Waiting", RETRYING: "Retrying"}
 CODES = {filters.NONE: "no answer"}
 COUNTED = "counted"  # all but tests
 ORIGINS = {**dict(Delivery.Origin.choices), COUNTED: "all but tests"}

@@ -29,6 +29,9 @@ def new_event_id() -> uuid.UUID:
     return uuid.UUID(int=high << 64 | variant << 62 | random >> 12 & (1 << 62) - 1)
 
 
+RETRYING = "retrying"  # a state beside the statuses: pending, after a failed attempt
+
+
 class Delivery(models.Model):
     """One event for one callback setting: what was to be told, frozen, and how far that got."""
 
@@ -85,6 +88,8 @@ class Delivery(models.Model):
     variables = models.JSONField(default=dict, help_text="All variables by name, as they were when it happened.")
     created_at = models.DateTimeField(auto_now_add=True)
 
+    IS_RETRYING = Q(status="pending") & ~Q(last_error_kind="")
+
     is_doubted, asked_by = False, ""  # told by `callbacks.log.live` and `callbacks.models.audit`, for pages
 
     class Meta:
@@ -137,6 +142,12 @@ class Delivery(models.Model):
                 name="delivery_not_of_an_event",
             ),
         ]
+
+    @property
+    def state(self) -> str:
+        """Its status as pages show it: `retrying` if it waits for another attempt."""
+        is_retrying = self.status == self.Status.PENDING and self.last_error_kind
+        return RETRYING if is_retrying else self.status
 
     def __str__(self) -> str:
         return f"{self.order_number} · {self.get_event_display()}"

@@ -51,7 +51,7 @@ class Endpoint:
 
 def in_trouble(recent: QuerySet[Delivery]) -> list[Endpoint]:
     """The endpoints where one of these deliveries failed, or any waits for another try; those that still fail first."""
-    retrying = Delivery.objects.filter(status=Status.PENDING, attempt_count__gt=0).exclude(last_error_kind="")
+    retrying = Delivery.objects.filter(Delivery.IS_RETRYING, attempt_count__gt=0)
     waiting = Counter(retrying.order_by("next_attempt_at").values_list("setting", flat=True)[:LOOKED_AT])
     given_up = recent.filter(status=Status.FAILED).order_by("-pk")
     failed = Counter(given_up.values_list("setting", flat=True)[:LOOKED_AT])

@@ -13,6 +13,7 @@ from affiliates.models import Affiliate
 from callbacks.models import CallbackSetting, EventType, audit
 from callbacks.setup import test_send, views
 from callbacks.setup.forms import CallbackSettingForm
+from config.request import actor, is_fetch
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -32,10 +33,10 @@ def send_test(request: HttpRequest, affiliate_id: int, event: EventType, pk: int
         trial = test_send.Trial(problem="Nothing was sent: something in the form has to be put right first.")
         return views.form_page(request, setting, form, status=422, trial=trial)
     _, order = views.orders_to_preview(request, affiliate)
-    trial = test_send.send(form.instance, order, views.person(request).pk)
+    trial = test_send.send(form.instance, order, actor(request).pk)
     if trial.attempt:
-        audit.note_tested(trial.attempt.delivery, views.person(request))
+        audit.note_tested(trial.attempt.delivery, actor(request))
     status = 429 if trial.is_too_many else 200
-    if views.is_fetch(request):
-        return render(request, "admin/callbacks/setup_test.html", {"trial": trial, "setting": setting}, status=status)
+    if is_fetch(request):
+        return render(request, "admin/callbacks/setup/test.html", {"trial": trial, "setting": setting}, status=status)
     return views.form_page(request, setting, form, status=status, trial=trial)

@@ -11,14 +11,12 @@ from functools import wraps
 
 from django.contrib import admin, messages
 from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
-from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db import transaction
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import reverse
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from affiliates.models import Affiliate
@@ -26,6 +24,7 @@ from callbacks.models import CallbackSetting, EventType, history
 from callbacks.setup import preview as previews
 from callbacks.setup import signing_secrets
 from callbacks.setup.forms import CallbackSettingForm
+from config.request import actor, go_to, is_fetch, may_see
 from orders.models import Order
 
 PAGE = 25
@@ -101,10 +100,10 @@ def _set_up(request: HttpRequest, setting: CallbackSetting) -> HttpResponse:
     is_resumed = setting.resume_if_moved(before["url"])
     form.save()
     if is_new:
-        history.note_created(setting, person(request))
+        history.note_created(setting, actor(request))
         signing_secrets.to_be_shown(request.session, setting)
     else:
-        history.note_changed(setting, person(request), before)
+        history.note_changed(setting, actor(request), before)
     _log(request, setting, ADDITION if is_new else CHANGE)
     said = [f"{setting} saved.", *(repair.message for repair in setting.repairs)]
     if is_resumed:
@@ -124,7 +123,7 @@ def check(request: HttpRequest, affiliate_id: int, event: EventType, pk: int | N
     if pk:
         setting = get_object_or_404(affiliate.callback_settings.select_related("affiliate"), pk=pk, event=event)
     form = CallbackSettingForm(request.POST, instance=setting)
-    return render(request, "admin/callbacks/setup_checked.html", {"form": form} | previewed(request, form))
+    return render(request, "admin/callbacks/setup/checked.html", {"form": form} | previewed(request, form))
 
 
 @require_POST
@@ -150,7 +149,7 @@ def _switch(
         setting.save(update_fields=["is_active", "pause_reason", "updated_at"])
         _log(request, setting, CHANGE)
         if was_active != is_active:
-            history.note_switched(setting, person(request))
+            history.note_switched(setting, actor(request))
     if is_active:
         said = f"{setting} resumed. What happens from now on is sent."
     else:
@@ -169,12 +168,12 @@ def rotate(request: HttpRequest, affiliate_id: int, event: EventType, pk: int | 
     with transaction.atomic():
         setting = _setting_or_404(affiliate_id, event, pk)
         context = _context(request, setting) | {"title": f"New signing secret for {_name(setting)}"}
-        part = "admin/callbacks/setup_secret.html"
+        part = "admin/callbacks/setup/secret.html"
         if request.method != "POST":
-            template = part if is_fetch(request) else "admin/callbacks/rotate.html"
+            template = part if is_fetch(request) else "admin/callbacks/setup/rotate.html"
             return render(request, template, context | {"is_asked": True})
         signing_secrets.rotate(setting)
-        history.note_rotated(setting, person(request))
+        history.note_rotated(setting, actor(request))
         _log(request, setting, CHANGE)
         if is_fetch(request):
             return render(request, part, context | {"is_new": True})
@@ -191,19 +190,19 @@ def remove(request: HttpRequest, affiliate_id: int, event: EventType, pk: int | 
         setting = _setting_or_404(affiliate_id, event, pk)
         if request.method == "POST":
             _log(request, setting, DELETION)
-            history.note_removed(setting, person(request))
+            history.note_removed(setting, actor(request))
             setting.delete()
             messages.success(request, f"{setting} removed.")
             return _back(request, setting)
         waiting = setting.deliveries.filter(status__in=["pending", "sending"]).count()
     context = _context(request, setting) | {"title": f"Remove {_name(setting)}", "waiting": waiting}
-    return render(request, "admin/callbacks/remove.html", context)
+    return render(request, "admin/callbacks/setup/remove.html", context)
 
 
 @require_safe
 def changes(request: HttpRequest, affiliate_id: int) -> HttpResponse:
     """All that was done to the callbacks of one affiliate, latest first, for whoever may see their Settings tab."""
-    if not any(request.user.has_perm(f"affiliates.{action}_affiliate") for action in ("view", "change")):
+    if not may_see(request, Affiliate):
         raise PermissionDenied
     affiliate = get_object_or_404(Affiliate, pk=affiliate_id)
     page = Paginator(affiliate.setting_changes.order_by("-pk"), PAGE).get_page(request.GET.get("page"))
@@ -213,7 +212,7 @@ def changes(request: HttpRequest, affiliate_id: int) -> HttpResponse:
         "title": "Changes of S2S callbacks",
         "page": page,
     }
-    return render(request, "admin/callbacks/changes.html", context)
+    return render(request, "admin/callbacks/setup/changes.html", context)
 
 
 def _locked(affiliate_id: int) -> Affiliate:
@@ -240,7 +239,7 @@ def form_page(
 ) -> HttpResponse:
     """The form, on a page or alone, with what stands in it now."""
     context = _context(request, setting) | {"title": f"Setup {setting.get_event_display().lower()} callback"} | more
-    template = "admin/callbacks/setup_form.html" if is_fetch(request) else "admin/callbacks/setup.html"
+    template = "admin/callbacks/setup/form.html" if is_fetch(request) else "admin/callbacks/setup/page.html"
     return render(request, template, context | {"form": form} | previewed(request, form), status=status)
 
 
@@ -255,8 +254,7 @@ def previewed(request: HttpRequest, form: CallbackSettingForm) -> dict[str, obje
 
 def orders_to_preview(request: HttpRequest, affiliate: Affiliate) -> tuple[list[Order], Order | None]:
     """The orders to choose from, none for who may not see orders, and the one that is chosen."""
-    may_see = any(request.user.has_perm(f"orders.{action}_order") for action in ("view", "change"))
-    orders = previews.newest_orders(affiliate) if may_see else []
+    orders = previews.newest_orders(affiliate) if may_see(request, Order) else []
     chosen = request.POST.get("preview_order", "")
     return orders, next((order for order in orders if str(order.pk) == chosen), orders[0] if orders else None)
 
@@ -270,18 +268,13 @@ def _context(request: HttpRequest, setting: CallbackSetting) -> dict[str, object
 
 
 def _back(request: HttpRequest, setting: CallbackSetting) -> HttpResponse:
-    url = _settings_url(setting.affiliate, setting)
-    return JsonResponse({"location": url}) if is_fetch(request) else redirect(url)
+    return go_to(request, _settings_url(setting.affiliate, setting))
 
 
 def _settings_url(affiliate: Affiliate, setting: CallbackSetting | None = None) -> str:
     """The Settings tab, at the rows of the setting's event."""
     part = setting.event.replace(".", "-") if setting else "setting-changes"
-    return f"{reverse('admin:affiliates_affiliate_settings', args=[affiliate.pk])}#{part}"
-
-
-def is_fetch(request: HttpRequest) -> bool:
-    return request.headers.get("X-Requested-With") == "fetch"
+    return f"{affiliate.settings_url}#{part}"
 
 
 def _name(setting: CallbackSetting) -> str:
@@ -289,11 +282,6 @@ def _name(setting: CallbackSetting) -> str:
     return setting.title[0].lower() + setting.title[1:]
 
 
-def person(request: HttpRequest) -> User:
-    assert isinstance(request.user, User)
-    return request.user
-
-
 def _log(request: HttpRequest, setting: CallbackSetting, flag: int) -> None:
     """Note in the admin's history who did that."""
-    LogEntry.objects.log_actions(person(request).pk, [setting], flag, single_object=True)
+    LogEntry.objects.log_actions(actor(request).pk, [setting], flag, single_object=True)

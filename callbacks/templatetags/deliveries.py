@@ -16,13 +16,13 @@ register = template.Library()
 SHOWN = 50
 
 
-@register.inclusion_tag("admin/callbacks/why.html", takes_context=True)
+@register.inclusion_tag("admin/callbacks/log/why.html", takes_context=True)
 def why(context: Context, order: Order) -> dict[str, Any]:
     may_set_up = context["perms"]["callbacks"]["add_callbacksetting"]
     return {"answers": explain.why(order), "order": order, "may_set_up": may_set_up}
 
 
-@register.inclusion_tag("admin/callbacks/deliveries_of_order.html")
+@register.inclusion_tag("admin/callbacks/log/deliveries_of_order.html")
 def deliveries_of(order: Order) -> dict[str, Any]:
     """Every delivery of an order, tests too, if there are others than those that `why` speaks of."""
     found = list(order.deliveries.select_related("affiliate", "setting").order_by("-pk")[:SHOWN])

@@ -54,7 +54,7 @@ def doubt(attempt: Attempt | None) -> str:
     return soft_failures.find(attempt.response_excerpt) if attempt and attempt.is_success else ""
 
 
-@register.inclusion_tag("admin/callbacks/section.html", takes_context=True)
+@register.inclusion_tag("admin/callbacks/setup/section.html", takes_context=True)
 def s2s_section(context: Context, affiliate: Affiliate) -> dict[str, Any]:
     """The two rows of the S2S Callback section, with what the viewer may do about them."""
     user = context["request"].user
@@ -84,7 +84,7 @@ def in_overlap(setting: CallbackSetting) -> bool:
 
 
 # --- what was changed ----------------------------------------------------------
-@register.inclusion_tag("admin/callbacks/latest_changes.html")
+@register.inclusion_tag("admin/callbacks/setup/latest_changes.html")
 def latest_changes(affiliate: Affiliate) -> dict[str, Any]:
     """The last things that were done to an affiliate's callbacks."""
     found = affiliate.setting_changes.order_by("-pk")
@@ -117,13 +117,6 @@ def own_name(name: str) -> str:
 
 
 # --- deliveries ----------------------------------------------------------------
-@register.filter
-def shown_state(delivery: Delivery) -> str:
-    """The state of a delivery as its chip names it: one that waits for another try is `retrying`."""
-    is_retrying = delivery.status == Delivery.Status.PENDING and delivery.last_error_kind
-    return "retrying" if is_retrying else delivery.status
-
-
 @register.filter
 def is_overdue(delivery: Delivery) -> bool:
     """Whether it only waits for a worker to take it."""

@@ -2,7 +2,6 @@
 
 from django.contrib import messages
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
@@ -18,7 +17,7 @@ def of_sharing(request: HttpRequest, title: str, result: same_callback.Result) -
     said += [f"changed for {_affiliates(changed)}"] if changed else []
     if said:
         first = result.first(*same_callback.DONE)[0].affiliate
-        parts = (title, " and ".join(said), _settings_url(first.pk), first.name)
+        parts = (title, " and ".join(said), first.settings_url, first.name)
         text = format_html('{} {}. <a href="{}">See it at {}</a>', *parts)
         messages.success(request, text)
     elif same := result.count(Effect.SAME):
@@ -34,7 +33,7 @@ def of_sharing(request: HttpRequest, title: str, result: same_callback.Result) -
     for fate in same_callback.LEFT_OUT:
         if count := result.count(fate):
             cases = result.first(fate)
-            names = [(_settings_url(case.affiliate.pk), case.affiliate.name) for case in cases]
+            names = [(case.affiliate.settings_url, case.affiliate.name) for case in cases]
             why = "Somebody changed it after the preview was made." if fate == Effect.MEANWHILE else cases[0].problem
             text = format_html("Left out: {}. {}", _linked(names, count), why)
             messages.warning(request, text)
@@ -56,7 +55,7 @@ def of_moving(request: HttpRequest, old: str, new: str, result: replace_host.Res
     for move in result.left_out:
         by_problem.setdefault(move.problem, []).append(move)
     for problem, moves in by_problem.items():
-        names = [(_settings_url(m.setting.affiliate_id), str(m.setting)) for m in moves[:NAMED]]
+        names = [(m.setting.affiliate.settings_url, str(m.setting)) for m in moves[:NAMED]]
         messages.warning(request, format_html("Left as it was: {}. {}", _linked(names, len(moves)), problem))
 
 
@@ -76,7 +75,3 @@ def _affiliates(count: int) -> str:
 
 def _lower(title: str) -> str:
     return title[0].lower() + title[1:]
-
-
-def _settings_url(affiliate_id: int) -> str:
-    return reverse("admin:affiliates_affiliate_settings", args=[affiliate_id])

@@ -10,7 +10,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import admin
-from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
@@ -26,6 +25,8 @@ from callbacks.setup.bulk import result_messages, same_callback
 from callbacks.setup.bulk.choice import Choice, Sample
 from callbacks.setup.bulk.forms import ReplaceHostForm, SharedCallbackForm, pattern_for
 from callbacks.setup.bulk.same_callback import Effect
+from config.request import actor, may_see
+from orders.models import Order
 
 PREVIEWED = 3  # affiliates whose requests are shown
 LISTED = 25  # affiliates of one fate on a page
@@ -91,7 +92,7 @@ def check(request: HttpRequest, choice: str) -> HttpResponse:
         return _forgotten(request)
     samples = _samples(request, chosen)
     form = _form(request, samples)
-    return render(request, "admin/callbacks/setup_checked.html", {"form": form} | _looked_at(request, form, samples))
+    return render(request, "admin/callbacks/setup/checked.html", {"form": form} | _looked_at(request, form, samples))
 
 
 @require_POST
@@ -108,7 +109,7 @@ def apply(request: HttpRequest, choice: str) -> HttpResponse:
     seen = fingerprint.read(request.POST.get("seen", ""))
     existing = form.cleaned_data["existing"]
     result = same_callback.apply(
-        chosen.ids, form.instance, existing, _person(request), seen=seen, named=result_messages.NAMED
+        chosen.ids, form.instance, existing, actor(request), seen=seen, named=result_messages.NAMED
     )
     result_messages.of_sharing(request, form.instance.title, result)
     signing_secrets.to_be_shown(request.session, *result.new)
@@ -130,11 +131,11 @@ def done(request: HttpRequest, choice: str) -> HttpResponse:
         return redirect("admin:affiliates_affiliate_changelist")
     new = own.filter(pk__among=list(shown)).select_related("affiliate").order_by("affiliate__name", "pk")
     context = _context(request, "Same callback for many affiliates") | {"settings": list(new)}
-    return render(request, "admin/callbacks/many/done.html", context)
+    return render(request, "admin/callbacks/setup/bulk/done.html", context)
 
 
 def _samples(request: HttpRequest, chosen: Choice) -> list[Sample]:
-    return choosing.samples(chosen.ids, with_orders=_may_see_orders(request))
+    return choosing.samples(chosen.ids, with_orders=may_see(request, Order))
 
 
 def _form(request: HttpRequest, samples: list[Sample]) -> SharedCallbackForm:
@@ -167,12 +168,12 @@ def _form_page(
 ) -> HttpResponse:
     context = _context(request, "Same callback for many affiliates") | {"chosen": chosen, "form": form}
     context |= _looked_at(request, form, samples)
-    return render(request, "admin/callbacks/many/fill.html", context, status=status)
+    return render(request, "admin/callbacks/setup/bulk/fill.html", context, status=status)
 
 
 def _preview_page(request: HttpRequest, chosen: Choice, form: SharedCallbackForm) -> HttpResponse:
     result = same_callback.outlook(chosen.ids, form.instance, form.cleaned_data["existing"], named=LISTED)
-    samples = choosing.samples(result.settings, PREVIEWED, with_orders=_may_see_orders(request))
+    samples = choosing.samples(result.settings, PREVIEWED, with_orders=may_see(request, Order))
     shown = [(s, preview.preview(result.settings[s.affiliate.pk], form.instance.url, s.order)) for s in samples]
     fates = [(fate, count, result.of(fate)) for fate in Effect if (count := result.count(fate))]
     context = _context(request, "Same callback for many affiliates") | {
@@ -187,7 +188,7 @@ def _preview_page(request: HttpRequest, chosen: Choice, form: SharedCallbackForm
         "blocked": result.blocked,
         "seen": fingerprint.written(result.seals),
     }
-    return render(request, "admin/callbacks/many/preview.html", context)
+    return render(request, "admin/callbacks/setup/bulk/preview.html", context)
 
 
 # --- another host in all -----------------------------------------------------------
@@ -201,7 +202,7 @@ def replace_host(request: HttpRequest) -> HttpResponse:
     is_valid = is_asked and form.is_valid()
     if is_valid and request.method == "POST":
         old, new = form.cleaned_data["old"], form.cleaned_data["new"]
-        result = moving.apply(old, new, _person(request), fingerprint.read(request.POST.get("seen", "")))
+        result = moving.apply(old, new, actor(request), fingerprint.read(request.POST.get("seen", "")))
         result_messages.of_moving(request, old, new, result)
         url = reverse("many:replace-host")
         return redirect(f"{url}?{urlencode({'old': old, 'new': new})}" if result.rest else url)
@@ -211,7 +212,7 @@ def replace_host(request: HttpRequest) -> HttpResponse:
         old, new = form.cleaned_data["old"], form.cleaned_data["new"]
         context |= _moves(request, old, new) | {"beside": moving.with_other_ports(old, in_use)}
     status = 422 if is_asked and not is_valid else 200
-    return render(request, "admin/callbacks/many/host.html", context, status=status)
+    return render(request, "admin/callbacks/setup/bulk/host.html", context, status=status)
 
 
 def _moves(request: HttpRequest, old: str, new: str) -> dict[str, Any]:
@@ -231,10 +232,6 @@ def _moves(request: HttpRequest, old: str, new: str) -> dict[str, Any]:
 
 
 # --- parts ------------------------------------------------------------------------
-def _may_see_orders(request: HttpRequest) -> bool:
-    return any(request.user.has_perm(f"orders.{action}_order") for action in ("view", "change"))
-
-
 def _forgotten(request: HttpRequest) -> HttpResponse:
     """The choice is gone from the session: choose again. What was typed goes along."""
     return _groups_page(
@@ -249,13 +246,8 @@ def _groups_page(request: HttpRequest, problem: str, *, status: int) -> HttpResp
         "problem": problem,
         "typed": [(name, value) for name in sorted(names) for value in request.POST.getlist(name)],
     }
-    return render(request, "admin/callbacks/many/choose.html", context, status=status)
+    return render(request, "admin/callbacks/setup/bulk/choose.html", context, status=status)
 
 
 def _context(request: HttpRequest, title: str) -> dict[str, Any]:
     return admin.site.each_context(request) | {"title": title}
-
-
-def _person(request: HttpRequest) -> User:
-    assert isinstance(request.user, User)
-    return request.user

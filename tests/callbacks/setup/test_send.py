@@ -133,7 +133,7 @@ def test_send_test_of_a_name_that_leads_to_a_blocked_address_tells_nothing_else(
     kept = Attempt.objects.values().get()
     assert [name for name in kept if name.endswith("_ms") and kept[name] is not None] == []
     assert (kept["remote_address"], kept["response_headers"], kept["response_excerpt"]) == ("", [], "")
-    text = render_to_string("admin/callbacks/setup_test.html", {"trial": trial, "setting": setting})
+    text = render_to_string("admin/callbacks/setup/test.html", {"trial": trial, "setting": setting})
     assert "127.0.0.1" not in text + json.dumps(kept, default=str)
     assert "trial-time" not in text
     assert receiver.wait_for(0) == []

@@ -13,7 +13,7 @@ from callbacks.reports.callback_health import Health
 from config.theme.templatetags import theme
 
 ROOT = Path(__file__).resolve().parents[3]
-TEMPLATES = sorted([*(ROOT / "templates").rglob("*.html"), *(ROOT / "config/templates").rglob("*.html")])
+TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
 STYLES = [path for path in sorted((ROOT / "config/static/theme").glob("*.css")) if path.name != "tokens.css"]
 
 
