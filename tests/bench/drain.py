@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tests.bench import processes
-from tests.bench.figures import Figure, at_least, median
+from tests.bench.figures import Figure, median
 from tests.bench.installation import Installation, Worker
 from tests.bench.peers import LOOP, PACKAGE, TASK
 from tests.bench.resources import Resources
@@ -54,10 +54,10 @@ def measure(resources: Resources) -> Iterator[Figure]:
             ]
             if (database, count) == ("postgresql", 1) and rates:
                 share = run.rate / rates[LOOP] * 100
-                yield Figure("drain", f"{what}: share of the bare loop", share, "%", target=at_least(SHARE_OF_LOOP))
+                yield Figure("drain", f"{what}: share of the bare loop", share, "%", target=SHARE_OF_LOOP)
                 for name in (PACKAGE, TASK):
                     times = run.rate / rates[name]
-                    yield Figure("drain", f"{what}: beside {name}", times, "times", target=at_least(TIMES_PEERS))
+                    yield Figure("drain", f"{what}: beside {name}", times, "times", target=TIMES_PEERS)
 
 
 def _of_peers(resources: Resources, count: int) -> dict[str, Drained]:

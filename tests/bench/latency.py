@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from tests.bench.figures import Figure, at_most, percentile
+from tests.bench.figures import Figure, percentile
 from tests.bench.peers import TASK
 from tests.bench.resources import ENDPOINTS, Resources
 
@@ -37,7 +37,7 @@ def measure(resources: Resources) -> Iterator[Figure]:
                     limit = BESIDE_TASK.get((name, percent)) if database == "postgresql" else None
                     if limit and theirs:
                         part = ours_ms / percentile(theirs[name], percent)
-                        yield Figure("latency", f"{what} beside the task", part, "times", "less", at_most(limit))
+                        yield Figure("latency", f"{what} beside the task", part, "times", "less", limit)
 
 
 def _loads(resources: Resources) -> dict[str, tuple[float, float]]:

@@ -92,7 +92,14 @@ def install(cache: Path) -> Path | None:
     """The Python of the peers' environment, made as `make` makes ours; None, with a word of pip, where it cannot be."""
     place = os.path.relpath(cache / "peers", ROOT)  # make takes a space in a path for its end
     lock = Path(__file__).with_name("requirements.txt").relative_to(ROOT)
-    command = ["make", "--no-print-directory", f"PYTHON={sys.executable}", f"VENV={place}", f"LOCKED={lock}"]
+    command = [
+        "make",
+        "--silent",
+        "--no-print-directory",
+        f"PYTHON={sys.executable}",
+        f"VENV={place}",
+        f"LOCKED={lock}",
+    ]
     cache.mkdir(parents=True, exist_ok=True)
     env = {name: value for name, value in os.environ.items() if name not in {"MAKEFLAGS", "MFLAGS"}}
     done = subprocess.run([*command, f"{place}/installed"], cwd=ROOT, env=env, check=False)

@@ -4,7 +4,7 @@ import signal
 import time
 from collections.abc import Iterator
 
-from tests.bench.figures import Figure, at_most, median
+from tests.bench.figures import Figure, median
 from tests.bench.installation import Installation
 from tests.bench.peers import TASK
 from tests.bench.resources import Resources
@@ -27,7 +27,7 @@ def measure(resources: Resources) -> Iterator[Figure]:
             what = f"{database}: added, p50"
             yield Figure("save", what, added, "ms", "less", None, peers, note)
             for name, theirs in peers.items():
-                limit = at_most(ADDED_BESIDE_TASK)
+                limit = ADDED_BESIDE_TASK
                 yield Figure("save", f"{what} beside {name}", added / theirs, "times", "less", limit)
             yield from _outages(ours, resources, database)
 
@@ -45,7 +45,7 @@ def _outages(ours: Installation, resources: Resources, database: str) -> list[Fi
         if (name, database) == ("frozen", "postgresql") and resources.has_peers:
             peers = {TASK: _task_with_frozen_broker(resources)}
         p50 = Figure("save", f"{database}, broker {name}: p50", median(taken), "ms", "less")
-        target = at_most(OUTAGE_WORST_MS)
+        target = OUTAGE_WORST_MS
         worst = Figure("save", f"{database}, broker {name}: worst", max(taken), "ms", "less", target, peers)
         figures += [p50, worst]
     return figures
