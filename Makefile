@@ -7,7 +7,7 @@ VENV := .venv
 LOCKED := requirements.txt
 BIN := $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check
-LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+LOCK = $(BIN)/uv pip compile --quiet --system-certs --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 PINS = sed -E '/^ *(\#|--hash)/d; s/ *\\$$//'
 # What is checked must not depend on the machine: no .env, no secret key made on the way.
 CHECK_ENV = SECRET_KEY=for-checks-only DATABASE_URL=sqlite://:memory:
@@ -74,22 +74,24 @@ clean: ## remove what was installed or cached here; var/, which holds your data,
 # A lock names every package with its hashes, so nothing is looked up (--no-deps): pip 23, which Python 3.11 and 3.12 bring,
 # would find newer versions of what packages ask of each other with extras, and refuse them because they have no hash. Then
 # `pip check` says whether everything is there that one asks of the other. On a terminal one line says how far it is; a log
-# gets every tenth package. The rest of what pip says is shown if it fails.
+# gets every tenth package, and a line every ten seconds. The rest of what pip says is shown if it fails.
 define install
 	@{ $(PIP) install --no-deps --require-hashes --progress-bar off -r $< 2>&1 && $(PIP) check && echo all-is-there; } | { \
-	total=$$(grep -c '^[^ #].*==' $<); count=0; said=; line=; \
+	total=$$(grep -c '^[^ #].*==' $<); count=0; said=; line=; unpacking=; pause=10; if [ -t 1 ]; then pause=1; fi; \
 	tell() { if [ -t 1 ]; then printf '\r\033[K  %s' "$$*"; else echo "  $$*"; fi; }; \
-	echo "Installing $$total packages into $(VENV) (once) ..."; \
+	unpacked() { ls -d $(VENV)/lib/python*/site-packages/*.dist-info | wc -l; }; \
+	echo "Installing $$total packages into $(VENV) (once) ..."; before=$$(unpacked); \
 	while read -r line && [ "$$line" != all-is-there ]; do \
 	  case $$line in \
 	    Collecting*|Processing*) \
 	      count=$$((count + 1)); package=$${line#* }; package=$${package%% *}; package=$${package##*/}; \
 	      if [ -t 1 ] || [ $$((count % 10)) = 0 ]; then tell "$$count/$$total $${package%%[=-][=0-9]*}"; fi ;; \
 	    Requirement*|Ignoring*) count=$$((count + 1)) ;; \
-	    "Installing collected"*) tell "$$total/$$total, unpacking all" ;; \
+	    "Installing collected"*) \
+	      while sleep $$pause > /dev/null && kill -0 $$$$; do tell "$$(($$(unpacked) - before))/$$total unpacked"; done 2>/dev/null & unpacking=$$! ;; \
 	    *) said=$$(printf '%s\n%s' "$$said" "$$line") ;; \
 	  esac; done; \
-	if [ -t 1 ]; then echo; fi; \
+	[ -z "$$unpacking" ] || kill $$unpacking; if [ -t 1 ]; then echo; fi; \
 	[ "$$line" = all-is-there ] || { echo "$$said" | tail -n 12 >&2; \
 	  echo "Not everything could be installed. If that is because of what was there before: make clean" >&2; exit 1; }; }
 endef
