@@ -2,9 +2,12 @@
 # Needs Python 3.11 or newer and nothing else: what is missing is put into .venv.
 
 PYTHON ?= python3
-BIN := .venv/bin
-PIP_INSTALL = $(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes
-LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+# Where to, and what: the peers of the benchmark and a test name others.
+VENV := .venv
+LOCKED := requirements.txt
+BIN := $(VENV)/bin
+PIP = $(BIN)/python -m pip --disable-pip-version-check
+LOCK = $(BIN)/uv pip compile --quiet --system-certs --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 PINS = sed -E '/^ *(\#|--hash)/d; s/ *\\$$//'
 # What is checked must not depend on the machine: no .env, no secret key made on the way.
 CHECK_ENV = SECRET_KEY=for-checks-only DATABASE_URL=sqlite://:memory:
@@ -15,10 +18,10 @@ CHECK_ENV = SECRET_KEY=for-checks-only DATABASE_URL=sqlite://:memory:
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-8s %s\n", $$1, $$2 }'
 
-run: .venv/installed ## set up what is missing, start everything, open http://127.0.0.1:$PORT/ (ARGS=--no-demo)
+run: $(VENV)/installed ## set up what is missing, start everything, open http://127.0.0.1:$PORT/ (ARGS=--no-demo)
 	@exec $(BIN)/python manage.py dev $(ARGS)
 
-test: .venv/installed-dev ## set up what is missing, run every test on SQLite, and PostgreSQL where it matters; ARGS="tests/orders -k new" for some
+test: $(VENV)/installed-dev ## set up what is missing, run every test on SQLite, and PostgreSQL where it matters; ARGS="tests/orders -k new" for some
 ifdef ARGS
 	@$(BIN)/python -m pytest $(ARGS)
 else
@@ -30,15 +33,15 @@ else
 	@CHAOS=short $(MAKE) --no-print-directory chaos
 endif
 
-bench: .venv/installed-dev ## measure against the figures to reach and the peers; ARGS="drain latency" for some, --quick to try
+bench: $(VENV)/installed-dev ## measure against the figures to reach and the peers; ARGS="drain latency" for some, --quick to try
 	@$(BIN)/python -m tests.bench $(ARGS)
 
-chaos: .venv/installed-dev ## break everything in full size on SQLite and PostgreSQL, and count; ARGS="-k broker" for some
+chaos: $(VENV)/installed-dev ## break everything in full size on SQLite and PostgreSQL, and count; ARGS="-k broker" for some
 	@$(BIN)/python -m tests.machine
 	@CHAOS=$${CHAOS:-full} TEST_DATABASE=sqlite $(BIN)/python -m pytest -n 2 --dist worksteal --no-skips tests/chaos $(ARGS)
 	@CHAOS=$${CHAOS:-full} TEST_DATABASE=postgresql $(BIN)/python -m pytest -n 2 --dist worksteal --no-skips tests/chaos $(ARGS)
 
-check: .venv/installed-dev ## lint, types, import rules, missing migrations, lock files
+check: $(VENV)/installed-dev ## lint, types, import rules, missing migrations, lock files
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(CHECK_ENV) $(BIN)/mypy
@@ -55,11 +58,11 @@ check: .venv/installed-dev ## lint, types, import rules, missing migrations, loc
 	  || { echo "$$file does not follow from pyproject.toml: run 'make lock'." >&2; exit 1; }; done
 	@echo "All checks passed."
 
-format: .venv/installed-dev ## put the source into its form
+format: $(VENV)/installed-dev ## put the source into its form
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-lock: .venv/installed-dev ## write the newest versions that pyproject.toml allows into the lock files
+lock: $(VENV)/installed-dev ## write the newest versions that pyproject.toml allows into the lock files
 	$(LOCK) --upgrade pyproject.toml -o requirements.txt
 	$(LOCK) --upgrade pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
 
@@ -68,17 +71,41 @@ clean: ## remove what was installed or cached here; var/, which holds your data,
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- what the targets stand on -----------------------------------------------
-.venv/bin/python:
+# A lock names every package with its hashes, so nothing is looked up (--no-deps): pip 23, which Python 3.11 and 3.12 bring,
+# would find newer versions of what packages ask of each other with extras, and refuse them because they have no hash. Then
+# `pip check` says whether everything is there that one asks of the other. On a terminal one line says how far it is; a log
+# gets every tenth package, and a line every ten seconds. The rest of what pip says is shown if it fails.
+define install
+	@{ $(PIP) install --no-deps --require-hashes --progress-bar off -r $< 2>&1 && $(PIP) check && echo all-is-there; } | { \
+	total=$$(grep -c '^[^ #].*==' $<); count=0; said=; line=; unpacking=; pause=10; if [ -t 1 ]; then pause=1; fi; \
+	tell() { if [ -t 1 ]; then printf '\r\033[K  %s' "$$*"; else echo "  $$*"; fi; }; \
+	unpacked() { ls -d $(VENV)/lib/python*/site-packages/*.dist-info | wc -l; }; \
+	echo "Installing $$total packages into $(VENV) (once) ..."; before=$$(unpacked); \
+	while read -r line && [ "$$line" != all-is-there ]; do \
+	  case $$line in \
+	    Collecting*|Processing*) \
+	      count=$$((count + 1)); package=$${line#* }; package=$${package%% *}; package=$${package##*/}; \
+	      if [ -t 1 ] || [ $$((count % 10)) = 0 ]; then tell "$$count/$$total $${package%%[=-][=0-9]*}"; fi ;; \
+	    Requirement*|Ignoring*) count=$$((count + 1)) ;; \
+	    "Installing collected"*) \
+	      while sleep $$pause > /dev/null && kill -0 $$$$; do tell "$$(($$(unpacked) - before))/$$total unpacked"; done 2>/dev/null & unpacking=$$! ;; \
+	    *) said=$$(printf '%s\n%s' "$$said" "$$line") ;; \
+	  esac; done; \
+	[ -z "$$unpacking" ] || kill $$unpacking; if [ -t 1 ]; then echo; fi; \
+	[ "$$line" = all-is-there ] || { echo "$$said" | tail -n 12 >&2; \
+	  echo "Not everything could be installed. If that is because of what was there before: make clean" >&2; exit 1; }; }
+endef
+
+$(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	|| { echo "Python 3.11 or newer is needed, and $(PYTHON) is not: name one with 'make PYTHON=python3.12 ...'." >&2; exit 1; }
-	@$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
+	@echo "Creating $(VENV) with $$($(PYTHON) --version) ..."
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
-.venv/installed: requirements.txt | .venv/bin/python
-	@echo "Installing into .venv (once) ..."
-	@$(PIP_INSTALL) -r requirements.txt
+$(VENV)/installed: $(LOCKED) | $(VENV)/bin/python
+	$(install)
 	@touch $@
 
-.venv/installed-dev: requirements-dev.txt requirements.txt | .venv/bin/python
-	@echo "Installing into .venv, with what the tests need (once) ..."
-	@$(PIP_INSTALL) -r requirements-dev.txt
-	@touch .venv/installed $@
+$(VENV)/installed-dev: requirements-dev.txt requirements.txt | $(VENV)/bin/python
+	$(install)
+	@touch $(VENV)/installed $@

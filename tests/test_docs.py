@@ -1,6 +1,7 @@
 """The documents are held to the code: every variable, environment name, command and module of one is in the other."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,12 @@ def test_readme_ports_are_those_of_the_code() -> None:
 def test_document_links_and_pictures_exist(document: str) -> None:
     for target in re.findall(r"\]\(([^)]+)\)", document):
         assert target.startswith("https://") or (ROOT / target).is_file(), target
+
+
+def test_readme_python_versions_are_those_of_the_package() -> None:
+    classifiers = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["classifiers"]
+    sentence = README.partition("Tried with Python ")[2].partition(". ")[0]
+    assert re.findall(r"3\.\d+", sentence) == [line.rpartition(" ")[2] for line in classifiers]
 
 
 def test_readme_make_targets_and_commands_exist() -> None:

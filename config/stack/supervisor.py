@@ -39,8 +39,9 @@ class StackError(Exception):
 
 
 class Stack:
-    def __init__(self, *, is_demo: bool) -> None:
+    def __init__(self, *, is_demo: bool, say: Callable[[str], object]) -> None:
         self.is_demo = is_demo
+        self.say = say
         self.address = f"http://127.0.0.1:{settings.PORT}/"
         self.env: dict[str, str] = {}
         self.children: dict[str, Child] = {}
@@ -61,10 +62,11 @@ class Stack:
             lock = ending.enter_context(_lock())
             _reach_database()
             self._start_broker(ending, lock)
-            _migrate()
+            _migrate(self.say)
             self._set_environment()
             ending.callback(self._stop_children)
             began_at = datetime.now(UTC)
+            self.say("Starting worker, beat and web ...")
             self._start_children(listener)
             if self._wait_until_ready(began_at):
                 on_ready(self)
@@ -227,10 +229,11 @@ def _reach_database() -> None:
         raise StackError(f"The database cannot be reached: {_reason(error)}") from error
 
 
-def _migrate() -> None:
+def _migrate(say: Callable[[str], object]) -> None:
     try:
         executor = MigrationExecutor(connection)
         if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+            say("Bringing the database up to date ...")
             call_command("migrate", interactive=False, verbosity=0)
     except DatabaseError as error:
         raise StackError(f"The database could not be brought up to date: {_reason(error)}") from error

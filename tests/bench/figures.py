@@ -9,23 +9,18 @@ Better = Literal["more", "less"]
 
 
 @dataclass(frozen=True)
-class Target:
-    """What is to be reached: `limit` at least or at most, as the figure's `better` says. `text` is for people."""
-
-    limit: float
-    text: str
-
-
-@dataclass(frozen=True)
 class Figure:
-    """One figure of ours. `peers` has the same one of each peer, None where a peer did not come to an end at all."""
+    """One figure of ours, and what it is to reach: `target` at least or at most, as `better` says.
+
+    `peers` has the same figure of each peer, None where a peer did not come to an end at all.
+    """
 
     part: str
     what: str
     ours: float
     unit: str
     better: Better = "more"
-    target: Target | None = None
+    target: float | None = None
     peers: Mapping[str, float | None] = field(default_factory=dict)
     note: str = ""
 
@@ -33,7 +28,7 @@ class Figure:
     def is_met(self) -> bool | None:
         if self.target is None:
             return None
-        return self.ours >= self.target.limit if self.better == "more" else self.ours <= self.target.limit
+        return self.ours >= self.target if self.better == "more" else self.ours <= self.target
 
     def ratio(self, peer: str) -> float | None:
         """How many times better ours is: above 1 ours is quicker, cheaper or smaller."""
@@ -45,14 +40,6 @@ class Figure:
     def as_json(self) -> dict[str, object]:
         ratios = {peer: self.ratio(peer) for peer in self.peers}
         return asdict(self) | {"is_met": self.is_met, "times_better_than": ratios}
-
-
-def at_least(limit: float, unit: str = "") -> Target:
-    return Target(limit, f">= {limit:,.6g}{unit and ' ' + unit}")
-
-
-def at_most(limit: float, unit: str = "") -> Target:
-    return Target(limit, f"<= {limit:,.6g}{unit and ' ' + unit}")
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
@@ -88,7 +75,9 @@ def _line(figure: Figure) -> tuple[str, ...]:
     met = {None: "", True: "yes", False: "NO"}[figure.is_met]
     peers = ", ".join(_peer(figure, name) for name in figure.peers)
     last = "; ".join(filter(None, (peers, figure.note)))
-    return figure.what, number(figure.ours, figure.unit), figure.target.text if figure.target else "", met, last
+    sign = ">=" if figure.better == "more" else "<="
+    target = "" if figure.target is None else f"{sign} {figure.target:,.6g}"
+    return figure.what, number(figure.ours, figure.unit), target, met, last
 
 
 def _peer(figure: Figure, name: str) -> str:

@@ -16,9 +16,7 @@ import redis
 from config.stack.child import Child
 from config.stack.valkey import Valkey
 from tests.bench import processes
-from tests.bench.processes import ROOT
-
-READY_S = 30.0
+from tests.bench.processes import ROOT, STALLED_S
 
 
 class WorkerError(Exception):
@@ -39,7 +37,7 @@ class Worker:
         return self.child.process.pid
 
     def wait_until_ready(self) -> None:
-        deadline = time.monotonic() + READY_S
+        deadline = time.monotonic() + STALLED_S
         while b" ready." not in self.log.read_bytes():
             if self.child.has_ended() or time.monotonic() > deadline:
                 raise WorkerError(f"A worker did not start: {self.log.read_text()[-1000:]}")
@@ -74,7 +72,7 @@ class Installation:
             "LOG_LEVEL": "ERROR",
             "DEBUG": "",
         }
-        self.shop = processes.Servant(self.python, "tests.bench.shop", self.env, self.directory / "shop.log")
+        self.shop = processes.ActionProcess(self.python, "tests.bench.shop", self.env, self.directory / "shop.log")
         self.ask("prepare", urls=urls)
 
     def __enter__(self) -> Self:
@@ -93,6 +91,11 @@ class Installation:
         """Deliveries that wait, and nobody has been told of them."""
         self.ask("record", amount=amount, rings=False)
 
+    def send(self, amount: int) -> Any:
+        """Have so many deliveries recorded, and then sent by the worker."""
+        self.record(amount)
+        return self.ask("drain")
+
     @contextlib.contextmanager
     def worker(self, count: int, *, beat: bool = False, warm: int = 200) -> Iterator[Worker]:
         """A worker with `count` processes that has sent something already; with `beat`, swept for as in production."""
@@ -107,6 +110,5 @@ class Installation:
                 child = Child("beat", [*command, schedule, "--pidfile="], self.env, log=log)
                 stack.callback(child.stop, 3)
             for _ in range(count if warm else 0):
-                self.record(warm)
-                self.ask("drain", limit_s=30)
+                self.send(warm)
             yield worker

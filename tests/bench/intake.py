@@ -3,31 +3,28 @@
 from collections.abc import Iterator
 
 from tests.bench.figures import Figure
-from tests.bench.ground import Ground
 from tests.bench.peers import PACKAGE, TASK
+from tests.bench.resources import Resources
 
-PATIENCE_S = 120.0
 PEER_SHARE = 10  # the peers, who must save one by one, get this part of it
 
 
-def measure(ground: Ground) -> Iterator[Figure]:
-    amount = ground.sizes.intake
-    peers = _of_peers(ground, max(1, amount // PEER_SHARE))
+def measure(resources: Resources) -> Iterator[Figure]:
+    amount = resources.sizes.intake
+    peers = _of_peers(resources, max(1, amount // PEER_SHARE))
     for database in ("postgresql", "sqlite"):
-        with ground.installation(database) as ours:
+        with resources.installation(database) as ours:
             plain = amount / ours.ask("record", amount=amount, with_callback=False)
             told = amount / ours.ask("record", amount=amount)
         note = f"{plain:,.0f}/s without a callback"
         yield Figure("intake", f"{database}: {amount:,} orders", told, "orders/s", peers=peers, note=note)
 
 
-def _of_peers(ground: Ground, amount: int) -> dict[str, float | None]:
-    if ground.peers is None:
+def _of_peers(resources: Resources, amount: int) -> dict[str, float | None]:
+    if not resources.has_peers:
         return {}
     rates: dict[str, float | None] = {}
     for name in (PACKAGE, TASK):
-        peer = ground.peers.peer(name, ground.sink.url("/peer"))
-        rates[name] = amount / peer.save(amount)
-        with peer.worker(2):
-            peer.wait(PATIENCE_S)
+        with resources.peer(name) as peer:
+            rates[name] = amount / peer.save(amount)
     return rates

@@ -1,6 +1,5 @@
 """What we compare with, in an environment of its own: django-webhook, a task written by hand, and the bare loop."""
 
-import hashlib
 import os
 import shutil
 import signal
@@ -20,76 +19,51 @@ from tests.bench.installation import Worker
 from tests.bench.processes import ROOT
 from tests.postgresql import Cluster
 
-REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 PACKAGE, TASK, LOOP = "django-webhook", "task by hand", "bare loop"
-INSTALL_S = 240
-WARM_S = 120.0
 
 
-class PeersError(Exception):
-    """Their environment could not be made; the text says why."""
+class Peer:
+    """One of them, which tells `url`, with a database and a broker of its own; a context manager."""
 
-
-class Peers:
-    """Their environment, broker and databases; a context manager."""
-
-    def __init__(self, cache: Path, cluster: Cluster) -> None:
-        self.python = _environment(cache)
-        self.cluster = cluster
-        self.directory = Path(tempfile.mkdtemp(prefix="bench-peers-"))
+    def __init__(self, python: Path, name: str, cluster: Cluster, database: str, url: str) -> None:
+        self.name, self.url, self.python = name, url, str(python)
+        self.told = 0
+        self.directory = Path(tempfile.mkdtemp(prefix="bench-peer-"))
         self.broker = Valkey(self.directory)
-        self._peers: dict[str, Peer] = {}
+        cluster.create_database(database)
+        self.env = os.environ | {
+            "PEER": "django-webhook" if name == PACKAGE else "task",
+            "PEER_DATABASE": database,
+            "PEER_DATABASE_HOST": str(cluster.directory),
+            "PEER_BROKER": self.broker.url,
+            "DJANGO_SETTINGS_MODULE": "tests.bench.peershop.settings",
+            "PYTHONPATH": str(ROOT),
+        }
+        module = "tests.bench.peershop." + ("loop" if name == LOOP else "shop")
+        self.process = processes.ActionProcess(self.python, module, self.env, self.directory / "shop.log")
+        if name != LOOP:
+            self.ask("prepare", url=url)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        for peer in self._peers.values():
-            if peer.servant:
-                peer.servant.stop()
+        self.process.stop()
         self.broker.stop()
         shutil.rmtree(self.directory, ignore_errors=True)
 
-    def peer(self, name: str, url: str) -> "Peer":
-        """The peer of this name, which tells `url`."""
-        if name not in self._peers:
-            self._peers[name] = Peer(self, name, database=f"peer{len(self._peers)}", url=url)
-        return self._peers[name]
-
-
-class Peer:
-    def __init__(self, peers: Peers, name: str, *, database: str, url: str) -> None:
-        self.peers, self.name, self.url = peers, name, url
-        self.told = 0
-        peers.cluster.create_database(database)
-        self.env = os.environ | {
-            "PEER": "django-webhook" if name == PACKAGE else "task",
-            "PEER_DATABASE": database,
-            "PEER_DATABASE_HOST": str(peers.cluster.directory),
-            "PEER_BROKER": f"{peers.broker.url.rpartition('/')[0]}/{database.removeprefix('peer')}",
-            "DJANGO_SETTINGS_MODULE": "tests.bench.peershop.settings",
-            "PYTHONPATH": str(ROOT),
-        }
-        self.servant: processes.Servant | None = None
-        if name != LOOP:
-            self.ask("prepare", url=url)
-
-    def ask(self, action: str, time_s: float = processes.ANSWER_S, **arguments: Any) -> Any:
+    def ask(self, action: str, stalled_s: float = processes.STALLED_S, **arguments: Any) -> Any:
         """Have an action of `peershop.shop`, or of the loop, done."""
-        if self.servant is None or self.servant.process.poll() is not None:
-            module = "tests.bench.peershop." + ("loop" if self.name == LOOP else "shop")
-            log = self.peers.directory / "shop.log"
-            self.servant = processes.Servant(str(self.peers.python), module, self.env, log)
-        return self.servant.ask(action, arguments, time_s)
+        return self.process.ask(action, arguments, stalled_s)
 
     @contextmanager
     def worker(self, count: int) -> Iterator[Worker]:
         """A worker with `count` processes that has told something already."""
-        python, app = str(self.peers.python), "tests.bench.peershop.celery"
-        with Worker(python, app, self.env, self.peers.directory, count) as worker:
+        app = "tests.bench.peershop.celery"
+        with Worker(self.python, app, self.env, self.directory, count) as worker:
             worker.wait_until_ready()
             self.save(20)
-            self.wait(WARM_S)
+            self.wait()
             yield worker
 
     def save(self, amount: int) -> float:
@@ -97,12 +71,12 @@ class Peer:
         self.told += amount
         return seconds
 
-    def wait(self, limit_s: float) -> float:
+    def wait(self) -> float:
         """Wait until all that was saved was told; when that was, on the clock of `time.monotonic()`."""
-        at: float = self.ask("wait", amount=self.told, limit_s=limit_s)
+        at: float = self.ask("wait", amount=self.told)
         return at
 
-    def drain(self, amount: int, worker: Worker, limit_s: float) -> tuple[float, float]:
+    def drain(self, amount: int, worker: Worker) -> tuple[float, float]:
         """How many a second, and milliseconds of CPU for each, of so many that wait when the worker begins."""
         os.killpg(worker.pid, signal.SIGSTOP)
         try:
@@ -110,23 +84,23 @@ class Peer:
             used, began = processes.cpu_s(worker.pid), time.monotonic()
         finally:
             os.killpg(worker.pid, signal.SIGCONT)
-        ended = self.wait(limit_s)
+        ended = self.wait()
         return amount / (ended - began), (processes.cpu_s(worker.pid) - used) * 1000 / amount
 
 
-def _environment(cache: Path) -> Path:
-    """The Python of the peers' environment, made where it is not there yet or was made for other versions."""
-    wanted = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
-    directory = cache / "peers"
-    python, mark = directory / "bin" / "python", directory / "made-for"
-    if mark.exists() and mark.read_text() == wanted:
-        return python
-    print("Installing the peers of the benchmark (once) ...", flush=True)
-    shutil.rmtree(directory, ignore_errors=True)
-    install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]
-    for command in ([sys.executable, "-m", "venv", str(directory)], [*install, "-r", str(REQUIREMENTS)]):
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=INSTALL_S)
-        if done.returncode:
-            raise PeersError(f"their packages could not be installed: {done.stderr[-500:]}")
-    mark.write_text(wanted)
-    return python
+def install(cache: Path) -> Path | None:
+    """The Python of the peers' environment, made as `make` makes ours; None, with a word of pip, where it cannot be."""
+    place = os.path.relpath(cache / "peers", ROOT)  # make takes a space in a path for its end
+    lock = Path(__file__).with_name("requirements.txt").relative_to(ROOT)
+    command = [
+        "make",
+        "--silent",
+        "--no-print-directory",
+        f"PYTHON={sys.executable}",
+        f"VENV={place}",
+        f"LOCKED={lock}",
+    ]
+    cache.mkdir(parents=True, exist_ok=True)
+    env = {name: value for name, value in os.environ.items() if name not in {"MAKEFLAGS", "MFLAGS"}}
+    done = subprocess.run([*command, f"{place}/installed"], cwd=ROOT, env=env, check=False)
+    return cache / "peers/bin/python" if done.returncode == 0 else None

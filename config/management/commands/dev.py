@@ -21,7 +21,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            Stack(is_demo=not options["no_demo"]).run(self._welcome)
+            Stack(is_demo=not options["no_demo"], say=self._say).run(self._welcome)
         except StackError as error:
             self.stderr.write(str(error))
             sys.exit(1)
@@ -29,6 +29,7 @@ class Command(BaseCommand):
     def _welcome(self, stack: Stack) -> None:
         is_new_demo = stack.is_demo and first_start.is_new()
         if is_new_demo:
+            self._say("Filling in demo data ...")
             first_start.make_demo(stack.env)
         if login := first_start.make_login():
             self.stdout.write(
@@ -41,5 +42,9 @@ class Command(BaseCommand):
                 f"with the password {support.password}"
             )
         connections.close_all()  # this process only waits from now on
-        self.stdout.write(f"ready {stack.address}")
+        self._say(f"ready {stack.address}")
+
+    def _say(self, line: str) -> None:
+        """At once, in a pipe too."""
+        self.stdout.write(line)
         self.stdout.flush()

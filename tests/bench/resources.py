@@ -7,11 +7,11 @@ from functools import cached_property
 from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from tests import machine
+from tests.bench import peers
 from tests.bench.installation import Installation
-from tests.bench.peers import Peers, PeersError
 from tests.bench.processes import ROOT
 from tests.bench.receivers import Arrivals, Receiver, sink
 from tests.postgresql import Cluster
@@ -33,6 +33,7 @@ class Sizes:
     outage_s: float = 12.0
     long_run: int = 100_000
     old: int = 1_000_000
+    few: int = 1_000
     intake: int = 10_000
     hanging: int = 5_000
 
@@ -48,20 +49,20 @@ QUICK = Sizes(
     outage_s=2.0,
     long_run=2_000,
     old=10_000,
+    few=200,
     intake=500,
     hanging=100,
 )
 
 
-class Ground:
+class Resources:
     """A context manager; what it holds is stopped in the reverse order of its making."""
 
     def __init__(self, sizes: Sizes, *, with_peers: bool = True) -> None:
         self.sizes = sizes
-        self.with_peers = with_peers
-        self.grown: dict[str, tuple[Installation, Any]] = {}
         self._stack = contextlib.ExitStack()
         self._names = count()
+        self._peers_python = peers.install(CACHE) if with_peers else None
 
     def __enter__(self) -> Self:
         return self
@@ -85,23 +86,18 @@ class Ground:
     def arrivals(self) -> Arrivals:
         return self._stack.enter_context(Arrivals())
 
-    @cached_property
-    def peers(self) -> Peers | None:
-        """None, with a word on the terminal, where they could not be set up."""
-        if not self.with_peers:
-            return None
-        try:
-            return self._stack.enter_context(Peers(CACHE, self.cluster))
-        except PeersError as error:
-            print(f"There are no peers to compare with: {error}", flush=True)
-            return None
+    @property
+    def has_peers(self) -> bool:
+        return self._peers_python is not None
+
+    def peer(self, name: str, url: str = "") -> peers.Peer:
+        """A new one of this name, which tells `url` or the sink. A context manager."""
+        assert self._peers_python
+        database = f"peer{next(self._names)}"
+        return peers.Peer(self._peers_python, name, self.cluster, database, url or self.sink.url("/peer"))
 
     def installation(self, database: str, urls: list[str] | None = None) -> Installation:
         """Ours on `database`, sqlite or postgresql, with callbacks to `urls` or to the sink. A context manager."""
         name = f"ours{next(self._names)}"
         url = self.cluster.create_database(name) if database == "postgresql" else ""
         return Installation(urls or [self.sink.url(f"/{n}") for n in range(ENDPOINTS)], url)
-
-    def kept(self, database: str) -> Installation:
-        """One that lives until the end."""
-        return self._stack.enter_context(self.installation(database))
