@@ -5,14 +5,14 @@
 // window when that is closed with Escape, until it is saved or cancelled. If the server cannot be asked, the link is
 // a link.
 import { alarm } from "./alarm.js";
-import { attend } from "./check.js";
+import { attend } from "../../callbacks/js/check.js";
 import "./copy.js";
 import { token } from "./csrf.js";
-import { enhance } from "./form.js";
+import { enhance } from "../../callbacks/js/editor.js";
 import { refresh } from "./refresh.js";
-import { attendSecret } from "./secret.js";
+import { attendSecret } from "../../callbacks/js/secret.js";
 import { localise } from "./times.js";
-import { attendTest, sendTest } from "./trial.js";
+import { attendTest, sendTest } from "../../callbacks/js/test_send.js";
 
 const HEADERS = { "X-Requested-With": "fetch", Accept: "text/html, application/json" };
 const drafts = new Map(); // address -> the window with what was typed

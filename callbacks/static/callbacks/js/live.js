@@ -3,8 +3,8 @@
 // `data-live-url` on an element says where to ask, `data-live` on elements inside it whom to ask about. In a list the
 // row's cells are replaced one by one; an element with `data-version` is the page of one delivery, whose parts marked
 // with `data-refresh` are taken from the server anew when that version has passed. The server says when to ask again.
-import { refresh } from "./refresh.js";
-import { localise } from "./times.js";
+import { refresh } from "../../theme/js/refresh.js";
+import { localise } from "../../theme/js/times.js";
 
 const AFTER_TROUBLE_MS = 30000;
 const root = document.querySelector("[data-live-url]");

@@ -2,9 +2,9 @@
 //
 // The link leads to a page that asks once more. Asked with `X-Requested-With: fetch` its address gives the part of the
 // form that asks, and sent so the part that shows the new secret, this once. If that fails, the link is a link.
-import { token } from "./csrf.js";
-import { refresh } from "./refresh.js";
-import { localise } from "./times.js";
+import { token } from "../../theme/js/csrf.js";
+import { refresh } from "../../theme/js/refresh.js";
+import { localise } from "../../theme/js/times.js";
 
 const HEADERS = { "X-Requested-With": "fetch" };
 

@@ -1,7 +1,7 @@
 // Keeps the page of a resend or a backfill up to date while it runs. The server says when to ask again, and the parts
 // marked with `data-refresh` are taken anew when its state has changed.
-import { refresh } from "./refresh.js";
-import { localise } from "./times.js";
+import { refresh } from "../../theme/js/refresh.js";
+import { localise } from "../../theme/js/times.js";
 
 const AFTER_TROUBLE_MS = 10000;
 const bar = document.getElementById("errand-bar");

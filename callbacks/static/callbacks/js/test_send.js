@@ -2,9 +2,9 @@
 //
 // The button's `formaction` answers with the part of the form that says so; with the whole form (422) if something is
 // wrong in it. Nothing is saved. Meanwhile everything else can be used, but the test cannot be sent again.
-import { alarm } from "./alarm.js";
-import { token } from "./csrf.js";
-import { localise } from "./times.js";
+import { alarm } from "../../theme/js/alarm.js";
+import { token } from "../../theme/js/csrf.js";
+import { localise } from "../../theme/js/times.js";
 
 const AWAY = "The server could not be reached, so it is not known whether the test was sent. The log will show it.";
 

@@ -3,8 +3,8 @@
 // Some moments after the last change of the form its fields are sent to `data-check-url`, which answers with parts of
 // the same form; they take the places of those that are there. If the server cannot be asked, what it would have said
 // is said when the form is sent. While a variable is half typed nothing is asked.
-import { token } from "./csrf.js";
-import { offerVariables } from "./form.js";
+import { token } from "../../theme/js/csrf.js";
+import { offerVariables } from "./editor.js";
 
 const WAIT_MS = 350;
 
