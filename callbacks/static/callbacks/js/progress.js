@@ -4,7 +4,7 @@ import { refresh } from "../../theme/js/refresh.js";
 import { localise } from "../../theme/js/times.js";
 
 const AFTER_TROUBLE_MS = 10000;
-const bar = document.getElementById("errand-bar");
+const bar = document.getElementById("job-bar");
 
 const whenVisible = () => document.hidden
   ? new Promise((resolve) => document.addEventListener("visibilitychange", resolve, { once: true }))
@@ -23,7 +23,7 @@ async function ask() {
   }
   if (bar.dataset.state !== news.state) {
     bar.dataset.state = news.state;
-    document.getElementById("errand-said").textContent = news.said;
+    document.getElementById("job-said").textContent = news.said;
     await refresh(location.href);
   }
   return news.again_ms;

@@ -37,7 +37,7 @@ export async function sendTest(form, button) {
 // What came of a test is told apart from what was changed after it; why nothing was sent is no longer said.
 export function attendTest(form) {
   form.addEventListener("input", () => {
-    form.querySelector(".trial")?.classList.add("is-stale");
+    form.querySelector(".test-result")?.classList.add("is-stale");
     form.querySelector("#setup-test > .note")?.remove();
   });
 }
