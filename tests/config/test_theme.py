@@ -91,7 +91,7 @@ def test_initials_are_those_of_the_first_two_words(name, letters):
 def test_chip_says_its_state_by_icon_word_and_colour(state):
     html = rendered("{% chip state %}", state=state)
     tone, icon, word = theme.CHIPS[state]
-    assert f"chip-{tone}" in html
+    assert f"is-{tone}" in html
     assert f"#{icon}" in html
     assert word in html
 

@@ -1,30 +1,35 @@
-// Keeps what is shown of deliveries up to date while they wait or are being sent.
-//
-// `data-live-url` on an element says where to ask, `data-live` on elements inside it whom to ask about. In a list the
-// row's cells are replaced one by one; an element with `data-version` is the page of one delivery, whose parts marked
-// with `data-refresh` are taken from the server anew when that version has passed. The server says when to ask again.
-import { refresh } from "../../theme/js/refresh.js";
+// Keeps a page up to date while deliveries wait or are sent, and while a job runs. The server says when to ask again.
+import { refresh } from "../../theme/js/server.js";
 import { localise } from "../../theme/js/times.js";
 
-const AFTER_TROUBLE_MS = 30000;
-const root = document.querySelector("[data-live-url]");
-const watched = new Map([...(root?.querySelectorAll("[data-live]") ?? [])].map((element) => [element.dataset.live, element.closest("tr") ?? element]));
-
-const whenVisible = () => document.hidden
-  ? new Promise((resolve) => document.addEventListener("visibilitychange", resolve, { once: true }))
-  : Promise.resolve();
-const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-
-function fill(row, parts) {
-  for (const [name, html] of Object.entries(parts)) {
-    const cell = row.querySelector(`.field-${name}`);
-    if (cell && cell.dataset.shown !== html) {
-      cell.innerHTML = html;
-      cell.dataset.shown = html;
-      localise(cell);
+// Asks until `show` returns null instead of the milliseconds to wait, or until the server refuses.
+async function follow(address, show, wait, waitAfterTrouble) {
+  while (wait !== null) {
+    await new Promise((resolve) => setTimeout(resolve, wait));
+    if (document.hidden) await new Promise((resolve) => document.addEventListener("visibilitychange", resolve, { once: true }));
+    try {
+      const answer = await fetch(address());
+      if (answer.redirected || [403, 404].includes(answer.status)) return; // signed out meanwhile
+      wait = answer.ok ? await show(await answer.json()) : waitAfterTrouble;
+    } catch {
+      wait = waitAfterTrouble; // the server is away
     }
   }
 }
+
+function fill(element, html) {
+  if (element.dataset.shown === html) return;
+  element.innerHTML = html;
+  element.dataset.shown = html;
+  localise(element);
+}
+
+// --- deliveries ---------------------------------------------------------------
+// `data-live-url` on an element says where to ask, `data-live` on elements inside it names the deliveries. In a list the
+// row's cells are replaced. An element with `data-version` stands for the page of one delivery: the parts marked with
+// `data-refresh` are taken anew when that version has passed.
+const root = document.querySelector("[data-live-url]");
+const watched = new Map([...(root?.querySelectorAll("[data-live]") ?? [])].map((element) => [element.dataset.live, element.closest("tr") ?? element]));
 
 async function renew(element, { version, parts }) {
   if (element.dataset.version === version) return;
@@ -35,35 +40,35 @@ async function renew(element, { version, parts }) {
   element.textContent = said.textContent; // in an element that is read out
 }
 
-async function ask() {
-  const answer = await fetch(`${root.dataset.liveUrl}?ids=${[...watched.keys()].join(",")}`);
-  if (answer.redirected || answer.status === 403) return null; // signed out meanwhile
-  if (!answer.ok) return AFTER_TROUBLE_MS;
-  const news = await answer.json();
+async function showDeliveries({ deliveries, again_ms }) {
   for (const [id, element] of watched) {
-    const delivery = news.deliveries[id];
-    if (!delivery) {
-      watched.delete(id); // pruned
-      continue;
+    const delivery = deliveries[id];
+    if (delivery && "version" in element.dataset) await renew(element, delivery);
+    else if (delivery) {
+      for (const [name, html] of Object.entries(delivery.parts)) {
+        const cell = element.querySelector(`.field-${name}`);
+        if (cell) fill(cell, html);
+      }
     }
-    if ("version" in element.dataset) await renew(element, delivery);
-    else fill(element, delivery.parts);
-    if (!delivery.is_open) watched.delete(id);
+    if (!delivery?.is_open) watched.delete(id); // settled, or pruned
   }
-  return news.again_ms;
+  return watched.size ? again_ms : null;
 }
 
-async function follow() {
-  let wait = 1000;
-  while (watched.size && wait !== null) {
-    await pause(wait);
-    await whenVisible();
-    try {
-      wait = await ask();
-    } catch {
-      wait = AFTER_TROUBLE_MS; // the server is away
-    }
+if (watched.size) follow(() => `${root.dataset.liveUrl}?ids=${[...watched.keys()].join(",")}`, showDeliveries, 1000, 30000);
+
+// --- a job -----------------------------------------------------------------------
+// Its bar is replaced, and the parts marked with `data-refresh` are taken anew when its state has changed.
+const bar = document.getElementById("job-bar");
+
+async function showJob({ html, state, said, again_ms }) {
+  fill(bar, html);
+  if (bar.dataset.state !== state) {
+    bar.dataset.state = state;
+    document.getElementById("job-said").textContent = said;
+    await refresh(location.href);
   }
+  return again_ms;
 }
 
-if (root) follow();
+if (bar) follow(() => bar.dataset.progressUrl, showJob, 500, 10000);

@@ -1,32 +1,45 @@
-// Sends what stands in a callback's form once, for real, and shows in the form what came of it.
+// Sends what stands in a callback's form once, for real, and shows the result in the form.
 //
 // The button's `formaction` answers with the part of the form that says so; with the whole form (422) if something is
 // wrong in it. Nothing is saved. Meanwhile everything else can be used, but the test cannot be sent again.
-import { alarm } from "../../theme/js/alarm.js";
-import { token } from "../../theme/js/csrf.js";
+import { fill } from "../../theme/js/dialog.js";
+import { ask, errorNote, parsed, typedIn } from "../../theme/js/server.js";
 import { localise } from "../../theme/js/times.js";
 
-const AWAY = "The server could not be reached, so it is not known whether the test was sent. The log will show it.";
+export function sendTests(form) {
+  form.addEventListener("submit", async (event) => {
+    const dialog = form.closest("dialog");
+    if (!dialog || !event.submitter?.hasAttribute("data-test")) return;
+    event.preventDefault();
+    const refused = await send(form, event.submitter);
+    if (refused && dialog.contains(form)) fill(dialog, refused);
+  });
+  // Once something is changed, a result says that it is older, and a note of why nothing was sent goes.
+  form.addEventListener("input", () => {
+    form.querySelector(".test-result")?.classList.add("is-stale");
+    form.querySelector("#setup-test > .note")?.remove();
+  });
+}
 
 // Returns the form to show in the place of this one if it was refused.
-export async function sendTest(form, button) {
+async function send(form, button) {
   if (button.hasAttribute("aria-busy")) return null;
-  const data = new FormData(form);
-  data.delete("csrfmiddlewaretoken");
+  const body = typedIn(form);
   const label = button.querySelector("[data-busy]");
   const words = label.textContent;
   button.setAttribute("aria-busy", "true");
   label.textContent = label.dataset.busy;
   try {
-    const headers = { "X-Requested-With": "fetch", "X-CSRFToken": token() };
-    const answer = await fetch(button.formAction, { method: "POST", body: data, headers });
+    const answer = await ask(button.formAction, { method: "POST", body });
     const isHtml = answer.headers.get("Content-Type")?.startsWith("text/html");
     if (answer.status === 422) return await answer.text();
     if (answer.redirected || answer.status === 403) say(form, "Nothing was sent: you may be signed out, or not allowed to do this. Sign in in another tab, then send it again.");
-    else if (isHtml && (answer.ok || answer.status === 429)) show(form, await answer.text());
-    else say(form, `The server answered ${answer.status}. Look into the log before you send it again.`);
+    else if (isHtml && (answer.ok || answer.status === 429)) {
+      const fresh = parsed(await answer.text()).getElementById("setup-test");
+      show(form, document.importNode(fresh, true), fresh.dataset.summary);
+    } else say(form, `The server answered ${answer.status}. Look into the log before you send it again.`);
   } catch {
-    say(form, AWAY);
+    say(form, "The server could not be reached, so it is not known whether the test was sent. The log will show it.");
   } finally {
     button.removeAttribute("aria-busy");
     label.textContent = words;
@@ -34,26 +47,13 @@ export async function sendTest(form, button) {
   return null;
 }
 
-// What came of a test is told apart from what was changed after it; why nothing was sent is no longer said.
-export function attendTest(form) {
-  form.addEventListener("input", () => {
-    form.querySelector(".test-result")?.classList.add("is-stale");
-    form.querySelector("#setup-test > .note")?.remove();
-  });
-}
-
-function show(form, html) {
-  const fresh = new DOMParser().parseFromString(html, "text/html").getElementById("setup-test");
-  place(form, document.importNode(fresh, true), fresh.dataset.summary);
-}
-
 function say(form, sentence) {
   const part = form.querySelector("#setup-test").cloneNode(false);
-  part.append(alarm(sentence));
-  place(form, part, sentence);
+  part.append(errorNote(sentence));
+  show(form, part, sentence);
 }
 
-function place(form, part, summary) {
+function show(form, part, summary) {
   form.querySelector("#setup-test").replaceWith(part);
   localise(part);
   form.querySelector("[data-said]").textContent = summary;
