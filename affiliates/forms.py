@@ -18,7 +18,7 @@ class AffiliateInput(forms.TextInput):
     """A line to type into, with suggestions: a list of all affiliates is too long to choose from."""
 
     class Media:
-        js = (forms.Script("theme/js/suggest.js", type="module"),)
+        js = (forms.Script("affiliates/js/suggest.js", type="module"),)
 
     def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
         """The address of the suggestions is known only after all forms are."""

@@ -1,7 +1,7 @@
 """All orders, the form of one with what was sent for it, and the tokens that programs hand orders over with."""
 
 from collections import defaultdict
-from typing import Any
+from typing import Any, ClassVar
 
 from django.apps import apps
 from django.contrib import admin
@@ -172,6 +172,9 @@ class OrderAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptab
 @admin.register(ApiToken)
 class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
     """A token is made and taken away, never changed; it is shown on the page that its making answers with."""
+
+    class Media:
+        css: ClassVar = {"all": ("orders/tokens.css",)}
 
     fields = ("name",)
     list_title = "API tokens"

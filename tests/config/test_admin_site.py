@@ -91,7 +91,7 @@ def test_overview_of_an_empty_shop_leads_through_the_first_steps(admin_client):
 def test_overview_shows_the_states_and_the_latest_failures(admin_client):
     failed(7)
     text = page(admin_client.get(INDEX))
-    assert re.search(r'tile-bad.*?tile-number">7<', text, re.DOTALL)
+    assert re.search(r'tile is-bad".*?tile-number">7<', text, re.DOTALL)
     assert text.count('data-state="failed"') == 5
     assert "Four steps" not in text
 

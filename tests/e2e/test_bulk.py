@@ -84,8 +84,8 @@ def test_merchant_sets_the_same_callback_up_for_many_and_replaces_its_host(
     page.get_by_role("button", name="Preview").click()
 
     expect(page.locator(".wire")).to_contain_text(["{{link.sub_id}}", "cid=click0", "cid=click1", "cid=click2"])
-    expect(page.locator('[data-fate="new"] summary')).to_have_text("8 get a new callback")
-    expect(page.locator('[data-fate="changed"]')).to_contain_text("https://gone.example/?a=1")
+    expect(page.locator('[data-effect="new"] summary')).to_have_text("8 get a new callback")
+    expect(page.locator('[data-effect="changed"]')).to_contain_text("https://gone.example/?a=1")
     axe_finds_nothing(page)
     page.get_by_role("button", name="Back", exact=True).click()
     expect(field).to_have_value(session_receiver.url("/crowd") + "?cid={{link.sub_id}}")
@@ -140,7 +140,7 @@ def test_same_callback_and_another_host_work_without_scripts(
     expect(page.get_by_label("URL")).to_have_value("https://joe.voluumtrk.com/postback?cid={{link.sub_id}}")
     expect(page.get_by_label("Order updated")).to_be_checked()
     page.get_by_role("button", name="Preview").click()
-    expect(page.locator('[data-fate="new"]')).to_contain_text("Plain 0, Plain 1, Plain 2")
+    expect(page.locator('[data-effect="new"]')).to_contain_text("Plain 0, Plain 1, Plain 2")
     page.get_by_role("button", name="Set up for 3 affiliates").click()
     expect(page.get_by_role("status")).to_contain_text(
         "Order updated callback “Without scripts” set up for 3 affiliates."

@@ -43,11 +43,11 @@ CHIPS: dict[str, tuple[str, str, str]] = {
     "paused": ("warn", "pause", "Paused"),
     "not_set": ("idle", "ring", "Not set"),
     # resends and backfills
-    "errand_waiting": ("busy", "clock", "Waiting"),
-    "errand_running": ("busy", "resend", "Running"),
-    "errand_stopped": ("warn", "pause", "Stopped"),
-    "errand_finished": ("ok", "check", "Finished"),
-    "errand_failed": ("bad", "alert", "Broke off"),
+    "job_waiting": ("busy", "clock", "Waiting"),
+    "job_running": ("busy", "resend", "Running"),
+    "job_stopped": ("warn", "pause", "Stopped"),
+    "job_finished": ("ok", "check", "Finished"),
+    "job_failed": ("bad", "alert", "Broke off"),
     # orders
     "order_new": ("busy", "dot", "New"),
     "order_approved": ("ok", "check", "Approved"),

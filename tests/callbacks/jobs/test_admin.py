@@ -67,7 +67,7 @@ def test_page_follows_an_errand_from_waiting_to_finished(admin_client: Client, s
     assert 'value="100.0"' in finished["html"]
     text = text_of(admin_client, page(errand))
     assert "3 postbacks were handed on" in text
-    assert "progress.js" not in text
+    assert "live.js" not in text
 
 
 def test_page_names_what_was_refused_with_the_reason(admin_client: Client, setting: CallbackSetting) -> None:

@@ -1,11 +1,13 @@
 """The theme's own parts: amounts, times, chips, and that a page holds nothing the content security policy forbids."""
 
+import os
 import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from django.contrib.staticfiles import finders
 from django.template import Context, Template
 
 from callbacks.models import Delivery
@@ -14,7 +16,7 @@ from config.theme.templatetags import theme
 
 ROOT = Path(__file__).resolve().parents[3]
 TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
-STYLES = [path for path in sorted((ROOT / "config/static/theme").glob("*.css")) if path.name != "tokens.css"]
+STYLES = sorted(ROOT.glob("[a-z]*/static/*/*.css"))
 
 
 def rendered(source, **context):
@@ -68,7 +70,7 @@ def test_initials_are_those_of_the_first_two_words(name, letters):
 def test_chip_says_its_state_by_icon_word_and_colour(state):
     html = rendered("{% chip state %}", state=state)
     tone, icon, word = theme.CHIPS[state]
-    assert f"chip-{tone}" in html
+    assert f"is-{tone}" in html
     assert f"#{icon}" in html
     assert word in html
 
@@ -81,6 +83,23 @@ def test_icon_that_a_template_or_chip_names_is_in_the_sprite():
     assert named <= there
 
 
+# --- static files -------------------------------------------------------------
+def test_static_file_that_a_template_names_is_there():
+    named = {name for path in TEMPLATES for name in re.findall(r"{% static '([^']+)' %}", path.read_text())}
+    assert len(named) > 20
+    assert [name for name in sorted(named) if not finders.find(name)] == []
+
+
+def test_script_imports_what_is_there():
+    scripts = list(ROOT.glob("[a-z]*/static/*/js/*.js"))
+    assert len(scripts) > 10
+    for script in scripts:
+        served = Path("/static", *script.parts[script.parts.index("static") + 1 :])
+        for name in re.findall(r'from "([^"]+)"', script.read_text()):
+            found = os.path.normpath(served.parent / name).removeprefix("/static/")
+            assert finders.find(found), f"{script.name} imports {name}"
+
+
 # --- what the content security policy allows ---------------------------------
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_template_holds_no_inline_style_and_no_inline_script(path):
@@ -89,7 +108,7 @@ def test_template_holds_no_inline_style_and_no_inline_script(path):
     assert not re.search(r"<script(?![^>]*\bsrc=)[^>]*>", source)
 
 
-@pytest.mark.parametrize("path", STYLES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", STYLES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_style_uses_tokens_that_are_there_and_nothing_from_elsewhere(path):
     source = re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.DOTALL)
     assert not re.findall(r"https?://|@import", source)

@@ -4,41 +4,26 @@
 // it answers 422 with the form again if something is wrong, and JSON if all is saved. What was typed stays in the
 // window when that is closed with Escape, until it is saved or cancelled. If the server cannot be asked, the link is
 // a link.
-import { alarm } from "./alarm.js";
-import { attend } from "./check.js";
-import "./copy.js";
-import { token } from "./csrf.js";
-import { enhance } from "./form.js";
-import { refresh } from "./refresh.js";
-import { attendSecret } from "./secret.js";
+import { ask, errorNote, refresh, typedIn } from "./server.js";
 import { localise } from "./times.js";
-import { attendTest, sendTest } from "./trial.js";
 
-const HEADERS = { "X-Requested-With": "fetch", Accept: "text/html, application/json" };
+export const onFill = []; // functions that are called with a window after a form was put into it
 const drafts = new Map(); // address -> the window with what was typed
 
 function note(dialog, sentence) {
   dialog.querySelector(".dialog-trouble")?.remove();
-  const element = alarm(sentence);
+  const element = errorNote(sentence);
   element.classList.add("dialog-trouble");
   element.setAttribute("role", "alert");
   dialog.querySelector(".dialog-body").prepend(element);
 }
 
-function fill(dialog, html) {
+export function fill(dialog, html) {
   dialog.innerHTML = html;
   dialog.setAttribute("aria-labelledby", dialog.querySelector("form").getAttribute("aria-labelledby"));
-  enhance(dialog);
   localise(dialog);
-  attendAll(dialog);
-}
-
-function attendAll(root) {
-  const form = root.querySelector("form[data-check-url]");
-  if (!form) return;
-  attend(form);
-  attendTest(form);
-  attendSecret(form);
+  for (const attach of onFill) attach(dialog);
+  focusField(dialog);
 }
 
 function focusField(dialog) {
@@ -53,7 +38,7 @@ async function open(link) {
   if (!dialog) {
     link.setAttribute("aria-busy", "true");
     try {
-      const answer = await fetch(address, { headers: HEADERS });
+      const answer = await ask(address);
       if (!answer.ok || answer.redirected) throw new Error(answer.statusText);
       dialog = document.createElement("dialog");
       dialog.opener = link.id;
@@ -83,20 +68,17 @@ function forget(dialog) {
 
 async function send(dialog, form, button) {
   if (dialog.hasAttribute("aria-busy")) return;
-  const data = new FormData(form, button);
-  data.delete("csrfmiddlewaretoken"); // the cookie's is newer if somebody signed in again meanwhile
+  const body = typedIn(form, button);
   dialog.setAttribute("aria-busy", "true");
   button?.setAttribute("aria-busy", "true");
   try {
-    const answer = await fetch(form.action, { method: "POST", body: data, headers: { ...HEADERS, "X-CSRFToken": token() } });
+    const answer = await ask(form.action, { method: "POST", body });
     const isJson = answer.headers.get("Content-Type")?.startsWith("application/json");
     if (answer.ok && isJson) await saved(dialog, await answer.json());
     else if (answer.redirected) note(dialog, "You are signed out. Sign in in another tab, then press Submit again: nothing you typed is lost.");
-    else if (answer.ok || answer.status === 422) {
-      fill(dialog, await answer.text());
-      focusField(dialog);
-    } else if (answer.status === 403) note(dialog, "The server did not accept this: you may be signed out, or not allowed to change it. Sign in in another tab, then press Submit again: nothing you typed is lost.");
-    else if (answer.status === 404 && form.dataset.checkUrl) note(dialog, "This callback is there no more: somebody removed it meanwhile. What you typed is still here; copy the URL and set it up anew.");
+    else if (answer.ok || answer.status === 422) fill(dialog, await answer.text());
+    else if (answer.status === 403) note(dialog, "The server did not accept this: you may be signed out, or not allowed to change it. Sign in in another tab, then press Submit again: nothing you typed is lost.");
+    else if (answer.status === 404 && form.dataset.gone) note(dialog, form.dataset.gone);
     else note(dialog, `The server answered ${answer.status}. Nothing was saved; try again.`);
   } catch {
     note(dialog, "The server could not be reached. Nothing was saved; try again.");
@@ -104,13 +86,6 @@ async function send(dialog, form, button) {
     dialog.removeAttribute("aria-busy");
     button?.removeAttribute("aria-busy");
   }
-}
-
-async function test(dialog, form, button) {
-  const refused = await sendTest(form, button);
-  if (!refused || !dialog.contains(form)) return;
-  fill(dialog, refused);
-  focusField(dialog);
 }
 
 // Takes the changed parts of the page below from the server, so that it neither jumps nor loses its place.
@@ -149,11 +124,7 @@ document.addEventListener("click", (event) => {
 
 document.addEventListener("submit", (event) => {
   const dialog = event.target.closest("dialog");
-  if (!dialog) return;
+  if (!dialog || event.defaultPrevented) return;
   event.preventDefault();
-  if (event.submitter?.hasAttribute("data-test")) test(dialog, event.target, event.submitter);
-  else send(dialog, event.target, event.submitter);
+  send(dialog, event.target, event.submitter);
 });
-
-enhance(document); // the form as a page of its own
-attendAll(document);

@@ -2,8 +2,7 @@
 const side = document.querySelector(".side");
 const menu = document.querySelector(".side-menu");
 menu?.addEventListener("click", () => {
-  const open = side.classList.toggle("is-open");
-  menu.setAttribute("aria-expanded", String(open));
+  menu.setAttribute("aria-expanded", String(side.classList.toggle("is-open")));
 });
 
 const filters = () => document.querySelectorAll("details.filter[open]");

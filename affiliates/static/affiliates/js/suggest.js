@@ -1,32 +1,27 @@
 // Suggests what may be typed into a field: its list is asked for at `data-suggest`, and the browser shows it.
 //
 // Without scripts, or if the server cannot be asked, the same can be typed without a suggestion.
+import { latest } from "../../theme/js/server.js";
+
 const WAIT_MS = 120;
 
 for (const field of document.querySelectorAll("input[data-suggest]")) {
   const list = field.parentElement.insertBefore(document.createElement("datalist"), field.nextSibling);
   list.id = `${field.id}_list`;
   field.setAttribute("list", list.id);
+  const ask = latest();
   let timer = 0;
-  let asked = null;
 
-  const ask = async () => {
-    asked?.abort();
-    asked = new AbortController();
-    try {
-      const answer = await fetch(`${field.dataset.suggest}?q=${encodeURIComponent(field.value)}`, { signal: asked.signal });
-      if (!answer.ok || answer.redirected) return;
-      const { found } = await answer.json();
-      list.replaceChildren(...found.map((text) => new Option(text, text)));
-    } catch {
-      // asked again meanwhile, or the server is away
-    }
+  const suggest = async () => {
+    const json = await ask(`${field.dataset.suggest}?q=${encodeURIComponent(field.value)}`);
+    if (json === null) return;
+    list.replaceChildren(...JSON.parse(json).found.map((text) => new Option(text, text)));
   };
 
   field.addEventListener("input", () => {
     clearTimeout(timer);
     if ([...list.options].some((option) => option.value === field.value)) return; // one was taken
-    timer = setTimeout(ask, WAIT_MS);
+    timer = setTimeout(suggest, WAIT_MS);
   });
-  field.addEventListener("focus", ask, { once: true });
+  field.addEventListener("focus", suggest, { once: true });
 }

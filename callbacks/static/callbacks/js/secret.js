@@ -2,13 +2,10 @@
 //
 // The link leads to a page that asks once more. Asked with `X-Requested-With: fetch` its address gives the part of the
 // form that asks, and sent so the part that shows the new secret, this once. If that fails, the link is a link.
-import { token } from "./csrf.js";
-import { refresh } from "./refresh.js";
-import { localise } from "./times.js";
+import { ask, parsed, refresh } from "../../theme/js/server.js";
+import { localise } from "../../theme/js/times.js";
 
-const HEADERS = { "X-Requested-With": "fetch" };
-
-export function attendSecret(form) {
+export function rotateInPlace(form) {
   const present = () => form.querySelector("#setup-secret");
   let kept = null;
 
@@ -33,9 +30,9 @@ export function attendSecret(form) {
   const exchange = async (control, address, options) => {
     control.setAttribute("aria-busy", "true");
     try {
-      const answer = await fetch(address, { ...options, headers: { ...HEADERS, "X-CSRFToken": token() } });
+      const answer = await ask(address, options);
       if (!answer.ok || answer.redirected) throw new Error(answer.statusText);
-      const part = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("setup-secret");
+      const part = parsed(await answer.text()).getElementById("setup-secret");
       present().replaceWith(document.importNode(part, true));
       localise(present());
       present().querySelector("[data-keep], input")?.focus();

@@ -1,19 +1,12 @@
-// Makes typing a template easier: variables go in at the cursor by a press, and stand out in what is typed.
+// Makes typing a URL with variables easier: they go in at the cursor by a press, and stand out in what is typed.
 const VARIABLE = /\{\{(?:[^{}"']|"[^"]*"|'[^']*')*\}\}/g;
 
-export function enhance(root) {
-  const field = root.querySelector(".template-editor textarea");
-  if (!field) return;
-  mirror(field);
-  offerVariables(root);
+export function offerVariables(form) {
+  const field = form.querySelector(".template-editor textarea");
+  toolbar([...form.querySelectorAll("[data-insert]")].map((row) => offer(row, field)));
 }
 
-export function offerVariables(root) {
-  const field = root.querySelector(".template-editor textarea");
-  toolbar([...root.querySelectorAll("[data-insert]")].map((row) => offer(row, field)));
-}
-
-// --- the list of variables: one stop for the Tab key, arrows within ----------
+// --- the list of variables: it has one stop for the Tab key, and arrows move within it ---
 function offer(row, field) {
   const button = document.createElement("button");
   button.type = "button";
@@ -25,16 +18,18 @@ function offer(row, field) {
 }
 
 function insert(field, name) {
-  const text = `{{${name}}}`;
   const start = field.selectionStart;
-  field.focus();
-  // execCommand, because it is what undo knows of
-  if (!document.execCommand("insertText", false, text)) {
-    field.setRangeText(text, start, field.selectionEnd, "end");
-    field.dispatchEvent(new Event("input", { bubbles: true }));
-  }
+  type(field, `{{${name}}}`);
   const open = name.indexOf("NAME");
   if (open >= 0) field.setSelectionRange(start + 2 + open, start + 2 + open + 4);
+}
+
+// Puts a text in the place of what is chosen, in the one way that undo knows of.
+export function type(field, text) {
+  field.focus();
+  if (document.execCommand("insertText", false, text)) return;
+  field.setRangeText(text, field.selectionStart, field.selectionEnd, "end");
+  field.dispatchEvent(new Event("input", { bubbles: true }));
 }
 
 function toolbar(buttons) {
@@ -51,8 +46,9 @@ function toolbar(buttons) {
   }
 }
 
-// --- colour behind the field: the same text, with the variables marked -------
-function mirror(field) {
+// --- colour behind the field: the same text stands there, with the variables marked ---
+export function highlightVariables(form) {
+  const field = form.querySelector(".template-editor textarea");
   const behind = document.createElement("div");
   behind.className = "template-mirror";
   behind.setAttribute("aria-hidden", "true");
@@ -77,7 +73,7 @@ function mirror(field) {
     // A URL has one line: Enter sends the form, as in any other field.
     if (event.key !== "Enter" || event.isComposing) return;
     event.preventDefault();
-    field.form.requestSubmit(field.form.querySelector(".button-primary"));
+    form.requestSubmit(form.querySelector(".button-primary"));
   });
   paint();
 }

@@ -1,49 +1,40 @@
-// Says what there is to say of a callback's URL while it is typed.
+// Checks a callback's URL while it is typed.
 //
 // Some moments after the last change of the form its fields are sent to `data-check-url`, which answers with parts of
-// the same form; they take the places of those that are there. If the server cannot be asked, what it would have said
-// is said when the form is sent. While a variable is half typed nothing is asked.
-import { token } from "./csrf.js";
-import { offerVariables } from "./form.js";
+// the same form; they take the places of those that are there. If the server cannot be asked, the URL is checked when
+// the form is sent. While a variable is half typed nothing is asked.
+import { latest, parsed, typedIn } from "../../theme/js/server.js";
+import { offerVariables, type } from "./editor.js";
 
 const WAIT_MS = 350;
 
-export function attend(form) {
+export function checkWhileTyped(form) {
   const field = form.querySelector(".template-editor textarea");
+  const ask = latest();
   let timer = 0;
-  let asked = null;
   let isPutOff = false;
   let checked = field.value; // what the findings are about
 
-  const ask = async () => {
-    asked?.abort();
-    asked = new AbortController();
-    const body = new FormData(form);
-    body.delete("csrfmiddlewaretoken");
-    const headers = { "X-Requested-With": "fetch", "X-CSRFToken": token() };
+  const check = async () => {
     const typed = field.value;
-    try {
-      const answer = await fetch(form.dataset.checkUrl, { method: "POST", body, headers, signal: asked.signal });
-      if (!answer.ok || answer.redirected) return;
-      show(form, await answer.text());
-      checked = typed;
-    } catch {
-      // asked again meanwhile, or the server is away
-    }
+    const html = await ask(form.dataset.checkUrl, { method: "POST", body: typedIn(form) });
+    if (html === null) return;
+    show(form, html);
+    checked = typed;
   };
 
   form.addEventListener("input", (event) => {
     clearTimeout(timer);
     isPutOff = event.target === field && event.inputType !== "insertFromPaste" && isInVariable(field);
     setAside(form, isPutOff);
-    if (!isPutOff) timer = setTimeout(ask, WAIT_MS);
+    if (!isPutOff) timer = setTimeout(check, WAIT_MS);
   });
   for (const moved of ["keyup", "pointerup", "blur"]) {
     field.addEventListener(moved, () => {
       if (!isPutOff || (moved !== "blur" && isInVariable(field))) return;
       isPutOff = false;
       setAside(form, false);
-      ask();
+      check();
     });
   }
   form.addEventListener("click", async (event) => {
@@ -54,13 +45,15 @@ export function attend(form) {
     if (field.value !== checked) {
       // It holds the URL as it was before the last keystrokes: those must not be lost.
       const name = button.textContent;
-      await ask();
+      await check();
       button = [...form.querySelectorAll("button[data-take]")].find((fresh) => fresh.textContent === name);
       if (!button || field.value !== checked) return;
     }
-    take(field, button.dataset.take);
+    field.focus();
+    field.select();
+    type(field, button.dataset.take);
     clearTimeout(timer);
-    ask();
+    check();
   });
 }
 
@@ -76,18 +69,8 @@ function setAside(form, isAside) {
   for (const part of form.querySelectorAll("#setup-check, #setup-preview")) part.inert = isAside;
 }
 
-// Puts a whole URL into the field, in a way that undo knows of.
-function take(field, url) {
-  field.focus();
-  field.select();
-  if (!document.execCommand("insertText", false, url)) {
-    field.value = url;
-    field.dispatchEvent(new Event("input", { bubbles: true }));
-  }
-}
-
 function show(form, html) {
-  const fresh = new DOMParser().parseFromString(html, "text/html");
+  const fresh = parsed(html);
   for (const part of fresh.querySelectorAll("body > [id]")) {
     const present = form.querySelector(`#${part.id}`);
     if (!present || isSame(present, part)) continue;

@@ -15,7 +15,7 @@ const count = new Intl.NumberFormat("en-US");
 const percent = (value) => `${value}\u00a0%`;
 
 // What a colour of the theme is right now: as an element wears it.
-const colour = (name) => getComputedStyle(root.querySelector(`.chart-${name} i`)).color;
+const colour = (name) => getComputedStyle(root.querySelector(`[data-series=${name}] i`)).color;
 const ink = () => getComputedStyle(root.querySelector(".chart-legend")).color;
 const line = () => getComputedStyle(root).borderTopColor;
 
