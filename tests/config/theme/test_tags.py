@@ -16,7 +16,7 @@ from config.theme.templatetags import theme
 
 ROOT = Path(__file__).resolve().parents[3]
 TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
-STYLES = sorted(ROOT.glob("[a-z]*/static/*/*.css"))
+STYLES = sorted([*ROOT.glob("[a-z]*/static/*/*.css"), *ROOT.glob("config/theme/static/theme/*.css")])
 
 
 def rendered(source, **context):
@@ -76,7 +76,7 @@ def test_chip_says_its_state_by_icon_word_and_colour(state):
 
 
 def test_icon_that_a_template_or_chip_names_is_in_the_sprite():
-    there = set(re.findall(r'<symbol id="([\w-]+)"', (ROOT / "config/static/theme/icons.svg").read_text()))
+    there = set(re.findall(r'<symbol id="([\w-]+)"', (ROOT / "config/theme/static/theme/icons.svg").read_text()))
     named = {icon for _, icon, _ in theme.CHIPS.values()}
     for path in TEMPLATES:
         named |= set(re.findall(r'{% icon "([\w-]+)" %}', path.read_text()))
@@ -91,7 +91,7 @@ def test_static_file_that_a_template_names_is_there():
 
 
 def test_script_imports_what_is_there():
-    scripts = list(ROOT.glob("[a-z]*/static/*/js/*.js"))
+    scripts = [*ROOT.glob("[a-z]*/static/*/js/*.js"), *ROOT.glob("config/theme/static/theme/js/*.js")]
     assert len(scripts) > 10
     for script in scripts:
         served = Path("/static", *script.parts[script.parts.index("static") + 1 :])
@@ -112,5 +112,5 @@ def test_template_holds_no_inline_style_and_no_inline_script(path):
 def test_style_uses_tokens_that_are_there_and_nothing_from_elsewhere(path):
     source = re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.DOTALL)
     assert not re.findall(r"https?://|@import", source)
-    defined = set(re.findall(r"(--[\w-]+):", (ROOT / "config/static/theme/tokens.css").read_text()))
+    defined = set(re.findall(r"(--[\w-]+):", (ROOT / "config/theme/static/theme/tokens.css").read_text()))
     assert set(re.findall(r"var\((--[\w-]+)\)", source)) <= defined
