@@ -2,7 +2,7 @@
 # Needs Python 3.11 or newer and nothing else: what is missing is put into .venv.
 
 PYTHON ?= python3
-# Where to, and what: the peers of the benchmark and a test name others.
+# Where to install, and which lock file: the peers of the benchmark and a test name others.
 VENV := .venv
 LOCKED := requirements.txt
 BIN := $(VENV)/bin
@@ -71,29 +71,17 @@ clean: ## remove what was installed or cached here; var/, which holds your data,
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- what the targets stand on -----------------------------------------------
-# A lock names every package with its hashes, so nothing is looked up (--no-deps): pip 23, which Python 3.11 and 3.12 bring,
-# would find newer versions of what packages ask of each other with extras, and refuse them because they have no hash. Then
-# `pip check` says whether everything is there that one asks of the other. On a terminal one line says how far it is; a log
-# gets every tenth package, and a line every ten seconds. The rest of what pip says is shown if it fails.
+# A lock names every package with its hashes, so no resolver is needed (--no-deps). pip 23, which comes with Python 3.11 and
+# 3.12, would find newer versions of packages that others ask for with extras, and refuse them because they have no hash.
+# `pip check` then says whether every package has what it asks for.
 define install
-	@{ $(PIP) install --no-deps --require-hashes --progress-bar off -r $< 2>&1 && $(PIP) check && echo all-is-there; } | { \
-	total=$$(grep -c '^[^ #].*==' $<); count=0; said=; line=; unpacking=; pause=10; if [ -t 1 ]; then pause=1; fi; \
-	tell() { if [ -t 1 ]; then printf '\r\033[K  %s' "$$*"; else echo "  $$*"; fi; }; \
-	unpacked() { ls -d $(VENV)/lib/python*/site-packages/*.dist-info | wc -l; }; \
-	echo "Installing $$total packages into $(VENV) (once) ..."; before=$$(unpacked); \
-	while read -r line && [ "$$line" != all-is-there ]; do \
-	  case $$line in \
-	    Collecting*|Processing*) \
-	      count=$$((count + 1)); package=$${line#* }; package=$${package%% *}; package=$${package##*/}; \
-	      if [ -t 1 ] || [ $$((count % 10)) = 0 ]; then tell "$$count/$$total $${package%%[=-][=0-9]*}"; fi ;; \
-	    Requirement*|Ignoring*) count=$$((count + 1)) ;; \
-	    "Installing collected"*) \
-	      while sleep $$pause > /dev/null && kill -0 $$$$; do tell "$$(($$(unpacked) - before))/$$total unpacked"; done 2>/dev/null & unpacking=$$! ;; \
-	    *) said=$$(printf '%s\n%s' "$$said" "$$line") ;; \
-	  esac; done; \
-	[ -z "$$unpacking" ] || kill $$unpacking; if [ -t 1 ]; then echo; fi; \
-	[ "$$line" = all-is-there ] || { echo "$$said" | tail -n 12 >&2; \
-	  echo "Not everything could be installed. If that is because of what was there before: make clean" >&2; exit 1; }; }
+	@total=$$(grep -c '^[^ #].*==' $<); echo "Installing $$total packages into $(VENV) (once) ..."; \
+	{ $(PIP) install --no-deps --require-hashes --progress-bar off -r $< 2>&1 || echo failed; } | awk -v total=$$total ' \
+	  /^Collecting|^Requirement already/ && ++count % 10 == 0 { print "  " count " of " total " downloaded" } \
+	  /^Installing/ { print "  all downloaded, now unpacking, which takes as long again ..." } \
+	  { fflush(); said[NR] = $$0 } \
+	  END { if ($$0 != "failed") exit; for (line = NR - 15; line < NR; line++) if (line in said) print said[line]; exit 1 }'
+	@$(PIP) check
 endef
 
 $(VENV)/bin/python:

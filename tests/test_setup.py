@@ -41,7 +41,8 @@ def install(directory: Path, *packages: str) -> subprocess.CompletedProcess[str]
         [*command, f"{directory}/venv/installed"],
         cwd=ROOT,
         env={"PATH": os.environ["PATH"], "HOME": str(directory)} | index,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
         check=False,
         timeout=120,
@@ -50,7 +51,7 @@ def install(directory: Path, *packages: str) -> subprocess.CompletedProcess[str]
 
 def test_lock_that_is_older_than_the_index_is_installed_as_it_stands(tmp_path):
     done = install(tmp_path, "measured 1.0", "measuring 1.0")
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stdout
     assert (tmp_path / "venv/installed").exists()
     found = {path.name for path in tmp_path.glob("venv/lib/python3*/site-packages/meas*.dist-info")}
     assert found == {"measured-1.0.dist-info", "measuring-1.0.dist-info"}
@@ -61,5 +62,5 @@ def test_lock_that_is_older_than_the_index_is_installed_as_it_stands(tmp_path):
 def test_lock_that_lacks_a_package_is_refused_and_the_package_is_named(tmp_path):
     done = install(tmp_path, "measuring 1.0")
     assert done.returncode != 0
-    assert "measured" in done.stderr
+    assert "measuring 1.0 requires measured, which is not installed" in done.stdout
     assert not (tmp_path / "venv/installed").exists()
