@@ -33,7 +33,7 @@ def drain() -> None:
     """Send what is due. A busy worker may be at that for hours, so it also does what other tasks are for."""
     wakeup.take()
     if not _stopping.is_set():
-        attempts = dispatcher.run(_stopping.is_set, is_woken=True, chores=[runner.run_all])
+        attempts = dispatcher.run(_stopping.is_set, is_woken=True, periodic=[runner.run_all])
         if attempts:
             log.info("queue_emptied attempts=%d", attempts)
 

@@ -166,7 +166,7 @@ class Delivery(models.Model):
 
 
 class TroubledHost(models.Model):
-    """A host that has failed to connect or to answer since it last did. Written by `callbacks.delivery.circuit_breaker` alone."""
+    """A host that has not answered since its last failures. Written by `callbacks.delivery.circuit_breaker` alone."""
 
     host = models.CharField(max_length=260, primary_key=True)
     failures = models.PositiveIntegerField(help_text="How many in a row.")

@@ -1,9 +1,7 @@
-"""What is to be told to whom: callback settings, and what was done to them.
-
-Django finds all of the engine's tables here; those of deliveries are in `callbacks.models.delivery`.
-"""
+"""Callback settings: which URL of an affiliate gets which kind of event, and how."""
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -17,7 +15,7 @@ from callbacks.editor.check import Finding, check
 from callbacks.editor.repair import Repair
 from callbacks.egress import addresses, targets
 from callbacks.models import names, sql
-from callbacks.postback.signing import new_secret
+from callbacks.postback import signing
 from orders.models import Order, validate_statuses
 
 models.BigAutoField.register_lookup(sql.Among)
@@ -61,7 +59,7 @@ class CallbackSetting(models.Model):
         max_length=260, default="", editable=False, help_text="Host and port of the URL; filled when saved."
     )
     only_statuses = models.JSONField("only for statuses", default=list, blank=True, validators=[validate_statuses])
-    secret = models.CharField(max_length=64, default=new_secret, editable=False)
+    secret = models.CharField(max_length=64, default=signing.new_secret, editable=False)
     previous_secret = models.CharField(max_length=64, default="", blank=True, editable=False)
     previous_secret_until = models.DateTimeField(null=True, blank=True, editable=False)
     is_active = models.BooleanField("active", default=True)
@@ -108,6 +106,10 @@ class CallbackSetting(models.Model):
     def statuses(self) -> list[str]:
         """The labels of the statuses that this is for; none if it is for all."""
         return [label for value, label in Order.Status.choices if value in self.only_statuses]
+
+    def previous_secret_at(self, moment: datetime) -> str:
+        """The secret that was replaced, if it still signs at that time; "" if not."""
+        return signing.secret_until(self.previous_secret, self.previous_secret_until, moment)
 
     def finding(self) -> Finding:
         """What is to be said of its URL by today's rules."""

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -228,8 +228,10 @@ def test_run_slow_attempt_does_not_hold_back_the_others(receiver: Receiver) -> N
     assert settled[receiver.url("/slow")] - settled[receiver.url("/fast")] > timedelta(seconds=0.5)
 
 
-def test_run_with_something_in_flight_hears_the_bell(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dispatcher, "LOOK_AGAIN_S", 60.0)
+def test_run_with_something_in_flight_is_woken(
+    receiver: Receiver, new_dispatcher: Callable[..., dispatcher.Dispatcher]
+) -> None:
+    engine = new_dispatcher(claim_interval_s=60.0)
     receiver.answer("/slow", Answer(delay_s=3.0))
     order_told_at(receiver.url("/slow"))
     fast = AffiliateFactory()
@@ -237,19 +239,19 @@ def test_run_with_something_in_flight_hears_the_bell(receiver: Receiver, monkeyp
     saved = []
 
     def save() -> Iterator[bool]:
-        """Once the slow one is under way and the look for it is over."""
-        while not receiver.requests or dispatcher.of_process().clerk.is_busy:
+        """Once the slow one is under way and its claim is done."""
+        while not receiver.requests or engine.db_thread.is_busy:
             yield False
         OrderFactory(affiliate=fast)
         saved.append(time.time())
 
     steps = save()
-    assert dispatcher.run(lambda: next(steps, False)) == 2
+    assert engine.run(lambda: next(steps, False)) == 2
     at = {request.path: request.at for request in receiver.requests}
     assert at["/fast"] - saved[0] < 2.0
 
 
-def test_sweep_recovers_rings_and_beats(broker: Any) -> None:
+def test_sweep_recovers_leases_sends_a_wakeup_and_records_a_heartbeat() -> None:
     from callbacks import tasks
     from callbacks.delivery import wakeup
 

@@ -28,7 +28,7 @@ def affiliate() -> Affiliate:
     return affiliate
 
 
-def told() -> list[tuple[str, str, str]]:
+def recorded() -> list[tuple[str, str, str]]:
     """Event, affiliate and status value of every delivery, in the order they were recorded."""
     rows = Delivery.objects.order_by("pk").select_related("affiliate")
     return [(row.event, row.affiliate.code if row.affiliate else "", row.variables["order.status"]) for row in rows]
@@ -65,7 +65,7 @@ def test_record_watched_field_changed_is_updated(affiliate: Affiliate, change: d
     for name, value in change.items():
         setattr(order, name, value)
     order.save()
-    assert [event for event, _, _ in told()] == ["order.created", "order.updated"]
+    assert [event for event, _, _ in recorded()] == ["order.created", "order.updated"]
 
 
 def test_record_link_changed_is_updated_with_the_new_links_values(affiliate: Affiliate) -> None:
@@ -75,44 +75,44 @@ def test_record_link_changed_is_updated_with_the_new_links_values(affiliate: Aff
     assert Delivery.objects.get(event="order.updated").variables["link.sub_id"] == "fb"
 
 
-def test_record_save_without_change_tells_nothing(affiliate: Affiliate) -> None:
+def test_record_save_without_change_records_nothing(affiliate: Affiliate) -> None:
     order = OrderFactory(affiliate=affiliate)
     order.amount = "58"
     order.save()
     Order.objects.get().save()
-    assert len(told()) == 1
+    assert len(recorded()) == 1
 
 
-def test_record_order_without_affiliate_tells_nothing_until_it_has_one(affiliate: Affiliate) -> None:
+def test_record_order_without_affiliate_records_nothing_until_it_has_one(affiliate: Affiliate) -> None:
     order = OrderFactory(affiliate=None)
     order.status = "approved"
     order.save()
-    assert told() == []
+    assert recorded() == []
     order.affiliate = affiliate
     order.save()
-    assert told() == [("order.created", affiliate.code, "approved")]
+    assert recorded() == [("order.created", affiliate.code, "approved")]
 
 
-def test_record_order_given_to_another_tells_both(affiliate: Affiliate) -> None:
+def test_record_order_given_to_another_records_both(affiliate: Affiliate) -> None:
     other = AffiliateFactory()
     callbacks_for(other, URL)
     order = OrderFactory(affiliate=affiliate, amount=Decimal(58))
     order.affiliate = other
     order.amount = Decimal(60)
     order.save()
-    assert told()[1:] == [("order.updated", affiliate.code, "rejected"), ("order.created", other.code, "new")]
+    assert recorded()[1:] == [("order.updated", affiliate.code, "rejected"), ("order.created", other.code, "new")]
 
 
-def test_record_order_taken_away_tells_the_old_one(affiliate: Affiliate) -> None:
+def test_record_order_taken_away_records_the_old_one(affiliate: Affiliate) -> None:
     order = OrderFactory(affiliate=affiliate)
     order.affiliate = None
     order.save()
-    assert told()[1:] == [("order.updated", affiliate.code, "rejected")]
+    assert recorded()[1:] == [("order.updated", affiliate.code, "rejected")]
 
 
-def test_record_affiliate_without_callback_tells_nothing() -> None:
+def test_record_affiliate_without_callback_records_nothing() -> None:
     OrderFactory()
-    assert told() == []
+    assert recorded() == []
 
 
 def test_record_paused_callback_is_skipped_with_the_reason(affiliate: Affiliate) -> None:
@@ -133,10 +133,10 @@ def test_record_rolled_back_order_leaves_nothing(affiliate: Affiliate) -> None:
     with transaction.atomic():
         OrderFactory(affiliate=affiliate)
         transaction.set_rollback(True)
-    assert told() == []
+    assert recorded() == []
 
 
-def test_record_fixture_tells_nothing(affiliate: Affiliate) -> None:
+def test_record_fixture_records_nothing(affiliate: Affiliate) -> None:
     order = OrderFactory(affiliate=affiliate)
     text = serializers.serialize("json", [order])
     Delivery.objects.all().delete()
@@ -144,10 +144,10 @@ def test_record_fixture_tells_nothing(affiliate: Affiliate) -> None:
     for loaded in serializers.deserialize("json", text):
         loaded.save()
     assert Order.objects.count() == 1
-    assert told() == []
+    assert recorded() == []
 
 
-def test_record_bulk_create_tells_of_each(affiliate: Affiliate) -> None:
+def test_record_bulk_create_records_each(affiliate: Affiliate) -> None:
     link = LinkFactory(affiliate=affiliate)
     Order.objects.bulk_create(
         Order(number=f"#{n}", affiliate=affiliate, link=link, amount=n, currency="USD") for n in range(1, 4)
@@ -158,21 +158,24 @@ def test_record_bulk_create_tells_of_each(affiliate: Affiliate) -> None:
     ]  # fmt: skip
 
 
-def test_record_update_or_create_tells_of_the_change(affiliate: Affiliate) -> None:
+def test_record_update_or_create_records_the_change(affiliate: Affiliate) -> None:
     OrderFactory(number="#1", affiliate=affiliate)
     Order.objects.update_or_create(number="#1", defaults={"status": "approved"})
-    assert [(event, status) for event, _, status in told()] == [("order.created", "new"), ("order.updated", "approved")]
+    assert [(event, status) for event, _, status in recorded()] == [
+        ("order.created", "new"),
+        ("order.updated", "approved"),
+    ]
 
 
-def test_record_after_commit_rings_once_for_what_is_due(
+def test_record_after_commit_sends_one_wakeup_for_what_is_due(
     affiliate: Affiliate, django_capture_on_commit_callbacks: Callable[..., Any]
 ) -> None:
-    with django_capture_on_commit_callbacks() as rings:
+    with django_capture_on_commit_callbacks() as wakeups:
         OrderFactory(affiliate=affiliate)
-    assert rings == [outbox.wakeup.send]
-    with django_capture_on_commit_callbacks() as rings:
+    assert wakeups == [outbox.wakeup.send]
+    with django_capture_on_commit_callbacks() as wakeups:
         OrderFactory()
-    assert rings == []
+    assert wakeups == []
 
 
 # --- claim -------------------------------------------------------------------
@@ -390,13 +393,10 @@ def test_delivery_made_by_hand_belongs_to_its_settings_affiliate() -> None:
     assert delivery.affiliate == setting.affiliate
 
 
-def test_claim_what_another_took_since_it_was_read_stays_theirs(
-    affiliate: Affiliate, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_claim_what_another_took_since_it_was_read_stays_theirs(affiliate: Affiliate) -> None:
     OrderFactory.create_batch(3, affiliate=affiliate)
     read = queue.first_attempts(10)
     (theirs,) = queue.claim(1)
-    monkeypatch.setattr(queue, "first_attempts", lambda *_, **__: read)
-    ours = queue.claim(10)
+    ours = queue._take(read, queue.LEASE)
     assert {claimed.pk for claimed in ours} == {row.pk for row in read} - {theirs.pk}
     assert Delivery.objects.get(pk=theirs.pk).claim_token == theirs.token

@@ -1,4 +1,4 @@
-"""The status filter: which events of an order a callback for certain statuses hears of."""
+"""The status filter: which events of an order a callback for certain statuses gets."""
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -74,7 +74,7 @@ def test_filter_of_one_callback_leaves_the_others_alone(affiliate: Affiliate) ->
     assert reasons() == ["due", "filtered", "paused"]
 
 
-def test_filter_of_rejected_hears_of_an_order_given_to_another(affiliate: Affiliate) -> None:
+def test_filter_of_rejected_gets_an_order_given_to_another(affiliate: Affiliate) -> None:
     for_statuses(affiliate, "order.updated", "rejected")
     other = AffiliateFactory()
     for_statuses(other, "order.created", "approved")
@@ -83,7 +83,7 @@ def test_filter_of_rejected_hears_of_an_order_given_to_another(affiliate: Affili
     assert Delivery.objects.values_list("variables__order.status", flat=True).order_by("pk")[0] == "rejected"
 
 
-def test_filter_of_rejected_is_not_told_twice_by_giving_the_order_away(affiliate: Affiliate) -> None:
+def test_filter_of_rejected_is_not_sent_again_when_the_order_is_given_away(affiliate: Affiliate) -> None:
     for_statuses(affiliate, "order.updated", "rejected")
     changed(OrderFactory(affiliate=affiliate, status="rejected"), affiliate=None)
     assert reasons() == ["filtered"]
@@ -125,7 +125,7 @@ def test_reconciling_looks_from_the_oldest_callback_on(affiliate: Affiliate) -> 
     order = OrderFactory(affiliate=affiliate)
     for_statuses(affiliate, "order.created")
     Delivery.objects.all().delete()
-    assert [happening.order for happening in reconcile.missed(order.created_at)] == [order]
+    assert [event.order for event in reconcile.missed(order.created_at)] == [order]
 
 
 @pytest.mark.parametrize("statuses", [["shipped"], ["approved", 1], "approved", {"approved": 1}])
