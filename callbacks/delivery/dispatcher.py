@@ -44,15 +44,15 @@ SHUTDOWN_S = 12.0
 # A delivery whose lease ends sooner is given back unsent: the lease could end before the answer comes, and then another
 # worker would send it again.
 MIN_LEASE_LEFT = timedelta(seconds=15)
-# Dispatchers of all processes may be busy for hours, and then no Celery task gets its turn, neither sweep nor jobs.
+# The dispatchers of all processes may be busy for hours, and then no other Celery task can run, neither sweep nor jobs.
 SWEEP_INTERVAL_S = 2.0
 OUR_ERROR = "This could not be sent because of an error on our side."
 
 
 @cache
 def of_process() -> "Dispatcher":
-    """The dispatcher of this process. It lives as long as the process: connections stay open between runs, what it knows
-    about endpoints is kept, and what a run that ended by an exception left in flight is finished by the next.
+    """The dispatcher of this process. Between two runs its connections stay open and what it knows about endpoints is
+    kept; what a run that ended by an exception left in flight is finished by the next.
     """
     return Dispatcher(transport_from(settings, max_in_flight=concurrency.SLOTS))
 
@@ -182,7 +182,6 @@ class Dispatcher:
     def _settle(self) -> None:
         batch, self.finished = self.finished, []
         unanswered, self.unanswered = self.unanswered, Counter()
-        troubled = self.troubled
 
         def count_attempts(_: object) -> None:
             self.attempts += len(batch)
@@ -192,7 +191,7 @@ class Dispatcher:
             self.finished = batch + self.finished
             self.unanswered.update(unanswered)
 
-        self.db_thread.submit(lambda: settle_batch(batch, troubled), count_attempts, keep)
+        self.db_thread.submit(lambda: settle_batch(batch, self.troubled), count_attempts, keep)
 
     def _is_time_to_claim(self) -> bool:
         if self.may_claim_more and not self.in_flight:
@@ -210,26 +209,22 @@ class Dispatcher:
         excluded = frozenset(full) | tripped
         start = self.scan_window.start(excluded | circuit_breaker.held(self.troubled), time.monotonic())
         scope = queue.Scope(full, tripped, start=start)
+        self.db_thread.submit(
+            lambda: claim_due(BATCH_SIZE, scope, self.lease),
+            lambda found: self._accept(found, start, excluded),
+            self._postpone_claim,
+        )
 
-        def accept(found: ClaimResult) -> None:
-            held = circuit_breaker.held(found.troubled)
-            self._accept(found, held)
-            if not found.is_more and not self.scan_window.record(
-                start, found.now, excluded | held, found.took_s, time.monotonic()
-            ):
-                self.may_claim_more, self.next_claim_at = True, 0.0
-
-        self.db_thread.submit(lambda: claim_due(BATCH_SIZE, scope, self.lease), accept, self._postpone_claim)
-
-    def _accept(self, found: ClaimResult, held: frozenset[str]) -> None:
-        self.troubled = found.troubled
+    def _accept(self, found: ClaimResult, start: datetime | None, excluded: frozenset[int | str]) -> None:
+        self.troubled, held = found.troubled, circuit_breaker.held(found.troubled)
         for host in held:
             self.to_give_back += self.queues.remove_waiting(host)
+        self.to_give_back += [claimed for claimed in found.claims if not self.queues.put(claimed)]
         self._postpone_claim()
         self.may_claim_more = bool(found.claims)
-        if found.is_more:
-            self.next_claim_at = 0.0
-        self.to_give_back += [claimed for claimed in found.claims if not self.queues.put(claimed)]
+        clock = time.monotonic()
+        if found.is_more or not self.scan_window.record(start, found.now, excluded | held, found.took_s, clock):
+            self.may_claim_more, self.next_claim_at = True, 0.0
 
     def _postpone_claim(self) -> None:
         self.may_claim_more, now = False, time.monotonic()

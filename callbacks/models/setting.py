@@ -29,7 +29,7 @@ class EventType(models.TextChoices):
 
 
 class CallbackSetting(models.Model):
-    """One URL, and how and when one affiliate wants to hear there of one kind of event."""
+    """One URL of one affiliate for one kind of event: how it is called, and for which orders."""
 
     class Method(models.TextChoices):
         GET = "GET", "GET"
@@ -72,8 +72,8 @@ class CallbackSetting(models.Model):
         null=True, editable=False, help_text="When `request` was last another; empty if it never was."
     )
 
-    repairs: tuple[Repair, ...] = ()  # what the last clean() mended in the URL
-    known_names: list[str] | None = None  # those of the affiliate's others for this event, where somebody has read them
+    repairs: tuple[Repair, ...] = ()  # what the last clean() repaired in the URL
+    known_names: list[str] | None = None  # of the affiliate's other callbacks for this event, if the caller read them
 
     class Meta:
         ordering: ClassVar = ["affiliate", "event", "pk"]
@@ -99,12 +99,12 @@ class CallbackSetting(models.Model):
 
     @property
     def request(self) -> tuple[str, str, str]:
-        """What is sent, and where. How the last one did says nothing of another one."""
+        """What is sent, and where to. After a change, the results of earlier requests say nothing about it."""
         return self.method, self.url, self.body_format if self.method == self.Method.POST else ""
 
     @property
     def statuses(self) -> list[str]:
-        """The labels of the statuses that this is for; none if it is for all."""
+        """The labels of the statuses that this is for; empty if it is for all."""
         return [label for value, label in Order.Status.choices if value in self.only_statuses]
 
     def previous_secret_at(self, moment: datetime) -> str:
@@ -112,9 +112,9 @@ class CallbackSetting(models.Model):
         return signing.secret_until(self.previous_secret, self.previous_secret_until, moment)
 
     def finding(self) -> Finding:
-        """What is to be said of its URL by today's rules."""
+        """What today's rules find in its URL."""
         found = check(self.url or "", addresses.policy_from(settings), send_as_typed=self.send_as_typed)
-        if self.method == self.Method.POST and self.body_format == self.BodyFormat.JSON:  # whose body names the link
+        if self.method == self.Method.POST and self.body_format == self.BodyFormat.JSON:  # whose body has the link
             return replace(found, warnings=tuple(w for w in found.warnings if w.code != "no_click_id"))
         return found
 
@@ -132,7 +132,7 @@ class CallbackSetting(models.Model):
         super().save(*args, **kwargs)
 
     def clean(self) -> None:
-        """Repair the URL and refuse what could not be sent or kept, with the code of each problem, beside its field."""
+        """Repair the URL and refuse what could not be sent or stored, by field, with the code of each problem."""
         finding = self.finding()
         self.url, self.repairs = finding.template, finding.repairs
         self.name = names.free(self.name, others := self.other_names())
@@ -144,7 +144,7 @@ class CallbackSetting(models.Model):
             raise ValidationError({field: found for field, found in errors.items() if found})
 
     def resume_if_moved(self, url_before: str) -> bool:
-        """Switch it on, unsaved, if it was paused because the address it had before is gone. Whether it was."""
+        """Resume it, unsaved, if it was paused because the URL that it had before is gone. True if it was."""
         is_resumed = self.pause_reason == self.PauseReason.GONE and self.url != url_before
         if is_resumed:
             self.is_active, self.pause_reason = True, self.PauseReason.NONE
