@@ -39,10 +39,10 @@ def test_clock_set_an_hour_forward_sends_nothing_twice_but_what_was_on_the_wire(
     around.note_fault(unrecorded, min(_new_leases()) - queue.LEASE.total_seconds() - HOUR)
     receiver.answer("*", Answer())
     around.wait_until_sent(60)
-    tally = around.tally()
-    assert tally.deliveries == DELIVERIES
-    assert tally.in_flight
-    report("clock an hour forward", tally)
+    counts = around.count()
+    assert counts.deliveries == DELIVERIES
+    assert counts.in_flight
+    report("clock an hour forward", counts)
 
 
 def test_clock_set_an_hour_back_and_right_again_loses_nothing(
@@ -62,7 +62,7 @@ def test_clock_set_an_hour_back_and_right_again_loses_nothing(
     assert len(receiver.requests) > count
     around.set_clock(0)
     around.wait_until_sent(60)
-    tally = around.tally()
-    assert tally.duplicates == 0
-    assert Attempt.objects.count() == tally.deliveries
-    report("clock an hour back, and right again", tally)
+    counts = around.count()
+    assert counts.duplicates == 0
+    assert Attempt.objects.count() == counts.deliveries
+    report("clock an hour back, and right again", counts)

@@ -1,4 +1,4 @@
-"""Dispatchers beside that of the process."""
+"""An affiliate with callbacks, and dispatchers beside that of the process."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from affiliates.models import Affiliate
     from callbacks.delivery.dispatcher import Dispatcher
+
+
+@pytest.fixture
+def affiliate() -> "Affiliate":
+    """One with both callbacks."""
+    from tests.factories import AffiliateFactory, callbacks_for  # Django is set up only now
+
+    affiliate = AffiliateFactory()
+    callbacks_for(affiliate, "https://tracker.example/postback?order={{order.number}}")
+    return affiliate
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ import pytest
 from django.utils import timezone
 from standardwebhooks import Webhook
 
-from callbacks.delivery import dispatcher, queue
+from callbacks import tasks
+from callbacks.delivery import dispatcher, queue, wakeup
 from callbacks.models import Attempt, CallbackSetting, Delivery, TroubledHost
 from orders.models import Order
 from tests.factories import (
@@ -252,12 +253,7 @@ def test_run_with_something_in_flight_is_woken(
 
 
 def test_sweep_recovers_leases_sends_a_wakeup_and_records_a_heartbeat() -> None:
-    from callbacks import tasks
-    from callbacks.delivery import wakeup
-
-    affiliate = AffiliateFactory()
-    callbacks_for(affiliate, "https://tracker.example/")
-    OrderFactory(affiliate=affiliate)
+    OrderFactory(affiliate=CallbackSettingFactory().affiliate)
     (claimed,) = queue.claim(1)
     Delivery.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
     wakeup.take()

@@ -1,31 +1,20 @@
-import uuid
+"""Which deliveries a saved order records, and with which values."""
+
 from collections.abc import Callable
-from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.core import serializers
-from django.db import IntegrityError, transaction
-from django.utils import timezone
+from django.db import transaction
 
 from affiliates.models import Affiliate
-from callbacks.delivery import outbox, queue, resend, settle
-from callbacks.egress.outcome import Outcome, Request
-from callbacks.models import Attempt, CallbackSetting, Delivery, EventType
+from callbacks.delivery import outbox
+from callbacks.models import CallbackSetting, Delivery
 from orders.models import Order
-from tests.factories import AffiliateFactory, CallbackSettingFactory, LinkFactory, OrderFactory, callbacks_for
+from tests.factories import AffiliateFactory, LinkFactory, OrderFactory, callbacks_for
 
 pytestmark = pytest.mark.django_db
-
-URL = "https://tracker.example/postback?order={{order.number}}"
-
-
-@pytest.fixture
-def affiliate() -> Affiliate:
-    affiliate = AffiliateFactory()
-    callbacks_for(affiliate, URL)
-    return affiliate
 
 
 def recorded() -> list[tuple[str, str, str]]:
@@ -34,7 +23,6 @@ def recorded() -> list[tuple[str, str, str]]:
     return [(row.event, row.affiliate.code if row.affiliate else "", row.variables["order.status"]) for row in rows]
 
 
-# --- record ------------------------------------------------------------------
 def test_record_new_order_is_created_with_a_frozen_snapshot(affiliate: Affiliate) -> None:
     link = LinkFactory(affiliate=affiliate, url=f"https://shop.example/p?ref={affiliate.code}&sub_id=fb&x=1#top")
     order = OrderFactory(number="#7", affiliate=affiliate, link=link)
@@ -95,7 +83,7 @@ def test_record_order_without_affiliate_records_nothing_until_it_has_one(affilia
 
 def test_record_order_given_to_another_records_both(affiliate: Affiliate) -> None:
     other = AffiliateFactory()
-    callbacks_for(other, URL)
+    callbacks_for(other, "https://tracker.example/")
     order = OrderFactory(affiliate=affiliate, amount=Decimal(58))
     order.affiliate = other
     order.amount = Decimal(60)
@@ -174,227 +162,3 @@ def test_record_after_commit_sends_one_wakeup_for_what_is_due(
     with django_capture_on_commit_callbacks() as wakeups:
         OrderFactory()
     assert wakeups == []
-
-
-# --- claim -------------------------------------------------------------------
-def test_claim_due_deliveries_leases_them_with_their_setting_as_it_is_now(affiliate: Affiliate) -> None:
-    OrderFactory(affiliate=affiliate)
-    CallbackSetting.objects.update(url="https://corrected.example/", method="POST")
-    (claimed,) = queue.claim(10)
-    assert claimed.endpoint
-    assert (claimed.endpoint.template, claimed.endpoint.method) == ("https://corrected.example/", "POST")
-    assert claimed.due.trigger == "initial"
-    delivery = Delivery.objects.get()
-    assert (delivery.status, delivery.claim_token, delivery.next_attempt_at) == ("sending", claimed.token, None)
-    assert queue.claim(10) == []
-
-
-def test_claim_takes_the_earliest_due_first_and_no_more_than_asked(affiliate: Affiliate) -> None:
-    for _ in range(3):
-        OrderFactory(affiliate=affiliate)
-    late, early, future = Delivery.objects.order_by("pk")
-    now = timezone.now()
-    for row, moment in ((late, now), (early, now - timedelta(hours=1)), (future, now + timedelta(hours=1))):
-        Delivery.objects.filter(pk=row.pk).update(next_attempt_at=moment)
-    assert [c.pk for c in queue.claim(1)] == [early.pk]
-    assert [c.pk for c in queue.claim(5)] == [late.pk]
-
-
-def test_claim_first_attempts_go_before_retries(affiliate: Affiliate) -> None:
-    OrderFactory.create_batch(2, affiliate=affiliate)
-    again, first = Delivery.objects.order_by("pk")
-    Delivery.objects.filter(pk=again.pk).update(attempt_count=1, next_attempt_at=timezone.now() - timedelta(hours=1))
-    assert [c.pk for c in queue.claim(1)] == [first.pk]
-    assert [c.pk for c in queue.claim(2)] == [again.pk]
-
-
-def test_claim_updated_waits_for_the_first_attempt_of_created(affiliate: Affiliate) -> None:
-    order = OrderFactory(affiliate=affiliate)
-    order.status = "approved"
-    order.save()
-    (created,) = queue.claim(10)
-    assert created.due.event == "order.created"
-    settle.settle([settlement(created, "pending", timezone.now() + timedelta(seconds=5))])
-    (updated,) = queue.claim(10)
-    assert updated.due.event == "order.updated"
-
-
-def test_claim_updated_does_not_wait_for_a_created_that_is_paused_or_skipped(affiliate: Affiliate) -> None:
-    order = OrderFactory(affiliate=affiliate)
-    order.status = "approved"
-    order.save()
-    CallbackSetting.objects.filter(event="order.created").update(is_active=False)
-    assert [c.due.event for c in queue.claim(10)] == ["order.updated"]
-
-
-def test_claim_paused_callback_keeps_its_deliveries_until_it_is_resumed(affiliate: Affiliate) -> None:
-    OrderFactory(affiliate=affiliate)
-    CallbackSetting.objects.update(is_active=False)
-    assert queue.claim(10) == []
-    assert not queue.is_anything_due()
-    CallbackSetting.objects.update(is_active=True)
-    assert queue.is_anything_due()
-    assert len(queue.claim(10)) == 1
-
-
-def test_claim_deleted_callback_has_no_template(affiliate: Affiliate) -> None:
-    OrderFactory(affiliate=affiliate)
-    CallbackSetting.objects.all().delete()
-    (claimed,) = queue.claim(10)
-    assert claimed.endpoint is None
-    queue.skip(claimed, Delivery.SkipReason.SETTING_DELETED)
-    assert Delivery.objects.get().skip_reason == "setting_deleted"
-
-
-# --- settle ------------------------------------------------------------------
-def settlement(claimed: queue.Claimed, status: str, again: Any = None, **kw: Any) -> settle.Settlement:
-    request = Request(claimed.pk, "GET", "https://tracker.example/", (), None)
-    outcome = Outcome(claimed.pk, kw.pop("code", 200), "", "The tracker answered.")
-    return settle.Settlement(claimed, timezone.now(), request, outcome, status, again, kw.pop("retry_step", 0), **kw)
-
-
-def test_settle_success_writes_the_attempt_and_ends_the_delivery(affiliate: Affiliate) -> None:
-    OrderFactory(affiliate=affiliate)
-    settle.settle([settlement(claimed, "succeeded") for claimed in queue.claim(10)])
-    delivery = Delivery.objects.get()
-    assert (delivery.status, delivery.attempt_count, delivery.last_status_code) == ("succeeded", 1, 200)
-    assert delivery.last_attempt_at is not None
-    assert delivery.attempts.get().trigger == "initial"
-
-
-def test_settle_failure_to_be_repeated_is_due_again_as_a_retry(affiliate: Affiliate) -> None:
-    OrderFactory(affiliate=affiliate)
-    again = timezone.now() - timedelta(seconds=1)
-    settle.settle([settlement(c, "pending", again, code=500, retry_step=1) for c in queue.claim(10)])
-    (claimed,) = queue.claim(10)
-    assert (claimed.due.trigger, claimed.due.retry_step, claimed.due.last_status_code) == ("retry", 1, 500)
-
-
-def test_settle_lost_lease_keeps_the_attempt_and_not_the_state(affiliate: Affiliate) -> None:
-    OrderFactory(affiliate=affiliate)
-    (first,) = queue.claim(10)
-    Delivery.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
-    assert queue.recover() == 1
-    (second,) = queue.claim(10)
-    settle.settle([settlement(first, "succeeded")])
-    delivery = Delivery.objects.get()
-    assert (delivery.status, delivery.claim_token, delivery.attempt_count) == ("sending", second.token, 0)
-    assert Attempt.objects.count() == 1
-
-
-def test_settle_once_more_after_an_unknown_commit_writes_no_attempt_twice(affiliate: Affiliate) -> None:
-    OrderFactory.create_batch(2, affiliate=affiliate)
-    first, second = [settlement(claimed, "succeeded") for claimed in queue.claim(10)]
-    settle.settle([first])
-    settle.settle([first, second])
-    assert list(Attempt.objects.order_by("delivery").values_list("delivery", flat=True)) == [
-        first.claimed.pk,
-        second.claimed.pk,
-    ]
-    assert set(Delivery.objects.values_list("status", "attempt_count")) == {("succeeded", 1)}
-
-
-def test_settle_deleted_delivery_does_not_spoil_the_batch(affiliate: Affiliate) -> None:
-    OrderFactory.create_batch(2, affiliate=affiliate)
-    claims = queue.claim(10)
-    Delivery.objects.filter(pk=claims[0].pk).delete()
-    settle.settle([settlement(claimed, "succeeded") for claimed in claims])
-    assert Delivery.objects.get().status == "succeeded"
-    assert Attempt.objects.count() == 1
-
-
-def test_settle_gone_for_good_pauses_the_setting(affiliate: Affiliate) -> None:
-    OrderFactory(affiliate=affiliate)
-    settle.settle([settlement(c, "failed", code=410, pause_setting=True) for c in queue.claim(10)])
-    setting = CallbackSetting.objects.get(event="order.created")
-    assert (setting.is_active, setting.pause_reason) == (False, "gone")
-
-
-def test_settle_gone_for_good_leaves_a_corrected_setting_alone(affiliate: Affiliate) -> None:
-    OrderFactory(affiliate=affiliate)
-    claims = queue.claim(10)
-    CallbackSetting.objects.update(url="https://corrected.example/")
-    settle.settle([settlement(c, "failed", code=410, pause_setting=True) for c in claims])
-    assert CallbackSetting.objects.get(event="order.created").is_active
-
-
-def test_give_back_returns_the_delivery_unattempted(affiliate: Affiliate) -> None:
-    OrderFactory(affiliate=affiliate)
-    queue.give_back(queue.claim(10))
-    (claimed,) = queue.claim(10)
-    assert claimed.due.trigger == "initial"
-
-
-# --- recover, resend ---------------------------------------------------------
-def test_recover_leaves_running_leases_alone(affiliate: Affiliate) -> None:
-    OrderFactory(affiliate=affiliate)
-    queue.claim(10)
-    assert queue.recover() == 0
-
-
-@pytest.mark.parametrize("status", ["succeeded", "failed"])
-def test_resend_ended_delivery_is_due_now_by_hand(affiliate: Affiliate, status: str) -> None:
-    OrderFactory(affiliate=affiliate)
-    (claimed,) = queue.claim(10)
-    settle.settle([settlement(claimed, status, retry_step=9)])
-    assert resend.resend([claimed.pk]) == resend.Resent(1, {})
-    (again,) = queue.claim(10)
-    assert (again.due.variables["event.id"], again.due.trigger, again.due.retry_step) == (
-        claimed.due.variables["event.id"],
-        "manual",
-        0,
-    )
-
-
-def test_resend_skipped_delivery_of_a_resumed_callback_goes_out(affiliate: Affiliate) -> None:
-    CallbackSetting.objects.update(is_active=False)
-    OrderFactory(affiliate=affiliate)
-    delivery = Delivery.objects.get()
-    assert "paused" in resend.resend([delivery.pk]).refused[delivery.pk]
-    CallbackSetting.objects.update(is_active=True)
-    assert resend.resend([delivery.pk]).count == 1
-    assert len(queue.claim(10)) == 1
-
-
-def test_resend_what_cannot_go_out_is_refused_with_the_reason(affiliate: Affiliate) -> None:
-    OrderFactory.create_batch(2, affiliate=affiliate)
-    sending, orphan = queue.claim(1)[0].pk, Delivery.objects.order_by("-pk")[0]
-    orphan.setting = None
-    orphan.save()
-    resent = resend.resend([sending, orphan.pk])
-    assert resent.count == 0
-    assert "right now" in resent.refused[sending]
-    assert "deleted" in resent.refused[orphan.pk]
-
-
-# --- the rows themselves -----------------------------------------------------
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"status": "pending", "next_attempt_at": None},
-        {"status": "succeeded", "next_attempt_at": timezone.now()},
-        {"status": "sending", "next_attempt_at": None},
-        {"status": "failed", "next_attempt_at": None, "claim_token": uuid.uuid4()},
-        {"status": "skipped", "next_attempt_at": None},
-        {"status": "lost", "next_attempt_at": None},
-    ],
-)
-def test_database_state_that_contradicts_itself_is_refused(affiliate: Affiliate, fields: dict[str, Any]) -> None:
-    OrderFactory(affiliate=affiliate)
-    with pytest.raises(IntegrityError), transaction.atomic():
-        Delivery.objects.update(**fields)
-
-
-def test_delivery_made_by_hand_belongs_to_its_settings_affiliate() -> None:
-    setting = CallbackSettingFactory()
-    delivery = Delivery.objects.create(setting=setting, event=EventType.CREATED, next_attempt_at=timezone.now())
-    assert delivery.affiliate == setting.affiliate
-
-
-def test_claim_what_another_took_since_it_was_read_stays_theirs(affiliate: Affiliate) -> None:
-    OrderFactory.create_batch(3, affiliate=affiliate)
-    read = queue.first_attempts(10)
-    (theirs,) = queue.claim(1)
-    ours = queue._take(read, queue.LEASE)
-    assert {claimed.pk for claimed in ours} == {row.pk for row in read} - {theirs.pk}
-    assert Delivery.objects.get(pk=theirs.pk).claim_token == theirs.token
