@@ -8,7 +8,7 @@ ends that. It is kept in the database, because workers share it; a host without 
 from collections.abc import Iterable
 from datetime import timedelta
 
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import F
 from django.utils import timezone
 
@@ -40,14 +40,13 @@ def record(outcomes: Iterable[tuple[str, Outcome]], troubled: Iterable[str]) -> 
             failures.pop(host, None)
     if recovered := answered & (set(troubled) | failures.keys()):
         TroubledHost.objects.filter(host__in=recovered).delete()
+    probe_at = timezone.now() + PROBE_EVERY
     for host, count in failures.items():
-        probe_at = timezone.now() + PROBE_EVERY
-        with transaction.atomic():
-            _, is_new = TroubledHost.objects.get_or_create(
-                host=host, defaults={"failures": count, "probe_at": probe_at}
-            )
-            if not is_new:
-                TroubledHost.objects.filter(host=host).update(failures=F("failures") + count, probe_at=probe_at)
+        TroubledHost.objects.update_or_create(
+            host=host,
+            defaults={"failures": F("failures") + count, "probe_at": probe_at},
+            create_defaults={"failures": count, "probe_at": probe_at},
+        )
 
 
 def troubled() -> dict[str, bool]:

@@ -109,7 +109,7 @@ WHERE d.status = 'pending' AND d.attempt_count {count} AND d.next_attempt_at <= 
       AND (c.setting_id IS NULL OR EXISTS (
         SELECT 1 FROM callbacks_callbacksetting s WHERE s.id = c.setting_id AND s.is_active))))
 """
-_FIRST, _AGAIN = "= 0", "> 0"
+FIRST, AGAIN = "= 0", "> 0"
 
 
 class Scope(NamedTuple):
@@ -124,19 +124,9 @@ class Scope(NamedTuple):
 EVERYTHING = Scope()
 
 
-def first_attempts(limit: int, scope: Scope = EVERYTHING) -> list[Due]:
-    """The earliest due deliveries that were never attempted."""
-    return _read(_FIRST, limit, scope)
-
-
-def retries(limit: int, scope: Scope = EVERYTHING) -> list[Due]:
-    """The earliest due deliveries that were attempted before."""
-    return _read(_AGAIN, limit, scope)
-
-
 def is_anything_due() -> bool:
     with connection.cursor() as cursor:
-        for count in (_FIRST, _AGAIN):
+        for count in (FIRST, AGAIN):
             text, parameters = _due_sql(count, EVERYTHING)
             cursor.execute(f"SELECT 1 {text} LIMIT 1", parameters)
             if cursor.fetchone():
@@ -144,7 +134,8 @@ def is_anything_due() -> bool:
     return False
 
 
-def _read(count: str, limit: int, scope: Scope) -> list[Due]:
+def due(limit: int, scope: Scope = EVERYTHING, count: str = FIRST) -> list[Due]:
+    """The earliest due deliveries that were never attempted, or with `AGAIN` those that were."""
     text, parameters = _due_sql(count, scope)
     lock = "FOR UPDATE OF d SKIP LOCKED" if connection.features.has_select_for_update_skip_locked else ""
     sql = f"{_SELECT} {text} ORDER BY d.next_attempt_at, d.id LIMIT %(limit)s {lock}"
@@ -206,9 +197,9 @@ def claim(limit: int, scope: Scope = EVERYTHING, *, lease: timedelta = LEASE) ->
     # and only the conditional update below has to wait for its turn.
     locks = connection.features.has_select_for_update_skip_locked
     with transaction.atomic() if locks else nullcontext():
-        found = first_attempts(limit, scope)
+        found = due(limit, scope)
         if len(found) < limit:
-            found += retries(limit - len(found), scope)
+            found += due(limit - len(found), scope, AGAIN)
         return _take(found, lease) if found else []
 
 

@@ -85,7 +85,7 @@ def test_claim_deleted_callback_has_no_template(affiliate: Affiliate) -> None:
 
 def test_claim_what_another_took_since_it_was_read_stays_theirs(affiliate: Affiliate) -> None:
     OrderFactory.create_batch(3, affiliate=affiliate)
-    read = queue.first_attempts(10)
+    read = queue.due(10)
     (theirs,) = queue.claim(1)
     ours = queue._take(read, queue.LEASE)
     assert {claimed.pk for claimed in ours} == {row.pk for row in read} - {theirs.pk}
