@@ -5,6 +5,4 @@ class CallbacksConfig(AppConfig):
     name = "callbacks"
 
     def ready(self) -> None:
-        from callbacks import receivers
-
-        receivers.connect()
+        from callbacks import receivers  # needs the models  # noqa: F401 - importing connects them

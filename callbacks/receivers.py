@@ -1,23 +1,21 @@
-"""Hears of saved orders and hands them to the outbox, in the transaction that saved them."""
+"""Records the events of saved orders, in the transaction that saved them."""
 
 from typing import Any
 
 from django.db.models.signals import post_save
+from django.dispatch import receiver
 
 from callbacks.delivery import outbox
 from orders.models import Order
 from orders.signals import orders_created
 
 
+@receiver(post_save, sender=Order, dispatch_uid="callbacks.order_saved")
 def order_saved(sender: type[Order], instance: Order, raw: bool = False, **_: Any) -> None:
-    if not raw:  # a fixture: its deliveries come with it, or it has none
+    if not raw:  # a fixture brings its own deliveries, if any
         outbox.record([instance])
 
 
+@receiver(orders_created, sender=Order, dispatch_uid="callbacks.orders_inserted")
 def orders_inserted(sender: type[Order], orders: list[Order], **_: Any) -> None:
     outbox.record(orders)
-
-
-def connect() -> None:
-    post_save.connect(order_saved, sender=Order, dispatch_uid="callbacks.order_saved")
-    orders_created.connect(orders_inserted, sender=Order, dispatch_uid="callbacks.orders_inserted")

@@ -1,6 +1,6 @@
 """Celery tasks, a few lines each. No task carries data: the database is the queue.
 
-Their names stay as they are, because old and new processes run side by side for the time of a deploy.
+Their names stay as they are, because old and new processes run side by side during a deploy.
 """
 
 import logging
@@ -19,7 +19,7 @@ COUNT_FOR_S = 1.0
 
 log = logging.getLogger(__name__)
 
-# Made before the worker forks, so that its children see what the parent was told.
+# Made before the worker forks, so that its children see that the parent is shutting down.
 _stopping = Event()
 
 
@@ -30,33 +30,33 @@ def _stop(**_: Any) -> None:
 
 @shared_task(name=wakeup.TASK)
 def drain() -> None:
-    """Send what is due. A busy worker may be at that for hours, so it also does what other tasks are for."""
+    """Send what is due. That may take a busy worker hours, so it does the work of the other tasks meanwhile."""
     wakeup.take()
     if not _stopping.is_set():
-        attempts = dispatcher.run(_stopping.is_set, is_woken=True, chores=[runner.run_all])
+        attempts = dispatcher.run(_stopping.is_set, is_woken=True, periodic=[runner.run_all])
         if attempts:
             log.info("queue_emptied attempts=%d", attempts)
 
 
 @shared_task(name="callbacks.tasks.sweep")
 def sweep() -> None:
-    """Return what dead workers held, and wake a worker for what is due: retries, and orders whose wake-up was lost."""
+    """Make due what dead workers held; wake a worker for what is due: retries, and orders whose wake-up was lost."""
     dispatcher.sweep()
     if queue.is_anything_due():
-        wakeup.take()  # one that is still waiting now may have been lost
+        wakeup.take()  # one that is still waiting may have been lost
         wakeup.send()
 
 
 @shared_task(name="callbacks.tasks.step_errands")
 def run_jobs() -> None:
-    """Go on with what people asked to be resent or sent later."""
+    """Go on with resends and backfills."""
     if not _stopping.is_set():
         runner.run_all()
 
 
 @shared_task(name="callbacks.tasks.tally")
 def count_requests() -> None:
-    """Count the requests of the last seconds for the overview; after a flood, some of them at each time."""
+    """Count the requests of the last seconds for the overview; if they are too many, the next run goes on."""
     began = time.monotonic()
     while not _stopping.is_set() and hourly.count() and time.monotonic() - began < COUNT_FOR_S:
         pass

@@ -9,6 +9,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import psycopg
+
 from config.stack.child import bound_to
 from tests import machine
 
@@ -74,11 +76,7 @@ class Cluster:
 
     def create_database(self, name: str) -> str:
         """A new empty database; returns its URL."""
-        import psycopg
-
-        with psycopg.connect(f"host={self.directory} user=postgres dbname=postgres", autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"')
-        return f"postgres://postgres@/{name}?host={self.directory}"
+        return create_database(self.url, name)
 
     def end(self, how: signal.Signals) -> None:
         """End the server and keep its data: SIGINT is `pg_ctl stop -m fast`, SIGQUIT is `-m immediate`, a crash."""
@@ -89,6 +87,13 @@ class Cluster:
         """End it for good."""
         self.end(signal.SIGQUIT)  # at once, nothing here is kept
         shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def create_database(url: str, name: str, template: str = "template1") -> str:
+    """A new database, empty or a copy, in the cluster that has this maintenance database; returns its URL."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    return url.replace("/postgres?", f"/{name}?")
 
 
 def _account() -> pwd.struct_passwd | None:

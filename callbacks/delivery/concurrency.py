@@ -1,12 +1,12 @@
-"""Who may have how many requests in flight, so that no endpoint and no host holds the places that others need.
+"""Decides how many requests may be in flight, so that no endpoint and no host takes the slots that others need.
 
-Pure bookkeeping of one worker process: no database, no clock, no network.
+Bookkeeping of one worker process: no database, no clock, no network.
 
-- A host has a limited number of places, and one endpoint (a callback setting) has not all of its host's.
-- An endpoint starts with a few places. Each answer earns it one more; each attempt that was given up for being slow
-  halves them, so that one that hangs is soon down to a single place.
-- Endpoints that have not answered lately share half of all places at most, however many they are: a thousand that
-  hang leave the other half to those that work.
+- A host has a limited number of slots, and one endpoint (a callback setting) cannot take all slots of its host.
+- An endpoint starts with a few slots. Each answer adds one; each attempt that was given up because it was slow halves
+  them, so an endpoint that hangs soon has a single slot.
+- All endpoints that have not answered lately share half of all slots: a thousand that hang leave the other half to
+  those that work.
 - Endpoints take turns.
 """
 
@@ -15,15 +15,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
-PLACES = 256
-PLACES_PER_HOST = 32
-PLACES_PER_ENDPOINT = 24
-FIRST_PLACES = 4
-# How many may wait in a lane: enough to keep an endpoint that answers busy until the next claim.
-WAITING = 500
+SLOTS = 256
+SLOTS_PER_HOST = 32
+SLOTS_PER_ENDPOINT = 24
+INITIAL_SLOTS = 4  # of an endpoint that has not answered yet
+# How many items may wait for one endpoint: enough to keep one that answers busy until the next claim.
+MAX_WAITING = 500
 
 
-class Job(Protocol):
+class Item(Protocol):
     """Something to be sent to one endpoint at one host."""
 
     @property
@@ -32,33 +32,33 @@ class Job(Protocol):
     def host(self) -> str: ...
 
 
-J = TypeVar("J", bound=Job)
+ItemT = TypeVar("ItemT", bound=Item)
 
 
 @dataclass(slots=True)
-class _EndpointQueue(Generic[J]):
-    waiting: deque[J] = field(default_factory=deque)
+class _EndpointQueue(Generic[ItemT]):
+    waiting: deque[ItemT] = field(default_factory=deque)
     in_flight: int = 0
-    places: int = FIRST_PLACES
-    is_trusted: bool = False
+    slots: int = INITIAL_SLOTS
+    is_responsive: bool = False  # whether its last attempt was answered in time
 
     @property
     def is_full(self) -> bool:
-        return len(self.waiting) >= (WAITING if self.is_trusted else self.places)
+        return len(self.waiting) >= (MAX_WAITING if self.is_responsive else self.slots)
 
 
-class EndpointQueues(Generic[J]):
-    """The jobs of one worker process, waiting and in flight, in a lane for each endpoint.
+class EndpointQueues(Generic[ItemT]):
+    """The items of one worker process, waiting and in flight, in a queue for each endpoint.
 
-    A lane that is empty is kept: what it learned of its endpoint is worth more than its few bytes.
+    An empty queue is kept, because it knows how many slots its endpoint has earned.
     """
 
-    def __init__(self, places: int = PLACES) -> None:
-        self._places = places
-        self._lanes: dict[int | None, _EndpointQueue[J]] = {}
-        self._turn: deque[int | None] = deque()  # endpoints with something waiting, each once
-        self._hosts: Counter[str] = Counter()  # places taken
-        self._untrusted = 0  # places taken by lanes that are not trusted
+    def __init__(self, slots: int = SLOTS) -> None:
+        self._slots = slots
+        self._queues: dict[int | None, _EndpointQueue[ItemT]] = {}
+        self._turns: deque[int | None] = deque()  # endpoints with something waiting, each once
+        self._hosts: Counter[str] = Counter()  # slots in use
+        self._unresponsive = 0  # slots in use by endpoints that are not responsive
         self._in_flight = 0
         self._waiting = 0
 
@@ -72,74 +72,74 @@ class EndpointQueues(Generic[J]):
 
     def full(self) -> list[int]:
         """The endpoints for which nothing more should be claimed for now."""
-        return [endpoint for endpoint in self._turn if endpoint is not None and self._lanes[endpoint].is_full]
+        return [endpoint for endpoint in self._turns if endpoint is not None and self._queues[endpoint].is_full]
 
-    def offer(self, job: J) -> bool:
-        """Put a job into its lane; False if the lane has enough waiting."""
-        lane = self._lanes.setdefault(job.setting_id, _EndpointQueue())
-        if lane.is_full and not (lane.is_trusted and len(lane.waiting) < 2 * WAITING):
+    def put(self, item: ItemT) -> bool:
+        """Add an item to the queue of its endpoint; False if enough is waiting there."""
+        queue = self._queues.setdefault(item.setting_id, _EndpointQueue())
+        if queue.is_full and not (queue.is_responsive and len(queue.waiting) < 2 * MAX_WAITING):
             return False
-        if not lane.waiting:
-            self._turn.append(job.setting_id)
-        lane.waiting.append(job)
+        if not queue.waiting:
+            self._turns.append(item.setting_id)
+        queue.waiting.append(item)
         self._waiting += 1
         return True
 
-    def start(self) -> Iterator[J]:
-        """The jobs that may be sent now, in turn; each is in flight as soon as it is given out."""
+    def start(self) -> Iterator[ItemT]:
+        """The items that may be sent now, endpoints in turn; each is in flight as soon as it is yielded."""
         passed = 0
-        while passed < len(self._turn) and self._in_flight < self._places:
-            endpoint = self._turn[0]
-            lane = self._lanes[endpoint]
-            self._turn.rotate(-1)
-            if not self._may_start(lane):
+        while passed < len(self._turns) and self._in_flight < self._slots:
+            endpoint = self._turns[0]
+            queue = self._queues[endpoint]
+            self._turns.rotate(-1)
+            if not self._may_start(queue):
                 passed += 1
                 continue
             passed = 0
-            job = lane.waiting.popleft()
-            if not lane.waiting:
-                self._turn.pop()  # rotated to the end just now
+            item = queue.waiting.popleft()
+            if not queue.waiting:
+                self._turns.pop()  # rotated to the end just now
             self._waiting -= 1
             self._in_flight += 1
-            lane.in_flight += 1
-            self._hosts[job.host] += 1
-            self._untrusted += not lane.is_trusted
-            yield job
+            queue.in_flight += 1
+            self._hosts[item.host] += 1
+            self._unresponsive += not queue.is_responsive
+            yield item
 
-    def finish(self, job: J, *, is_slow: bool) -> None:
-        """A job is no more in flight. `is_slow`: it was given up because no answer came in time."""
-        self.cancel(job)
-        lane = self._lanes[job.setting_id]
-        if lane.is_trusted == is_slow:  # the lane's other places change sides with it
-            self._untrusted += lane.in_flight if is_slow else -lane.in_flight
-            lane.is_trusted = not is_slow
-        lane.places = max(1, lane.places // 2) if is_slow else min(PLACES_PER_ENDPOINT, lane.places + 1)
+    def finish(self, item: ItemT, *, is_slow: bool) -> None:
+        """An item is no longer in flight. `is_slow`: it was given up because no answer came in time."""
+        self.cancel(item)
+        queue = self._queues[item.setting_id]
+        if queue.is_responsive == is_slow:  # it changes, and its other slots in use are counted on the other side
+            self._unresponsive += queue.in_flight if is_slow else -queue.in_flight
+            queue.is_responsive = not is_slow
+        queue.slots = max(1, queue.slots // 2) if is_slow else min(SLOTS_PER_ENDPOINT, queue.slots + 1)
 
-    def cancel(self, job: J) -> None:
-        """A job is no more in flight, and was never sent: nothing was learned of its endpoint."""
-        lane = self._lanes[job.setting_id]
+    def cancel(self, item: ItemT) -> None:
+        """An item is no longer in flight and was never sent, so it says nothing about its endpoint."""
+        queue = self._queues[item.setting_id]
         self._in_flight -= 1
-        self._hosts[job.host] -= 1
-        if not self._hosts[job.host]:
-            del self._hosts[job.host]
-        self._untrusted -= not lane.is_trusted
-        lane.in_flight -= 1
+        self._hosts[item.host] -= 1
+        if not self._hosts[item.host]:
+            del self._hosts[item.host]
+        self._unresponsive -= not queue.is_responsive
+        queue.in_flight -= 1
 
-    def take_out(self, host: str | None = None) -> list[J]:
-        """Take out everything that waits, or what waits for one host."""
-        jobs: list[J] = []
-        for lane in (self._lanes[endpoint] for endpoint in self._turn):
-            taken = [job for job in lane.waiting if host in (None, job.host)]
-            if taken:
-                lane.waiting = deque(job for job in lane.waiting if host not in (None, job.host))
-                jobs += taken
-        self._turn = deque(endpoint for endpoint in self._turn if self._lanes[endpoint].waiting)
-        self._waiting -= len(jobs)
-        return jobs
+    def remove_waiting(self, host: str | None = None) -> list[ItemT]:
+        """Remove everything that waits, or what waits for one host."""
+        removed: list[ItemT] = []
+        for queue in (self._queues[endpoint] for endpoint in self._turns):
+            found = [item for item in queue.waiting if host in (None, item.host)]
+            if found:
+                queue.waiting = deque(item for item in queue.waiting if host not in (None, item.host))
+                removed += found
+        self._turns = deque(endpoint for endpoint in self._turns if self._queues[endpoint].waiting)
+        self._waiting -= len(removed)
+        return removed
 
-    def _may_start(self, lane: _EndpointQueue[J]) -> bool:
+    def _may_start(self, queue: _EndpointQueue[ItemT]) -> bool:
         return (
-            lane.in_flight < lane.places
-            and self._hosts[lane.waiting[0].host] < PLACES_PER_HOST
-            and (lane.is_trusted or self._untrusted < self._places // 2)
+            queue.in_flight < queue.slots
+            and self._hosts[queue.waiting[0].host] < SLOTS_PER_HOST
+            and (queue.is_responsive or self._unresponsive < self._slots // 2)
         )

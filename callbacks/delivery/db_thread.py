@@ -1,8 +1,8 @@
-"""Does the pump's work at the database beside the wire: one job at a time, in one thread with a connection of its own.
+"""Runs the dispatcher's database work beside its network work: one task at a time, in a thread with its own connection.
 
-Requests on the wire are looked after while the database takes its time: a lock that is held for long must not make
-answers seem late, and half of what a delivery costs is waiting for the database. One job at a time, in the order they
-were given, so that what one job wrote the next one sees. A database that is away is asked again after a while.
+Requests in flight are looked after while the database takes its time: a lock that is held for long must not make
+answers seem late, and half of what a delivery costs is waiting for the database. Tasks run one after the other, so each
+sees what the one before has written. A database that is unavailable is tried again after a while.
 """
 
 import logging
@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from django.db import DataError, InterfaceError, OperationalError, close_old_connections, connections
@@ -22,62 +22,67 @@ from callbacks.models import Delivery
 
 log = logging.getLogger(__name__)
 
-AGAIN_S = 0.5
+RETRY_S = 0.5
 T = TypeVar("T")
 
 
 class DatabaseThread:
-    """Not for a fork: the thread begins with the first job."""
+    """The thread begins with the first task, so a worker may fork before that and not after it."""
 
-    def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1, "clerk")
-        self._job: Future[Any] | None = None
-        self.done = WakePipe()  # wakes who waits for the job beside something else
-        self._then: Callable[[Any], None]
-        self._otherwise: Callable[[], None]
-        self.is_away = False  # whether the last job found no database
-        self._again_at = 0.0
+    def __init__(self, retry_s: float = RETRY_S) -> None:
+        self._thread = ThreadPoolExecutor(1, "database")
+        self._task: Future[Any] | None = None
+        self.done = WakePipe()  # ends a wait for something else when the task is done
+        self._on_success: Callable[[Any], None]
+        self._on_failure: Callable[[], None]
+        self.is_unavailable = False  # whether the last task found no database
+        self._retry_s, self._retry_at = retry_s, 0.0
 
     @property
     def is_busy(self) -> bool:
-        return self._job is not None
+        return self._task is not None
 
     @property
     def is_free(self) -> bool:
-        return self._job is None and time.monotonic() >= self._again_at
+        return self._task is None and time.monotonic() >= self._retry_at
 
-    def do(self, job: Callable[[], T], then: Callable[[T], None], otherwise: Callable[[], None]) -> None:
-        """Have `job` done. `collect` calls `then` with its result, or `otherwise` if it failed."""
-        self._then, self._otherwise = then, otherwise
-        self._job = self._thread.submit(job)
-        self._job.add_done_callback(lambda _: self.done.wake())
+    def submit(
+        self,
+        task: Callable[[], T],
+        on_success: Callable[[T], None] = lambda _: None,
+        on_failure: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Start `task`. `collect` calls `on_success` with its result, or `on_failure`, in the thread of its caller."""
+        self._on_success, self._on_failure = on_success, on_failure
+        self._task = self._thread.submit(task)
+        self._task.add_done_callback(lambda _: self.done.wake())
 
-    def collect(self, patience_s: float) -> None:
-        """Finish the job if it is done within so long. Raises what the job raised, but for a database that is away."""
-        if self._job is None:
+    def collect(self, timeout_s: float) -> None:
+        """Finish the task if it is done within this time. Raises its error, unless the database was unavailable."""
+        if self._task is None:
             return
-        self.done.hear()
-        if patience_s:
-            wait([self._job], patience_s)
-        if not self._job.done():
+        self.done.clear()
+        if timeout_s:
+            wait([self._task], timeout_s)
+        if not self._task.done():
             return
-        job, self._job = self._job, None
+        task, self._task = self._task, None
         try:
-            result = job.result()
+            result = task.result()
         except (OperationalError, InterfaceError) as error:
-            log.warning("database_away error=%s", type(error).__name__)
-            self.is_away, self._again_at = True, time.monotonic() + AGAIN_S
+            log.warning("database_unavailable error=%s", type(error).__name__)
+            self.is_unavailable, self._retry_at = True, time.monotonic() + self._retry_s
             self._thread.submit(connections.close_all)
-            self._otherwise()
+            self._on_failure()
         except BaseException:
-            self._otherwise()
+            self._on_failure()
             raise
         else:
-            self.is_away = False
-            self._then(result)
+            self.is_unavailable = False
+            self._on_success(result)
 
     def refresh(self) -> None:
-        """Let go of a connection that is too old or broken, as Django does between two web requests."""
+        """Close a connection that is too old or broken, as Django does between two web requests."""
         self._thread.submit(close_old_connections)
 
     def close(self) -> None:
@@ -86,49 +91,49 @@ class DatabaseThread:
         self.done.close()
 
 
-# --- its jobs ----------------------------------------------------------------
+# --- its tasks ---------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What a look into the outbox gave: hosts in trouble and whether they are held, claims, and whether more is due."""
+class ClaimResult:
+    """The claims of one scan of the queue, the hosts in trouble (held or not), and whether more may be due."""
 
     troubled: dict[str, bool]
     claims: list[queue.Claimed]
     is_more: bool
-    now: datetime  # when the look began, and how long it took
+    now: datetime  # when the scan began, and how long it took
     took_s: float
 
 
-def claim_due(full: list[int], tripped: set[str], limit: int, since: datetime | None = None) -> Found:
-    """Claim what is due, but nothing of endpoints that have enough waiting or of hosts that must be left alone."""
+def claim_due(limit: int, scope: queue.Scope, lease: timedelta) -> ClaimResult:
+    """Claim what is due within `scope`, but for hosts that are held nothing but probes."""
     now, began = timezone.now(), time.monotonic()
     troubled = circuit_breaker.troubled()
     held = circuit_breaker.held(troubled)
     probes = circuit_breaker.take_probes() if held else []
-    claims = [claimed for host in probes for claimed in queue.claim(1, only_host=host)]
-    more = queue.claim(limit, but_settings=full, but_hosts=held | tripped, since=since)
+    claims = [claimed for host in probes for claimed in queue.claim(1, queue.Scope(only_host=host), lease=lease)]
+    more = queue.claim(limit, scope._replace(exclude_hosts={*held, *scope.exclude_hosts}), lease=lease)
     for claimed in claims + more:
         if claimed.endpoint is None:
             queue.skip(claimed, Delivery.SkipReason.SETTING_DELETED)
-    wanted = [claimed for claimed in claims + more if claimed.endpoint is not None]
-    return Found(troubled, wanted, len(more) == limit, now, time.monotonic() - began)
+    sendable = [claimed for claimed in claims + more if claimed.endpoint is not None]
+    return ClaimResult(troubled, sendable, len(more) == limit, now, time.monotonic() - began)
 
 
-def write_down(batch: list[settle.Settlement], troubled: dict[str, bool]) -> None:
-    """Write down what became of these, and tell the breaker."""
+def settle_batch(batch: list[settle.Settlement], troubled: dict[str, bool]) -> None:
+    """Write finished attempts, and count the failures of their hosts."""
     try:
         settle.settle(batch)
-    except DataError:  # an answer that the database cannot hold; the others of its batch must not pay for it
+    except DataError:  # one answer cannot be stored; the others of the batch must not suffer from it
         log.exception("batch_not_settled count=%d", len(batch))
         for settlement in batch:
-            _settle_alone(settlement)
+            _settle_one(settlement)
     try:
-        circuit_breaker.note([(s.claimed.host, circuit_breaker.is_silent(s.outcome)) for s in batch], troubled)
-    except (InterfaceError, OperationalError) as error:  # they are written down, and must not be once more
-        log.warning("breaker_not_told error=%s", type(error).__name__)
+        circuit_breaker.record([(s.claimed.host, s.outcome) for s in batch], troubled)
+    except (InterfaceError, OperationalError) as error:  # the batch is written and must not be written again
+        log.warning("circuit_breaker_not_updated error=%s", type(error).__name__)
 
 
-def _settle_alone(settlement: settle.Settlement) -> None:
-    """Settle one; if the database cannot hold its answer, without that."""
+def _settle_one(settlement: settle.Settlement) -> None:
+    """Settle one attempt; if its answer cannot be stored, without the answer's headers and body."""
     try:
         settle.settle([settlement])
     except DataError:

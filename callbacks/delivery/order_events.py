@@ -1,6 +1,6 @@
-"""What a saved order means for affiliates: whom to tell of which event, with which values.
+"""What a saved order means for affiliates: which of them gets which event, with which values.
 
-Pure but for reading links. Whether there is a callback that wants to hear of it is `callbacks.delivery.outbox`.
+Nothing but the links' URLs is read here. Which callbacks want an event is `callbacks.delivery.outbox`.
 """
 
 from collections.abc import Iterable
@@ -13,9 +13,9 @@ from orders.models import Order, OrderState
 
 @dataclass(frozen=True, slots=True)
 class OrderEvent:
-    """What one affiliate is to be told about one order, with the order's values at that moment.
+    """One event of one order for one affiliate, with the order's values at that moment.
 
-    `status_before` is what they were last told, or "" if they have not been told of this order.
+    `status_before` is the status in the event recorded for the affiliate before this one; "" if this is the first.
     """
 
     order: Order
@@ -25,43 +25,43 @@ class OrderEvent:
     status_before: str = ""
 
     @property
-    def reached(self) -> str:
-        """The status that the order has just come to; "" if it was in it before."""
+    def new_status(self) -> str:
+        """The status that the order has just come to; "" if it had it before."""
         return self.state.status if self.state.status != self.status_before else ""
 
 
-def of(order: Order) -> list[OrderEvent]:
-    """What the last save of `order` means.
+def of_saved(order: Order) -> list[OrderEvent]:
+    """The events of the last save of `order`.
 
     An order given to another affiliate is *updated* to rejected for the old one, and *created* for the new one.
     """
     before, after = order.before, order.after
-    assert after is not None, "of() takes orders that were saved"
+    assert after is not None, "of_saved() takes orders that were saved"
     if before == after:
         return []
     if before is not None and before.affiliate_id == after.affiliate_id:
         if after.affiliate_id is None:
             return []
         return [OrderEvent(order, EventType.UPDATED, after.affiliate_id, after, before.status)]
-    happenings = []
+    events = []
     if before is not None and before.affiliate_id is not None:
         gone = replace(before, status=Order.Status.REJECTED.value)
-        happenings.append(OrderEvent(order, EventType.UPDATED, before.affiliate_id, gone, before.status))
+        events.append(OrderEvent(order, EventType.UPDATED, before.affiliate_id, gone, before.status))
     if after.affiliate_id is not None:
-        happenings.append(OrderEvent(order, EventType.CREATED, after.affiliate_id, after))
-    return happenings
+        events.append(OrderEvent(order, EventType.CREATED, after.affiliate_id, after))
+    return events
 
 
-def link_urls(happenings: Iterable[OrderEvent]) -> dict[int, str]:
+def link_urls(events: Iterable[OrderEvent]) -> dict[int, str]:
     """The URLs of all links that these orders came in through, by the link's id."""
     urls: dict[int, str] = {}
     unknown = set()
-    for happening in happenings:
-        link_id = happening.state.link_id
+    for event in events:
+        link_id = event.state.link_id
         if link_id is None:
             continue
-        if Order.link.is_cached(happening.order) and happening.order.link and happening.order.link.pk == link_id:
-            urls[link_id] = happening.order.link.url
+        if Order.link.is_cached(event.order) and event.order.link and event.order.link.pk == link_id:
+            urls[link_id] = event.order.link.url
         else:
             unknown.add(link_id)
     unknown -= urls.keys()

@@ -1,4 +1,4 @@
-"""Records what affiliates are to be told of saved orders: a delivery for each callback that wants the event.
+"""Records events of saved orders: a delivery for each callback setting that wants the event.
 
 Claiming and sending what was recorded is `callbacks.delivery.queue` and `callbacks.delivery.dispatcher`.
 """
@@ -24,32 +24,32 @@ Status, Skip = Delivery.Status, Delivery.SkipReason
 
 
 def record(orders: Iterable[Order]) -> int:
-    """Write a delivery for each callback setting that wants to hear of these just saved orders.
+    """Write the deliveries of these orders, in the transaction that has just saved them.
 
-    Runs in the transaction that saved them. Returns how many deliveries are due.
+    Returns how many deliveries are due.
     """
-    return record_events([happening for order in orders for happening in order_events.of(order)])
+    return record_events([event for order in orders for event in order_events.of_saved(order)])
 
 
 def record_events(
-    news: Sequence[OrderEvent], origin: str = Delivery.Origin.EVENT, *, only_setting: int | None = None
+    events: Sequence[OrderEvent], origin: str = Delivery.Origin.EVENT, *, only_setting: int | None = None
 ) -> int:
-    """Write a delivery for each of `news` and each callback setting, or this one, that wants to hear of it.
+    """Write a delivery for each event and each callback setting that wants it, or for `only_setting`.
 
-    Rings the bell after the commit of the transaction around. A setting that exists but does not apply gets a skipped
-    delivery with the reason. Returns how many deliveries are due.
+    A setting that exists but does not apply gets a skipped delivery with the reason. A wake-up is sent after the commit
+    of the surrounding transaction. Returns how many deliveries are due.
     """
-    if not news:
+    if not events:
         return 0
     wanted: dict[tuple[int, str], list[Subscription]] = defaultdict(list)
-    for listener in subscriptions.of({happening.affiliate_id for happening in news}):
-        if only_setting in (None, listener.setting_id):
-            wanted[listener.affiliate_id, listener.event].append(listener)
-    told = [(h, listener) for h in news for listener in wanted[h.affiliate_id, h.event]]
-    if not told:
+    for subscription in subscriptions.of_affiliates({event.affiliate_id for event in events}):
+        if only_setting in (None, subscription.setting_id):
+            wanted[subscription.affiliate_id, subscription.event].append(subscription)
+    pairs = [(event, subscription) for event in events for subscription in wanted[event.affiliate_id, event.event]]
+    if not pairs:
         return 0
-    links = order_events.link_urls(happening for happening, _ in told)
-    rows = [_row(h, listener, links.get(h.state.link_id or 0, ""), origin) for h, listener in told]
+    links = order_events.link_urls(event for event, _ in pairs)
+    rows = [_row(event, subscription, links.get(event.state.link_id or 0, ""), origin) for event, subscription in pairs]
     sql.insert(Delivery._meta.db_table, _COLUMNS, rows)  # noqa: SLF001 - Django's documented name
     count = len([row for row in rows if row[_COLUMNS.index("status")] == Status.PENDING])
     if count:
@@ -64,28 +64,30 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def _row(happening: OrderEvent, listener: Subscription, link_url: str, origin: str) -> tuple[Any, ...]:
+def _row(event: OrderEvent, subscription: Subscription, link_url: str, origin: str) -> tuple[Any, ...]:
     event_id = new_event_id()
-    event = Event(
-        type=happening.event.value,
-        event_id=str(event_id),
-        order=happening.state,
-        created_at=happening.order.created_at,
-        affiliate_code=listener.affiliate_code,
-        link_url=link_url,
+    variables = snapshot(
+        Event(
+            type=event.event.value,
+            event_id=str(event_id),
+            order=event.state,
+            created_at=event.order.created_at,
+            affiliate_code=subscription.affiliate_code,
+            link_url=link_url,
+        )
     )
-    reason = _reason_to_skip(listener, happening)
+    reason = _reason_to_skip(subscription, event)
     now = connection.ops.adapt_datetimefield_value(timezone.now())
     return (
         sql.uuid_value(event_id),
-        listener.setting_id,
-        listener.affiliate_id,
-        happening.order.pk,
-        happening.event.value,
+        subscription.setting_id,
+        subscription.affiliate_id,
+        event.order.pk,
+        event.event.value,
         Status.SKIPPED.value if reason else Status.PENDING.value,
         reason.value,
         None if reason else now,
-        json.dumps(snapshot(event)),
+        json.dumps(variables),
         now,
         Delivery.Trigger.INITIAL.value,
         0,
@@ -95,10 +97,10 @@ def _row(happening: OrderEvent, listener: Subscription, link_url: str, origin: s
     )
 
 
-def _reason_to_skip(listener: Subscription, happening: OrderEvent) -> Delivery.SkipReason:
-    if listener.affiliate_status == Affiliate.Status.BLOCKED:
+def _reason_to_skip(subscription: Subscription, event: OrderEvent) -> Delivery.SkipReason:
+    if subscription.affiliate_status == Affiliate.Status.BLOCKED:
         return Skip.AFFILIATE_BLOCKED
-    if not listener.is_active:
+    if not subscription.is_active:
         return Skip.PAUSED
-    is_left_out = listener.only_statuses and happening.reached not in listener.only_statuses
+    is_left_out = subscription.only_statuses and event.new_status not in subscription.only_statuses
     return Skip.FILTERED if is_left_out else Skip.NONE

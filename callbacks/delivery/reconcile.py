@@ -1,6 +1,7 @@
-"""Finds what nobody was told of: orders that were written without a signal, by `QuerySet.update` or raw SQL, say.
+"""Finds events that were not recorded: orders that were written without a signal, by `QuerySet.update` or raw SQL.
 
-An order as it stands is compared with the last thing that was recorded for each affiliate. Telling is the outbox.
+An order as it is now is compared with the last delivery that was recorded for each affiliate. Writing the missing
+deliveries is `callbacks.delivery.outbox`.
 """
 
 from collections import defaultdict
@@ -17,37 +18,37 @@ from callbacks.postback.variables import Event, snapshot
 from orders.models import Order, OrderState
 
 CHUNK = 500
-# What is no property of the order: it differs between two events without anything having changed.
+# Variables that are not of the order: they differ between two events of an order that did not change.
 NOT_COMPARED = ("event", "event.id", "affiliate.code")
 
 
 def missed(since: datetime) -> Iterator[OrderEvent]:
-    """What should have been recorded for the orders made since then, and was not. Reads in chunks."""
-    first_told_of = _first_told_of()
+    """The events that are missing for the orders made since then. Reads in chunks."""
+    subscribed_since = _subscribed_since()
     orders = Order.objects.filter(created_at__gte=since).order_by("pk")
     last_pk = 0
     while chunk := list(orders.filter(pk__gt=last_pk)[:CHUNK]):
         last_pk = chunk[-1].pk
-        told: dict[int, dict[int, Delivery]] = defaultdict(dict)
-        recorded = Delivery.objects.filter(order__in=chunk, affiliate__isnull=False)
-        for delivery in recorded.exclude(origin=Delivery.Origin.TEST).order_by("pk"):
-            told[delivery.order_id or 0][delivery.affiliate_id or 0] = delivery
-        links = order_events.link_urls(_as_it_stands(order, 0) for order in chunk)
+        recorded: dict[int, dict[int, Delivery]] = defaultdict(dict)  # the last of each order and affiliate
+        deliveries = Delivery.objects.filter(order__in=chunk, affiliate__isnull=False)
+        for delivery in deliveries.exclude(origin=Delivery.Origin.TEST).order_by("pk"):
+            recorded[delivery.order_id or 0][delivery.affiliate_id or 0] = delivery
+        links = order_events.link_urls(_created(order, 0) for order in chunk)
         for order in chunk:
-            yield from _missed_of(order, told[order.pk], links.get(order.link_id or 0, ""), first_told_of)
+            yield from _missed_of(order, recorded[order.pk], links.get(order.link_id or 0, ""), subscribed_since)
 
 
-def is_as_told(order: Order, last: Delivery) -> bool:
-    """Whether the order still is what was recorded with `last`, the last delivery of it to its affiliate."""
+def is_recorded(order: Order, last: Delivery) -> bool:
+    """Whether `last`, the last delivery of the order to its affiliate, has the values that the order has now."""
     link_url = order.link.url if order.link else ""
     return _values(order, order.current_state(), link_url) == _comparable(last.variables)
 
 
 def _missed_of(
-    order: Order, told: dict[int, Delivery], link_url: str, first_told_of: dict[int, datetime]
+    order: Order, recorded: dict[int, Delivery], link_url: str, subscribed_since: dict[int, datetime]
 ) -> Iterator[OrderEvent]:
     state = order.current_state()
-    for affiliate_id, last in told.items():
+    for affiliate_id, last in recorded.items():
         status_before = str(last.variables.get("order.status", ""))
         if affiliate_id == order.affiliate_id:
             if _values(order, state, link_url) != _comparable(last.variables):
@@ -55,18 +56,18 @@ def _missed_of(
         elif status_before != Order.Status.REJECTED:
             gone = replace(state, status=Order.Status.REJECTED.value, link_id=None)
             yield OrderEvent(order, EventType.UPDATED, affiliate_id, gone, status_before)
-    if order.affiliate_id and order.affiliate_id not in told:
-        began_at = first_told_of.get(order.affiliate_id)
+    if order.affiliate_id and order.affiliate_id not in recorded:
+        began_at = subscribed_since.get(order.affiliate_id)
         if began_at and order.created_at >= began_at:
-            yield _as_it_stands(order, order.affiliate_id)
+            yield _created(order, order.affiliate_id)
 
 
-def _as_it_stands(order: Order, affiliate_id: int) -> OrderEvent:
+def _created(order: Order, affiliate_id: int) -> OrderEvent:
     return OrderEvent(order, EventType.CREATED, affiliate_id, order.current_state())
 
 
-def _first_told_of() -> dict[int, datetime]:
-    """From when on each affiliate hears of new orders: orders before that are no oversight."""
+def _subscribed_since() -> dict[int, datetime]:
+    """Since when each affiliate has a callback for new orders: older orders are not missing."""
     settings = CallbackSetting.objects.filter(event=EventType.CREATED).order_by()
     return dict(settings.values("affiliate").annotate(first=Min("created_at")).values_list("affiliate", "first"))
 

@@ -1,14 +1,14 @@
-"""When again: what becomes of a delivery after an attempt. One table and one pure function.
+"""When to try again: the next state of a delivery after an attempt. One table and one pure function.
 
 What the schedule has to do:
 
-- A tracker that hiccups hears of the order within seconds; one that is down over a weekend does not lose it.
-- A tracker that is back is not met by everything at once: every wait is stretched by up to a tenth.
-- What another try cannot mend is not tried again: a template, an address, a port or a URL that may not be called.
-- A tracker that says when to come back is not called earlier, but it cannot put us off for longer than a day, and
-  what it says never makes us come sooner than the schedule.
-- 410 Gone means "never again". Said once it may be a slip of a deployment, so it is confirmed an hour later, outside of
-  the schedule; said twice in a row it ends the delivery and pauses the setting.
+- A tracker that fails for a moment gets the order within seconds; one that is down over a weekend does not lose it.
+- A tracker that is back does not get everything at once: every wait is stretched by up to a tenth.
+- What another attempt cannot repair is not tried again: a template, an address, a port or a URL that may not be called.
+- A tracker that says when to come back is not called earlier. It cannot delay us for longer than a day, and it never
+  shortens the schedule.
+- 410 Gone means "never again". Once, it may be a mistake of a deployment, so it is confirmed an hour later, outside of
+  the schedule; twice in a row, it ends the delivery and pauses the setting.
 """
 
 import email.utils
@@ -33,44 +33,44 @@ WAITS: tuple[timedelta, ...] = (
 JITTER = 0.1
 LONGEST_RETRY_AFTER = timedelta(hours=24)
 GONE_WAIT = timedelta(hours=1)
-# Failed at once: only a person can mend these. `template` comes from rendering, the others from sending.
+# Failed at once, because only a person can repair these. `template` comes from rendering, the others from sending.
 FINAL_KINDS = frozenset({"bad_request", "bad_url", "blocked_address", "blocked_port", "template"})
 
 
-class Verdict(NamedTuple):
-    """What becomes of the delivery.
+class Decision(NamedTuple):
+    """The next state of the delivery.
 
     `next_attempt_at` is set exactly when it is pending, `retry_step` counts the waits of the schedule that are used up,
     `pause_setting` says that nothing more should be sent to this setting's URL.
     """
 
-    state: Literal["succeeded", "failed", "pending"]
+    status: Literal["succeeded", "failed", "pending"]
     next_attempt_at: datetime | None
     retry_step: int
     pause_setting: bool
 
 
-def decide(outcome: Outcome, *, retry_step: int, was_gone: bool, now: datetime, jitter: float) -> Verdict:
-    """What follows from `outcome`.
+def decide(outcome: Outcome, *, retry_step: int, was_gone: bool, now: datetime, jitter: float) -> Decision:
+    """The next state after `outcome`.
 
     `retry_step` is how many waits were used before this attempt, `was_gone` whether the attempt before this one was
     answered 410, `jitter` a random number from 0 to 1.
     """
     if outcome.is_success:
-        return Verdict("succeeded", None, retry_step, False)
+        return Decision("succeeded", None, retry_step, False)
     if outcome.error_kind in FINAL_KINDS:
-        return Verdict("failed", None, retry_step, False)
+        return Decision("failed", None, retry_step, False)
     if outcome.status_code == HTTPStatus.GONE:
         if was_gone:
-            return Verdict("failed", None, retry_step, True)
+            return Decision("failed", None, retry_step, True)
         wait = GONE_WAIT
     elif retry_step < len(WAITS):
         wait = WAITS[retry_step]
         retry_step += 1
     else:
-        return Verdict("failed", None, retry_step, False)
+        return Decision("failed", None, retry_step, False)
     asked = timedelta(seconds=retry_after_seconds(outcome.retry_after, now))
-    return Verdict("pending", now + max(wait * (1 + JITTER * jitter), asked), retry_step, False)
+    return Decision("pending", now + max(wait * (1 + JITTER * jitter), asked), retry_step, False)
 
 
 def retry_after_seconds(raw: str | None, now: datetime) -> float:

@@ -1,43 +1,46 @@
-"""How far back a look for what is due has to reach.
+"""From which due time on the queue is scanned.
 
-What waits for an endpoint that hangs, a host that is held back or a callback that is paused stands before everything
-else in the order of what is due, and passing over thousands of such rows for each new order would delay all others. So
-a look that has seen everything says up to when; the next ones begin there, as long as what was left alone then is still
-left alone, and only now and then one begins at the beginning. Pure: no database, no clock.
+Deliveries that are excluded from a claim (their endpoint is busy, their host is held back) were due before all others,
+and passing over thousands of them for each new order would delay everything. So after a scan that found all there was,
+the next ones begin where it ended, as long as everything that was excluded then is still excluded. Now and then one is
+a full scan. No database, no clock.
 """
 
 from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 
-# What others set free (a callback is resumed, a first attempt lets an *updated* go) is found by the looks that begin at
-# the beginning: so often that they take about this share of the time, and at least so often.
-SHARE, AT_LEAST_EVERY_S = 0.02, 5.0
-# An order's transaction may end so long after its deliveries were dated; one that takes longer is found a little later.
-COMMITTED_LATE = timedelta(seconds=1)
+# What other processes make claimable (a callback is resumed, the first attempt lets an *updated* go) is found by the
+# next full scan. Full scans take about this share of the time, and there is at least one in each interval.
+FULL_SCAN_SHARE, FULL_SCAN_INTERVAL_S = 0.02, 5.0
+# An order's transaction may commit so long after its deliveries became due; a later one is found by the next full scan.
+LATE_COMMIT = timedelta(seconds=1)
 
-Alone = AbstractSet[int | str]  # endpoints by id and hosts by name
+Excluded = AbstractSet[int | str]  # endpoints by id and hosts by name
 
 
 class ScanWindow:
     def __init__(self) -> None:
-        self._seen_until: datetime | None = None
-        self._left_alone: Alone = frozenset()
-        self._all_again_at = 0.0
+        self._scanned_until: datetime | None = None
+        self._excluded: Excluded = frozenset()
+        self._full_scan_at = 0.0
 
-    def since(self, left_alone: Alone, clock: float) -> datetime | None:
-        """Where a look may begin that leaves these alone; None is the beginning. `clock` is in seconds."""
-        return self._seen_until if clock < self._all_again_at and self._left_alone <= left_alone else None
+    def start(self, excluded: Excluded, clock: float) -> datetime | None:
+        """The due time from which to scan without `excluded`; None for a full scan. `clock` is in seconds."""
+        return self._scanned_until if clock < self._full_scan_at and self._excluded <= excluded else None
 
-    def saw(self, since: datetime | None, now: datetime, left_alone: Alone, took_s: float, clock: float) -> bool:
-        """A look from `since` found less than it could take. False if it left out what is free by now."""
-        if since is None:
-            self._all_again_at = clock + min(took_s / SHARE, AT_LEAST_EVERY_S)
-        elif not self._left_alone <= left_alone:
-            self.forget()
+    def record(self, start: datetime | None, now: datetime, excluded: Excluded, took_s: float, clock: float) -> bool:
+        """A scan from `start`, made at `now`, found less than it could take.
+
+        False if it has to be repeated as a full scan: something due before `start` is no longer excluded.
+        """
+        if start is None:
+            self._full_scan_at = clock + min(took_s / FULL_SCAN_SHARE, FULL_SCAN_INTERVAL_S)
+        elif not self._excluded <= excluded:
+            self.reset()
             return False
-        self._seen_until, self._left_alone = now - COMMITTED_LATE, left_alone
+        self._scanned_until, self._excluded = now - LATE_COMMIT, excluded
         return True
 
-    def forget(self) -> None:
-        """Begin at the beginning."""
-        self._seen_until = None
+    def reset(self) -> None:
+        """Make the next scan a full one."""
+        self._scanned_until = None

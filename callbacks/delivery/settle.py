@@ -1,4 +1,4 @@
-"""Writes down what came of attempts: exactly what was sent and answered, and the next state of each delivery."""
+"""Records finished attempts: exactly what was sent and answered, and the next state of each delivery."""
 
 import json
 from collections import defaultdict
@@ -16,7 +16,7 @@ from callbacks.models import Attempt, CallbackSetting, Delivery, history, sql
 
 
 class Settlement(NamedTuple):
-    """The end of one attempt: what was sent and answered, and what follows for its delivery."""
+    """A finished attempt: what was sent and answered, and the next state of its delivery."""
 
     claimed: Claimed
     began_at: datetime
@@ -31,8 +31,8 @@ class Settlement(NamedTuple):
 def settle(settlements: Sequence[Settlement]) -> None:
     """Write the attempts and the next state of their deliveries, in one transaction.
 
-    A delivery whose lease was lost meanwhile keeps the state that its new owner gave it; the attempt is kept all the
-    same, since it was made. One that was deleted meanwhile takes its attempt with it.
+    A delivery whose lease was lost meanwhile keeps the state that its new owner gave it, but its attempt is written,
+    because it was made. The attempt of a delivery that was deleted meanwhile is not.
     """
     groups: dict[tuple[Any, ...], list[int]] = defaultdict(list)
     for s in settlements:
@@ -55,7 +55,7 @@ def settle(settlements: Sequence[Settlement]) -> None:
                 leased_until=None,
             )
         if owned < len(settlements):
-            missing = _to_be_written(settlements)
+            missing = _unwritten(settlements)
             rows = [row for s, row in zip(settlements, rows, strict=True) if (s.claimed.pk, s.began_at) in missing]
         write_attempts(rows)
         for s in settlements:
@@ -63,17 +63,17 @@ def settle(settlements: Sequence[Settlement]) -> None:
                 _pause(s.claimed.setting_id, s.claimed.endpoint.template)
 
 
-def _pause(setting_id: int, gone: str) -> None:
+def _pause(setting_id: int, url: str) -> None:
     """Pause a callback whose URL is gone, unless somebody corrected or paused it meanwhile."""
-    unchanged = CallbackSetting.objects.filter(pk=setting_id, url=gone, is_active=True)
+    unchanged = CallbackSetting.objects.filter(pk=setting_id, url=url, is_active=True)
     if unchanged.update(is_active=False, pause_reason=CallbackSetting.PauseReason.GONE):
         history.note_gone(CallbackSetting.objects.get(pk=setting_id))
 
 
-def _to_be_written(settlements: Sequence[Settlement]) -> set[tuple[int, datetime]]:
-    """By delivery and beginning, the attempts whose delivery is still there, and stays until the transaction ends.
+def _unwritten(settlements: Sequence[Settlement]) -> set[tuple[int, datetime]]:
+    """The attempts, by delivery and beginning, that are not written yet and whose delivery exists; it is locked.
 
-    But not those that are written already: the connection may have been lost while they were committed.
+    Some may be written already, because the connection can be lost while they are committed.
     """
     ids = [s.claimed.pk for s in settlements]
     present = Delivery.objects.select_for_update(no_key=True).filter(pk__among=ids).order_by("pk")
@@ -91,9 +91,9 @@ _ATTEMPT_COLUMNS = (
 
 
 def attempt_rows(attempts: Iterable[tuple[int, str, datetime, Request, Outcome]]) -> list[tuple[Any, ...]]:
-    """A row each: the delivery's id, the trigger, when it began, what was sent, what came of it.
+    """The rows of attempts given as delivery id, trigger, beginning, request and outcome.
 
-    To be made before the transaction that writes them, which on SQLite keeps everybody else waiting.
+    They are made before the transaction that writes them, because on SQLite everybody else waits for that.
     """
     as_column = connection.ops.adapt_datetimefield_value
     return [

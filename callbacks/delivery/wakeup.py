@@ -1,8 +1,8 @@
-"""The doorbell: tells a worker that something is due, and says whether a worker is alive.
+"""Tells a worker that something is due, and whether a worker is alive.
 
-Best effort, bounded, and never an error for the one who rings: the database is the queue, and the sweep finds what a
-lost ring left. At most one ring is waiting at any time, because a worker runs a thousand empty tasks a second at most
-and a thousand saves would otherwise leave a thousand of them.
+A wake-up is best effort, bounded in time and never an error for its sender: the database is the queue, and the sweep
+finds what a lost wake-up left. At most one is waiting at any time, because a worker runs a thousand empty tasks a
+second at most, and a thousand saves would otherwise leave a thousand of them.
 """
 
 import contextlib
@@ -21,14 +21,15 @@ from kombu.exceptions import OperationalError
 
 log = logging.getLogger(__name__)
 
-TASK = "callbacks.tasks.pump"  # by name: the task imports what drains the queue, and that imports this module
-_WAITING = "postbacks:bell"
-_HEART = "postbacks:heartbeat"
-_WAITING_S = 10  # a ring that nobody answered for so long was lost, and the next one is made anew
-_HEART_S = 30
-_DEAF_S = 1.0  # how long a broker that is away is not listened to
-_SHUT_S = 1.0  # how long an ear that was shut may go on listening
-_QUIET_S = 5.0  # how long nobody tries again after a ring failed
+TASK = "callbacks.tasks.pump"  # by name, because the task's module imports this one
+# The names of both keys stay as they are: old and new processes run side by side during a deploy.
+_WAITING_KEY = "postbacks:bell"
+_HEARTBEAT_KEY = "postbacks:heartbeat"
+_WAITING_S = 10  # a wake-up that no worker took for so long was lost, and the next one is sent again
+_HEARTBEAT_S = 30
+_RECONNECT_S = 1.0  # the pause before a listener connects again to a broker that is away
+_LISTEN_S = 1.0  # how long a paused listener may go on listening
+_QUIET_S = 5.0  # how long no broker is asked after it failed to answer
 
 _quiet_until = 0.0
 
@@ -44,20 +45,20 @@ def _valkey() -> redis.Redis:
 
 
 def send() -> bool:
-    """Wake a worker unless a ring is waiting already. False if the broker did not take it."""
+    """Wake a worker unless a wake-up is waiting already. False if the broker did not take it."""
 
-    def waiting_or_sent() -> bool:
-        if _valkey().set(_WAITING, 1, nx=True, ex=_WAITING_S):
-            _valkey().publish(_WAITING, "")  # busy pumps take no task
+    def send_unless_waiting() -> bool:
+        if _valkey().set(_WAITING_KEY, 1, nx=True, ex=_WAITING_S):
+            _valkey().publish(_WAITING_KEY, "")  # for busy dispatchers, which take no task
             current_app.send_task(TASK, retry=False)
         return True
 
-    return _tried(waiting_or_sent)
+    return _ask(send_unless_waiting)
 
 
 def take() -> bool:
-    """Take the ring that is waiting, so that the next one is heard anew. True if there was one."""
-    return _tried(lambda: bool(_valkey().delete(_WAITING)))
+    """Take the wake-up that is waiting, so that the next one is sent again. True if there was one."""
+    return _ask(lambda: bool(_valkey().delete(_WAITING_KEY)))
 
 
 class WakePipe:
@@ -73,11 +74,11 @@ class WakePipe:
         return self._reading
 
     def wake(self) -> None:
-        with contextlib.suppress(BlockingIOError):  # full of what nobody has heard yet
+        with contextlib.suppress(BlockingIOError):  # full, so whoever waits is woken anyway
             os.write(self._writing, b"!")
 
-    def hear(self) -> bool:
-        """Whether somebody woke us since the last time, however often."""
+    def clear(self) -> bool:
+        """Empty the pipe. True if there was a wake-up in it, or several."""
         try:
             return bool(os.read(self._reading, 1 << 16))
         except BlockingIOError:
@@ -89,64 +90,65 @@ class WakePipe:
 
 
 class WakeupListener(WakePipe):
-    """Hears each ring while it is open, for a pump that is too busy to take the task."""
+    """Receives each wake-up that is sent, for a dispatcher that is too busy to take the task. Paused at first."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._is_open = Event()
-        Thread(target=self._listen, name="ear", daemon=True).start()
+        self._is_listening = Event()
+        Thread(target=self._run, name="wakeup-listener", daemon=True).start()
 
-    def open(self) -> None:
-        self._is_open.set()
+    def resume(self) -> None:
+        self._is_listening.set()
 
-    def shut(self) -> None:
-        """Soon nothing is heard any more: who is idle need not wake at each ring."""
-        self._is_open.clear()
+    def pause(self) -> None:
+        """Stop listening, within a second: an idle process need not wake up each time."""
+        self._is_listening.clear()
+
+    def _run(self) -> None:
+        while self._is_listening.wait():
+            try:
+                self._listen()
+            except (redis.RedisError, OSError):
+                time.sleep(_RECONNECT_S)
 
     def _listen(self) -> None:
-        while self._is_open.wait():
-            try:
-                self._hear_all()
-            except (redis.RedisError, OSError):
-                time.sleep(_DEAF_S)
-
-    def _hear_all(self) -> None:
-        patience = {"socket_connect_timeout": settings.BROKER_TIMEOUT}
-        with redis.Redis.from_url(settings.REDIS_URL, **patience) as valkey, valkey.pubsub() as channel:
-            channel.subscribe(_WAITING)
-            while self._is_open.is_set():
-                if channel.get_message(timeout=_SHUT_S):  # first that we listen: a ring may have been missed before
+        timeout = {"socket_connect_timeout": settings.BROKER_TIMEOUT}
+        with redis.Redis.from_url(settings.REDIS_URL, **timeout) as valkey, valkey.pubsub() as channel:
+            channel.subscribe(_WAITING_KEY)
+            while self._is_listening.is_set():
+                # The first message confirms the subscription; it counts, because wake-ups before it were missed.
+                if channel.get_message(timeout=_LISTEN_S):
                     self.wake()
 
 
 @cache
 def listener() -> WakeupListener:
-    """This process's. Not to be carried over a fork."""
+    """The listener of this process. It must not be carried over a fork."""
     return WakeupListener()
 
 
-def _tried(ask: Callable[[], bool]) -> bool:
-    """What `ask` says; False if the broker does not answer it, and then for some seconds without asking."""
-    global _quiet_until  # noqa: PLW0603 - one bell a process
+def _ask(question: Callable[[], bool]) -> bool:
+    """What the broker answers; False if it does not, and then for some seconds without asking it."""
+    global _quiet_until  # noqa: PLW0603 - one broker for the whole process
     if time.monotonic() < _quiet_until:
         return False
     try:
-        return ask()
+        return question()
     except (redis.RedisError, OperationalError, OSError) as error:
         _quiet_until = time.monotonic() + _QUIET_S
-        log.warning("bell_failed error=%s", type(error).__name__)
+        log.warning("wakeup_failed error=%s", type(error).__name__)
         return False
 
 
 def record_heartbeat() -> None:
-    """Say that a worker is alive and hears its tasks."""
+    """Say that a worker is alive and runs its tasks."""
     try:
-        _valkey().set(_HEART, datetime.now(UTC).isoformat(), ex=_HEART_S)
+        _valkey().set(_HEARTBEAT_KEY, datetime.now(UTC).isoformat(), ex=_HEARTBEAT_S)
     except (redis.RedisError, OSError) as error:
         log.warning("heartbeat_failed error=%s", type(error).__name__)
 
 
 def last_heartbeat() -> datetime | None:
-    """When a worker last beat its heart, or None if none did lately. Raises `redis.RedisError` without a broker."""
-    text = _valkey().get(_HEART)
+    """When a worker last recorded a heartbeat; None if none did lately. Raises `redis.RedisError` without a broker."""
+    text = _valkey().get(_HEARTBEAT_KEY)
     return datetime.fromisoformat(text.decode()) if isinstance(text, bytes) else None

@@ -94,7 +94,7 @@ class _Facts:
         hosts = {delivery.setting.host for delivery in deliveries if delivery.setting}
         self.troubled = TroubledHost.objects.in_bulk(hosts)
         last_told = next((d for d in deliveries if d.affiliate_id == order.affiliate_id), None)
-        self.is_as_told = last_told is None or reconcile.is_as_told(order, last_told)
+        self.is_as_told = last_told is None or reconcile.is_recorded(order, last_told)
 
 
 def _said(attempt: Attempt) -> str:

@@ -1,7 +1,7 @@
-"""Who asked for a request that no order and no schedule did: a delivery sent again, a test.
+"""Which person caused a request that neither an order nor the schedule did: a resend or a test.
 
-It stands in the admin's own log, where a delivery's history shows it. A resend of many is not noted for each of them:
-its errand names who began it.
+It is kept in the admin's own log, which a delivery's history page shows. For a resend of many deliveries at once there
+is no entry for each: its job has the person's name.
 """
 
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ RESENT, TESTED = "Resent.", "Test sent."
 
 
 def note_resent(deliveries: Iterable[Delivery], user: User) -> None:
-    """To be called in the transaction that makes them due, so that no attempt is older than its note."""
+    """To be called in the transaction that makes them due, so that no attempt is older than its entry."""
     if found := list(deliveries):
         LogEntry.objects.log_actions(user.pk, found, CHANGE, RESENT)
 
@@ -26,19 +26,19 @@ def note_tested(delivery: Delivery, user: User) -> None:
 
 
 def name_actors(delivery: Delivery, attempts: Iterable[Attempt]) -> None:
-    """Give each of all attempts of a delivery `asked_by`: the name of a person, "" where none is known.
+    """Set `asked_by` of all attempts of a delivery to the name of the person who caused it; "" if nobody is known.
 
-    The delivery has it of the attempt that is still to come.
+    That of the delivery itself is for the attempt that is still to come.
     """
-    about = LogEntry.objects.filter(
+    entries = LogEntry.objects.filter(
         content_type=ContentType.objects.get_for_model(Delivery), object_id=str(delivery.pk)
     ).select_related("user")
-    notes = list(about.order_by("action_time", "pk"))
+    notes = list(entries.order_by("action_time", "pk"))
     for attempt in sorted(attempts, key=lambda each: each.pk):
         if attempt.trigger == Delivery.Trigger.TEST:
             attempt.asked_by = _name(notes[0]) if notes else ""
         elif attempt.trigger == Delivery.Trigger.MANUAL:
-            # Pressed twice before it went out, it went out once; one of many that were resent has no note.
+            # Resent twice before it was sent, it has two entries for one attempt; resent by a job, it has none.
             before = [note for note in notes if note.action_time <= attempt.created_at]
             attempt.asked_by = _name(before[-1]) if before else ""
             notes = notes[len(before) :]

@@ -1,6 +1,6 @@
-"""What became of what was to be told: deliveries and their attempts, and hosts in trouble.
+"""Deliveries and their attempts, and hosts in trouble.
 
-The rows are plain. Who may change the state of a delivery, and how, is `callbacks.delivery.outbox`.
+The state of a delivery is changed by `callbacks.delivery` alone: `outbox`, `queue`, `settle` and `resend`.
 """
 
 import os
@@ -20,8 +20,8 @@ from orders.models import Order
 def new_event_id() -> uuid.UUID:
     """A UUID of version 7 (RFC 9562, 5.7): milliseconds since 1970 in 48 bits, then 74 random ones.
 
-    Each change of a delivery's row writes its id into an index again. Random ids would be strewn over all of an index
-    that a million deliveries have filled; ids that begin with the time stand together at its end.
+    Each change of a delivery's row writes its id into an index again. Random ids would be spread over the whole index
+    of a million deliveries; ids that begin with the time are together at its end.
     """
     version, variant = 7, 0b10
     random = int.from_bytes(os.urandom(10))
@@ -33,7 +33,7 @@ RETRYING = "retrying"  # a state beside the statuses: pending, after a failed at
 
 
 class Delivery(models.Model):
-    """One event for one callback setting: what was to be told, frozen, and how far that got."""
+    """One event for one callback setting: the values at that moment, and the state of sending them."""
 
     class Status(models.TextChoices):
         PENDING = "pending", "Pending"
@@ -65,7 +65,7 @@ class Delivery(models.Model):
 
     event_id = models.UUIDField(default=new_event_id, unique=True, editable=False)
     origin = models.CharField(max_length=8, choices=Origin, default=Origin.EVENT, db_default=Origin.EVENT)
-    # Both are the first column of an index below, and a third one each would be paid for by every delivery.
+    # Both are the first column of an index below; one more index for each would slow down every delivery.
     setting = models.ForeignKey(
         "callbacks.CallbackSetting", on_delete=models.SET_NULL, null=True, related_name="deliveries", db_index=False
     )
@@ -90,7 +90,7 @@ class Delivery(models.Model):
 
     IS_RETRYING = Q(status="pending") & ~Q(last_error_kind="")
 
-    is_doubted, asked_by = False, ""  # told by `callbacks.log.live` and `callbacks.models.audit`, for pages
+    is_doubted, asked_by = False, ""  # set by `callbacks.log.live` and `callbacks.models.audit`, for pages
 
     class Meta:
         verbose_name_plural = "deliveries"
@@ -131,7 +131,7 @@ class Delivery(models.Model):
             models.Index(fields=["leased_until"], condition=Q(status="sending"), name="delivery_leased"),
             models.Index(fields=["affiliate", "-id"], name="delivery_of_affiliate"),
             models.Index(fields=["setting", "-last_attempt_at"], name="delivery_last_of_setting"),
-            models.Index(  # what people look for among millions; what goes well never enters it
+            models.Index(  # what people look for among millions; successful deliveries never enter it
                 fields=["status", "-id"],
                 condition=Q(status="failed") | Q(status="skipped"),
                 name="delivery_unsuccessful",
@@ -166,7 +166,7 @@ class Delivery(models.Model):
 
 
 class TroubledHost(models.Model):
-    """A host that has failed to connect or to answer since it last did. Written by `callbacks.delivery.circuit_breaker` alone."""
+    """A host that has not answered since its last failures. Written by `callbacks.delivery.circuit_breaker` alone."""
 
     host = models.CharField(max_length=260, primary_key=True)
     failures = models.PositiveIntegerField(help_text="How many in a row.")
@@ -198,7 +198,7 @@ class Attempt(models.Model):
     total_ms = models.FloatField(null=True, blank=True)
     created_at = models.DateTimeField(help_text="When the attempt began.")
 
-    asked_by = ""  # told by `callbacks.models.audit`, for pages
+    asked_by = ""  # set by `callbacks.models.audit`, for pages
 
     class Meta:
         ordering: ClassVar = ["-pk"]

@@ -1,6 +1,7 @@
-"""Who did what to a callback setting, and when: noted by whoever does it, in the same transaction, and never changed.
+"""The history of callback settings: who did what, and when. It is written with each change and never changed itself.
 
-What the old and the new value are is written as a person reads it; of secrets only what tells them apart.
+Call these functions in the transaction of the change. Old and new values are written as a person reads them; of a
+secret only its last characters.
 """
 
 from collections.abc import Iterable, Mapping
@@ -25,7 +26,7 @@ LABELS = {
     "is_active": "State",
     "secret": "Signing secret",
 }
-# What the empty value of a field means.
+# What an empty value of a field means, for pages.
 WITHOUT = {
     "name": names.DEFAULT,
     "body_format": "none",
@@ -37,7 +38,7 @@ PAUSED = "paused"
 
 
 class SettingChange(models.Model):
-    """What one person, or the engine, did to a callback setting. Written by this module alone."""
+    """A change of a callback setting by a person or by the engine. Written by this module alone."""
 
     class Action(models.TextChoices):
         CREATED = "created", "set up"
@@ -68,7 +69,7 @@ Action = SettingChange.Action
 
 
 def values_of(setting: CallbackSetting) -> dict[str, str]:
-    """What can be changed of a setting, as text; "" for what goes without saying."""
+    """The values of a setting that can be changed, as text; "" for a default that need not be shown."""
     return {
         "name": setting.name if setting.has_own_name else "",
         "method": setting.method,
@@ -81,7 +82,7 @@ def values_of(setting: CallbackSetting) -> dict[str, str]:
 
 
 def saved_last(setting: CallbackSetting) -> SettingChange | None:
-    """Who set it up or changed it last, if that was noted."""
+    """The last time that it was set up or changed, if that was noted."""
     return setting.history.filter(action__in=[Action.CREATED, Action.CHANGED]).first()
 
 
@@ -90,7 +91,7 @@ def note_created(setting: CallbackSetting, user: User) -> None:
 
 
 def note_changed(setting: CallbackSetting, user: User, before: Mapping[str, str]) -> None:
-    """Note what became of `before`, the values of this setting until now; nothing if that is nothing."""
+    """Note how the values differ from `before`, those until now; nothing if they do not."""
     if before != (after := values_of(setting)):
         _note(setting, Action.CHANGED, user, before, after)
 
@@ -98,7 +99,7 @@ def note_changed(setting: CallbackSetting, user: User, before: Mapping[str, str]
 def note_many(
     created: Iterable[CallbackSetting], changed: Iterable[tuple[CallbackSetting, Mapping[str, str]]], user: User
 ) -> None:
-    """The same for many in one statement: those that are new, and those that were changed with their values before."""
+    """Note many in one statement: the new settings, and the changed ones with their values before."""
     found = [_change(setting, Action.CREATED, user, {}, values_of(setting)) for setting in created]
     found += [_change(setting, Action.CHANGED, user, before, values_of(setting)) for setting, before in changed]
     SettingChange.objects.bulk_create(found)

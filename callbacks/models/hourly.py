@@ -1,13 +1,10 @@
-"""The requests of each hour, counted once and kept: what the overview's charts are drawn from.
-
-Only the tables are here; who counts is `callbacks.reports.hourly`.
-"""
+"""The number of requests in each hour, for the charts of the overview. `callbacks.reports.hourly` counts them."""
 
 from django.db import models
 
 
 class Hour(models.Model):
-    """How many requests began in one hour, by what became of them."""
+    """How many requests began in one hour, by their outcome."""
 
     begins_at = models.DateTimeField(primary_key=True)
     delivered = models.PositiveIntegerField(default=0, help_text="Answered 2xx.")
@@ -19,7 +16,7 @@ class Hour(models.Model):
 
 
 class Counted(models.Model):
-    """How far has been counted: one row, whose lock only one who counts holds at a time."""
+    """How far the attempts are counted: one row, which is locked while somebody counts."""
 
     attempt_id = models.BigIntegerField(default=0, help_text="The primary key of the last attempt that is in its hour.")
 

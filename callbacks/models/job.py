@@ -1,6 +1,6 @@
-"""A piece of work that takes longer than a request: resending what a filter lets through, or sending past orders.
+"""Jobs: work that takes longer than a request, such as resending all deliveries of a filter or sending past orders.
 
-Only the table is here, and what a row says of itself. Doing it, a step at a time, is `callbacks.jobs.runner`.
+Only the table is here, and what follows from a row alone. `callbacks.jobs.runner` does the work, a step at a time.
 """
 
 import uuid
@@ -15,14 +15,15 @@ from django.utils import timezone
 
 RATES = (5, 20, 50, 100, 200, 500)  # postbacks a second to choose from
 USUAL_RATE = 50
-NAMED = 20  # refused deliveries that are kept by name; the others are counted
-FORGOTTEN = timedelta(seconds=15)  # after so long without a step nobody seems to be working on it
+NAMED = 20  # how many refused deliveries are kept by id; the others are only counted
+FORGOTTEN = timedelta(seconds=15)  # after so long without a step no worker seems to be working on it
 
 
 class Errand(models.Model):
-    """What is to be done, between which primary keys, how fast, and how far that is.
+    """What is to be done, between which primary keys (`first` to `last`), how fast, and how far that is.
 
-    Its keys are deliveries' for a resend, and orders' for a backfill. `position` is the last one that is done.
+    The keys are those of deliveries for a resend, and of orders for a backfill. `position` is the last one that is
+    done.
     """
 
     class Kind(models.TextChoices):
@@ -36,12 +37,12 @@ class Errand(models.Model):
         FINISHED = "finished", "Finished"
         FAILED = "failed", "Failed"
 
-    # Of the page that asked for it, so that a button pressed twice starts it once.
+    # Made by the page that starts it, so that a button pressed twice starts one job.
     token = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     kind = models.CharField(max_length=8, choices=Kind)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
     user_name = models.CharField(max_length=320, blank=True)
-    # Of a backfill alone.
+    # Only of a backfill.
     setting = models.ForeignKey("callbacks.CallbackSetting", on_delete=models.SET_NULL, null=True, related_name="+")
     affiliate = models.ForeignKey("affiliates.Affiliate", on_delete=models.CASCADE, null=True, related_name="+")
     chosen = models.JSONField(default=dict, help_text="The filter, or the days, as in an address.")
@@ -102,12 +103,8 @@ class Errand(models.Model):
         return sum(self.refused.values())
 
     @property
-    def left_out_count(self) -> int:
-        return sum(self.left_out.values())
-
-    @property
     def share(self) -> float:
-        """How much of it is done, from 0 to 1: by number where that is known, else by primary key."""
+        """How much of it is done, from 0 to 1: by number if the total is known, else by primary key."""
         if self.state == self.State.FINISHED:
             return 1.0
         if self.is_counted and self.total:
@@ -116,12 +113,12 @@ class Errand(models.Model):
 
     @property
     def percent(self) -> float:
-        """The same for people: 100 only once it is over."""
+        """The same for people: 100 only when it is finished."""
         return 100.0 if self.state == self.State.FINISHED else min(99.9, 100 * self.share)
 
     @property
     def remaining(self) -> timedelta | None:
-        """How long it takes from now on at its rate; None if that is not known, or it does not run."""
+        """The time that the rest takes at its rate; None if that is not known, or it is not active."""
         if not self.is_active:
             return None
         if self.is_counted:
@@ -132,17 +129,17 @@ class Errand(models.Model):
 
     @property
     def is_forgotten(self) -> bool:
-        """Whether it should be running and is not: no worker has touched it for a while."""
+        """Whether it should be running and no worker has done a step of it for a while."""
         return self.is_active and timezone.now() - self.updated_at > FORGOTTEN
 
     def stop(self, note: str = "", state: str = State.STOPPED) -> bool:
-        """Let no further step begin; what the last one did stays done. False if it was not active any more."""
+        """Stop it after its last step. False if it was not active any more."""
         moment = timezone.now()
         active = Errand.objects.filter(pk=self.pk, state__in=self.ACTIVE)
         return bool(active.update(state=state, note=note, ended_at=moment, updated_at=moment))
 
     def resume(self) -> bool:
-        """Go on where it stopped. False if it is not halted."""
+        """Go on where it stopped. False if it was not stopped."""
         halted = Errand.objects.filter(pk=self.pk, state__in=self.HALTED)
         values = {"state": self.State.WAITING, "note": "", "ended_at": None, "paid_until": None}
         return bool(halted.update(**values, updated_at=timezone.now()))

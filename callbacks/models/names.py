@@ -1,4 +1,4 @@
-"""Names that tell the callbacks of one event apart: `Callback`, `Callback 2`, or what a person calls them. Pure."""
+"""Names of the callbacks of one affiliate and event: `Callback`, `Callback 2`, or what a person calls them. Pure."""
 
 from collections.abc import Iterable
 from itertools import count
@@ -15,7 +15,7 @@ NO_PLACE_LEFT = Problem(
 
 
 def free(name: str, others: Iterable[str]) -> str:
-    """`name` in one line. Where nobody chose one, the next of the names of ours that is not among `others`."""
+    """`name` in one line; if nobody chose one, the first of `Callback`, `Callback 2`, ... not among `others`."""
     chosen = " ".join(name.split()) or DEFAULT
     if chosen != DEFAULT:
         return chosen
@@ -25,7 +25,7 @@ def free(name: str, others: Iterable[str]) -> str:
 
 
 def is_taken(name: str, others: Iterable[str]) -> bool:
-    """Whether one of `others` reads the same."""
+    """Whether one of `others` is the same but for upper and lower case."""
     return name.casefold() in {other.casefold() for other in others}
 
 

@@ -1,9 +1,7 @@
-"""What is to be told to whom: callback settings, and what was done to them.
-
-Django finds all of the engine's tables here; those of deliveries are in `callbacks.models.delivery`.
-"""
+"""Callback settings: which URL of an affiliate gets which kind of event, and how."""
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -17,7 +15,7 @@ from callbacks.editor.check import Finding, check
 from callbacks.editor.repair import Repair
 from callbacks.egress import addresses, targets
 from callbacks.models import names, sql
-from callbacks.postback.signing import new_secret
+from callbacks.postback import signing
 from orders.models import Order, validate_statuses
 
 models.BigAutoField.register_lookup(sql.Among)
@@ -31,7 +29,7 @@ class EventType(models.TextChoices):
 
 
 class CallbackSetting(models.Model):
-    """One URL, and how and when one affiliate wants to hear there of one kind of event."""
+    """One URL of one affiliate for one kind of event: how it is called, and for which orders."""
 
     class Method(models.TextChoices):
         GET = "GET", "GET"
@@ -61,7 +59,7 @@ class CallbackSetting(models.Model):
         max_length=260, default="", editable=False, help_text="Host and port of the URL; filled when saved."
     )
     only_statuses = models.JSONField("only for statuses", default=list, blank=True, validators=[validate_statuses])
-    secret = models.CharField(max_length=64, default=new_secret, editable=False)
+    secret = models.CharField(max_length=64, default=signing.new_secret, editable=False)
     previous_secret = models.CharField(max_length=64, default="", blank=True, editable=False)
     previous_secret_until = models.DateTimeField(null=True, blank=True, editable=False)
     is_active = models.BooleanField("active", default=True)
@@ -74,8 +72,8 @@ class CallbackSetting(models.Model):
         null=True, editable=False, help_text="When `request` was last another; empty if it never was."
     )
 
-    repairs: tuple[Repair, ...] = ()  # what the last clean() mended in the URL
-    known_names: list[str] | None = None  # those of the affiliate's others for this event, where somebody has read them
+    repairs: tuple[Repair, ...] = ()  # what the last clean() repaired in the URL
+    known_names: list[str] | None = None  # of the affiliate's other callbacks for this event, if the caller read them
 
     class Meta:
         ordering: ClassVar = ["affiliate", "event", "pk"]
@@ -101,18 +99,22 @@ class CallbackSetting(models.Model):
 
     @property
     def request(self) -> tuple[str, str, str]:
-        """What is sent, and where. How the last one did says nothing of another one."""
+        """What is sent, and where to. After a change, the results of earlier requests say nothing about it."""
         return self.method, self.url, self.body_format if self.method == self.Method.POST else ""
 
     @property
     def statuses(self) -> list[str]:
-        """The labels of the statuses that this is for; none if it is for all."""
+        """The labels of the statuses that this is for; empty if it is for all."""
         return [label for value, label in Order.Status.choices if value in self.only_statuses]
 
+    def previous_secret_at(self, moment: datetime) -> str:
+        """The secret that was replaced, if it still signs at that time; "" if not."""
+        return signing.secret_until(self.previous_secret, self.previous_secret_until, moment)
+
     def finding(self) -> Finding:
-        """What is to be said of its URL by today's rules."""
+        """What today's rules find in its URL."""
         found = check(self.url or "", addresses.policy_from(settings), send_as_typed=self.send_as_typed)
-        if self.method == self.Method.POST and self.body_format == self.BodyFormat.JSON:  # whose body names the link
+        if self.method == self.Method.POST and self.body_format == self.BodyFormat.JSON:  # whose body has the link
             return replace(found, warnings=tuple(w for w in found.warnings if w.code != "no_click_id"))
         return found
 
@@ -130,7 +132,7 @@ class CallbackSetting(models.Model):
         super().save(*args, **kwargs)
 
     def clean(self) -> None:
-        """Repair the URL and refuse what could not be sent or kept, with the code of each problem, beside its field."""
+        """Repair the URL and refuse what could not be sent or stored, by field, with the code of each problem."""
         finding = self.finding()
         self.url, self.repairs = finding.template, finding.repairs
         self.name = names.free(self.name, others := self.other_names())
@@ -142,7 +144,7 @@ class CallbackSetting(models.Model):
             raise ValidationError({field: found for field, found in errors.items() if found})
 
     def resume_if_moved(self, url_before: str) -> bool:
-        """Switch it on, unsaved, if it was paused because the address it had before is gone. Whether it was."""
+        """Resume it, unsaved, if it was paused because the URL that it had before is gone. True if it was."""
         is_resumed = self.pause_reason == self.PauseReason.GONE and self.url != url_before
         if is_resumed:
             self.is_active, self.pause_reason = True, self.PauseReason.NONE

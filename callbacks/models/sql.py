@@ -1,4 +1,4 @@
-"""Many rows, or many ids, in one statement: what the ORM does well for one costs most of the time where there are many.
+"""Many rows, or many ids, in one statement, for which the ORM takes longer than the database.
 
 `field__among=[...]` is one of many ids, sent to the database as a single value: `__in` sends a parameter for each, and
 preparing five hundred of them costs more than the statement does. `insert` writes rows without making instances.
@@ -12,7 +12,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import Lookup
 
-# From so many rows on COPY is quicker than one INSERT.
+# For so many rows or more, COPY is quicker than INSERT.
 _COPY_FROM = 10
 
 
@@ -33,7 +33,7 @@ class Among(Lookup):  # type: ignore[type-arg]  # generic for the type checker a
 
 
 def one_of(values: Iterable[int]) -> tuple[str, Any]:
-    """The right side of a condition in SQL of one's own, and its only parameter."""
+    """The right side of a condition in raw SQL, and its only parameter."""
     if connection.vendor == "postgresql":
         return "= ANY(%s)", list(values)
     return "IN (SELECT value FROM json_each(%s))", json.dumps(list(values))
@@ -55,7 +55,7 @@ def insert(table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) ->
         else:
             places = ", ".join(["%s"] * len(columns))
             insert_one = f"INSERT INTO {table} ({names}) VALUES ({places})"  # noqa: S608 - our own names
-            if len(rows) == 1:  # which takes fewer ways to the database and back
+            if len(rows) == 1:  # which takes fewer round trips
                 cursor.execute(insert_one, rows[0])
             else:
                 cursor.executemany(insert_one, rows)

@@ -1,7 +1,7 @@
-"""How many tests of callbacks may be sent: the table of the last ones, by whom and for which affiliate.
+"""How many test requests may be sent: the table of the last ones, by person and affiliate.
 
-A test calls an address that somebody typed, at once, from our network; without a limit that would be a way to scan or
-to flood others. Known in the database, because the processes that serve pages share nothing else.
+A test calls a URL that somebody typed, at once, from our network; without a limit that would be a way to scan or to
+flood others. It is kept in the database, because the processes that serve pages share nothing else.
 """
 
 from datetime import datetime, timedelta
@@ -17,7 +17,7 @@ AT_MOST, WITHIN = 10, timedelta(minutes=1)
 
 
 class Turn(models.Model):
-    """One test that was sent, or is being sent. Kept as long as it counts."""
+    """One test that was sent or is being sent. It is deleted when it no longer counts."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     affiliate = models.ForeignKey(Affiliate, on_delete=models.CASCADE, related_name="+")
@@ -33,9 +33,10 @@ class Turn(models.Model):
 
 
 def take(user_id: int, affiliate_id: int) -> timedelta:
-    """Take a turn; nothing to wait if there was one left. `AT_MOST` a person and an affiliate have `WITHIN`.
+    """Count one more test, unless the person or the affiliate had `AT_MOST` of them `WITHIN` the last minute.
 
-    The two rows are locked for as long as that takes, so that two who come at once do not both get the last one.
+    Returns how long to wait before another try; zero if it was counted. Both rows are locked meanwhile, so that two
+    requests at the same time do not both get the last one.
     """
     now = timezone.now()
     with transaction.atomic():
@@ -50,6 +51,6 @@ def take(user_id: int, affiliate_id: int) -> timedelta:
 
 
 def _wait(turns: "models.QuerySet[Turn]", now: datetime) -> timedelta:
-    """Until one more may be taken."""
+    """How long until one more may be taken."""
     taken = list(turns.order_by("-taken_at").values_list("taken_at", flat=True)[:AT_MOST])
     return taken[-1] + WITHIN - now if len(taken) == AT_MOST else timedelta()

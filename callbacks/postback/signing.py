@@ -6,6 +6,7 @@ HMAC-SHA256 with the secret's decoded part over `id.timestamp.content`. No clock
 import base64
 import hmac
 import secrets
+from datetime import datetime
 from functools import lru_cache
 
 PREFIX = "whsec_"
@@ -19,6 +20,11 @@ def new_secret() -> str:
 def masked(secret: str) -> str:
     """Enough of a secret to know it again, too little to sign with; "" stays ""."""
     return f"{PREFIX}••••••••{secret[-4:]}" if secret else ""
+
+
+def secret_until(secret: str, until: datetime | None, moment: datetime) -> str:
+    """A secret that was replaced and signs beside the new one until then; "" if that time is over at `moment`."""
+    return secret if until and moment < until else ""
 
 
 def headers(

@@ -4,7 +4,6 @@ The request is made by `callbacks.postback.request`, as the pump does; nothing i
 """
 
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from django.conf import settings
 from django.utils import timezone
@@ -105,7 +104,7 @@ def preview(
             template=template,
             body_format=setting.body_format,
             secret=setting.secret,
-            previous_secret=_previous_secret_at(now, setting),
+            previous_secret=setting.previous_secret_at(now),
             variables=values,
             timestamp=int(now.timestamp()),
             user_agent=messages.user_agent(settings.VERSION),
@@ -113,11 +112,6 @@ def preview(
     except RenderError as error:
         return Preview(order, values, shown, problem=str(error))
     return Preview(order, values, shown, request)
-
-
-def _previous_secret_at(moment: datetime, setting: CallbackSetting) -> str:
-    until = setting.previous_secret_until
-    return setting.previous_secret if until and moment < until else ""
 
 
 def values_of(setting: CallbackSetting, order: Order | None, event_id: str = EXAMPLES["event.id"]) -> dict[str, str]:

@@ -79,8 +79,7 @@ def masked(secret: str) -> str:
 @register.filter
 def in_overlap(setting: CallbackSetting) -> bool:
     """Whether the secret before the present one is still valid."""
-    until = setting.previous_secret_until
-    return until is not None and timezone.now() < until
+    return bool(setting.previous_secret_at(timezone.now()))
 
 
 # --- what was changed ----------------------------------------------------------

@@ -15,7 +15,7 @@ from tests.conftest import CLUSTER_URL
 from tests.receiver import Receiver
 
 if TYPE_CHECKING:
-    from tests.chaos.counting import Tally
+    from tests.chaos.counting import Counts
 
 IS_POSTGRESQL = os.environ.get("TEST_DATABASE", "sqlite") == "postgresql"
 # Not skipped, but absent: faults of the database that this run is not on.
@@ -78,11 +78,11 @@ def around(
 # --- the table -----------------------------------------------------------------
 @pytest.fixture
 def report(request: pytest.FixtureRequest) -> Callable[..., None]:
-    """Add a line to the table: the fault, the count, and what else is worth saying."""
+    """Add a line to the table: the fault, the counts, and what else is worth saying."""
 
-    def add(fault: str, tally: "Tally", remark: str = "") -> None:
-        counts = f"{tally.deliveries:,} | {tally.lost} | {tally.duplicates:,} | {tally.in_flight:,}"
-        request.node.user_properties.append((ROW, f"| {fault} | {counts} | {remark} |"))
+    def add(fault: str, counts: "Counts", remark: str = "") -> None:
+        columns = f"{counts.deliveries:,} | {counts.lost} | {counts.duplicates:,} | {counts.in_flight:,}"
+        request.node.user_properties.append((ROW, f"| {fault} | {columns} | {remark} |"))
 
     return add
 

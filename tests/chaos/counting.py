@@ -18,7 +18,7 @@ class Fault:
 
 
 @dataclass(frozen=True)
-class Tally:
+class Counts:
     """How it ended. `in_flight` counts what had been sent and was not recorded when a fault came, for each fault."""
 
     deliveries: int
@@ -27,7 +27,7 @@ class Tally:
     in_flight: int
 
 
-def tally(requests: Sequence[Received], faults: Sequence[Fault], refused: Collection[str] = ()) -> Tally:
+def count(requests: Sequence[Received], faults: Sequence[Fault], refused: Collection[str] = ()) -> Counts:
     """Count, and assert what holds after every fault: nothing is lost; twice came only what was in flight at a fault,
     once more for each, and under the same id; per order *created* came before *updated*.
 
@@ -50,7 +50,7 @@ def tally(requests: Sequence[Received], faults: Sequence[Fault], refused: Collec
     more = {event_id: len(times) - 1 for event_id, times in came.items() if event_id not in refused}
     unexcused = [event_id for event_id, count in more.items() if count > in_flight[event_id]]
     assert not unexcused, f"came again without a reason: {len(unexcused)} of {len(states)}"
-    return Tally(len(states), len(lost), sum(more.values()), sum(in_flight.values()))
+    return Counts(len(states), len(lost), sum(more.values()), sum(in_flight.values()))
 
 
 def _times_in_flight(event_id: str, came: Sequence[float], faults: Sequence[Fault]) -> int:
@@ -63,14 +63,14 @@ def _times_in_flight(event_id: str, came: Sequence[float], faults: Sequence[Faul
 
 
 def _assert_all_recorded() -> None:
-    told = set(Delivery.objects.filter(event="order.created").values_list("order__number", flat=True))
+    recorded = set(Delivery.objects.filter(event="order.created").values_list("order__number", flat=True))
     wanted = Order.objects.filter(affiliate__callback_settings__event="order.created")
-    untold = set(wanted.values_list("number", flat=True)) - told
-    assert not untold, f"saved, but never recorded: {untold}"
+    missing = set(wanted.values_list("number", flat=True)) - recorded
+    assert not missing, f"saved, but never recorded: {missing}"
 
 
 def _assert_one_id_for_each_event(requests: Sequence[Received]) -> None:
-    """An order's event, told apart by the status that it tells of, never comes under a second id."""
+    """An event, known by its order, type and status, never comes under a second id."""
     ids: dict[tuple[str, ...], str] = {}
     for request in requests:
         query = dict(request.query)

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
-import psycopg
 from django.core.management import call_command
 
 from tests.chaos.surroundings import connected
+from tests.postgresql import create_database
 
 
 def of_sqlite(directory: Path) -> Callable[[], str]:
@@ -24,15 +24,9 @@ def of_sqlite(directory: Path) -> Callable[[], str]:
 
 def of_cluster(url: str) -> Callable[[], str]:
     """Makes a new database in the cluster that has this maintenance database; its URL."""
-
-    def create(name: str, template: str) -> str:
-        with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
-        return url.replace("/postgres?", f"/{name}?")
-
     template = f"chaos_{uuid4().hex}"
-    _migrate(create(template, "template1"))
-    return lambda: create(f"chaos_{uuid4().hex}", template)
+    _migrate(create_database(url, template))
+    return lambda: create_database(url, f"chaos_{uuid4().hex}", template)
 
 
 def _migrate(url: str) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from config.stack.child import Child, bound_to
-from tests.chaos.shop import Job, Report
+from tests.chaos.shop import Batch, Report
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -78,9 +78,9 @@ class Shop:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
-    def begin(self, **job: Any) -> None:
+    def begin(self, **batch: Any) -> None:
         assert self.process.stdin
-        self.process.stdin.write(json.dumps(asdict(Job(**job))) + "\n")
+        self.process.stdin.write(json.dumps(asdict(Batch(**batch))) + "\n")
         self.process.stdin.flush()
 
     def report(self, within_s: float = 60) -> Report:
@@ -88,8 +88,8 @@ class Shop:
         assert report, "The shop's process has died."
         return report
 
-    def do(self, **job: Any) -> Report:
-        self.begin(**job)
+    def do(self, **batch: Any) -> Report:
+        self.begin(**batch)
         return self.report()
 
     def dies(self, within_s: float = 30) -> int:

@@ -1,6 +1,6 @@
 """The shop's back end, as a program: saves the orders that it is told to, and says how that went and how long it took.
 
-One job a line on standard input, one report a line on standard output, both JSON. What a job may say is in `Job`.
+One batch a line on standard input, one report a line on standard output, both JSON. Its fields are those of `Batch`.
 """
 
 import json
@@ -13,7 +13,7 @@ import django
 
 
 @dataclass(frozen=True)
-class Job:
+class Batch:
     """`count` orders, numbered from `first`, in turn for the affiliates with these `codes`."""
 
     first: int
@@ -37,43 +37,45 @@ class Report:
 def serve() -> None:
     django.setup()
     for line in sys.stdin:
-        report = do(Job(**json.loads(line)))
+        report = do(Batch(**json.loads(line)))
         sys.stdout.write(json.dumps(asdict(report)) + "\n")
         sys.stdout.flush()
 
 
-def do(job: Job) -> Report:
+def do(batch: Batch) -> Report:
     from affiliates.models import Affiliate  # Django is set up only now
     from orders.models import Order
 
-    affiliates = {affiliate.code: affiliate for affiliate in Affiliate.objects.filter(code__in=job.codes)}
-    codes = [job.codes[i % len(job.codes)] for i in range(job.count)]
-    orders = [Order(number=f"#{job.first + i}", affiliate=affiliates[code], amount=58) for i, code in enumerate(codes)]
-    return _save_all(orders, job) if job.is_bulk else _save_each(orders, job)
+    affiliates = {affiliate.code: affiliate for affiliate in Affiliate.objects.filter(code__in=batch.codes)}
+    codes = [batch.codes[i % len(batch.codes)] for i in range(batch.count)]
+    orders = [
+        Order(number=f"#{batch.first + i}", affiliate=affiliates[code], amount=58) for i, code in enumerate(codes)
+    ]
+    return _save_all(orders, batch) if batch.is_bulk else _save_each(orders, batch)
 
 
-def _save_all(orders: list[Any], job: Job) -> Report:
+def _save_all(orders: list[Any], batch: Batch) -> Report:
     from django.db import transaction  # as above
 
     with transaction.atomic():
         type(orders[0]).objects.bulk_create(orders)
     with transaction.atomic():
-        for order in orders[:: job.changed_each] if job.changed_each else ():
+        for order in orders[:: batch.changed_each] if batch.changed_each else ():
             order.status = "approved"
             order.save()
     return Report(saved=[order.number for order in orders])
 
 
-def _save_each(orders: list[Any], job: Job) -> Report:
-    report, until = Report(), time.monotonic() + job.seconds
+def _save_each(orders: list[Any], batch: Batch) -> Report:
+    report, until = Report(), time.monotonic() + batch.seconds
     for number, order in enumerate(orders):
         if time.monotonic() > until:
             break
         _save(report, order)
-        if job.changed_each and number % job.changed_each == 0 and order.pk:
+        if batch.changed_each and number % batch.changed_each == 0 and order.pk:
             order.status = "approved"
             _save(report, order)
-        time.sleep(job.pause_ms / 1000)
+        time.sleep(batch.pause_ms / 1000)
     return report
 
 

@@ -22,7 +22,7 @@ from tests.receiver import Receiver
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
-    from tests.chaos.counting import Fault, Tally
+    from tests.chaos.counting import Counts, Fault
 
 IS_FULL = os.environ.get("CHAOS", "short") == "full"
 # It knows its affiliate, order, event and delivery by the query alone.
@@ -143,13 +143,13 @@ class Surroundings:
         """Save orders that make so many deliveries, one of `changed_each` orders being changed, in turn for affiliates
         with these codes, or for four new ones; the codes.
         """
-        from tests.chaos.shop import Job, do
+        from tests.chaos.shop import Batch, do
 
         codes = codes or self.affiliates(4)
         count = deliveries * changed_each // (changed_each + 1) if changed_each else deliveries
-        # In this process, whose bell is another broker's: a worker that starts later looks by itself, others are told
-        # by the sweep.
-        saved = do(Job(self.next_number(count), count, codes, is_bulk=True, changed_each=changed_each)).saved
+        # In this process, whose wake-ups go to another broker: a worker that starts later looks by itself, others are
+        # woken by the sweep.
+        saved = do(Batch(self.next_number(count), count, codes, is_bulk=True, changed_each=changed_each)).saved
         assert len(saved) == count
         return codes
 
@@ -208,12 +208,12 @@ class Surroundings:
         )
         return time.monotonic() - began
 
-    def tally(self, refused: Collection[str] = ()) -> "Tally":
+    def count(self, refused: Collection[str] = ()) -> "Counts":
         """Count what came, and assert what holds after every fault; see `tests.chaos.counting`."""
         from tests.chaos import counting
 
         try:
-            return counting.tally(list(self.receiver.requests), self.faults, refused)
+            return counting.count(list(self.receiver.requests), self.faults, refused)
         except AssertionError as failure:
             failure.add_note(f"{self.states()} {self.log()}")
             raise

@@ -59,6 +59,6 @@ def test_answers_that_cannot_be_kept_are_recorded_and_sent_once(
         receiver.answer(f"/{codes[kind]}", Answer())
     around.make_due()
     around.wait_until_sent(30)
-    tally = around.tally(refused=set(map(str, refused)))
-    assert tally.duplicates == 0
-    report(f"answers that cannot be kept, {len(kinds)} kinds", tally)
+    counts = around.count(refused=set(map(str, refused)))
+    assert counts.duplicates == 0
+    report(f"answers that cannot be kept, {len(kinds)} kinds", counts)

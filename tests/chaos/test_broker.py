@@ -14,8 +14,8 @@ from tests.chaos.surroundings import Surroundings, size
 from tests.receiver import Receiver
 from tests.waiting import wait_until
 
-# In full, longer than the pause after a ring that failed, so that many saves meet the broker, and so long that a worker
-# which waits longer and longer before it tries to connect again would be found out.
+# In full, longer than the pause after a wake-up that failed, so that many saves meet the broker, and so long that a
+# worker which waits longer and longer before it tries to connect again would be found out.
 OUTAGE_S = size(3, 30)
 PAUSE_MS = 20
 MOST = 5000
@@ -25,7 +25,7 @@ ADDED_MS, WORST_MS = 5.0, 250.0
 
 @pytest.fixture
 def codes(around: Surroundings, receiver: Receiver) -> list[str]:
-    """Affiliates who were told of an order, so worker and beat are up, with connections to everything."""
+    """Affiliates for whom an order was sent, so worker and beat are up, with connections to everything."""
     codes = around.affiliates(2)
     around.beat()
     around.worker()
@@ -45,26 +45,26 @@ OUTAGES: dict[str, Callable[[Broker], object]] = {
 def test_broker_away_costs_a_save_little_and_everything_goes_out_after_its_return(
     around: Surroundings, codes: list[str], report: Callable[..., None], outage: str
 ) -> None:
-    shop, untold = around.shops[0], [around.affiliate_without_callbacks() for _ in codes]
+    shop, without = around.shops[0], [around.affiliate_without_callbacks() for _ in codes]
     first = around.next_number(MOST)
     with OUTAGES[outage](around.broker):
-        shop.begin(first=first, count=MOST, codes=[*codes, *untold], pause_ms=PAUSE_MS, seconds=OUTAGE_S)
+        shop.begin(first=first, count=MOST, codes=[*codes, *without], pause_ms=PAUSE_MS, seconds=OUTAGE_S)
         saved = shop.report(within_s=OUTAGE_S + 60)
     took = around.wait_until_sent(OUT_AFTER_S)
     assert not saved.failures
-    tally = around.tally()
-    assert tally.duplicates == 0
-    cost = _assert_cheap(saved, codes, untold)
-    report(f"broker {outage}, {OUTAGE_S} s", tally, f"{cost}; all out {took:.1f} s after its return")
+    counts = around.count()
+    assert counts.duplicates == 0
+    cost = _assert_cheap(saved, codes, without)
+    report(f"broker {outage}, {OUTAGE_S} s", counts, f"{cost}; all out {took:.1f} s after its return")
 
 
-def _assert_cheap(saved: Report, codes: list[str], untold: list[str]) -> str:
-    """What being told adds to the saving of an order is within the figures, plus the noise of savings that ring no
-    bell, which is what the machine is busy with otherwise; in a sentence.
+def _assert_cheap(saved: Report, codes: list[str], without: list[str]) -> str:
+    """What callbacks add to the saving of an order is within the figures, plus the noise of savings without callbacks,
+    which is what the machine is busy with otherwise; in a sentence.
     """
-    told, plain = ([ms for code in some for ms in saved.ms[code]] for some in (codes, untold))
+    with_callbacks, plain = ([ms for code in some for ms in saved.ms[code]] for some in (codes, without))
     lower, median, upper = statistics.quantiles(plain, n=4)
-    added, worst = statistics.median(told) - median, max(told)
+    added, worst = statistics.median(with_callbacks) - median, max(with_callbacks)
     assert added <= ADDED_MS + upper - lower
     assert worst <= WORST_MS + 3 * max(plain)
     return f"adds {added:.1f} ms to a save (p50), {worst:.0f} ms at worst"
@@ -82,7 +82,7 @@ def test_broker_restarted_again_and_again_loses_nothing(
         around.receiver.wait_for(min(came + 10, 2 * count), 10 + OUT_AFTER_S)
     assert not shop.report(within_s=120).failures
     took = around.wait_until_sent(OUT_AFTER_S)
-    report("broker restarted 5 times", around.tally(), f"all out {took:.1f} s after the last order")
+    report("broker restarted 5 times", around.count(), f"all out {took:.1f} s after the last order")
 
 
 def test_broker_flushed_again_and_again_loses_nothing(
@@ -98,7 +98,7 @@ def test_broker_flushed_again_and_again_loses_nothing(
             flushes += 1
     assert not shop.report(within_s=120).failures
     took = around.wait_until_sent(OUT_AFTER_S)
-    report(f"broker flushed {flushes} times", around.tally(), f"all out {took:.1f} s after the last order")
+    report(f"broker flushed {flushes} times", around.count(), f"all out {took:.1f} s after the last order")
 
 
 def test_broker_full_with_a_message_under_way_does_not_end_the_worker(
@@ -107,7 +107,7 @@ def test_broker_full_with_a_message_under_way_does_not_end_the_worker(
     """The worker writes down at the broker what it takes from it; that it cannot must not be its end."""
     worker = around.programs[-1]
     os.kill(worker.pid, signal.SIGSTOP)
-    around.shops[0].do(first=around.next_number(1), count=1, codes=codes)  # its ring waits for the worker
+    around.shops[0].do(first=around.next_number(1), count=1, codes=codes)  # its wake-up waits for the worker
     with around.broker.out_of_memory():
         os.kill(worker.pid, signal.SIGCONT)
         wait_until(lambda: worker.has_ended() or _has_complained(around), 10, around.log)
@@ -115,7 +115,7 @@ def test_broker_full_with_a_message_under_way_does_not_end_the_worker(
         wait_until(lambda: worker.has_ended() or time.monotonic() - began > 2, 5)
         assert not worker.has_ended(), around.log()
     around.wait_until_sent(OUT_AFTER_S)
-    report("broker out of memory with a message under way", around.tally())
+    report("broker out of memory with a message under way", around.count())
 
 
 def _has_complained(around: Surroundings) -> bool:

@@ -38,11 +38,11 @@ def test_worker_that_dies_loses_nothing(around: Surroundings, report: Callable[.
     around.expire_leases()
     around.beat()
     around.wait_until_sent(60)
-    tally = around.tally()
-    assert tally.deliveries == DELIVERIES
-    assert bool(tally.duplicates) in COMES_TWICE[place]
+    counts = around.count()
+    assert counts.deliveries == DELIVERIES
+    assert bool(counts.duplicates) in COMES_TWICE[place]
     assert Attempt.objects.count() == DELIVERIES  # what was not recorded at first was recorded the second time
-    report(f"crash: {place}", tally)
+    report(f"crash: {place}", counts)
 
 
 @pytest.mark.full
@@ -56,27 +56,27 @@ def test_sweep_that_dies_after_it_took_leases_back_loses_nothing(
     around.note_deaths()
     around.expire_leases()
     (around.directory / "died").unlink()
-    around.worker(**around.dying("leases taken back, bell not rung"))
+    around.worker(**around.dying("leases taken back, no wake-up sent"))
     around.beat()
     wait_until(lambda: around.has_died, 30, around.log)
     around.wait_until_sent(60)
-    tally = around.tally()
-    assert tally.duplicates == 0
-    report("crash: leases taken back, bell not rung", tally)
+    counts = around.count()
+    assert counts.duplicates == 0
+    report("crash: leases taken back, no wake-up sent", counts)
 
 
-def test_shop_that_dies_between_commit_and_bell_loses_nothing(
+def test_shop_that_dies_between_commit_and_wakeup_loses_nothing(
     around: Surroundings, receiver: Receiver, report: Callable[..., None]
 ) -> None:
     codes = around.affiliates(1)
     around.beat()
     around.worker()
-    shop = around.shop(**around.dying("committed, bell not rung"))
+    shop = around.shop(**around.dying("committed, no wake-up sent"))
     shop.begin(first=around.next_number(1), count=1, codes=codes)
     assert shop.dies() == signal.SIGKILL
     assert Order.objects.count() == 1
     around.wait_until_sent(20)
-    report("crash: committed, bell not rung", around.tally())
+    report("crash: committed, no wake-up sent", around.count())
 
 
 def test_shop_that_dies_before_commit_saves_neither_order_nor_delivery(
@@ -92,6 +92,6 @@ def test_shop_that_dies_before_commit_saves_neither_order_nor_delivery(
     around.worker()
     around.shop().do(first=1, count=1, codes=codes)  # as the shop would, once it is up again
     around.wait_until_sent(20)
-    tally = around.tally()
-    assert tally.deliveries == 1
-    report("crash: recorded, not committed", tally)
+    counts = around.count()
+    assert counts.deliveries == 1
+    report("crash: recorded, not committed", counts)

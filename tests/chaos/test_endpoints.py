@@ -40,10 +40,10 @@ def test_endpoints_edited_paused_or_deleted_between_attempts(
     assert set(ended.values_list("skip_reason", "attempt_count")) == {(Delivery.SkipReason.SETTING_DELETED, 1)}
     settings.filter(affiliate__code=paused).update(is_active=True)
     around.wait_until_sent(30)
-    tally = around.tally()
-    assert (tally.deliveries, tally.duplicates) == (3 * ORDERS, 0)
+    counts = around.count()
+    assert (counts.deliveries, counts.duplicates) == (3 * ORDERS, 0)
     assert Attempt.objects.count() == 6 * ORDERS  # what had been sent before stays on record
-    report("endpoints edited, paused, deleted between attempts", tally)
+    report("endpoints edited, paused, deleted between attempts", counts)
 
 
 def test_endpoints_changed_while_requests_are_on_the_wire_record_what_was_answered(
@@ -65,8 +65,8 @@ def test_endpoints_changed_while_requests_are_on_the_wire_record_what_was_answer
     kept = [request for request in requests if request.path != f"/{emptied}"]
     assert receiver.requests == requests
     receiver.requests[:] = kept  # what is not in the database any more cannot be counted
-    tally = around.tally()
-    assert (tally.deliveries, tally.duplicates) == (6, 0)
+    counts = around.count()
+    assert (counts.deliveries, counts.duplicates) == (6, 0)
     attempts = Attempt.objects.values_list("url", "status_code")
     assert sorted(attempts) == sorted((receiver.url(request.target), 200) for request in kept)
-    report("endpoints edited, paused, deleted while requests are on the wire", tally)
+    report("endpoints edited, paused, deleted while requests are on the wire", counts)

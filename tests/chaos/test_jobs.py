@@ -38,31 +38,31 @@ def a_backfill(around: Surroundings, rate: int = RATE, rows: int = ROWS) -> Job:
     return to_backfill(setting, rate)
 
 
-ERRANDS = {"resend": a_resend, "backfill": a_backfill}
+JOBS = {"resend": a_resend, "backfill": a_backfill}
 
 
-def wait_until_over(around: Surroundings, errand: Job, within_s: float = 90) -> Job:
+def wait_until_over(around: Surroundings, job: Job, within_s: float = 90) -> Job:
     def is_over() -> bool:
-        errand.refresh_from_db()
-        return not errand.is_active
+        job.refresh_from_db()
+        return not job.is_active
 
-    wait_until(is_over, within_s, lambda: f"{errand.state} at {errand.done} of {errand.total}; {around.log()}")
+    wait_until(is_over, within_s, lambda: f"{job.state} at {job.done} of {job.total}; {around.log()}")
     around.wait_until_sent(60)
-    return errand
+    return job
 
 
-def assert_each_once(errand: Job, rows: int) -> None:
-    assert (errand.state, errand.done, errand.refused) == ("finished", rows, {})
+def assert_each_once(job: Job, rows: int) -> None:
+    assert (job.state, job.done, job.refused) == ("finished", rows, {})
     of_order = Counter(Delivery.objects.values_list("order_id", flat=True))
     assert set(of_order.values()) == {1}
     assert len(of_order) == rows
 
 
-@pytest.mark.parametrize("kind", ERRANDS)
-def test_errand_goes_on_when_its_worker_is_killed_again_and_again(
+@pytest.mark.parametrize("kind", JOBS)
+def test_job_goes_on_when_its_worker_is_killed_again_and_again(
     around: Surroundings, receiver: Receiver, report: Callable[..., None], kind: str
 ) -> None:
-    errand = ERRANDS[kind](around)
+    job = JOBS[kind](around)
     around.beat()
     worker = around.worker()
     for kill in range(KILLS):
@@ -71,10 +71,10 @@ def test_errand_goes_on_when_its_worker_is_killed_again_and_again(
         around.note_deaths()
         around.expire_leases()
         worker = around.worker()
-    assert_each_once(wait_until_over(around, errand), ROWS)
-    tally = around.tally()
-    assert tally.deliveries == ROWS
-    report(f"SIGKILL of the worker {KILLS} times during a {kind}", tally)
+    assert_each_once(wait_until_over(around, job), ROWS)
+    counts = around.count()
+    assert counts.deliveries == ROWS
+    report(f"SIGKILL of the worker {KILLS} times during a {kind}", counts)
 
 
 @pytest.mark.parametrize(
@@ -89,27 +89,27 @@ def test_worker_that_dies_within_a_step_has_done_all_of_it_or_nothing(
     around: Surroundings, report: Callable[..., None], kind: str, place: str
 ) -> None:
     rows = size(120, 1000)
-    errand = ERRANDS[kind](around, rows=rows)
+    job = JOBS[kind](around, rows=rows)
     around.beat()
     dying = around.worker(concurrency=1, **around.dying(place))
     wait_until(lambda: around.has_died, 30, around.log)
     dying.kill()
     around.note_deaths()
     around.expire_leases()
-    errand.refresh_from_db()
+    job.refresh_from_db()
     written = Delivery.objects.exclude(status="failed").count()
-    assert errand.done == written
+    assert job.done == written
     assert bool(written) == (place == "step committed")
     around.worker()
-    assert_each_once(wait_until_over(around, errand), rows)
-    report(f"crash: {place}", around.tally())
+    assert_each_once(wait_until_over(around, job), rows)
+    report(f"crash: {place}", around.count())
 
 
-def test_errand_goes_on_after_everything_was_away(
+def test_job_goes_on_after_everything_was_away(
     around: Surroundings, receiver: Receiver, report: Callable[..., None]
 ) -> None:
     """Broker, beat and worker: as after a restart of the machine."""
-    errand = a_resend(around)
+    job = a_resend(around)
     beat, worker = around.beat(), around.worker()
     receiver.wait_for(ROWS // 4, 60)
     worker.kill()
@@ -121,20 +121,20 @@ def test_errand_goes_on_after_everything_was_away(
         assert 0 < done < ROWS
     around.beat()
     around.worker()
-    assert_each_once(wait_until_over(around, errand), ROWS)
-    report("everything away during a resend", around.tally())
+    assert_each_once(wait_until_over(around, job), ROWS)
+    report("everything away during a resend", around.count())
 
 
 def test_rate_is_kept_whoever_drives_it(around: Surroundings, receiver: Receiver, report: Callable[..., None]) -> None:
     """Two beats and two workers do not make it twice as fast, and it is not slow either."""
     rate, rows = 50, size(300, 1500)
-    errand = a_resend(around, rate, rows)
+    job = a_resend(around, rate, rows)
     around.beat()
     around.beat()
     around.worker()
     around.worker()
     began = time.monotonic()
-    assert_each_once(wait_until_over(around, errand), rows)
+    assert_each_once(wait_until_over(around, job), rows)
     took = time.monotonic() - began
     at = sorted(request.at for request in receiver.requests)
     assert len(at) == rows
@@ -146,12 +146,12 @@ def test_rate_is_kept_whoever_drives_it(around: Surroundings, receiver: Receiver
             assert last - first <= rate * (at[last] - at[first] + allowed)
     assert at[-1] - at[0] >= (rows - rate) / rate - 1
     assert took <= rows / rate + 20
-    report(f"resend of {rows} at {rate}/s, two beats", around.tally(), f"{(at[-1] - at[0]):.1f} s")
+    report(f"resend of {rows} at {rate}/s, two beats", around.count(), f"{(at[-1] - at[0]):.1f} s")
 
 
-def test_errand_gets_its_turn_while_all_pumps_are_busy(around: Surroundings, receiver: Receiver) -> None:
+def test_job_goes_on_while_all_dispatchers_are_busy(around: Surroundings, receiver: Receiver) -> None:
     """As long as there is always something to send, no task of the beat begins."""
-    errand = a_resend(around, rows=size(100, 500))
+    job = a_resend(around, rows=size(100, 500))
     busy, other = around.affiliates(2)
     for code in (busy, other):
         receiver.answer(f"/{code}", Answer(delay_s=0.3))
@@ -160,7 +160,7 @@ def test_errand_gets_its_turn_while_all_pumps_are_busy(around: Surroundings, rec
     shop = around.shop()
     shop.begin(first=around.next_number(10_000), count=10_000, codes=[busy, other], pause_ms=5)
     wait_until(lambda: Attempt.objects.filter(delivery__affiliate__code=busy).exists(), 30, around.log)
-    wait_until(lambda: not Job.objects.get(pk=errand.pk).is_active, 60, around.log)
+    wait_until(lambda: not Job.objects.get(pk=job.pk).is_active, 60, around.log)
     shop.process.kill()
     around.wait_until_sent(60)
-    around.tally()
+    around.count()

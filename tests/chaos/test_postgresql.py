@@ -58,10 +58,10 @@ def test_postgresql_restarted_loses_nothing_that_was_saved(
     connection.close()  # the test's own, which ended with the others
     live = shop.report(within_s=120)
     around.wait_until_sent(60)
-    tally = around.tally()
-    assert tally.deliveries >= DELIVERIES + len(live.saved)  # more if the answer to a commit was lost
+    counts = around.count()
+    assert counts.deliveries >= DELIVERIES + len(live.saved)  # more if the answer to a commit was lost
     refused = f"{len(live.failures)} savings refused"
-    report(f"PostgreSQL restarted ({how}), {RESTARTS} times", tally, refused)
+    report(f"PostgreSQL restarted ({how}), {RESTARTS} times", counts, refused)
 
 
 def test_postgresql_backends_terminated_again_and_again_lose_nothing(
@@ -81,7 +81,7 @@ def test_postgresql_backends_terminated_again_and_again_lose_nothing(
                 "WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
             )
     around.wait_until_sent(60)
-    report(f"PostgreSQL's backends terminated, {times} times", around.tally())
+    report(f"PostgreSQL's backends terminated, {times} times", around.count())
 
 
 def test_outbox_locked_makes_nobody_send_anything_twice(
@@ -107,9 +107,9 @@ def test_outbox_locked_makes_nobody_send_anything_twice(
     assert not shop.report(within_s=60).failures
     around.wait_until_sent(60)
     took = time.monotonic() - began
-    tally = around.tally()
-    assert Attempt.objects.count() == tally.deliveries  # nothing seemed to have timed out meanwhile
-    report(f"outbox locked for {LOCK_S} s", tally, f"all out {took:.1f} s after it")
+    counts = around.count()
+    assert Attempt.objects.count() == counts.deliveries  # nothing seemed to have timed out meanwhile
+    report(f"outbox locked for {LOCK_S} s", counts, f"all out {took:.1f} s after it")
     assert took < 20
 
 
@@ -134,5 +134,5 @@ def test_worker_asked_to_end_while_postgresql_is_away_ends_in_time(
     around.beat()
     around.worker()
     around.wait_until_sent(60)
-    report("SIGTERM while PostgreSQL is away", around.tally(), f"ended after {took:.1f} s")
+    report("SIGTERM while PostgreSQL is away", around.count(), f"ended after {took:.1f} s")
     assert took < 20

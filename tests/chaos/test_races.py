@@ -47,10 +47,10 @@ def test_two_workers_and_two_beats_send_nothing_twice(
         around.beat()
         around.worker()
     around.wait_until_sent(120)
-    tally = around.tally()
-    assert (tally.deliveries, tally.duplicates) == (DELIVERIES, 0)
+    counts = around.count()
+    assert (counts.deliveries, counts.duplicates) == (DELIVERIES, 0)
     assert Attempt.objects.count() == DELIVERIES
-    report("two workers, two beats", tally)
+    report("two workers, two beats", counts)
 
 
 def test_claims_at_once_on_one_row_give_it_to_one(around: Surroundings) -> None:

@@ -38,10 +38,10 @@ def test_four_writers_and_a_long_reader_are_never_told_that_it_is_locked(
         assert reader.execute("SELECT count(*) FROM callbacks_delivery").fetchone() == (0,)  # it reads on
     assert [written.failures for written in reports] == [[]] * WRITERS
     assert "locked" not in around.log()
-    tally = around.tally()
-    assert (tally.deliveries, tally.duplicates) == (2 * WRITERS * ORDERS, 0)
+    counts = around.count()
+    assert (counts.deliveries, counts.duplicates) == (2 * WRITERS * ORDERS, 0)
     worst = max(ms for written in reports for some in written.ms.values() for ms in some)
-    report("SQLite: four writers, a long reader", tally, f"a saving took {worst:.0f} ms at worst")
+    report("SQLite: four writers, a long reader", counts, f"a saving took {worst:.0f} ms at worst")
 
 
 def test_database_locked_makes_nobody_send_anything_twice(
@@ -64,7 +64,7 @@ def test_database_locked_makes_nobody_send_anything_twice(
     assert LOCK_S > SHORTEST_LOCK_S or not shop.report(within_s=60).failures
     around.wait_until_sent(60)
     took = time.monotonic() - began
-    tally = around.tally()
-    assert Attempt.objects.count() == tally.deliveries + tally.duplicates
-    report(f"database locked for {LOCK_S} s", tally, f"all out {took:.1f} s after it")
+    counts = around.count()
+    assert Attempt.objects.count() == counts.deliveries + counts.duplicates
+    report(f"database locked for {LOCK_S} s", counts, f"all out {took:.1f} s after it")
     assert took < 20

@@ -29,10 +29,10 @@ def test_worker_killed_again_and_again_loses_nothing(
         receiver.wait_for((kill + 1) * DELIVERIES // (KILLS + 2), 60)
         worker = _strike(around, worker, victim)
     around.wait_until_sent(120)
-    tally = around.tally()
-    assert tally.deliveries == DELIVERIES
-    assert tally.in_flight  # or nothing was struck
-    report(f"SIGKILL of the {victim}, {KILLS} times", tally, f"{time.monotonic() - began:.0f} s")
+    counts = around.count()
+    assert counts.deliveries == DELIVERIES
+    assert counts.in_flight  # or nothing was struck
+    report(f"SIGKILL of the {victim}, {KILLS} times", counts, f"{time.monotonic() - began:.0f} s")
 
 
 def _strike(around: Surroundings, worker: Program, victim: str) -> Program:
@@ -68,8 +68,8 @@ def test_worker_asked_to_end_while_an_endpoint_hangs_ends_in_time_and_sends_noth
     around.make_due()
     around.worker()
     around.wait_until_sent(30)
-    tally = around.tally(refused=asked if hang == "for ever" else ())
-    report(f"SIGTERM while an endpoint hangs {hang}", tally, f"ended after {took:.1f} s")
+    counts = around.count(refused=asked if hang == "for ever" else ())
+    report(f"SIGTERM while an endpoint hangs {hang}", counts, f"ended after {took:.1f} s")
 
 
 def _came(receiver: Receiver, code: str) -> list[str | None]:
@@ -80,7 +80,7 @@ def _came(receiver: Receiver, code: str) -> list[str | None]:
 def test_worker_killed_has_its_deliveries_sent_while_all_others_are_busy(
     around: Surroundings, receiver: Receiver, report: Callable[..., None]
 ) -> None:
-    """A pump that always has something to send must not keep the sweep from its turn."""
+    """A dispatcher that always has something to send must not keep the sweep from running."""
     busy, quick = around.affiliates(2)
     around.place(40, [quick], changed_each=0)
     dying = around.worker(concurrency=1, **around.dying("claimed, not sent"))
@@ -101,7 +101,7 @@ def test_worker_killed_has_its_deliveries_sent_while_all_others_are_busy(
     assert around.claimed()  # they are still busy
     shop.process.kill()
     around.wait_until_sent(60)
-    report("SIGKILL of a worker while all others are busy", around.tally())
+    report("SIGKILL of a worker while all others are busy", around.count())
 
 
 @pytest.mark.full
@@ -121,6 +121,6 @@ def test_worker_killed_has_its_deliveries_sent_by_another_after_a_minute(
     around.worker()
     around.wait_until_sent(120)
     took = time.monotonic() - began
-    tally = around.tally()
+    counts = around.count()
     assert took < queue.LEASE.total_seconds() + 10
-    report("SIGKILL of the worker, really waiting for its leases", tally, f"all out after {took:.0f} s")
+    report("SIGKILL of the worker, really waiting for its leases", counts, f"all out after {took:.0f} s")

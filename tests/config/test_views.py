@@ -44,7 +44,7 @@ def test_readyz_without_a_worker_is_503(client, broker: Valkey):
 @pytest.mark.django_db
 def test_readyz_with_an_old_heartbeat_is_503(client, broker: Valkey):
     with redis.Redis.from_url(broker.url) as valkey:
-        valkey.set(wakeup._HEART, (datetime.now(UTC) - timedelta(seconds=16)).isoformat())
+        valkey.set(wakeup._HEARTBEAT_KEY, (datetime.now(UTC) - timedelta(seconds=16)).isoformat())
     assert client.get("/readyz").status_code == 503
 
 

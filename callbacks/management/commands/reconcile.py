@@ -11,7 +11,7 @@ from callbacks.delivery import outbox, reconcile
 
 
 class Command(BaseCommand):
-    help = "Send what was missed: orders that QuerySet.update() or raw SQL wrote, which nobody heard of."
+    help = "Send what was missed: orders that QuerySet.update() or raw SQL wrote, which were not recorded."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--days", type=int, default=30, help="how old the orders may be (default: 30)")
@@ -21,7 +21,7 @@ class Command(BaseCommand):
         since = timezone.now() - timedelta(days=days)
         with transaction.atomic():
             missed = list(reconcile.missed(since))
-            for happening in missed:
-                self.stdout.write(f"{happening.order.number} {happening.event} for affiliate {happening.affiliate_id}")
+            for event in missed:
+                self.stdout.write(f"{event.order.number} {event.event} for affiliate {event.affiliate_id}")
             due = 0 if dry_run else outbox.record_events(missed)
         self.stdout.write(f"{len(missed)} missed, {due} to be sent now.")

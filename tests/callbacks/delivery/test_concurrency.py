@@ -9,166 +9,166 @@ from callbacks.delivery.concurrency import EndpointQueues
 
 
 @dataclass(frozen=True)
-class Job:
+class Item:
     setting_id: int | None
     host: str
     number: int = 0
 
 
-def jobs(count: int, setting: int = 1, host: str = "") -> list[Job]:
-    return [Job(setting, host or f"host{setting}", number) for number in range(count)]
+def items(count: int, setting: int = 1, host: str = "") -> list[Item]:
+    return [Item(setting, host or f"host{setting}", number) for number in range(count)]
 
 
-def filled(*batches: list[Job]) -> EndpointQueues[Job]:
-    made: EndpointQueues[Job] = EndpointQueues()
+def filled(*batches: list[Item]) -> EndpointQueues[Item]:
+    queues: EndpointQueues[Item] = EndpointQueues()
     for batch in batches:
-        for job in batch:
-            made.offer(job)
-    return made
+        for item in batch:
+            queues.put(item)
+    return queues
 
 
-def trusted(made: EndpointQueues[Job], setting: int, host: str = "") -> None:
-    """Let an endpoint answer until it has all of its places."""
-    for _ in range(concurrency.PLACES_PER_ENDPOINT):
-        made.offer(Job(setting, host or f"host{setting}"))
-        for job in list(made.start()):
-            made.finish(job, is_slow=False)
+def answering(queues: EndpointQueues[Item], setting: int, host: str = "") -> None:
+    """Let an endpoint answer until it has all of its slots."""
+    for _ in range(concurrency.SLOTS_PER_ENDPOINT):
+        queues.put(Item(setting, host or f"host{setting}"))
+        for item in list(queues.start()):
+            queues.finish(item, is_slow=False)
 
 
-def test_offer_unknown_endpoint_takes_a_few_and_no_more() -> None:
-    made: EndpointQueues[Job] = EndpointQueues()
-    assert [made.offer(job) for job in jobs(6)] == [True] * 4 + [False] * 2
-    assert made.full() == [1]
-    assert [job.number for job in made.start()] == [0, 1, 2, 3]
-    assert made.full() == []
+def test_put_unknown_endpoint_takes_a_few_and_no_more() -> None:
+    queues: EndpointQueues[Item] = EndpointQueues()
+    assert [queues.put(item) for item in items(6)] == [True] * 4 + [False] * 2
+    assert queues.full() == [1]
+    assert [item.number for item in queues.start()] == [0, 1, 2, 3]
+    assert queues.full() == []
 
 
-def test_offer_trusted_endpoint_takes_a_batch_on_top_of_what_waits() -> None:
-    made: EndpointQueues[Job] = EndpointQueues()
-    trusted(made, 1)
-    assert all(made.offer(job) for job in jobs(concurrency.WAITING))
-    assert made.full() == [1]
-    assert made.offer(Job(1, "host1"))
+def test_put_endpoint_that_answers_takes_a_batch_on_top_of_what_waits() -> None:
+    queues: EndpointQueues[Item] = EndpointQueues()
+    answering(queues, 1)
+    assert all(queues.put(item) for item in items(concurrency.MAX_WAITING))
+    assert queues.full() == [1]
+    assert queues.put(Item(1, "host1"))
 
 
-def test_start_endpoint_that_answers_earns_places_up_to_its_limit() -> None:
-    made: EndpointQueues[Job] = EndpointQueues()
-    trusted(made, 1)
-    for job in jobs(100):
-        made.offer(job)
-    assert len(list(made.start())) == concurrency.PLACES_PER_ENDPOINT
-    assert made.waiting == 100 - concurrency.PLACES_PER_ENDPOINT
+def test_start_endpoint_that_answers_earns_slots_up_to_its_limit() -> None:
+    queues: EndpointQueues[Item] = EndpointQueues()
+    answering(queues, 1)
+    for item in items(100):
+        queues.put(item)
+    assert len(list(queues.start())) == concurrency.SLOTS_PER_ENDPOINT
+    assert queues.waiting == 100 - concurrency.SLOTS_PER_ENDPOINT
 
 
-def test_start_endpoint_that_hangs_is_down_to_one_place() -> None:
-    made: EndpointQueues[Job] = EndpointQueues()
-    trusted(made, 1)
+def test_start_endpoint_that_hangs_is_down_to_one_slot() -> None:
+    queues: EndpointQueues[Item] = EndpointQueues()
+    answering(queues, 1)
     for _ in range(10):
-        for job in jobs(100):
-            made.offer(job)
-        for job in list(made.start()):
-            made.finish(job, is_slow=True)
-    assert len(list(made.start())) == 1
+        for item in items(100):
+            queues.put(item)
+        for item in list(queues.start()):
+            queues.finish(item, is_slow=True)
+    assert len(list(queues.start())) == 1
 
 
-def test_cancel_frees_the_place_and_teaches_nothing() -> None:
-    made = filled(jobs(3))
-    for job in list(made.start()):
-        made.cancel(job)
-    assert (made.in_flight, made.waiting) == (0, 0)
-    for job in jobs(100):
-        made.offer(job)
-    assert len(list(made.start())) == concurrency.FIRST_PLACES
+def test_cancel_frees_the_slot_and_changes_no_limit() -> None:
+    queues = filled(items(3))
+    for item in list(queues.start()):
+        queues.cancel(item)
+    assert (queues.in_flight, queues.waiting) == (0, 0)
+    for item in items(100):
+        queues.put(item)
+    assert len(list(queues.start())) == concurrency.INITIAL_SLOTS
 
 
-def test_start_endpoint_leaves_places_of_its_host_to_the_others() -> None:
-    made: EndpointQueues[Job] = EndpointQueues()
-    trusted(made, 1, "same")
-    trusted(made, 2, "same")
-    for job in [*jobs(100, 1, "same"), *jobs(100, 2, "same")]:
-        made.offer(job)
-    first = list(made.start())
-    assert len(first) == concurrency.PLACES_PER_HOST
-    for job in first:
-        made.finish(job, is_slow=False)
-    made.take_out()
-    for job in [*jobs(100, 1, "same")]:
-        made.offer(job)
-    hanging = list(made.start())
-    for job in jobs(100, 2, "same"):
-        made.offer(job)
-    assert len(list(made.start())) == concurrency.PLACES_PER_HOST - len(hanging) > 0
+def test_start_endpoint_leaves_slots_of_its_host_to_the_others() -> None:
+    queues: EndpointQueues[Item] = EndpointQueues()
+    answering(queues, 1, "same")
+    answering(queues, 2, "same")
+    for item in [*items(100, 1, "same"), *items(100, 2, "same")]:
+        queues.put(item)
+    first = list(queues.start())
+    assert len(first) == concurrency.SLOTS_PER_HOST
+    for item in first:
+        queues.finish(item, is_slow=False)
+    queues.remove_waiting()
+    for item in items(100, 1, "same"):
+        queues.put(item)
+    hanging = list(queues.start())
+    for item in items(100, 2, "same"):
+        queues.put(item)
+    assert len(list(queues.start())) == concurrency.SLOTS_PER_HOST - len(hanging) > 0
 
 
-def test_start_a_thousand_that_never_answered_leave_half_of_the_places() -> None:
-    made: EndpointQueues[Job] = EndpointQueues()
-    trusted(made, 5000)
+def test_start_a_thousand_that_never_answered_leave_half_of_the_slots() -> None:
+    queues: EndpointQueues[Item] = EndpointQueues()
+    answering(queues, 5000)
     for setting in range(1000):
-        made.offer(Job(setting, f"host{setting}"))
-    assert len(list(made.start())) == concurrency.PLACES // 2
-    for job in jobs(10, 5000):
-        made.offer(job)
-    assert [job.setting_id for job in made.start()] == [5000] * 10
+        queues.put(Item(setting, f"host{setting}"))
+    assert len(list(queues.start())) == concurrency.SLOTS // 2
+    for item in items(10, 5000):
+        queues.put(item)
+    assert [item.setting_id for item in queues.start()] == [5000] * 10
 
 
 def test_start_endpoints_take_turns() -> None:
-    made = filled(jobs(4, 1), jobs(2, 2))
-    assert [job.setting_id for job in made.start()] == [1, 2, 1, 2, 1, 1]
+    queues = filled(items(4, 1), items(2, 2))
+    assert [item.setting_id for item in queues.start()] == [1, 2, 1, 2, 1, 1]
 
 
-def test_start_deleted_setting_has_a_lane_too() -> None:
-    made = filled([Job(None, "")])
-    assert [job.setting_id for job in made.start()] == [None]
-    assert made.full() == []
+def test_start_deleted_setting_has_a_queue_too() -> None:
+    queues = filled([Item(None, "")])
+    assert [item.setting_id for item in queues.start()] == [None]
+    assert queues.full() == []
 
 
-def test_take_out_gives_back_what_waits_and_keeps_what_is_in_flight() -> None:
-    made = filled(jobs(4))
-    (first, *_) = made.start()
-    made.offer(Job(1, "host1", 9))
-    assert [job.number for job in made.take_out()] == [9]
-    assert (made.waiting, made.in_flight) == (0, 4)
-    made.finish(first, is_slow=False)
-    assert made.in_flight == 3
+def test_remove_waiting_gives_back_what_waits_and_keeps_what_is_in_flight() -> None:
+    queues = filled(items(4))
+    (first, *_) = queues.start()
+    queues.put(Item(1, "host1", 9))
+    assert [item.number for item in queues.remove_waiting()] == [9]
+    assert (queues.waiting, queues.in_flight) == (0, 4)
+    queues.finish(first, is_slow=False)
+    assert queues.in_flight == 3
 
 
-def test_take_out_one_host_leaves_the_others() -> None:
-    made = filled(jobs(2, 1), jobs(2, 2))
-    made.offer(Job(1, "elsewhere", 7))
-    assert [(job.host, job.number) for job in made.take_out("host1")] == [("host1", 0), ("host1", 1)]
-    assert [job.host for job in made.start()] == ["elsewhere", "host2", "host2"]
-    assert made.take_out("host1") == []
+def test_remove_waiting_one_host_leaves_the_others() -> None:
+    queues = filled(items(2, 1), items(2, 2))
+    queues.put(Item(1, "elsewhere", 7))
+    assert [(item.host, item.number) for item in queues.remove_waiting("host1")] == [("host1", 0), ("host1", 1)]
+    assert [item.host for item in queues.start()] == ["elsewhere", "host2", "host2"]
+    assert queues.remove_waiting("host1") == []
 
 
 @given(
     st.lists(
-        st.tuples(st.sampled_from(["offer", "start", "ok", "slow", "cancel"]), st.integers(0, 5), st.integers(0, 2)),
+        st.tuples(st.sampled_from(["put", "start", "ok", "slow", "cancel"]), st.integers(0, 5), st.integers(0, 2)),
         max_size=200,
     )
 )
-def test_limits_hold_and_every_job_is_given_out_once_whatever_happens(steps: list[tuple[str, int, int]]) -> None:
-    made: EndpointQueues[Job] = EndpointQueues(places=20)
-    accepted, given_out = 0, 0
-    flying: list[Job] = []
+def test_limits_hold_and_every_item_is_started_once_whatever_happens(steps: list[tuple[str, int, int]]) -> None:
+    queues: EndpointQueues[Item] = EndpointQueues(slots=20)
+    accepted, started_count = 0, 0
+    in_flight: list[Item] = []
     for number, (step, setting, host) in enumerate(steps):
-        if step == "offer":
-            accepted += made.offer(Job(setting, f"host{host}", number))
+        if step == "put":
+            accepted += queues.put(Item(setting, f"host{host}", number))
         elif step == "start":
-            for job in made.start():
-                given_out += 1
-                flying.append(job)
-        elif flying and step == "cancel":
-            made.cancel(flying.pop(setting % len(flying)))
-        elif flying:
-            made.finish(flying.pop(setting % len(flying)), is_slow=step == "slow")
-        assert made.in_flight == len(flying) <= 20
-        assert made.waiting == accepted - given_out
-        assert max(Counter(job.host for job in flying).values(), default=0) <= concurrency.PLACES_PER_HOST
-        assert made._untrusted == sum(not made._lanes[job.setting_id].is_trusted for job in flying)
-    while made.waiting:  # whatever was learned, nothing waits for ever
-        started = list(made.start())
-        given_out += len(started)
-        flying += started
-        assert flying
-        made.finish(flying.pop(), is_slow=True)
-    assert given_out == accepted
+            for item in queues.start():
+                started_count += 1
+                in_flight.append(item)
+        elif in_flight and step == "cancel":
+            queues.cancel(in_flight.pop(setting % len(in_flight)))
+        elif in_flight:
+            queues.finish(in_flight.pop(setting % len(in_flight)), is_slow=step == "slow")
+        assert queues.in_flight == len(in_flight) <= 20
+        assert queues.waiting == accepted - started_count
+        assert max(Counter(item.host for item in in_flight).values(), default=0) <= concurrency.SLOTS_PER_HOST
+        assert queues._unresponsive == sum(not queues._queues[item.setting_id].is_responsive for item in in_flight)
+    while queues.waiting:  # whatever was learned, nothing waits for ever
+        started = list(queues.start())
+        started_count += len(started)
+        in_flight += started
+        assert in_flight
+        queues.finish(in_flight.pop(), is_slow=True)
+    assert started_count == accepted

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +10,8 @@ import pytest
 from django.utils import timezone
 from standardwebhooks import Webhook
 
-from callbacks.delivery import dispatcher, queue
+from callbacks import tasks
+from callbacks.delivery import dispatcher, queue, wakeup
 from callbacks.models import Attempt, CallbackSetting, Delivery, TroubledHost
 from orders.models import Order
 from tests.factories import (
@@ -26,7 +27,7 @@ from tests.receiver import Answer, Receiver
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("broker", "loopback")]
 
 
-def order_told_at(url: str, **setting: Any) -> Order:
+def order_for(url: str, **setting: Any) -> Order:
     affiliate = AffiliateFactory()
     callbacks_for(affiliate, url, **setting)
     link = LinkFactory(affiliate=affiliate, url=f"https://shop.example/?ref={affiliate.code}&sub_id=a%26b")
@@ -38,7 +39,7 @@ def only_delivery() -> Delivery:
 
 
 def test_run_get_sends_the_exact_url_and_records_it(receiver: Receiver) -> None:
-    order_told_at(receiver.url("/pb?o={{order.number}}&a={{order.amount}}&s={{link.sub_id}}&l"))
+    order_for(receiver.url("/pb?o={{order.number}}&a={{order.amount}}&s={{link.sub_id}}&l"))
     assert dispatcher.run() == 1
     (request,) = receiver.wait_for(1)
     assert (request.method, request.target) == ("GET", "/pb?o=%23100001&a=58.00&s=a%26b&l")
@@ -58,10 +59,10 @@ def verified(setting: CallbackSetting, request: Any, content: str) -> Any:
 
 
 def test_run_post_json_sends_the_event_and_the_public_library_verifies_it(receiver: Receiver) -> None:
-    order = order_told_at(receiver.url("/hear?x={{order.number}}"), method="POST", body_format="json")
+    order = order_for(receiver.url("/post?x={{order.number}}"), method="POST", body_format="json")
     dispatcher.run()
     (request,) = receiver.wait_for(1)
-    assert (request.method, request.target) == ("POST", "/hear?x=%23100001")
+    assert (request.method, request.target) == ("POST", "/post?x=%23100001")
     assert request.header("Content-Type") == "application/json"
     setting, delivery = CallbackSetting.objects.get(event="order.created"), only_delivery()
     event = verified(setting, request, request.body.decode())
@@ -82,10 +83,10 @@ def test_run_post_json_sends_the_event_and_the_public_library_verifies_it(receiv
 
 
 def test_run_post_form_sends_the_parameters_again(receiver: Receiver) -> None:
-    order_told_at(receiver.url("/hear?o={{order.number}}&s={{link.sub_id}}"), method="POST")
+    order_for(receiver.url("/post?o={{order.number}}&s={{link.sub_id}}"), method="POST")
     dispatcher.run()
     (request,) = receiver.wait_for(1)
-    assert request.target == "/hear?o=%23100001&s=a%26b"
+    assert request.target == "/post?o=%23100001&s=a%26b"
     assert request.header("Content-Type") == "application/x-www-form-urlencoded"
     assert request.body == b"o=%23100001&s=a%26b"
     with pytest.raises(json.JSONDecodeError):  # the signature is right; the library only goes on to read JSON
@@ -93,7 +94,7 @@ def test_run_post_form_sends_the_parameters_again(receiver: Receiver) -> None:
 
 
 def test_run_get_signs_the_request_target(receiver: Receiver) -> None:
-    order_told_at(receiver.url("/pb?o={{order.number}}#{{order.status}}"))
+    order_for(receiver.url("/pb?o={{order.number}}#{{order.status}}"))
     dispatcher.run()
     (request,) = receiver.wait_for(1)
     with pytest.raises(json.JSONDecodeError):  # as above
@@ -112,7 +113,7 @@ def test_run_get_signs_the_request_target(receiver: Receiver) -> None:
 )
 def test_run_anything_but_2xx_is_tried_again(receiver: Receiver, answer: Answer, kind: str, status: str) -> None:
     receiver.answer("*", answer)
-    order_told_at(receiver.url("/pb"))
+    order_for(receiver.url("/pb"))
     began = timezone.now()
     dispatcher.run()
     delivery = only_delivery()
@@ -124,7 +125,7 @@ def test_run_anything_but_2xx_is_tried_again(receiver: Receiver, answer: Answer,
 
 def test_run_failure_then_success_is_a_retry_with_the_same_event_id(receiver: Receiver) -> None:
     receiver.answer("*", Answer(status=503), Answer(status=204))
-    order_told_at(receiver.url("/pb"))
+    order_for(receiver.url("/pb"))
     dispatcher.run()
     Delivery.objects.update(next_attempt_at=timezone.now())
     dispatcher.run()
@@ -138,7 +139,7 @@ def test_run_failure_then_success_is_a_retry_with_the_same_event_id(receiver: Re
 
 def test_run_gone_twice_pauses_the_callback(receiver: Receiver) -> None:
     receiver.answer("*", Answer(status=410))
-    order_told_at(receiver.url("/pb"))
+    order_for(receiver.url("/pb"))
     dispatcher.run()
     delivery = only_delivery()
     assert delivery.next_attempt_at is not None
@@ -151,7 +152,7 @@ def test_run_gone_twice_pauses_the_callback(receiver: Receiver) -> None:
 
 def test_run_corrected_url_repairs_what_is_waiting(receiver: Receiver) -> None:
     receiver.answer("/wrong", Answer(status=404))
-    order_told_at(receiver.url("/wrong"))
+    order_for(receiver.url("/wrong"))
     dispatcher.run()
     CallbackSetting.objects.update(url=receiver.url("/right?s={{order.status}}"))
     order = Order.objects.get()
@@ -178,21 +179,21 @@ def test_run_dots_in_the_path_fail_at_once_with_a_sentence(receiver: Receiver) -
 def test_run_blocked_address_fails_at_once_without_a_connection(receiver: Receiver, settings: Any) -> None:
     settings.CALLBACKS_ALLOWED_NETWORKS = ()
     dispatcher.of_process.cache_clear()
-    order_told_at(receiver.url("/pb"))
+    order_for(receiver.url("/pb"))
     dispatcher.run()
     assert (only_delivery().status, only_delivery().last_error_kind) == ("failed", "blocked_address")
     assert receiver.wait_for(0) == []
 
 
 def test_run_deleted_callback_is_skipped(receiver: Receiver) -> None:
-    order_told_at(receiver.url("/pb"))
+    order_for(receiver.url("/pb"))
     CallbackSetting.objects.all().delete()
     assert dispatcher.run() == 0
     assert only_delivery().skip_reason == "setting_deleted"
 
 
 def test_run_created_goes_before_updated(receiver: Receiver) -> None:
-    order = order_told_at(receiver.url("/pb?e={{event}}"))
+    order = order_for(receiver.url("/pb?e={{event}}"))
     order.status = "approved"
     order.save()
     dispatcher.run()
@@ -210,14 +211,14 @@ def test_run_many_are_all_sent_once(receiver: Receiver) -> None:
 
 
 def test_run_stopping_gives_back_what_was_not_started(receiver: Receiver) -> None:
-    order_told_at(receiver.url("/pb"))
+    order_for(receiver.url("/pb"))
     assert dispatcher.run(lambda: True) == 0
     assert only_delivery().status == "pending"
 
 
 def test_run_slow_attempt_does_not_hold_back_the_others(receiver: Receiver) -> None:
     receiver.answer("/slow", Answer(delay_s=1.0))
-    order_told_at(receiver.url("/slow"))
+    order_for(receiver.url("/slow"))
     fast = AffiliateFactory()
     callbacks_for(fast, receiver.url("/fast"))
     OrderFactory(affiliate=fast)
@@ -228,34 +229,31 @@ def test_run_slow_attempt_does_not_hold_back_the_others(receiver: Receiver) -> N
     assert settled[receiver.url("/slow")] - settled[receiver.url("/fast")] > timedelta(seconds=0.5)
 
 
-def test_run_with_something_in_flight_hears_the_bell(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dispatcher, "LOOK_AGAIN_S", 60.0)
+def test_run_with_something_in_flight_is_woken(
+    receiver: Receiver, new_dispatcher: Callable[..., dispatcher.Dispatcher]
+) -> None:
+    engine = new_dispatcher(claim_interval_s=60.0)
     receiver.answer("/slow", Answer(delay_s=3.0))
-    order_told_at(receiver.url("/slow"))
+    order_for(receiver.url("/slow"))
     fast = AffiliateFactory()
     callbacks_for(fast, receiver.url("/fast"))
     saved = []
 
     def save() -> Iterator[bool]:
-        """Once the slow one is under way and the look for it is over."""
-        while not receiver.requests or dispatcher.of_process().clerk.is_busy:
+        """Once the slow one is under way and its claim is done."""
+        while not receiver.requests or engine.db_thread.is_busy:
             yield False
         OrderFactory(affiliate=fast)
         saved.append(time.time())
 
     steps = save()
-    assert dispatcher.run(lambda: next(steps, False)) == 2
+    assert engine.run(lambda: next(steps, False)) == 2
     at = {request.path: request.at for request in receiver.requests}
     assert at["/fast"] - saved[0] < 2.0
 
 
-def test_sweep_recovers_rings_and_beats(broker: Any) -> None:
-    from callbacks import tasks
-    from callbacks.delivery import wakeup
-
-    affiliate = AffiliateFactory()
-    callbacks_for(affiliate, "https://tracker.example/")
-    OrderFactory(affiliate=affiliate)
+def test_sweep_recovers_leases_sends_a_wakeup_and_records_a_heartbeat() -> None:
+    OrderFactory(affiliate=CallbackSettingFactory().affiliate)
     (claimed,) = queue.claim(1)
     Delivery.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
     wakeup.take()

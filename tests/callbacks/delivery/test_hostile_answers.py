@@ -1,4 +1,4 @@
-"""What any answer comes to, all the way: sent by the pump, stored as an attempt, shown on its delivery's page."""
+"""What any answer comes to, all the way: sent by the dispatcher, stored as an attempt, shown on its delivery's page."""
 
 import contextlib
 import email.utils
@@ -29,7 +29,7 @@ from tests.resolver import Resolver
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("broker")]
 
-# Here a hundred receivers share the process with the pump. `test_hostile_growth` is stricter, and has only one.
+# Here a hundred receivers share the process with the dispatcher. `test_hostile_growth` is stricter, and has only one.
 LEEWAY_S = 1.0
 NAME = "tracker.example"
 Sent = dict[str, tuple[Delivery, Attempt]]
@@ -37,7 +37,7 @@ Sent = dict[str, tuple[Delivery, Attempt]]
 
 @pytest.fixture
 def send(authority: Authority) -> Callable[..., Sent]:
-    """Sends an order to each of these URLs, by one pump, and gives what was stored of each."""
+    """Sends an order to each of these URLs, by one dispatcher, and gives what was stored of each."""
 
     def send(urls: Mapping[str, str], names: Resolver | None = None) -> Sent:
         affiliates = [
@@ -55,8 +55,8 @@ def send(authority: Authority) -> Callable[..., Sent]:
         policy = Policy(LOOPBACK, frozenset(range(1, 65536)))
         resolving = {"look_up": names.look_up} if names else {}
         transport = Transport(policy, limits=LIMITS, ca_bundle=authority.bundle, **resolving)
-        with contextlib.closing(Dispatcher(transport)) as pump:
-            assert pump.until_empty(lambda: False) == len(urls)
+        with contextlib.closing(Dispatcher(transport)) as dispatcher:
+            assert dispatcher.run() == len(urls)
         attempts = Attempt.objects.select_related("delivery__order")
         return {attempt.delivery.order.number: (attempt.delivery, attempt) for attempt in attempts}
 
@@ -88,7 +88,7 @@ def test_hostile_answers_are_stored_and_shown(send: Callable[..., Sent], admin_c
     with contextlib.ExitStack() as stack:
         urls = {}
         for label, case in hostile.ALL.items():
-            receiver = stack.enter_context(Receiver())  # a host for each, so that no silence speaks for another
+            receiver = stack.enter_context(Receiver())  # a host for each, because the circuit breaker counts by host
             receiver.answer("*", case.answer)
             urls[label] = receiver.url("/pb")
         began = time.monotonic()

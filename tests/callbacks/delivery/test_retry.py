@@ -1,4 +1,4 @@
-"""The schedule: every rule of when again, as a function of its arguments."""
+"""The schedule: every rule, as a function of its arguments."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from callbacks.delivery.retry import FINAL_KINDS, WAITS, Verdict, decide, retry_after_seconds
+from callbacks.delivery.retry import FINAL_KINDS, WAITS, Decision, decide, retry_after_seconds
 from callbacks.egress.outcome import KINDS, Outcome
 
 NOW = datetime(2026, 3, 14, 9, 26, 53, tzinfo=UTC)
@@ -19,21 +19,21 @@ def answer(status: int | None, *, kind: str = "status", retry_after: str | None 
 
 def decided(
     outcome: Outcome, *, retry_step: int = 0, was_gone: bool = False, now: datetime = NOW, jitter: float = 0.0
-) -> Verdict:
+) -> Decision:
     return decide(outcome, retry_step=retry_step, was_gone=was_gone, now=now, jitter=jitter)
 
 
 # --- the schedule ------------------------------------------------------------
 def test_schedule_is_ten_attempts_in_about_75_hours() -> None:
     waits = [timedelta(seconds=5), 5 * MINUTE, 30 * MINUTE, *(hours * HOUR for hours in (2, 5, 10, 14, 20, 24))]
-    verdict, now, seen = decided(answer(500)), NOW, []
-    while verdict.state == "pending":
-        assert verdict.next_attempt_at is not None
-        seen.append(verdict.next_attempt_at - now)
-        now = verdict.next_attempt_at
-        verdict = decided(answer(500), retry_step=verdict.retry_step, now=now)
+    decision, now, seen = decided(answer(500)), NOW, []
+    while decision.status == "pending":
+        assert decision.next_attempt_at is not None
+        seen.append(decision.next_attempt_at - now)
+        now = decision.next_attempt_at
+        decision = decided(answer(500), retry_step=decision.retry_step, now=now)
     assert seen == waits
-    assert verdict == Verdict("failed", None, 9, False)
+    assert decision == Decision("failed", None, 9, False)
     assert timedelta(hours=75) < now - NOW < timedelta(hours=76)
 
 
@@ -46,41 +46,41 @@ def test_jitter_stretches_every_wait_by_up_to_a_tenth(step: int) -> None:
 @pytest.mark.parametrize("step", [0, 4, 9])
 def test_2xx_succeeds_at_every_step(step: int) -> None:
     outcome = answer(204, kind="", retry_after="60")
-    assert decided(outcome, retry_step=step, was_gone=True) == Verdict("succeeded", None, step, False)
+    assert decided(outcome, retry_step=step, was_gone=True) == Decision("succeeded", None, step, False)
 
 
 @pytest.mark.parametrize("kind", sorted(set(KINDS) - FINAL_KINDS - {""}))
 def test_every_other_failure_is_tried_again(kind: str) -> None:
-    assert decided(answer(None, kind=kind), retry_step=1) == Verdict("pending", NOW + 5 * MINUTE, 2, False)
+    assert decided(answer(None, kind=kind), retry_step=1) == Decision("pending", NOW + 5 * MINUTE, 2, False)
 
 
 @pytest.mark.parametrize("status", [301, 400, 401, 403, 404, 409, 429, 500, 503])
 def test_every_status_but_2xx_and_410_is_tried_again(status: int) -> None:
-    assert decided(answer(status)).state == "pending"
+    assert decided(answer(status)).status == "pending"
 
 
 @pytest.mark.parametrize("kind", ["bad_request", "bad_url", "blocked_address", "blocked_port", "template"])
-def test_what_only_a_person_can_mend_fails_at_once(kind: str) -> None:
-    assert decided(answer(None, kind=kind, retry_after="60")) == Verdict("failed", None, 0, False)
+def test_what_only_a_person_can_repair_fails_at_once(kind: str) -> None:
+    assert decided(answer(None, kind=kind, retry_after="60")) == Decision("failed", None, 0, False)
 
 
 def test_2xx_whose_body_broke_off_is_tried_again() -> None:
-    assert decided(answer(200, kind="closed")).state == "pending"
+    assert decided(answer(200, kind="closed")).status == "pending"
 
 
 # --- 410 ---------------------------------------------------------------------
 @pytest.mark.parametrize("step", [0, 3, 9])
 def test_first_410_is_confirmed_an_hour_later_and_uses_no_step(step: int) -> None:
-    assert decided(answer(410), retry_step=step) == Verdict("pending", NOW + HOUR, step, False)
+    assert decided(answer(410), retry_step=step) == Decision("pending", NOW + HOUR, step, False)
     assert decided(answer(410), retry_step=step, jitter=1.0).next_attempt_at == NOW + 66 * MINUTE
 
 
 def test_second_410_in_a_row_fails_and_pauses_the_setting() -> None:
-    assert decided(answer(410), retry_step=2, was_gone=True) == Verdict("failed", None, 2, True)
+    assert decided(answer(410), retry_step=2, was_gone=True) == Decision("failed", None, 2, True)
 
 
 def test_other_failure_after_a_410_goes_on_with_the_schedule() -> None:
-    assert decided(answer(500), retry_step=2, was_gone=True) == Verdict("pending", NOW + 30 * MINUTE, 3, False)
+    assert decided(answer(500), retry_step=2, was_gone=True) == Decision("pending", NOW + 30 * MINUTE, 3, False)
 
 
 # --- Retry-After -------------------------------------------------------------
@@ -112,7 +112,7 @@ def test_retry_after_is_not_stretched_over_a_day_by_jitter() -> None:
 
 
 def test_retry_after_gives_no_attempt_more_than_the_schedule() -> None:
-    assert decided(answer(503, retry_after="60"), retry_step=9) == Verdict("failed", None, 9, False)
+    assert decided(answer(503, retry_after="60"), retry_step=9) == Decision("failed", None, 9, False)
 
 
 @pytest.mark.parametrize(

@@ -1,66 +1,66 @@
-"""How far back a look for what is due has to reach."""
+"""From which due time on the queue is scanned."""
 
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from callbacks.delivery.scan_window import AT_LEAST_EVERY_S, COMMITTED_LATE, SHARE, ScanWindow
+from callbacks.delivery.scan_window import FULL_SCAN_INTERVAL_S, FULL_SCAN_SHARE, LATE_COMMIT, ScanWindow
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-SLOW = frozenset({7, "slow.example"})
+EXCLUDED = frozenset({7, "slow.example"})
 COSTLY_S = 0.01
-WINDOW_S = COSTLY_S / SHARE
+WINDOW_S = COSTLY_S / FULL_SCAN_SHARE
 
 
-def looked_through(at: float = 100.0, took_s: float = COSTLY_S) -> ScanWindow:
-    """One look that began at the beginning has left `SLOW` alone."""
-    horizon = ScanWindow()
-    assert horizon.since(SLOW, at) is None
-    assert horizon.saw(None, NOON, SLOW, took_s, at)
-    return horizon
+def scanned(at: float = 100.0, took_s: float = COSTLY_S) -> ScanWindow:
+    """After one full scan without `EXCLUDED`."""
+    window = ScanWindow()
+    assert window.start(EXCLUDED, at) is None
+    assert window.record(None, NOON, EXCLUDED, took_s, at)
+    return window
 
 
-def test_next_look_begins_where_the_last_one_ended_with_room_for_late_commits() -> None:
-    assert looked_through().since(SLOW, 100.1) == NOON - COMMITTED_LATE
+def test_start_after_a_full_scan_is_its_end_less_a_margin_for_late_commits() -> None:
+    assert scanned().start(EXCLUDED, 100.1) == NOON - LATE_COMMIT
 
 
-def test_look_that_leaves_more_alone_may_begin_there_too() -> None:
-    assert looked_through().since(SLOW | {8}, 100.1) == NOON - COMMITTED_LATE
+def test_start_with_more_excluded_is_the_same() -> None:
+    assert scanned().start(EXCLUDED | {8}, 100.1) == NOON - LATE_COMMIT
 
 
-@pytest.mark.parametrize("still_alone", [frozenset(), frozenset({7}), frozenset({"slow.example"})])
-def test_look_that_leaves_less_alone_begins_at_the_beginning(still_alone: frozenset[int | str]) -> None:
-    assert looked_through().since(still_alone, 100.1) is None
+@pytest.mark.parametrize("still_excluded", [frozenset(), frozenset({7}), frozenset({"slow.example"})])
+def test_start_with_less_excluded_is_a_full_scan(still_excluded: frozenset[int | str]) -> None:
+    assert scanned().start(still_excluded, 100.1) is None
 
 
-def test_looks_from_the_beginning_take_their_share_of_the_time() -> None:
-    horizon = looked_through()
-    assert horizon.since(SLOW, 100.0 + WINDOW_S - 0.01) is not None
-    assert horizon.since(SLOW, 100.0 + WINDOW_S) is None
+def test_full_scans_take_their_share_of_the_time() -> None:
+    window = scanned()
+    assert window.start(EXCLUDED, 100.0 + WINDOW_S - 0.01) is not None
+    assert window.start(EXCLUDED, 100.0 + WINDOW_S) is None
 
 
-def test_look_from_the_beginning_that_took_very_long_is_made_again_all_the_same() -> None:
-    horizon = looked_through(took_s=3600.0)
-    assert horizon.since(SLOW, 100.0 + AT_LEAST_EVERY_S - 0.01) is not None
-    assert horizon.since(SLOW, 100.0 + AT_LEAST_EVERY_S) is None
+def test_full_scan_that_took_very_long_is_repeated_after_the_interval() -> None:
+    window = scanned(took_s=3600.0)
+    assert window.start(EXCLUDED, 100.0 + FULL_SCAN_INTERVAL_S - 0.01) is not None
+    assert window.start(EXCLUDED, 100.0 + FULL_SCAN_INTERVAL_S) is None
 
 
-def test_look_from_there_moves_on_but_does_not_put_off_the_beginning() -> None:
-    horizon = looked_through()
-    since = horizon.since(SLOW, 100.1)
+def test_partial_scan_moves_the_start_but_not_the_next_full_scan() -> None:
+    window = scanned()
+    start = window.start(EXCLUDED, 100.1)
     later = NOON + timedelta(seconds=2)
-    assert horizon.saw(since, later, SLOW, COSTLY_S, 100.1)
-    assert horizon.since(SLOW, 100.2) == later - COMMITTED_LATE
-    assert horizon.since(SLOW, 100.0 + WINDOW_S) is None
+    assert window.record(start, later, EXCLUDED, COSTLY_S, 100.1)
+    assert window.start(EXCLUDED, 100.2) == later - LATE_COMMIT
+    assert window.start(EXCLUDED, 100.0 + WINDOW_S) is None
 
 
-def test_host_set_free_while_looking_makes_the_next_look_begin_at_the_beginning() -> None:
-    horizon = looked_through()
-    assert not horizon.saw(horizon.since(SLOW, 100.1), NOON, frozenset({7}), COSTLY_S, 100.1)
-    assert horizon.since(frozenset({7}), 100.2) is None
+def test_host_no_longer_excluded_after_a_partial_scan_makes_the_next_one_full() -> None:
+    window = scanned()
+    assert not window.record(window.start(EXCLUDED, 100.1), NOON, frozenset({7}), COSTLY_S, 100.1)
+    assert window.start(frozenset({7}), 100.2) is None
 
 
-def test_forgotten_horizon_begins_at_the_beginning() -> None:
-    horizon = looked_through()
-    horizon.forget()
-    assert horizon.since(SLOW, 100.1) is None
+def test_reset_makes_the_next_scan_full() -> None:
+    window = scanned()
+    window.reset()
+    assert window.start(EXCLUDED, 100.1) is None

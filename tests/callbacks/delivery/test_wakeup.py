@@ -1,4 +1,4 @@
-"""The bell against a real broker, one that is gone and one that is frozen."""
+"""Wake-ups with a real broker, one that is gone and one that is frozen."""
 
 import os
 import select
@@ -19,7 +19,7 @@ from tests.factories import AffiliateFactory, OrderFactory, callbacks_for
 
 
 @pytest.fixture(autouse=True)
-def open_bell() -> Iterator[None]:
+def forget_failures() -> Iterator[None]:
     wakeup._quiet_until = 0.0
     wakeup._valkey.cache_clear()
     yield
@@ -27,22 +27,22 @@ def open_bell() -> Iterator[None]:
     wakeup._valkey.cache_clear()
 
 
-def rings_waiting(broker: Valkey) -> int:
+def messages_waiting(broker: Valkey) -> int:
     with redis.Redis.from_url(broker.url) as client:
         return client.llen("postbacks")
 
 
-def test_ring_many_times_leaves_one_message_waiting(broker: Valkey) -> None:
+def test_send_many_times_leaves_one_message_waiting(broker: Valkey) -> None:
     assert all(wakeup.send() for _ in range(100))
-    assert rings_waiting(broker) == 1
+    assert messages_waiting(broker) == 1
 
 
-def test_answer_lets_the_next_ring_through(broker: Valkey) -> None:
+def test_take_lets_the_next_wakeup_through(broker: Valkey) -> None:
     wakeup.send()
     assert wakeup.take()
     assert not wakeup.take()
     wakeup.send()
-    assert rings_waiting(broker) == 2
+    assert messages_waiting(broker) == 2
 
 
 def test_heartbeat_is_read_back_and_absent_without_one(broker: Valkey) -> None:
@@ -59,7 +59,7 @@ def nobody(settings: Any) -> None:
 
 
 @pytest.mark.usefixtures("nobody")
-def test_ring_broker_gone_is_no_error_and_then_quiet() -> None:
+def test_send_broker_gone_is_no_error_and_then_quick() -> None:
     assert not wakeup.send()
     began = time.perf_counter()
     assert not any(wakeup.send() for _ in range(1000))
@@ -92,47 +92,47 @@ def test_order_saved_with_a_frozen_broker_waits_once_and_briefly(broker: Valkey)
 
 
 @pytest.fixture
-def ear(broker: Valkey) -> Iterator[wakeup.WakeupListener]:
-    """Open, and sure to listen."""
-    ear = wakeup.WakeupListener()
-    ear.open()
-    assert is_woken(ear, 5)
-    yield ear
-    ear.shut()
+def listener(broker: Valkey) -> Iterator[wakeup.WakeupListener]:
+    """One that is sure to listen."""
+    listener = wakeup.WakeupListener()
+    listener.resume()
+    assert is_woken(listener, 5)
+    yield listener
+    listener.pause()
 
 
-def is_woken(ear: wakeup.WakeupListener, seconds: float) -> bool:
-    return bool(select.select([ear], [], [], seconds)[0]) and ear.hear()
+def is_woken(listener: wakeup.WakeupListener, seconds: float) -> bool:
+    return bool(select.select([listener], [], [], seconds)[0]) and listener.clear()
 
 
-def test_ear_that_is_open_hears_each_ring_and_nothing_else(ear: wakeup.WakeupListener) -> None:
-    assert not is_woken(ear, 0.05)
+def test_listener_receives_each_wakeup_and_nothing_else(listener: wakeup.WakeupListener) -> None:
+    assert not is_woken(listener, 0.05)
     for _ in range(2):
         wakeup.send()
-        assert is_woken(ear, 5)
+        assert is_woken(listener, 5)
         wakeup.take()
-        assert not is_woken(ear, 0.05)
+        assert not is_woken(listener, 0.05)
 
 
-def test_ear_after_the_broker_was_away_hears_again(ear: wakeup.WakeupListener, broker: Valkey) -> None:
+def test_listener_after_the_broker_was_away_receives_again(listener: wakeup.WakeupListener, broker: Valkey) -> None:
     with redis.Redis.from_url(broker.url) as client:
         client.client_kill_filter(_type="pubsub")
-    assert is_woken(ear, 5)
+    assert is_woken(listener, 5)
     wakeup.send()
-    assert is_woken(ear, 5)
+    assert is_woken(listener, 5)
 
 
-def test_ear_that_is_shut_leaves_the_broker_alone_and_hears_again_when_it_opens(
-    ear: wakeup.WakeupListener, broker: Valkey
+def test_listener_that_is_paused_leaves_the_broker_alone_and_receives_again_when_resumed(
+    listener: wakeup.WakeupListener, broker: Valkey
 ) -> None:
-    ear.shut()
+    listener.pause()
     with redis.Redis.from_url(broker.url) as client:
         deadline = time.monotonic() + 5
         while client.pubsub_numsub("postbacks:bell")[0][1] and time.monotonic() < deadline:
             wakeup.send()
             wakeup.take()
         assert client.pubsub_numsub("postbacks:bell")[0][1] == 0
-    ear.hear()
-    assert not is_woken(ear, 0.05)
-    ear.open()
-    assert is_woken(ear, 5)
+    listener.clear()
+    assert not is_woken(listener, 0.05)
+    listener.resume()
+    assert is_woken(listener, 5)

@@ -157,7 +157,7 @@ def test_test_of_created_does_not_let_updated_go_first(joe: Affiliate, admin_use
     order.save()
     created = Delivery.objects.get(event="order.created")
     send_test(order, admin_user)
-    assert [found.pk for found in queue.first_attempts(10)] == [created.pk]
+    assert [found.pk for found in queue.due(10)] == [created.pk]
     dispatcher.run()
     sent = [dict(request.query)["e"] for request in receiver.wait_for(3)]
     assert sent == ["order.created", "order.created", "order.updated"]

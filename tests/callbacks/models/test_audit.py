@@ -43,7 +43,7 @@ def test_resend_names_who_pressed_for_each_attempt(sam: Client, admin_user: User
     picked = {"action": "resend_selected", "_selected_action": [sent.pk]}
     admin.post("/admin/callbacks/delivery/", picked)
     dispatcher.run()
-    resend.resend([sent.pk])  # one of many: its errand knows
+    resend.resend([sent.pk])  # by a job, which has the name itself
     dispatcher.run()
     text = text_of(sam, page)
     assert "Attempt 4 · manual · 200" in text

@@ -5,12 +5,11 @@ from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
 
 from affiliates.models import Affiliate
 from callbacks.delivery import queue, settle
-from callbacks.egress.outcome import Outcome, Request
 from callbacks.models import CallbackSetting, SettingChange, history
+from tests.callbacks.delivery.settlements import settlement
 from tests.callbacks.panel import URL, of, settings_of, text_of
 from tests.factories import CallbackSettingFactory, OrderFactory
 
@@ -95,10 +94,7 @@ def test_history_of_an_address_taken_from_a_redirect_has_both(admin_client: Clie
 def gone(setting: CallbackSetting) -> None:
     OrderFactory(affiliate=setting.affiliate)
     (claimed,) = queue.claim(1)
-    request = Request(claimed.pk, "GET", "https://tracker.example/postback", (), None)
-    outcome = Outcome(claimed.pk, 410, "status", "The tracker answered 410 Gone.")
-    settlement = settle.Settlement(claimed, timezone.now(), request, outcome, "failed", None, 0, pause_setting=True)
-    settle.settle([settlement, settlement])
+    settle.settle([settlement(claimed, "failed", code=410, pause_setting=True)] * 2)
 
 
 def test_history_of_a_gone_address_says_that_the_engine_paused_it_once(admin_client: Client, joe: Affiliate) -> None:
