@@ -1,4 +1,4 @@
-"""Mends a pasted URL: undoes what pages, mails and editors do to text on its way through the clipboard.
+"""Repairs a pasted URL: undoes what pages, mails and editors do to text on its way through the clipboard.
 
 It changes nothing that a URL may hold as it stands, and nothing before the path but the signs around the whole.
 Whether the result can be sent is `callbacks.editor.check`.
@@ -16,7 +16,7 @@ from callbacks.postback import syntax
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """One kind of damage that was mended, and the sentence that says so."""
+    """One kind of damage that was repaired, and the sentence that says so."""
 
     kind: str
     message: str
@@ -61,16 +61,16 @@ ENCODED_VARIABLE = re.compile(r"%7B%7B(?P<inside>[^{}&=?#/]{1,200}?)%7D%7D", re.
 
 
 def repair(text: str) -> tuple[str, tuple[Repair, ...]]:
-    """`text` mended, and what was done, each kind once. Mending what was mended changes nothing."""
+    """`text` repaired, and what was done, each kind once. To repair the result once more changes nothing."""
     done: dict[str, Repair] = {}
     before = None
     while text != before:
         before = text
-        for kind, message, mend in MENDERS:
-            mended = mend(text)
-            if mended != text:
+        for kind, message, apply in REPAIRS:
+            repaired = apply(text)
+            if repaired != text:
                 done.setdefault(kind, Repair(kind, message))
-                text = mended
+                text = repaired
     return text, tuple(done.values())
 
 
@@ -153,7 +153,7 @@ def _with_plain_braces(text: str) -> str:
     return ENCODED_VARIABLE.sub(decode, text)
 
 
-MENDERS: tuple[tuple[str, str, Callable[[str], str]], ...] = (
+REPAIRS: tuple[tuple[str, str, Callable[[str], str]], ...] = (
     ("entities", "HTML codes such as &amp; were turned back into the characters they stand for.", _decoded),
     ("line_breaks", "Line breaks and tabs from the paste were removed.", _without_line_breaks),
     ("invisible", "Invisible characters and unusual spaces from the paste were replaced.", _without_invisible),

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from affiliates import referral
 from affiliates.models import Affiliate
-from callbacks.editor import macros
+from callbacks.editor import meanings
 from callbacks.egress.outcome import Request
 from callbacks.models import CallbackSetting
 from callbacks.postback import request as messages
@@ -162,6 +162,6 @@ def _why_empty(name: str, order: Order | None) -> str:
     given = list(referral.parse(order.link.url).query)
     if name != "link.sub_id" or not given:
         return f"the link of this order has no {part}"
-    clicks = [LINK_QUERY + own for own in given if macros.is_click_id(own) and _can_be_written(LINK_QUERY + own)]
+    clicks = [LINK_QUERY + own for own in given if meanings.is_click_id(own) and _can_be_written(LINK_QUERY + own)]
     advice = f". Write {{{{{clicks[0]}}}}} if that is the click id" if clicks else ""
     return f"the link of this order has no {part}; it has {', '.join(given)}{advice}"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callbacks.editor.repair import MENDERS, repair
+from callbacks.editor.repair import REPAIRS, repair
 from tests.callbacks.templates import patient
 
 URL = "https://t.example/p?a={{order.number}}&b={{link.sub_id}}"
@@ -109,7 +109,7 @@ def test_repair_what_was_mended_is_left_alone(text: str) -> None:
     mended, repairs = repair(text)
     assert repair(mended) == (mended, ())
     assert bool(repairs) or mended == text
-    assert len({one.kind for one in repairs}) == len(repairs) <= len(MENDERS)
+    assert len({one.kind for one in repairs}) == len(repairs) <= len(REPAIRS)
 
 
 @patient

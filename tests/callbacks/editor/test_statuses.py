@@ -29,14 +29,14 @@ DEFAULT = 'map:"new=lead,approved=sale,rejected=rejected"'
     ],
 )
 def test_filters_say_our_statuses_in_the_words_of_the_url(rest: str, expected: str) -> None:
-    assert statuses.filters(KEITARO + rest) == expected
+    assert statuses.map_filter(KEITARO + rest) == expected
 
 
 @pytest.mark.parametrize(
     "url", ["https://t.example/postback?cid=x", "https://t.example/x?subid=1", "", "{{order.status}}"]
 )
 def test_filters_of_other_trackers_are_none(url: str) -> None:
-    assert (statuses.filters(url), statuses.known(url), statuses.misunderstood(url)) == ("", {}, None)
+    assert (statuses.map_filter(url), statuses.known_words(url), statuses.misunderstood(url)) == ("", {}, None)
 
 
 @pytest.mark.parametrize(

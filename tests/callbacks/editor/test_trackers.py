@@ -2,7 +2,8 @@
 
 import pytest
 
-from callbacks.editor.trackers import TRACKERS, parameters_of, recognise
+from callbacks.editor.trackers import TRACKERS, recognise
+from callbacks.editor.url_parts import parameters_of
 
 
 def names(template: str) -> list[str]:
