@@ -14,7 +14,11 @@ from callbacks.editor.meanings import CLICK_ID, PAYOUT, STATUS
 from callbacks.postback import syntax
 
 
-@dataclass(frozen=True, slots=True)
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Tracker:
     """What is known about one tracker's postback URL.
 
@@ -28,72 +32,51 @@ class Tracker:
 
     name: str
     click_id: str
-    path: re.Pattern[str]
-    needs: frozenset[str]
-    knows: frozenset[str]
-    hosts: tuple[str, ...]
-    dispensable: frozenset[str]
-    meanings: Mapping[str, str] = field(hash=False)
-    status: str
-    statuses: Mapping[str, tuple[str, str]] = field(hash=False)
-
-
-def _tracker(
-    name: str,
-    click_id: str,
-    path: str,
-    *,
-    needs: str = "",
-    knows: str = "",
-    hosts: str = "",
-    dispensable: str = "",
-    meanings: Mapping[str, str] | None = None,
-    status: str = "",
-    statuses: Mapping[str, tuple[str, str]] | None = None,
-) -> Tracker:
-    """A record. Texts with several names separate them by spaces."""
-    return Tracker(
-        name=name,
-        click_id=click_id,
-        path=re.compile(path),
-        needs=frozenset(needs.split()),
-        knows=frozenset(f"{needs} {knows}".split()),
-        hosts=tuple(hosts.split()),
-        dispensable=frozenset(dispensable.split()),
-        meanings=meanings or {},
-        status=status,
-        statuses=statuses or {},
-    )
+    path: str
+    knows: frozenset[str] = frozenset()
+    needs: frozenset[str] = frozenset()
+    hosts: frozenset[str] = frozenset()
+    dispensable: frozenset[str] = frozenset()
+    meanings: Mapping[str, str] = field(default_factory=dict)
+    status: str = ""
+    statuses: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 POSTBACK = r"/postback/?"
 # Of those that share one shape of URL, the likeliest stands first.
 TRACKERS = (
-    _tracker(
+    Tracker(
         "Voluum",
         "cid",
         POSTBACK,
-        needs="cid",
-        knows="payout txid currency et param1 param2 param3 param4 param5",
-        hosts="voluumtrk.com voluumtrk2.com voluumtrk3.com",
-        dispensable="et param1 param2 param3 param4 param5",
+        needs=_names("cid"),
+        knows=_names("cid payout txid currency et param1 param2 param3 param4 param5"),
+        hosts=_names("voluumtrk.com voluumtrk2.com voluumtrk3.com"),
+        dispensable=_names("et param1 param2 param3 param4 param5"),
     ),
-    _tracker(
+    Tracker(
         "BeMob",
         "cid",
         POSTBACK,
-        needs="cid",
-        knows="payout txid status",
-        hosts="bemobtrcks.com bemobtracks.com bemobtrk.com bmtrck.com",
+        needs=_names("cid"),
+        knows=_names("cid payout txid status"),
+        hosts=_names("bemobtrcks.com bemobtracks.com bemobtrk.com bmtrck.com"),
     ),
-    _tracker("PeerClick", "cid", POSTBACK, needs="cid", knows="payout status txid currency", hosts="peerclick.com"),
-    _tracker(
+    Tracker(
+        "PeerClick",
+        "cid",
+        POSTBACK,
+        needs=_names("cid"),
+        knows=_names("cid payout status txid currency"),
+        hosts=_names("peerclick.com"),
+    ),
+    Tracker(
         "Keitaro",
         "subid",
         r"(?:/[^/]+)?/postback/?",
-        needs="subid",
-        knows="status payout tid currency from lead_status sale_status rejected_status",
-        dispensable="from cost return lead_status sale_status rejected_status",
+        needs=_names("subid"),
+        knows=_names("subid status payout tid currency from lead_status sale_status rejected_status"),
+        dispensable=_names("from cost return lead_status sale_status rejected_status"),
         status="status",  # docs.keitaro.io, "Postback", status transformations
         statuses={
             "new": ("lead", "lead_status"),
@@ -101,47 +84,54 @@ TRACKERS = (
             "rejected": ("rejected", "rejected_status"),
         },
     ),
-    _tracker(
-        "RedTrack", "clickid", POSTBACK, needs="clickid", knows="sum type rdtk_event_id", hosts="rdtk.io redtrack.io"
+    Tracker(
+        "RedTrack",
+        "clickid",
+        POSTBACK,
+        needs=_names("clickid"),
+        knows=_names("clickid sum type rdtk_event_id"),
+        hosts=_names("rdtk.io redtrack.io"),
     ),
-    _tracker("Binom", "clickid", POSTBACK, needs="clickid", knows="goal"),
-    _tracker(
+    Tracker("Binom", "clickid", POSTBACK, needs=_names("clickid"), knows=_names("clickid goal")),
+    Tracker(
         "Affise",
         "clickid",
         POSTBACK,
-        needs="clickid",
-        knows="click_id action_id goal sum ip status referrer comment secure promo_code user_id",
-        hosts="affise.com g2afse.com go2affise.com",
+        needs=_names("clickid"),
+        knows=_names("clickid click_id action_id goal sum ip status referrer comment secure promo_code user_id"),
+        hosts=_names("affise.com g2afse.com go2affise.com"),
     ),
-    _tracker("Binom", "cnv_id", r"/click\.php", needs="cnv_id", knows="payout cnv_status cnv_currency"),
-    _tracker("FunnelFlux", "hit", r"/pb/?", needs="hit", knows="tx rev"),
-    _tracker("ClickFlare", "click_id", r"/cf/cv/?", knows="click_id payout txid"),
-    _tracker("ClickMagick", "s1", r"/api/s/post/?", knows="uid s1 ref amt", hosts="clkmg.com"),
-    _tracker(
+    Tracker(
+        "Binom", "cnv_id", r"/click\.php", needs=_names("cnv_id"), knows=_names("cnv_id payout cnv_status cnv_currency")
+    ),
+    Tracker("FunnelFlux", "hit", r"/pb/?", needs=_names("hit"), knows=_names("hit tx rev")),
+    Tracker("ClickFlare", "click_id", r"/cf/cv/?", knows=_names("click_id payout txid")),
+    Tracker("ClickMagick", "s1", r"/api/s/post/?", knows=_names("uid s1 ref amt"), hosts=_names("clkmg.com")),
+    Tracker(
         "Everflow",
         "transaction_id",
         r"/?",
-        needs="nid transaction_id",
-        knows="amount",
+        needs=_names("nid transaction_id"),
+        knows=_names("nid transaction_id amount"),
         meanings={"transaction_id": CLICK_ID, "amount": PAYOUT},
     ),
-    _tracker(
+    Tracker(
         "TUNE",
         "transaction_id",
         r"/aff_lsr/?",
-        knows="offer_id transaction_id amount",
-        hosts="go2cloud.org",
+        knows=_names("offer_id transaction_id amount"),
+        hosts=_names("go2cloud.org"),
         meanings={"transaction_id": CLICK_ID, "amount": PAYOUT},
     ),
-    _tracker("CAKE", "r", r"/p\.ashx", knows="o e r", meanings={"r": CLICK_ID}),
-    _tracker(
+    Tracker("CAKE", "r", r"/p\.ashx", knows=_names("o e r"), meanings={"r": CLICK_ID}),
+    Tracker(
         "Taboola",
         "click-id",
         r"/actions-handler/.*s2s-action",
-        knows="click-id name revenue currency orderid",
+        knows=_names("click-id name revenue currency orderid"),
         meanings={"name": STATUS},
     ),
-    _tracker("Google Floodlight", "", r"/ddm/activity/.*"),
+    Tracker("Google Floodlight", "", r"/ddm/activity/.*"),
 )
 
 
@@ -156,5 +146,5 @@ def recognise(template: str) -> tuple[Tracker, ...]:
             return (tracker,)
     path = re.split("[?#]", masked[end:], maxsplit=1)[0]
     parameters = url_parts.parameters_of(template)
-    found = tuple(tracker for tracker in TRACKERS if tracker.path.fullmatch(path) and tracker.needs <= parameters)
+    found = tuple(tracker for tracker in TRACKERS if re.fullmatch(tracker.path, path) and tracker.needs <= parameters)
     return tuple(tracker for tracker in found if parameters <= tracker.knows) or found

@@ -11,7 +11,7 @@ from tests.callbacks.templates import patient
 
 
 def pairs(template: str) -> list[tuple[str, str | None]]:
-    return [(foreign.text, foreign.suggestion) for foreign in find(template)]
+    return [(macro.text, macro.suggestion) for macro in find(template)]
 
 
 @pytest.mark.parametrize(
@@ -45,10 +45,10 @@ def pairs(template: str) -> list[tuple[str, str | None]]:
 )
 def test_find_placeholder_is_seen_and_translated(around: str, text: str, suggestion: str | None) -> None:
     template = around.replace("{}", text)
-    (foreign,) = find(template)
-    assert (foreign.text, foreign.suggestion) == (text, suggestion)
-    assert template[foreign.start : foreign.end] == text
-    assert bool(foreign.meaning) == bool(suggestion)
+    (macro,) = find(template)
+    assert (macro.text, macro.suggestion) == (text, suggestion)
+    assert template[macro.start : macro.end] == text
+    assert bool(macro.meaning) == bool(suggestion)
 
 
 @pytest.mark.parametrize(
@@ -145,19 +145,19 @@ def test_find_template_of_a_tracker_is_translated_by_its_parameters(
     assert pairs(template) == expected
 
 
-def test_find_placeholder_in_the_host_means_the_host() -> None:
-    assert [f.meaning for f in find("https://{domain}/p")] == [macros.HOST]
-    assert [f.meaning for f in find("https://[YOUR-DOMAIN]/p")] == [macros.HOST]
+@pytest.mark.parametrize("host", ["{domain}", "[YOUR-DOMAIN]"])
+def test_find_placeholder_in_the_host_means_the_host(host: str) -> None:
+    assert [macro.meaning for macro in find(f"https://{host}/p")] == [macros.HOST]
 
 
 @patient
 @given(st.text(alphabet="{}[]<>#%$?&=/:;aZ1. ", max_size=40))
 def test_find_any_text_gives_spans_in_order_that_do_not_overlap(text: str) -> None:
     end = 0
-    for foreign in find(text):
-        assert end <= foreign.start < foreign.end <= len(text)
-        assert foreign.text == text[foreign.start : foreign.end]
-        end = foreign.end
+    for macro in find(text):
+        assert end <= macro.start < macro.end <= len(text)
+        assert macro.text == text[macro.start : macro.end]
+        end = macro.end
 
 
 @patient
