@@ -1,7 +1,7 @@
-"""Which address and which port may be called: the rule, as functions of their arguments.
+"""Which addresses and ports may be called. Pure: it looks up no name and opens no socket.
 
-It resolves no name and opens no socket. `callbacks.egress.transport` asks where a socket is about to be opened, so that a name
-which changes its answer gains nothing; `callbacks.editor.check` asks earlier, to say it beside the field.
+`callbacks.egress.transfer` asks when a socket is about to be opened, so that a name which changes its address gains
+nothing. `callbacks.editor.check` asks earlier, to say it beside the field.
 
 The ranges are those of IANA's special-purpose address registries (RFC 6890), each with the RFC that sets it aside.
 `ipaddress.is_global` is not this rule: it lets multicast, site-local, 6to4, NAT64 and more pass.
@@ -118,7 +118,7 @@ KNOWN_NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What an operator opens beyond the public addresses and the four usual ports."""
+    """The networks and ports that the operator opened, beside the public addresses and the four usual ports."""
 
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
     ports: frozenset[int] = frozenset()
@@ -128,7 +128,7 @@ NOTHING_MORE = Policy()
 
 
 def policy_from(settings: Any) -> Policy:
-    """The operator's policy; both settings are parsed already."""
+    """The operator's policy, from Django's settings."""
     return Policy(tuple(settings.CALLBACKS_ALLOWED_NETWORKS), frozenset(settings.CALLBACKS_ALLOWED_PORTS))
 
 
@@ -210,7 +210,7 @@ def _is_isatap(ip: IPv6Address) -> bool:
 
 
 def _carried(ip: IPv4Address | IPv6Address) -> Iterator[IPv4Address]:
-    """Every IPv4 address that `ip` may carry, by all the forms there are."""
+    """Every IPv4 address that `ip` may carry."""
     if isinstance(ip, IPv4Address):
         return
     number = int(ip)

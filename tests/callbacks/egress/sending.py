@@ -5,8 +5,10 @@ import ipaddress
 import time
 from collections.abc import Iterator
 
-from callbacks.egress.outcome import KINDS
-from callbacks.egress.transport import Limits, Outcome, Policy, Request, Transport
+from callbacks.egress.addresses import Policy
+from callbacks.egress.outcome import KINDS, Outcome, Request
+from callbacks.egress.response import Limits
+from callbacks.egress.transport import Transport
 from tests.receiver import Answer, Receiver
 
 LIMITS = Limits(connect_s=0.5, total_s=0.8)

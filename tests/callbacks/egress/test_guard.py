@@ -12,12 +12,13 @@ import pytest
 
 from callbacks.editor import check
 from callbacks.egress.addresses import Policy
-from callbacks.egress.outcome import Outcome
+from callbacks.egress.outcome import Outcome, Request
+from callbacks.egress.response import Limits
 from callbacks.egress.transfer import Transfer
-from callbacks.egress.transport import Limits, Request, Transport
+from callbacks.egress.transport import Transport
 from tests.callbacks.egress.sending import GRACE_S, LIMITS, get, outcomes_of, policy, within
+from tests.name_server import NameServer
 from tests.receiver import Answer, Receiver
-from tests.resolver import Resolver
 
 CASES = json.loads((Path(__file__).parents[2] / "cases" / "addresses.json").read_text())
 NAME = "tracker.example"
@@ -28,11 +29,11 @@ def called(addresses: list[str], port: int = 80, allowed: Policy | None = None, 
     """The outcome of calling a name that leads to `addresses`, in this order."""
     with (
         within(limits.total_s + GRACE_S),
-        Resolver({NAME: addresses}) as resolver,
-        Transport(allowed or Policy(), limits=limits, look_up=resolver.look_up) as transport,
+        NameServer({NAME: addresses}) as name_server,
+        Transport(allowed or Policy(), limits=limits, look_up=name_server.look_up) as transport,
     ):
         outcome = outcomes_of(transport, get(f"http://{NAME}:{port}/"))[1]
-    assert resolver.asked == {NAME: 1}
+    assert name_server.asked == {NAME: 1}
     return outcome
 
 
@@ -119,8 +120,8 @@ def test_blocked_address_met_while_a_good_one_connects_sends_nothing(deaf: socke
     port = deaf.getsockname()[1]
     allowed, limits = Policy(ONLY_ONE, frozenset({port})), Limits(connect_s=9, total_s=9)
     with (
-        Resolver({NAME: ["127.0.0.1", "127.0.0.2"]}) as resolver,
-        OvertakenTransport(allowed, limits=limits, look_up=resolver.look_up) as transport,
+        NameServer({NAME: ["127.0.0.1", "127.0.0.2"]}) as name_server,
+        OvertakenTransport(allowed, limits=limits, look_up=name_server.look_up) as transport,
     ):
         transport.deaf, transport.taken = deaf, []
         outcome = outcomes_of(transport, get(f"http://{NAME}:{port}/"))[1]
@@ -151,13 +152,13 @@ def test_name_that_changes_its_answer_between_check_and_connect_is_refused_at_th
 ) -> None:
     url, allowed = f"http://{NAME}:{receiver.port}/", Policy(ONLY_ONE, frozenset({receiver.port}))
     assert not check.check(url, allowed).problems  # what is checked when it is saved
-    with Resolver({NAME: [["127.0.0.1"], [bad]]}) as resolver:
+    with NameServer({NAME: [["127.0.0.1"], [bad]]}) as name_server:
         kinds = []
         for _ in range(2):  # each with nothing remembered, as after a minute
-            with Transport(allowed, limits=LIMITS, look_up=resolver.look_up) as transport:
+            with Transport(allowed, limits=LIMITS, look_up=name_server.look_up) as transport:
                 kinds.append(outcomes_of(transport, get(url))[1].error_kind)
     assert kinds == ["", "blocked_address"]
-    assert resolver.asked == {NAME: 2}  # once for each attempt: what was judged is what is connected to
+    assert name_server.asked == {NAME: 2}  # once for each attempt: what was judged is what is connected to
     assert receiver.connections == 1
 
 
@@ -183,8 +184,8 @@ def test_metadata_address_stays_closed_in_an_opened_network() -> None:
 def test_blocked_attempt_does_not_spoil_the_next_one(receiver: Receiver) -> None:
     allowed = Policy(ONLY_ONE, frozenset({receiver.port}))
     with (
-        Resolver({NAME: ["127.0.0.2"]}) as resolver,
-        Transport(allowed, limits=LIMITS, look_up=resolver.look_up, max_in_flight=1) as transport,
+        NameServer({NAME: ["127.0.0.2"]}) as name_server,
+        Transport(allowed, limits=LIMITS, look_up=name_server.look_up, max_in_flight=1) as transport,
     ):
         blocked = get(f"http://{NAME}:{receiver.port}/")
         outcomes = outcomes_of(transport, blocked, get(receiver.url(), 2), Request(3, "GET", blocked.url, (), None))

@@ -17,10 +17,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from callbacks.editor import check
-from callbacks.egress import proxy as proxies
 from callbacks.egress import targets
 from callbacks.egress.addresses import Policy
 from callbacks.egress.outcome import Outcome
+from callbacks.egress.proxy import proxy_from
 from callbacks.egress.transport import Transport
 from callbacks.postback import syntax
 from callbacks.postback.render import RenderError, render
@@ -47,7 +47,7 @@ class Witness:
 
 @pytest.fixture(scope="module")
 def witness() -> Iterator[Witness]:
-    with Proxy({}) as proxy, Transport(PORTS, limits=LIMITS, proxy=proxies.read(proxy.url)) as transport:
+    with Proxy({}) as proxy, Transport(PORTS, limits=LIMITS, proxy=proxy_from(proxy.url)) as transport:
         yield Witness(proxy, transport)
 
 

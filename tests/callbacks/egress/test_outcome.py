@@ -5,8 +5,7 @@ import errno
 import pycurl
 import pytest
 
-from callbacks.egress import outcome
-from callbacks.egress.outcome import KINDS, Failure
+from callbacks.egress.outcome import KINDS, Failure, explain_failure, readable_host
 
 URL = "https://tracker.example/postback?secret=1"
 
@@ -45,12 +44,12 @@ URL = "https://tracker.example/postback?secret=1"
     ],
 )
 def test_failure_has_its_kind_and_sentence(failure: Failure, kind: str, detail: str) -> None:
-    assert outcome.of_failure(failure) == (kind, detail)
+    assert explain_failure(failure) == (kind, detail)
 
 
 @pytest.mark.parametrize("code", sorted(code for name, code in vars(pycurl).items() if name.startswith("E_")))
 def test_every_error_of_libcurl_has_a_known_kind_and_a_sentence_without_the_query(code: int) -> None:
-    kind, detail = outcome.of_failure(Failure(code, "whatever", URL))
+    kind, detail = explain_failure(Failure(code, "whatever", URL))
     assert kind in KINDS
     assert kind
     assert detail.endswith(".")
@@ -58,4 +57,4 @@ def test_every_error_of_libcurl_has_a_known_kind_and_a_sentence_without_the_quer
 
 
 def test_host_of_what_cannot_be_split_is_a_word_for_it() -> None:
-    assert outcome.host_of("http://[/") == outcome.host_of("") == "The host"
+    assert readable_host("http://[/") == readable_host("") == "The host"

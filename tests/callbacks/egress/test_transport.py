@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from callbacks.delivery.wakeup import WakePipe
-from callbacks.egress.transport import Limits, Policy, Request, Transport
+from callbacks.egress.addresses import Policy
+from callbacks.egress.outcome import Request
+from callbacks.egress.response import Limits
+from callbacks.egress.transport import Transport
 from tests.authority import Authority
 from tests.callbacks.egress.sending import GRACE_S, LIMITS, ONES_OWN, asked, get, outcomes_of, policy, send
 from tests.receiver import Answer, Receiver

@@ -8,7 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from callbacks.egress.transport import Limits, Policy, Request, Transport
+from callbacks.egress.addresses import Policy
+from callbacks.egress.outcome import Request
+from callbacks.egress.response import Limits
+from callbacks.egress.transport import Transport
 from tests.authority import Authority
 from tests.callbacks.egress.sending import LIMITS, asked, get, outcomes_of, policy, send
 from tests.receiver import Answer, Receiver
