@@ -1,4 +1,4 @@
-"""Checks a URL that was typed or pasted: repairs it, and finds all that is wrong with it.
+"""Checks a URL that was typed or pasted: repairs it, and finds everything that is wrong with it.
 
 `repair` repairs the paste, `postback.syntax` reads it, `macros` finds other systems' placeholders, `egress.targets`
 judges the host and port, `problems` has the sentences. No name is looked up here: the guard at the socket does that.

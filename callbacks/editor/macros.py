@@ -102,13 +102,13 @@ def nearest(name: str) -> str:
     if lowered in variables.NAMES:
         return lowered
     if lowered.startswith(variables.LINK_QUERY):
-        parameter = syntax.NO_NAME.sub("", name.strip()[len(variables.LINK_QUERY) :])
+        parameter = syntax.NOT_IN_A_NAME.sub("", name.strip()[len(variables.LINK_QUERY) :])
         return variables.LINK_QUERY + (parameter or "NAME")
     for candidate in (lowered, lowered.partition(".")[2]):
         if known := _variable_like(candidate):
             return known
     family, _, rest = lowered.partition(".")
-    if family in {"link", "query"} and rest and not syntax.NO_NAME.search(rest):
+    if family in {"link", "query"} and rest and not syntax.NOT_IN_A_NAME.search(rest):
         close = difflib.get_close_matches(lowered, variables.NAMES, n=1, cutoff=0.8)
         return close[0] if close else variables.LINK_QUERY + name.strip().partition(".")[2]
     return difflib.get_close_matches(lowered, sorted(variables.NAMES), n=1, cutoff=0.0)[0]

@@ -1,8 +1,8 @@
 """Calls URLs and measures the peak growth of this process's memory meanwhile.
 
 `python -m tests.callbacks.egress.growth` reads lines of JSON from its standard input, each a list of URLs to be called
-at once. It answers each with a line: kinds and statuses, seconds, KiB. It is a process of its own, because the memory of
-the receiver must not be counted.
+at once. It answers each with a line: kinds and statuses, seconds, KiB. It is a process of its own, because the memory
+of the receiver must not be counted.
 """
 
 import gc

@@ -1,4 +1,4 @@
-"""The sentences of what no socket of a test can bring about, and that every kind there is has its meaning."""
+"""The sentences about failures that no socket of a test can cause, and that every kind of failure is known."""
 
 import errno
 
@@ -10,32 +10,34 @@ from callbacks.egress.outcome import KINDS, Failure, explain_failure, readable_h
 URL = "https://tracker.example/postback?secret=1"
 
 
+TIMEOUT = pycurl.E_OPERATION_TIMEDOUT
+NO_CONNECTION = pycurl.E_COULDNT_CONNECT
+UNVERIFIED = pycurl.E_PEER_FAILED_VERIFICATION
+
+
 @pytest.mark.parametrize(
     ("failure", "kind", "detail"),
     [
         (
-            Failure(pycurl.E_OPERATION_TIMEDOUT, "", URL, is_resolved=False, seconds=5.0),
+            Failure(TIMEOUT, "", URL, is_resolved=False, seconds=5.0),
             "timeout",
             "The name tracker.example was not found within 5 seconds: its DNS did not answer.",
         ),
+        (Failure(TIMEOUT, "", URL, seconds=10.0), "timeout", "No answer came within 10 seconds."),
         (
-            Failure(pycurl.E_OPERATION_TIMEDOUT, "", URL, seconds=10.0),
+            Failure(TIMEOUT, "", URL, status_code=200, seconds=0.8),
             "timeout",
-            "No answer came within 10 seconds.",
+            "The tracker answered 200 OK, but its answer did not end within 0.8 seconds.",
         ),
         (
-            Failure(pycurl.E_COULDNT_CONNECT, "", URL, os_errno=errno.EHOSTUNREACH),
+            Failure(NO_CONNECTION, "", URL, os_errno=errno.EHOSTUNREACH),
             "connect",
             "tracker.example could not be reached: there is no route to it.",
         ),
-        (Failure(pycurl.E_COULDNT_CONNECT, "", URL), "connect", "tracker.example could not be reached."),
+        (Failure(NO_CONNECTION, "", URL), "connect", "tracker.example could not be reached."),
+        (Failure(UNVERIFIED, "", URL, verify_result=9), "tls", "The certificate of tracker.example is not valid yet."),
         (
-            Failure(pycurl.E_PEER_FAILED_VERIFICATION, "", URL, verify_result=9),
-            "tls",
-            "The certificate of tracker.example is not valid yet.",
-        ),
-        (
-            Failure(pycurl.E_PEER_FAILED_VERIFICATION, "", URL, verify_result=99),
+            Failure(UNVERIFIED, "", URL, verify_result=99),
             "tls",
             "The certificate of tracker.example is not valid.",
         ),

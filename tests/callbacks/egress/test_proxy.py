@@ -1,4 +1,4 @@
-"""Through the operator's proxy, and no other: what goes there, what is refused before, whose fault a failure was."""
+"""Through the operator's proxy, and no other: what goes there, what is refused before, and who is named in failures."""
 
 import contextlib
 import logging
@@ -48,10 +48,10 @@ def test_http_callback_is_handed_to_the_proxy_and_only_to_it(receiver: Receiver)
     with Proxy({"tracker.example:80": ("127.0.0.1", receiver.port)}) as proxy:
         (outcome,) = through(proxy.url, get(HTTP))
     assert (outcome.status_code, outcome.error_kind, outcome.response_excerpt) == (200, "", "ok")
-    assert outcome.remote_address == ""  # the proxy's would be no news, and the tracker's is not known
+    assert outcome.remote_address == ""  # the address of the tracker is not known
     request = receiver.wait_for(1)[0]
     assert (request.target, request.header("Host")) == ("/pb?a=1", "tracker.example")
-    assert proxy.wishes == ["tracker.example:80"]
+    assert proxy.destinations == ["tracker.example:80"]
 
 
 def test_https_callback_is_a_tunnel_in_which_the_proxy_reads_nothing(authority: Authority) -> None:
@@ -177,7 +177,7 @@ def test_environment_cannot_lead_past_the_proxy(receiver: Receiver, monkeypatch:
     with Proxy({"*": ("127.0.0.1", receiver.port)}) as proxy:
         (outcome,) = through(proxy.url, get(HTTP))
         assert outcome.is_success
-        assert proxy.wishes == ["tracker.example:80"]
+        assert proxy.destinations == ["tracker.example:80"]
 
 
 class Address:
@@ -210,7 +210,7 @@ def test_named_proxy_is_found_by_its_name(receiver: Receiver) -> None:
     assert outcome.is_success
 
 
-# --- whose fault it was ------------------------------------------------------
+# --- which side failed ------------------------------------------------------
 @pytest.mark.parametrize("url", [HTTP, HTTPS])
 def test_proxy_that_is_not_there_is_kind_proxy(url: str) -> None:
     with Proxy({}) as gone:
@@ -310,13 +310,13 @@ def test_delivery_through_the_proxy_is_recorded_without_its_password(
     OrderFactory(affiliate=affiliate)
     with Proxy({"tracker.example:80": ("127.0.0.1", receiver.port)}, password="us:s3cret") as proxy:
         settings.CALLBACKS_PROXY_URL = proxy.url.replace("//", "//us:wr0ng@")
-        with pump_of_these_settings():
+        with dispatcher_of_these_settings():
             dispatcher.run()
         refused = Attempt.objects.get()
         assert (refused.error_kind, receiver.requests) == ("proxy", [])
         Delivery.objects.update(next_attempt_at=timezone.now())
         settings.CALLBACKS_PROXY_URL = proxy.url.replace("//", "//us:s3cret@")
-        with pump_of_these_settings():
+        with dispatcher_of_these_settings():
             dispatcher.run()
     assert Delivery.objects.get().status == "succeeded"
     page = admin_client.get(Delivery.objects.get().get_absolute_url()).content.decode()
@@ -328,7 +328,7 @@ def test_delivery_through_the_proxy_is_recorded_without_its_password(
 
 
 @contextlib.contextmanager
-def pump_of_these_settings() -> Iterator[None]:
+def dispatcher_of_these_settings() -> Iterator[None]:
     dispatcher.of_process.cache_clear()
     try:
         yield
