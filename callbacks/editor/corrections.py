@@ -3,7 +3,7 @@
 Whether the result can be saved is `callbacks.editor.check`; what a placeholder means is `callbacks.editor.macros`.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from urllib.parse import urljoin, urlsplit
 
 from callbacks.editor import check, macros, meanings, statuses, trackers, url_parts
@@ -13,22 +13,11 @@ CLICK_ID = meanings.VARIABLE_OF[meanings.CLICK_ID]
 
 
 @dataclass(frozen=True, slots=True)
-class Correction:
-    """A text at template[start:end] that is no variable of ours, or is empty, and what to write instead.
+class Correction(macros.Macro):
+    """A macro, an empty value, a variable that does not exist or one that the tracker does not understand.
 
-    `suggestion` is "" if that is not known. `parameter` is the name of the parameter it is the value of, `meaning` what
-    it is for; "" where that is not known. `can_go`: the parameter can be left out; `should_go`: that is better than to
-    write the suggestion.
+    Here `suggestion` has the variable that holds the click id in the links of this affiliate.
     """
-
-    start: int
-    end: int
-    text: str
-    suggestion: str
-    parameter: str = ""
-    meaning: str = ""
-    can_go: bool = False
-    should_go: bool = False
 
     def taken(self, template: str) -> str:
         """`template` with the suggestion in its place; unchanged if there is none."""
@@ -73,31 +62,23 @@ def corrections(template: str, *, send_as_typed: bool = False, click_id: str = C
     result += [_of_unknown_variable(fault) for fault in syntax.scan(template)[1] if fault.code == "unknown_variable"]
     if status := statuses.misunderstood(template):
         text = template[status.start : status.end]
-        result.append(Correction(status.start, status.end, text, status.suggestion, status.parameter, meanings.STATUS))
+        result.append(Correction(text, status.start, status.end, meanings.STATUS, status.suggestion, status.parameter))
     return sorted(result, key=lambda correction: correction.start)
 
 
 def _of_macro(macro: macros.Macro, click_id: str) -> Correction:
-    suggestion = macro.suggestion or ""
+    values = asdict(macro)
     if macro.meaning == meanings.CLICK_ID:
-        suggestion = suggestion.replace(CLICK_ID, click_id, 1)
-    return Correction(
-        macro.start,
-        macro.end,
-        macro.text,
-        suggestion,
-        macro.parameter,
-        macro.meaning or "",
-        macro.can_go,
-        macro.should_go,
-    )
+        values["suggestion"] = macro.suggestion.replace(CLICK_ID, click_id, 1)
+    return Correction(**values)
 
 
 def _of_unknown_variable(fault: syntax.Fault) -> Correction:
     variable = macros.nearest(fault.name) if fault.name else ".NAME"
     # NAME stands for what only a person knows.
     suggestion = "" if variable.endswith(".NAME") else fault.fragment.replace(fault.name, variable, 1)
-    return Correction(fault.start, fault.start + len(fault.fragment), fault.fragment, suggestion)
+    end = fault.start + len(fault.fragment)
+    return Correction(fault.fragment, fault.start, end, suggestion=suggestion)
 
 
 def redirected(template: str, sent: str, location: str) -> str:

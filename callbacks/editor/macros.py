@@ -36,22 +36,23 @@ WHOLE_VALUE = re.compile(
     r"|(?:SALE_|ORDER_|COMMISSION_)?AMOUNT|PAYOUT|REVENUE|COMMISSION|CURRENCY|STATUS|EVENT_(?:TYPE|NAME)"
 )
 LEFTOVER = re.compile("replace|optional", re.IGNORECASE)  # in small letters only as the value of a known parameter
-NUMBERED = re.compile(r"(?P<stem>(?:aff_?)?sub_?(?:id)?_?)[0-9]+", re.IGNORECASE)
+NUMBERED = re.compile(r"(?:aff_?)?sub_?(?:id)?_?[0-9]+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Macro:
-    """A placeholder of another system at template[start:end], its meaning and what to write instead, where known.
+    """A placeholder of another system at template[start:end]; `text` is "" where `empty` found none.
 
-    `parameter` is the name of the parameter it is the value of; "" in the path. `can_go`: that parameter can be left
-    out; `should_go`: that is better than to send something.
+    `meaning` is what it is for, `suggestion` what to write instead; "" if that is not known. `parameter` is the name of
+    the parameter it is the value of; "" in the path. `can_go`: that parameter can be left out; `should_go`: that is
+    better than to send something.
     """
 
     text: str
     start: int
     end: int
-    meaning: str | None
-    suggestion: str | None
+    meaning: str = ""
+    suggestion: str = ""
     parameter: str = ""
     can_go: bool = False
     should_go: bool = False
@@ -76,7 +77,7 @@ def find(template: str) -> tuple[Macro, ...]:
         if found and start < found[-1].end:
             continue
         if start < host_end:
-            found.append(Macro(template[start:end], start, end, HOST, None))
+            found.append(Macro(template[start:end], start, end, HOST))
             continue
         parameter = next((v.parameter for v in values if v.start <= start <= v.end), "")
         found.append(_macro(template, start, end, parameter, recognised))
@@ -120,8 +121,7 @@ def _variable_like(name: str) -> str | None:
     for variable in sorted(variables.NAMES):
         if plain and plain in {without_punctuation(part) for part in (variable, variable.partition(".")[2])}:
             return variable
-    meaning = meaning_of(name)
-    return VARIABLE_OF[meaning] if meaning else None
+    return VARIABLE_OF.get(meaning_of(name))
 
 
 def _macro(template: str, start: int, end: int, parameter: str, recognised: tuple[Tracker, ...]) -> Macro:
@@ -132,11 +132,11 @@ def _macro(template: str, start: int, end: int, parameter: str, recognised: tupl
     words = statuses.map_filter(template) if is_status and not bar else ""
     if words:
         bar, filters = "|", words
-    suggestion = "{{" + variable + bar + filters + "}}" if variable else None
+    suggestion = "{{" + variable + bar + filters + "}}" if variable else ""
     can_go = meaning != CLICK_ID and _is_whole_parameter(template, start, end, parameter)
     should_go = can_go and (
         any(parameter in tracker.dispensable for tracker in recognised)
-        or (text.upper() in {"", "OPTIONAL"} and meaning in {None, STATUS} and not words)
+        or (text.upper() in {"", "OPTIONAL"} and meaning in {"", STATUS} and not words)
     )
     return Macro(text, start, end, meaning, suggestion, parameter, can_go, should_go)
 
@@ -147,13 +147,13 @@ def _is_whole_parameter(template: str, start: int, end: int, parameter: str) -> 
     return bool(parameter) and template[begins - 1 : begins] in {"?", "&"} and template[end : end + 1] in {"", "&", "#"}
 
 
-def _meaning(name: str, parameter: str, recognised: tuple[Tracker, ...]) -> tuple[str | None, str | None]:
-    """What a placeholder of this name in this parameter is for, and the variable that says it."""
+def _meaning(name: str, parameter: str, recognised: tuple[Tracker, ...]) -> tuple[str, str]:
+    """What a placeholder of this name in this parameter is for, and the variable that says it; "" if not known."""
     for own in (name, name.lower()):
         if syntax.is_name(own):
             return "variable in other signs", own
     of_trackers = (tracker.meanings[parameter] for tracker in recognised if parameter in tracker.meanings)
-    meaning = next(of_trackers, None) or meaning_of(name) or meaning_of(parameter)
-    if meaning is None and NUMBERED.fullmatch(name):
+    meaning = next(of_trackers, "") or meaning_of(name) or meaning_of(parameter)
+    if not meaning and NUMBERED.fullmatch(name):
         return "link parameter", variables.LINK_QUERY + name
-    return meaning, VARIABLE_OF[meaning] if meaning else None
+    return meaning, VARIABLE_OF[meaning] if meaning else ""

@@ -35,9 +35,9 @@ MEANINGS: dict[str, str] = {
 }
 
 
-def meaning_of(name: str) -> str | None:
-    """What a placeholder or a parameter of this name is for; None if that is not known."""
-    return MEANINGS.get(without_punctuation(name))
+def meaning_of(name: str) -> str:
+    """What a placeholder or a parameter of this name is for; "" if that is not known."""
+    return MEANINGS.get(without_punctuation(name), "")
 
 
 def is_click_id(parameter: str) -> bool:

@@ -33,7 +33,7 @@ def from_macros(found: Sequence[Macro]) -> Problem:
     sentence = ", ".join([*todo, "or tick “send as typed”."])
     finding = f"{joined(texts)} {are} of another system and would be sent as {stand}."
     brief = f"{finding} Correct {'it' if one else 'them'} below, or tick “send as typed”."
-    suggestions = dict.fromkeys(macro.suggestion for macro in written if macro.suggestion)
+    suggestions = dict.fromkeys(macro.suggestion for macro in written)
     message = f"{finding} {_capital(sentence)}"
     return Problem("foreign_placeholder", message, texts, tuple(suggestions), brief)
 

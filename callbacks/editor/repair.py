@@ -8,6 +8,7 @@ import html
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from html.entities import html5
 from urllib.parse import unquote
 
@@ -76,10 +77,6 @@ def repair(text: str) -> tuple[str, tuple[Repair, ...]]:
 
 def _without_outer_encoding(text: str) -> str:
     return unquote(text) if ENCODED_URL.match(text) and "://" not in text else text
-
-
-def _without_line_breaks(text: str) -> str:
-    return LINE_BREAK.sub("", text)
 
 
 def _without_invisible(text: str) -> str:
@@ -155,7 +152,7 @@ def _with_plain_braces(text: str) -> str:
 
 REPAIRS: tuple[tuple[str, str, Callable[[str], str]], ...] = (
     ("entities", "HTML codes such as &amp; were turned back into the characters they stand for.", _decoded),
-    ("line_breaks", "Line breaks and tabs from the paste were removed.", _without_line_breaks),
+    ("line_breaks", "Line breaks and tabs from the paste were removed.", partial(LINE_BREAK.sub, "")),
     ("invisible", "Invisible characters and unusual spaces from the paste were replaced.", _without_invisible),
     ("surroundings", "Spaces and quotes around the URL were removed.", _without_surroundings),
     ("encoded_url", "The percent-encoding of the whole URL was undone.", _without_outer_encoding),

@@ -44,7 +44,7 @@ def known_words(template: str) -> dict[str, tuple[str, ...]]:
 
 def map_filter(template: str) -> str:
     """The filter that translates our statuses into the tracker's words; "" if it needs none."""
-    if not _unknown_words(template, ()):
+    if not _unknown_words(template, syntax.VariableRef("", VARIABLE)):
         return ""
     pairs = (f"{ours}={words[0]}" for ours, words in known_words(template).items())
     return f'map:"{",".join(pairs)}"'
@@ -60,7 +60,7 @@ def misunderstood(template: str) -> Misunderstood | None:
     piece = pieces[0] if len(pieces) == 1 and not faults else None
     if not isinstance(piece, syntax.VariableRef) or piece.name != VARIABLE:
         return None
-    words = _unknown_words(template, piece.filters)
+    words = _unknown_words(template, piece)
     return Misunderstood(*span, words, _variable(template), tracker.status) if words else None
 
 
@@ -83,13 +83,7 @@ def _variable(template: str) -> str:
     return "{{" + "|".join(filter(None, (VARIABLE, map_filter(template)))) + "}}"
 
 
-def _unknown_words(template: str, filters: tuple[syntax.Filter, ...]) -> tuple[str, ...]:
-    """The words that our statuses become by `filters` and that the tracker does not know."""
-    unknown = []
-    for ours, words in known_words(template).items():
-        word = ours
-        for apply in filters:
-            word = apply(word)
-        if word not in words:
-            unknown.append(word)
-    return tuple(unknown)
+def _unknown_words(template: str, variable: syntax.VariableRef) -> tuple[str, ...]:
+    """The words that `variable` sends for our statuses and that the tracker does not know."""
+    sent = ((variable.value_in({VARIABLE: ours}), words) for ours, words in known_words(template).items())
+    return tuple(word for word, words in sent if word not in words)

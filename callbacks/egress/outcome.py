@@ -45,13 +45,10 @@ PLAIN_SENTENCES = {
 
 # X509_V_ERR_* of OpenSSL, as SSL_VERIFYRESULT gives them.
 CERTIFICATE_PROBLEMS = {
-    2: "was issued by an authority that is not known",
+    **dict.fromkeys((2, 19, 20, 21), "was issued by an authority that is not known"),
     9: "is not valid yet",
     10: "has expired",
     18: "is self-signed",
-    19: "was issued by an authority that is not known",
-    20: "was issued by an authority that is not known",
-    21: "was issued by an authority that is not known",
     23: "was revoked",
 }
 CONNECT_PROBLEMS = {
@@ -60,21 +57,18 @@ CONNECT_PROBLEMS = {
     errno.EHOSTUNREACH: "could not be reached: there is no route to it",
     errno.ENETUNREACH: "could not be reached: there is no route to its network",
 }
+TLS_ERRORS = (
+    *(pycurl.E_SSL_CONNECT_ERROR, pycurl.E_PEER_FAILED_VERIFICATION, pycurl.E_SSL_CERTPROBLEM, pycurl.E_SSL_CIPHER),
+    *(pycurl.E_SSL_ISSUER_ERROR, pycurl.E_SSL_INVALIDCERTSTATUS),
+)
+# libcurl ends a transfer with E_OK when the connection was closed within the headers.
+CLOSED = (pycurl.E_OK, pycurl.E_GOT_NOTHING, pycurl.E_PARTIAL_FILE, pycurl.E_RECV_ERROR, pycurl.E_SEND_ERROR)
 CURL_KINDS = {
-    pycurl.E_OK: "closed",  # libcurl's view of a connection that ended within the headers
+    **dict.fromkeys(TLS_ERRORS, "tls"),
+    **dict.fromkeys(CLOSED, "closed"),
     pycurl.E_COULDNT_RESOLVE_HOST: "dns",
     pycurl.E_COULDNT_CONNECT: "connect",
     pycurl.E_OPERATION_TIMEDOUT: "timeout",
-    pycurl.E_SSL_CONNECT_ERROR: "tls",
-    pycurl.E_PEER_FAILED_VERIFICATION: "tls",
-    pycurl.E_SSL_CERTPROBLEM: "tls",
-    pycurl.E_SSL_CIPHER: "tls",
-    pycurl.E_SSL_ISSUER_ERROR: "tls",
-    pycurl.E_SSL_INVALIDCERTSTATUS: "tls",
-    pycurl.E_GOT_NOTHING: "closed",
-    pycurl.E_PARTIAL_FILE: "closed",
-    pycurl.E_RECV_ERROR: "closed",
-    pycurl.E_SEND_ERROR: "closed",
     100: "too_large",  # CURLE_TOO_LARGE, libcurl's own limit of 300 KB, which has no name in pycurl
     pycurl.E_URL_MALFORMAT: "bad_url",
 }
@@ -159,9 +153,8 @@ def explain_status(status: int, location: str | None) -> tuple[str, str]:
             return "redirect", f"{answered}, a redirect to nowhere; it is never followed."
         shown = location if len(location) <= LONGEST_LOCATION else location[:LONGEST_LOCATION] + "…"
         return "redirect", f"{answered} and pointed to {shown} ; it is never followed."
-    if status == HTTPStatus.SWITCHING_PROTOCOLS:
-        return "status", f"{answered}, which nobody had asked for."
-    return "status", f"{answered}."
+    unwanted = ", which nobody had asked for" if status == HTTPStatus.SWITCHING_PROTOCOLS else ""
+    return "status", f"{answered}{unwanted}."
 
 
 def readable_host(url: str) -> str:

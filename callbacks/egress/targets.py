@@ -58,11 +58,6 @@ class Target:
     port: int
 
 
-def canonical(url: str) -> str:
-    """`url` as it goes on the wire: IDNA host, quoting, no fragment. Raises what `requests` raises."""
-    return (requests.Request("GET", url).prepare().url or "").partition("#")[0]
-
-
 def split(url: str) -> SplitResult:
     """The parts of an http(s) URL with a host; raises TargetError for anything else."""
     try:
@@ -94,7 +89,7 @@ def read(url: str) -> Target:
         message = "A user name or password before the host (…@) is not sent. Take it out; use a key in the URL instead."
         raise _refusal("credentials", message)
     try:
-        sent = canonical(url)
+        sent = (requests.Request("GET", url).prepare().url or "").partition("#")[0]  # with IDNA host and quoting
         host, port = parse_url(sent).host or "", parse_url(url).port  # `requests` leaves a port 0 out
     except (requests.RequestException, ValueError):
         raise _unreadable(parts) from None

@@ -5,7 +5,6 @@ Handles are used again and again; `callbacks.egress.transport` drives many of th
 
 import re
 import socket
-from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
@@ -280,7 +279,7 @@ def _header_lines(headers: tuple[tuple[str, str], ...]) -> list[str]:
     for name, value in headers:
         lowered = name.lower()
         names.add(lowered)
-        if not _is_token(name):
+        if not TOKEN.fullmatch(name):
             raise RefusedError("bad_request", f"{name!r} cannot be the name of a header.")
         if not (value.isascii() and value.isprintable()):
             raise RefusedError("bad_request", f"The header {name} holds a character that no header may hold.")
@@ -288,8 +287,3 @@ def _header_lines(headers: tuple[tuple[str, str], ...]) -> list[str]:
             lines.append(f"{name}: {value}" if value.strip() else f"{name};")
     lines.extend(line for name, line in NOT_ADDED.items() if name not in names)
     return lines
-
-
-@lru_cache(maxsize=1024)
-def _is_token(name: str) -> bool:
-    return TOKEN.fullmatch(name) is not None

@@ -13,7 +13,6 @@ from urllib.parse import quote, unquote
 from callbacks.egress import targets
 from callbacks.postback import syntax
 from callbacks.postback.syntax import VariableRef
-from callbacks.postback.variables import value_of
 
 # For a template that was saved without a check. The form explains more, with `callbacks.editor.problems`.
 UNUSABLE = {
@@ -64,9 +63,7 @@ def render(template: str, values: Mapping[str, str]) -> str:
     parts: list[str] = []
     plain: list[str] = []
     for step in plan.steps:
-        value = value_of(values, step.variable.name)
-        for apply in step.variable.filters:
-            value = apply(value)
+        value = step.variable.value_in(values)
         if step.in_path and value in DOTS:
             raise _dots(step.variable.source, value)
         plain.append(value)

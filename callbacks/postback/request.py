@@ -11,7 +11,7 @@ from typing import Any
 from callbacks.egress.outcome import Request
 from callbacks.postback import signing
 from callbacks.postback.render import render
-from callbacks.postback.variables import LINK_QUERY, value_of
+from callbacks.postback.variables import LINK_QUERY
 
 FORM, JSON = "application/x-www-form-urlencoded", "application/json"
 
@@ -45,27 +45,19 @@ def build(
     body: bytes | None = None
     if method == "POST":
         is_json = body_format == "json"
-        body = payload(variables, happened_at) if is_json else form(url)
+        # A query has the format of a form already.
+        body = _payload(variables, happened_at) if is_json else url.partition("?")[2].encode("ascii")
         headers.append(("Content-Type", JSON if is_json else FORM))
-    signed = request_target(url) if body is None else body
+    target = "/" + url.split("/", 3)[3]  # path and query, as they go on the wire
+    signed = target.encode("ascii") if body is None else body
     headers += signing.headers(secret, event_id, timestamp, signed, previous_secret=previous_secret)
     return Request(key=key, method=method, url=url, headers=tuple(headers), body=body)
 
 
-def request_target(url: str) -> bytes:
-    """The request target of a canonical URL as it goes on the wire: path and query."""
-    return b"/" + url.split("/", 3)[3].encode("ascii")
-
-
-def form(url: str) -> bytes:
-    """The query of a canonical URL, which has the format of a form."""
-    return url.partition("?")[2].encode("ascii")
-
-
-def payload(variables: Mapping[str, str], happened_at: datetime) -> bytes:
+def _payload(variables: Mapping[str, str], happened_at: datetime) -> bytes:
     """The whole event as JSON, as Standard Webhooks shapes it. Amounts are strings, so that no parser rounds them."""
     event: dict[str, Any] = {
-        "type": value_of(variables, "event"),
+        "type": variables.get("event", ""),
         "timestamp": happened_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "data": {
             "order": _members(variables, "order."),

@@ -60,6 +60,13 @@ class VariableRef:
     name: str
     filters: tuple[Filter, ...] = ()
 
+    def value_in(self, values: Mapping[str, str]) -> str:
+        """Its value in a snapshot, after the filters; a parameter that the link did not have is empty."""
+        value = values.get(self.name, "")
+        for apply in self.filters:
+            value = apply(value)
+        return value
+
 
 Piece = Text | VariableRef
 

@@ -3,7 +3,7 @@
 The form, the preview, the documentation, the checks and the rendering all read this table.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -97,12 +97,10 @@ def is_known(name: str) -> bool:
 
 
 def snapshot(event: Event) -> dict[str, str]:
-    """All variables of `event` by name, as text. They are frozen with the delivery and rendered at every attempt."""
+    """All variables of `event` by name, as text. They are frozen with the delivery.
+
+    A parameter of the link is only there if the link has it.
+    """
     link = referral.parse(event.link_url)
     values = {v.name: v.read(event, link) for v in VARIABLES if v.name in NAMES}
     return values | {LINK_QUERY + name: value for name, value in link.query.items() if name}
-
-
-def value_of(values: Mapping[str, str], name: str) -> str:
-    """The value of a known variable in a snapshot; "" if the link had none."""
-    return values.get(name, "")

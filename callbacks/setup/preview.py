@@ -17,7 +17,7 @@ from callbacks.models import CallbackSetting
 from callbacks.postback import request as messages
 from callbacks.postback import syntax
 from callbacks.postback.render import RenderError
-from callbacks.postback.variables import LINK_QUERY, VARIABLES, Event, snapshot, value_of
+from callbacks.postback.variables import LINK_QUERY, VARIABLES, Event, snapshot
 from orders.models import Order
 
 NEWEST = 20
@@ -147,9 +147,7 @@ def _can_be_written(name: str) -> bool:
 
 
 def _value(placeholder: syntax.VariableRef, values: dict[str, str], order: Order | None) -> Value:
-    value = sent = value_of(values, placeholder.name)
-    for apply in placeholder.filters:
-        sent = apply(sent)
+    value, sent = values.get(placeholder.name, ""), placeholder.value_in(values)
     return Value(placeholder.source, value, sent, "" if value else _why_empty(placeholder.name, order))
 
 

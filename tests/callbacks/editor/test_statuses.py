@@ -47,6 +47,7 @@ def test_statuses_of_other_trackers_need_nothing(url: str) -> None:
         ("{{ order.status }}", ("new", "approved")),
         ('{{order.status|map:"new=lead"}}', ("approved",)),
         ('{{order.status|map:"new=lead,approved=paid"}}', ("paid",)),
+        ('{{order.status|map:"new=sale,approved=sale"}}', ("sale",)),
         ("{{order.status|" + DEFAULT + "}}", ()),
         ("sale", ()),
         ("{{order.number}}", ()),
