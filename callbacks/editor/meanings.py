@@ -2,14 +2,8 @@
 
 import re
 
-CLICK_ID, PAYOUT, AMOUNT, ORDER, STATUS, CURRENCY = (
-    "click id",
-    "payout",
-    "order amount",
-    "transaction",
-    "status",
-    "currency",
-)
+CLICK_ID, PAYOUT, AMOUNT = "click id", "payout", "order amount"
+ORDER, STATUS, CURRENCY = "transaction", "status", "currency"
 VARIABLE_OF = {
     CLICK_ID: "link.sub_id",
     PAYOUT: "order.commission",

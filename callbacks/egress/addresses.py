@@ -104,15 +104,9 @@ LOW_32 = 0xFFFF_FFFF
 
 # Names that every resolver, or every cloud's, answers with one address.
 KNOWN_NAMES = {
-    "localhost.localdomain": "127.0.0.1",
-    "localhost4": "127.0.0.1",
-    "localhost4.localdomain4": "127.0.0.1",
-    "localhost6": "::1",
-    "localhost6.localdomain6": "::1",
-    "ip6-localhost": "::1",
-    "ip6-loopback": "::1",
-    "metadata.google.internal": "169.254.169.254",
-    "metadata.goog": "169.254.169.254",
+    **dict.fromkeys(("localhost.localdomain", "localhost4", "localhost4.localdomain4"), "127.0.0.1"),
+    **dict.fromkeys(("localhost6", "localhost6.localdomain6", "ip6-localhost", "ip6-loopback"), "::1"),
+    **dict.fromkeys(("metadata.google.internal", "metadata.goog"), "169.254.169.254"),
 }
 
 

@@ -131,14 +131,17 @@ def policy_problem(url: str, policy: addresses.Policy) -> Problem | None:
 
     For URLs that a proxy calls. Without a proxy the address is judged when its socket is opened, which says more.
     """
-    problem = _origin_problem("/".join(re.split("[/?#]", url, maxsplit=3)[:3]), policy)
+    problem = _origin_problem(_origin(url), policy)
     return problem and (problem if problem.code.startswith("blocked") else Problem("bad_url", problem.message))
 
 
 def name_to_look_up(url: str) -> tuple[str, int]:
     """The host of `url` and its port; "" for a host that is an address."""
-    scheme, _, authority = re.split("[/?#]", url, maxsplit=3)[:3]
-    return _name_and_port(f"{scheme}//{authority}")
+    return _name_and_port(_origin(url))
+
+
+def _origin(url: str) -> str:
+    return "/".join(re.split("[/?#]", url, maxsplit=3)[:3])
 
 
 @lru_cache(maxsize=4096)

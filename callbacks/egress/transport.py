@@ -124,11 +124,9 @@ class Transport:
         """End everything. Requests that have not finished are broken off and have no outcome."""
         for transfer in self._busy.values():
             self._multi.remove_handle(transfer.curl)
-        for transfer in [*self._busy.values(), *self._idle]:
+        unresolved = [transfer for waiting in self._unresolved.values() for _, _, transfer in waiting]
+        for transfer in [*self._busy.values(), *self._idle, *unresolved]:
             transfer.curl.close()
-        for waiting in self._unresolved.values():
-            for _, _, transfer in waiting:
-                transfer.curl.close()
         self._unresolved.clear()
         self._busy.clear()
         self._idle.clear()

@@ -120,12 +120,11 @@ def _dotted(segments: list[str], mark: str) -> tuple[tuple[str | int, ...], ...]
     found: list[tuple[str | int, ...]] = []
     number = 0
     for segment in segments:
-        items: list[str | int] = []
-        for text in segment.split(mark):
-            items += (unquote(text), number)
+        first, *others = segment.split(mark)
+        items: list[str | int] = [unquote(first)]
+        for text in others:
+            items += (number, unquote(text))
             number += 1
-        items.pop()
-        number -= 1
         texts = "".join(item for item in items if isinstance(item, str))
         if len(items) > 1 and texts.strip(".") == "" and (texts or len(items) > 3):
             found.append(tuple(items))

@@ -30,26 +30,16 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
-class Default:
-    """`default:"none"`: this text is sent for an empty value."""
+class Filter:
+    """`map:"new=hold,approved=sale"`: these texts are sent for some values; any other value is sent as it is.
 
-    text: str
-
-    def __call__(self, value: str) -> str:
-        return value or self.text
-
-
-@dataclass(frozen=True, slots=True)
-class Map:
-    """`map:"new=hold,approved=sale"`: these texts are sent for some values; any other value is sent as it is."""
+    `default:"none"` is a filter with a text for the empty value.
+    """
 
     texts: Mapping[str, str] = field(hash=False)
 
     def __call__(self, value: str) -> str:
         return self.texts.get(value, value)
-
-
-Filter = Default | Map
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,15 +162,15 @@ def _filter(match: re.Match[str]) -> Filter | None:
         return None
     argument = match["double"] if match["double"] is not None else match["single"]
     if match["name"] == "default":
-        return Default(argument)
+        return Filter({"": argument})
     return _map(argument) if match["name"] == "map" else None
 
 
-def _map(argument: str) -> Map | None:
+def _map(argument: str) -> Filter | None:
     texts: dict[str, str] = {}
     for pair in argument.split(","):
         value, equals, text = pair.partition("=")
         if not equals or value.strip() in texts:
             return None
         texts[value.strip()] = text.strip()
-    return Map(texts)
+    return Filter(texts)
