@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004 - Django's own name for it
 
-from callbacks.egress import proxy
+from callbacks.egress.proxy import proxy_from
 
 ENGINES = {"django.db.backends.sqlite3", "django.db.backends.postgresql"}
 
@@ -95,7 +95,7 @@ def _referral_parameter() -> list[CheckMessage]:
 
 def _proxy() -> list[CheckMessage]:
     try:
-        proxy.read(settings.CALLBACKS_PROXY_URL)
+        proxy_from(settings.CALLBACKS_PROXY_URL)
     except ValueError as error:  # which repeats nothing of the URL
         return [
             Error(

@@ -1,4 +1,4 @@
-"""A forward proxy on loopback: it tunnels for CONNECT, passes on what names a whole URL, and looks names up itself."""
+"""A forward proxy on loopback: it tunnels for CONNECT, forwards requests for a whole URL, and looks names up itself."""
 
 import base64
 import contextlib
@@ -11,25 +11,26 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
-Place = tuple[str, int]
+Address = tuple[str, int]
 WANTS_PASSWORD = b"HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=x\r\n"
 EMPTY = b"Content-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 class Proxy:
-    """A context manager. `leads` says for `host:port` where that is; "*" is every other. Nothing else is known to it.
+    """A context manager. `routes` has the address of each `host:port`; "*" is every other. It knows no other names.
 
-    With `password` (`USER:PASSWORD`) it serves nobody who does not bring it. `answer` is sent in place of all it would
-    do. `heads` are the requests as they came, without their bodies; `wishes` their `host:port`.
+    With `password` (`USER:PASSWORD`) it serves only clients that send it. If there is an `answer`, it is sent to every
+    request, and nothing is forwarded. `heads` are the requests as they came, without their bodies; `destinations` their
+    `host:port`.
     """
 
     def __init__(
-        self, leads: dict[str, Place], *, password: str = "", answer: bytes | None = None,
+        self, routes: dict[str, Address], *, password: str = "", answer: bytes | None = None,
         tls: ssl.SSLContext | None = None, host: str = "127.0.0.1",
     ) -> None:  # fmt: skip
-        self.leads, self.answer = leads, answer
+        self.routes, self.answer = routes, answer
         self.heads: list[bytes] = []
-        self.wishes: list[str] = []
+        self.destinations: list[str] = []
         self._tls = tls
         self._key = base64.b64encode(password.encode()) if password else b""
         self._stopping = threading.Event()
@@ -79,18 +80,18 @@ class Proxy:
             elif self._key and b"\r\nProxy-Authorization: Basic " + self._key + b"\r\n" not in head:
                 client.sendall(WANTS_PASSWORD + EMPTY)
             else:
-                self._pass_on(client, head, stack)
+                self._forward(client, head, stack)
 
-    def _pass_on(self, client: socket.socket, head: bytes, stack: contextlib.ExitStack) -> None:
+    def _forward(self, client: socket.socket, head: bytes, stack: contextlib.ExitStack) -> None:
         line, _, rest = head.partition(b"\r\n")
-        method, wish, version = line.decode("ascii").split(" ")
-        parts = urlsplit(wish if method != "CONNECT" else f"//{wish}")
-        self.wishes.append(wish if method == "CONNECT" else f"{parts.netloc}{'' if parts.port else ':80'}")
-        place = self.leads.get(self.wishes[-1], self.leads.get("*"))
-        if place is None:
+        method, destination, version = line.decode("ascii").split(" ")
+        parts = urlsplit(destination if method != "CONNECT" else f"//{destination}")
+        self.destinations.append(destination if method == "CONNECT" else f"{parts.netloc}{'' if parts.port else ':80'}")
+        address = self.routes.get(self.destinations[-1], self.routes.get("*"))
+        if address is None:
             client.sendall(b"HTTP/1.1 502 Bad Gateway\r\n" + EMPTY)
             return
-        server = stack.enter_context(socket.create_connection(place, timeout=5))
+        server = stack.enter_context(socket.create_connection(address, timeout=5))
         if method == "CONNECT":
             client.sendall(b"HTTP/1.1 200 Connection established\r\nX-Proxy: ours\r\n\r\n")
         else:

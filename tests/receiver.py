@@ -89,7 +89,7 @@ class Received:
 
 
 class Receiver:
-    """The server; a context manager. What no script speaks of is answered 200.
+    """The server; a context manager. A path without a script is answered 200.
 
     `on_connect` is what it does with a new connection, before TLS: "serve" it, "reset" or "close" it, or "stall".
     """
@@ -197,7 +197,7 @@ class Receiver:
                     self._open.discard(plain)
                     self._open.add(connection)
             while (request := self._read(connection, number)) is not None:
-                if not self._reply(connection, self._note(request)):
+                if not self._reply(connection, self._record(request)):
                     return
         except (OSError, ValueError):  # gone, or it spoke something else than HTTP
             pass
@@ -231,7 +231,7 @@ class Receiver:
             raw += piece
         return Received(method, target, headers, body, raw, time.time(), number)
 
-    def _note(self, request: Received) -> Answer:
+    def _record(self, request: Received) -> Answer:
         with self._changed:
             self.requests.append(request)
             answers = self._answers.get(request.path) or self._answers.get("*") or [Answer()]

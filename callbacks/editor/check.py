@@ -1,14 +1,14 @@
-"""Checks a URL that was typed or pasted: repairs it, and finds all that is wrong with it.
+"""Checks a URL that was typed or pasted: repairs it, and finds everything that is wrong with it.
 
-`repair` mends the paste, `postback.syntax` reads it, `macros` finds other systems' placeholders, `egress.targets` judges
-whom it calls, `problems` has the sentences. What a name resolves to is only known when a socket is opened to it.
+`repair` repairs the paste, `postback.syntax` reads it, `macros` finds other systems' placeholders, `egress.targets`
+judges the host and port, `problems` has the sentences. No name is looked up here: the guard at the socket does that.
 """
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from callbacks.editor import macros, problems, repair
+from callbacks.editor import macros, problems, repair, url_parts
 from callbacks.editor.repair import Repair
 from callbacks.egress import addresses, targets
 from callbacks.egress.targets import Problem
@@ -16,14 +16,14 @@ from callbacks.postback import syntax
 from callbacks.postback.syntax import Piece, VariableRef
 
 MAX_LENGTH = 2048
-# Two of them with a space or a line break between, which is no line break inside of one.
+# A URL, white space and another URL: the white space does not come from one URL that was broken into lines.
 SEVERAL = re.compile(r"\s*\S{0,3}https?://.*?[^\s=&?/#]\s+https?://", re.DOTALL | re.IGNORECASE)
-MAX_PASTE = 8 * MAX_LENGTH  # what is longer than this does not shrink to MAX_LENGTH by being mended
+MAX_PASTE = 8 * MAX_LENGTH  # a longer text is not repaired: it does not shrink to MAX_LENGTH by that
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What became of a typed template: mended, and what stands against saving it. Warnings do not."""
+    """A typed template after its repairs. It can be saved if there are no `problems`, also with `warnings`."""
 
     template: str
     repairs: tuple[Repair, ...] = ()
@@ -32,7 +32,7 @@ class Finding:
 
 
 def check(text: str, policy: addresses.Policy, *, send_as_typed: bool = False) -> Finding:
-    """Mend `text` and say all that is wrong with it. Never raises.
+    """Repair `text` and say all that is wrong with it. Never raises.
 
     `send_as_typed`: other systems' placeholders are text like any other.
     """
@@ -51,15 +51,15 @@ def check(text: str, policy: addresses.Policy, *, send_as_typed: bool = False) -
     if len(template) > MAX_LENGTH:
         return Finding(template, repairs, (_too_long(len(template)),))
     pieces, faults = syntax.scan(template)
-    foreign = () if send_as_typed else macros.find(template)
+    found = () if send_as_typed else macros.find(template)
     if not send_as_typed:
-        faults += _single_braces(template, foreign, faults)
-    wrong = list(problems.of_faults(faults))
-    if foreign:
-        wrong.append(problems.of_macros(foreign))
-    _, path_start = macros.authority_span(template)
-    starts = [fault.start for fault in faults] + [found.start for found in foreign]
-    if min(starts, default=path_start) >= path_start:  # else whom it calls is not known yet
+        faults += _single_braces(template, found, faults)
+    wrong = list(problems.from_faults(faults))
+    if found:
+        wrong.append(problems.from_macros(found))
+    _, path_start = url_parts.authority_span(template)
+    starts = [fault.start for fault in faults] + [macro.start for macro in found]
+    if min(starts, default=path_start) >= path_start:  # else the host is not known yet
         wrong += _target_problems(pieces, path_start, policy)
     return Finding(template, repairs, tuple(wrong), () if wrong else tuple(_warnings(pieces)))
 
@@ -69,14 +69,14 @@ def _too_long(length: int) -> Problem:
 
 
 def _single_braces(
-    template: str, foreign: tuple[macros.Macro, ...], faults: tuple[syntax.Fault, ...]
+    template: str, found: tuple[macros.Macro, ...], faults: tuple[syntax.Fault, ...]
 ) -> tuple[syntax.Fault, ...]:
-    """A brace that belongs to nothing, if no other has been found."""
+    """The first brace outside of variables and macros; none if `faults` has a fault of braces already."""
     if any(fault.code == "unbalanced_braces" for fault in faults):
         return ()
     rest = syntax.masked(template)
-    for found in foreign:
-        rest = rest[: found.start] + syntax.FILLER * len(found.text) + rest[found.end :]
+    for macro in found:
+        rest = rest[: macro.start] + syntax.FILLER * len(macro.text) + rest[macro.end :]
     single = re.search("[{}]", rest)
     if single is None:
         return ()
@@ -91,7 +91,7 @@ def _target_problems(pieces: tuple[Piece, ...], path_start: int, policy: address
             early.append(piece)
         position += len(piece.source)
     if early:
-        return (problems.variable_in_host(early),)
+        return (problems.from_variables_in_host(early),)
     try:
         target = targets.read(syntax.outline(pieces).url)
     except targets.TargetError as error:

@@ -1,33 +1,23 @@
-"""Corrects a template as a person would: takes the variables that were suggested, follows a tracker that has moved.
+"""Corrects a template as a person would: writes the suggested variables, follows a tracker that has moved.
 
-Pure. Whether the result can be saved is `callbacks.editor.check`; what a word means is `callbacks.editor.macros`.
+Whether the result can be saved is `callbacks.editor.check`; what a placeholder means is `callbacks.editor.macros`.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from urllib.parse import urljoin, urlsplit
 
-from callbacks.editor import check, macros, statuses, trackers
+from callbacks.editor import check, macros, meanings, statuses, trackers, url_parts
 from callbacks.postback import syntax
 
-CLICK_ID = macros.VARIABLE_OF[macros.CLICK_ID]
+CLICK_ID = meanings.VARIABLE_OF[meanings.CLICK_ID]
 
 
 @dataclass(frozen=True, slots=True)
-class Correction:
-    """What stands at template[start:end] and is not ours, or nothing, and what to write instead ("" if nobody knows).
+class Correction(macros.Macro):
+    """A macro, an empty value, a variable that does not exist or one that the tracker does not understand.
 
-    `parameter` is the name of the parameter it is the value of, `meaning` what it is for; "" where that is not known.
-    `can_go`: the parameter can be left out; `should_go`: that is better than to write the suggestion.
+    Here `suggestion` has the variable that holds the click id in the links of this affiliate.
     """
-
-    start: int
-    end: int
-    text: str
-    suggestion: str
-    parameter: str = ""
-    meaning: str = ""
-    can_go: bool = False
-    should_go: bool = False
 
     def taken(self, template: str) -> str:
         """`template` with the suggestion in its place; unchanged if there is none."""
@@ -65,55 +55,44 @@ def corrected(
 
 def corrections(template: str, *, send_as_typed: bool = False, click_id: str = CLICK_ID) -> list[Correction]:
     """What is to be corrected, in the order in which it stands there."""
-    found = [] if send_as_typed else [_of_foreign(foreign, click_id) for foreign in macros.find(template)]
-    found += [_of_unknown(fault) for fault in syntax.scan(template)[1] if fault.code == "unknown_variable"]
+    found = [] if send_as_typed else list(macros.find(template))
     expected = frozenset[str]().union(*(tracker.knows for tracker in trackers.recognise(template)))
-    found += [_of_foreign(blank, click_id) for blank in macros.empty(template, expected)]
-    if unknown := statuses.misunderstood(template):
-        found.append(_of_status(template, unknown))
-    return sorted(found, key=lambda correction: correction.start)
+    found += macros.empty(template, expected)
+    result = [_of_macro(macro, click_id) for macro in found]
+    result += [_of_unknown_variable(fault) for fault in syntax.scan(template)[1] if fault.code == "unknown_variable"]
+    if status := statuses.misunderstood(template):
+        text = template[status.start : status.end]
+        result.append(Correction(text, status.start, status.end, meanings.STATUS, status.suggestion, status.parameter))
+    return sorted(result, key=lambda correction: correction.start)
 
 
-def _of_foreign(found: macros.Macro, click_id: str) -> Correction:
-    suggestion = found.suggestion or ""
-    if found.meaning == macros.CLICK_ID:
-        suggestion = suggestion.replace(CLICK_ID, click_id, 1)
-    return Correction(
-        found.start,
-        found.end,
-        found.text,
-        suggestion,
-        found.parameter,
-        found.meaning or "",
-        found.can_go,
-        found.should_go,
-    )
+def _of_macro(macro: macros.Macro, click_id: str) -> Correction:
+    values = asdict(macro)
+    if macro.meaning == meanings.CLICK_ID:
+        values["suggestion"] = macro.suggestion.replace(CLICK_ID, click_id, 1)
+    return Correction(**values)
 
 
-def _of_unknown(fault: syntax.Fault) -> Correction:
+def _of_unknown_variable(fault: syntax.Fault) -> Correction:
     variable = macros.nearest(fault.name) if fault.name else ".NAME"
     # NAME stands for what only a person knows.
     suggestion = "" if variable.endswith(".NAME") else fault.fragment.replace(fault.name, variable, 1)
-    return Correction(fault.start, fault.start + len(fault.fragment), fault.fragment, suggestion)
-
-
-def _of_status(template: str, unknown: statuses.Misunderstood) -> Correction:
-    text = template[unknown.start : unknown.end]
-    return Correction(unknown.start, unknown.end, text, unknown.suggestion, "status", macros.STATUS)
+    end = fault.start + len(fault.fragment)
+    return Correction(fault.fragment, fault.start, end, suggestion=suggestion)
 
 
 def redirected(template: str, sent: str, location: str) -> str:
-    """`template` with the address that `sent` was redirected to; "" where nobody can tell which part is which.
+    """`template` with the address that `sent` was redirected to.
 
-    Nor is there one where the result would be too long to be saved. `location` may be relative (RFC 9110, section
-    10.2.2). The variables stay: what follows the question mark is only moved, and so is a path that is the same.
+    "" if the query changed, if the path changed and holds variables, or if the result is too long to be saved.
+    `location` may be relative (RFC 9110, section 10.2.2). The variables stay, and so does the text of the query.
     """
     try:
         before, after = urlsplit(sent), urlsplit(urljoin(sent, location))
     except ValueError:
         return ""
     masked = syntax.masked(template)
-    _, path_start = macros.authority_span(template)
+    _, path_start = url_parts.authority_span(template)
     query_start = masked.find("?") if "?" in masked else len(masked)
     if after.query != before.query or after.scheme not in {"http", "https"} or not after.netloc:
         return ""

@@ -9,36 +9,36 @@ from callbacks.postback.syntax import Fault, VariableRef
 FILTERS = '{{link.sub_id|default:"none"}} and {{order.status|map:"new=hold,approved=sale"}}'
 
 
-def of_faults(faults: Iterable[Fault]) -> tuple[Problem, ...]:
-    """The problems of what could not be read, in the order of their first appearance."""
+def from_faults(faults: Iterable[Fault]) -> tuple[Problem, ...]:
+    """The problems of a template that cannot be read, in the order of their first appearance."""
     by_code: dict[str, dict[str, Fault]] = {}
     for fault in faults:
         by_code.setdefault(fault.code, {}).setdefault(fault.fragment, fault)
     return tuple(SENTENCES[code](list(same.values())) for code, same in by_code.items())
 
 
-def of_macros(found: Sequence[Macro]) -> Problem:
-    texts = tuple(dict.fromkeys(foreign.text for foreign in found))
+def from_macros(found: Sequence[Macro]) -> Problem:
+    texts = tuple(dict.fromkeys(macro.text for macro in found))
     one = len(texts) == 1
     are, stand = ("is a placeholder", "it stands") if one else ("are placeholders", "they stand")
-    written = [foreign for foreign in found if foreign.suggestion and not foreign.should_go]
-    ways = list(dict.fromkeys(f"{foreign.suggestion} for {_label(foreign, found)}" for foreign in written))
-    if any(foreign.meaning == HOST for foreign in found):
+    written = [macro for macro in found if macro.suggestion and not macro.should_go]
+    ways = list(dict.fromkeys(f"{macro.suggestion} for {_label(macro, found)}" for macro in written))
+    if any(macro.meaning == HOST for macro in found):
         ways.append("the tracker's own host before the path")
-    if any(not foreign.suggestion and not foreign.should_go and foreign.meaning != HOST for foreign in found):
+    if any(not macro.suggestion and not macro.should_go and macro.meaning != HOST for macro in found):
         ways.append("a variable for the rest" if ways else "a variable there")
     todo = [f"write {joined(ways)}"] if ways else []
-    left_out = dict.fromkeys(f"{foreign.parameter}={foreign.text}" for foreign in found if foreign.should_go)
+    left_out = dict.fromkeys(f"{macro.parameter}={macro.text}" for macro in found if macro.should_go)
     todo += [f"remove {joined(tuple(left_out))}"] if left_out else []
     sentence = ", ".join([*todo, "or tick “send as typed”."])
-    found_is = f"{joined(texts)} {are} of another system and would be sent as {stand}."
-    brief = f"{found_is} Correct {'it' if one else 'them'} below, or tick “send as typed”."
-    suggestions = dict.fromkeys(foreign.suggestion for foreign in written if foreign.suggestion)
-    message = f"{found_is} {_capital(sentence)}"
+    finding = f"{joined(texts)} {are} of another system and would be sent as {stand}."
+    brief = f"{finding} Correct {'it' if one else 'them'} below, or tick “send as typed”."
+    suggestions = dict.fromkeys(macro.suggestion for macro in written)
+    message = f"{finding} {_capital(sentence)}"
     return Problem("foreign_placeholder", message, texts, tuple(suggestions), brief)
 
 
-def variable_in_host(found: Iterable[VariableRef]) -> Problem:
+def from_variables_in_host(found: Iterable[VariableRef]) -> Problem:
     sources = tuple(dict.fromkeys(piece.source for piece in found))
     message = (
         f"{joined(sources)} may not stand before the path: write the tracker's host itself, and variables only after "
@@ -76,10 +76,10 @@ def _unbalanced_braces(faults: Sequence[Fault]) -> Problem:
     return Problem("unbalanced_braces", message, fragments)
 
 
-def _label(foreign: Macro, found: Sequence[Macro]) -> str:
-    """Its text, and its parameter where the text alone does not say which is meant."""
-    meant = {other.suggestion for other in found if other.text == foreign.text}
-    return f"{foreign.parameter}={foreign.text}" if len(meant) > 1 and foreign.parameter else foreign.text
+def _label(macro: Macro, found: Sequence[Macro]) -> str:
+    """The macro's text, with its parameter if the same text means several things."""
+    meant = {other.suggestion for other in found if other.text == macro.text}
+    return f"{macro.parameter}={macro.text}" if len(meant) > 1 and macro.parameter else macro.text
 
 
 def _unknown_filter(faults: Sequence[Fault]) -> Problem:

@@ -1,13 +1,14 @@
-"""Mends a pasted URL: undoes what pages, mails and editors do to text on its way through the clipboard.
+"""Repairs a pasted URL: undoes what pages, mails and editors do to text on its way through the clipboard.
 
-It changes nothing that a URL may hold as it stands, and nothing before the path but the signs around the whole.
-Whether the result can be sent is `callbacks.editor.check`.
+It changes nothing that is allowed in a URL. Before the path it only removes what stands around the whole URL.
+Whether the result can be sent is checked by `callbacks.editor.check`.
 """
 
 import html
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from html.entities import html5
 from urllib.parse import unquote
 
@@ -16,19 +17,19 @@ from callbacks.postback import syntax
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """One kind of damage that was mended, and the sentence that says so."""
+    """One kind of damage that was repaired, and the sentence that says so."""
 
     kind: str
     message: str
 
 
 # Vertical tab, form feed and the separators of ASCII and Unicode break lines too (str.splitlines).
-# The look-behinds here and below keep a long run from being read again from each of its characters.
+# The look-behinds here and below make a long run match from its first character only, so that time stays linear.
 LINE_BREAK = re.compile(
     "(?<![ \u00a0])[ \u00a0]*+[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+[ \u00a0\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]*"
 )
-# Controls, soft hyphen, zero-width signs, direction marks, byte order mark, halves of surrogate pairs: none can be
-# seen, none is sent as it is, and PostgreSQL keeps no NUL.
+# Controls, soft hyphen, zero-width characters, direction marks, byte order mark, lone surrogates: nobody can see them,
+# they cannot be sent as they are, and PostgreSQL does not store NUL.
 INVISIBLE = re.compile(
     "[\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
 )
@@ -42,16 +43,16 @@ SINGLE_CURLY_ARGUMENT = re.compile("(?P<before>:\\s*)[‘’‚](?P<text>[^'‘�
 # An entity ends in a semicolon or is none: `&copy=1` and `&order=2` are parameters.
 AMPERSAND = re.compile(r"&(?:(?:amp|AMP|#0*38|#[xX]0*26);)+")
 ENTITY = re.compile(r"&(?:#[0-9]{1,8}|#[xX][0-9a-fA-F]{1,7}|[A-Za-z][A-Za-z0-9]{1,31});")
-# What a page makes of a parameter whose name begins like an entity (HTML reads those of Latin 1 without semicolon).
+# A browser reads an entity of Latin 1 without its semicolon, and so damages parameters whose names begin like one.
 MANGLED = (
     (re.compile(r"¤(?=(?:cy|t)[\w.-]*=)"), "&curren"),
     (re.compile(r"¶(?=m[\w.-]*=)"), "&para"),
-    (re.compile(r"×(?=tamp[\w.-]*=)"), "&times"),  # noqa: RUF001 - the sign is what a page shows
+    (re.compile(r"×(?=tamp[\w.-]*=)"), "&times"),  # noqa: RUF001 - a browser makes this character
     (re.compile(r"®(?=ion[\w.-]*=)"), "&reg"),
     (re.compile(r"§(?=ion[\w.-]*=)"), "&sect"),
 )
 
-# The authority of RFC 3986, appendix B. A backslash in it is never touched: it could move the host.
+# The authority of RFC 3986, appendix B. A backslash in it stays, because without it the host could be another one.
 AUTHORITY = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://)?[^/?#]*")
 BACKSLASHES = re.compile(r"(?<!\\)\\++(?=[!-/:-@\[\]^_`{-~])")
 JSON_ESCAPE = re.compile(r"\\u00([2-7][0-9a-fA-F])")
@@ -61,25 +62,21 @@ ENCODED_VARIABLE = re.compile(r"%7B%7B(?P<inside>[^{}&=?#/]{1,200}?)%7D%7D", re.
 
 
 def repair(text: str) -> tuple[str, tuple[Repair, ...]]:
-    """`text` mended, and what was done, each kind once. Mending what was mended changes nothing."""
+    """`text` repaired, and what was done, each kind once. To repair the result once more changes nothing."""
     done: dict[str, Repair] = {}
     before = None
     while text != before:
         before = text
-        for kind, message, mend in MENDERS:
-            mended = mend(text)
-            if mended != text:
+        for kind, message, apply in REPAIRS:
+            repaired = apply(text)
+            if repaired != text:
                 done.setdefault(kind, Repair(kind, message))
-                text = mended
+                text = repaired
     return text, tuple(done.values())
 
 
 def _without_outer_encoding(text: str) -> str:
     return unquote(text) if ENCODED_URL.match(text) and "://" not in text else text
-
-
-def _without_line_breaks(text: str) -> str:
-    return LINE_BREAK.sub("", text)
 
 
 def _without_invisible(text: str) -> str:
@@ -95,7 +92,7 @@ def _entity(match: re.Match[str]) -> str:
     if source[1] == "#":
         return html.unescape(source)
     character = html5.get(source[1:], source)
-    # `&order;` and `&int;` are letters of mathematics to HTML. In a URL they are what they look like.
+    # In HTML `&order;` and `&int;` are mathematical symbols, but in a URL they are parameters.
     plain = all(ord(sign) < 0x100 or 0x2000 <= ord(sign) <= 0x206F for sign in character)
     return character if plain else source
 
@@ -123,7 +120,7 @@ def _without_surroundings(text: str) -> str:
         opener, text = text[0], text[1:].lstrip()
         if text and text[-1] in QUOTES and (text[-1] == opener or opener in OPENERS.get(text[-1], "")):
             text = text[:-1].rstrip()
-    # A single one at the end came along with the paste, except an apostrophe: a URL may end in that.
+    # A single quote character at the end came with the paste, except an apostrophe, which a URL may end in.
     while text and text[-1] in QUOTES and text[-1] != "'" and not _is_paired(text):
         text = text[:-1].rstrip()
     return text
@@ -153,9 +150,9 @@ def _with_plain_braces(text: str) -> str:
     return ENCODED_VARIABLE.sub(decode, text)
 
 
-MENDERS: tuple[tuple[str, str, Callable[[str], str]], ...] = (
+REPAIRS: tuple[tuple[str, str, Callable[[str], str]], ...] = (
     ("entities", "HTML codes such as &amp; were turned back into the characters they stand for.", _decoded),
-    ("line_breaks", "Line breaks and tabs from the paste were removed.", _without_line_breaks),
+    ("line_breaks", "Line breaks and tabs from the paste were removed.", partial(LINE_BREAK.sub, "")),
     ("invisible", "Invisible characters and unusual spaces from the paste were replaced.", _without_invisible),
     ("surroundings", "Spaces and quotes around the URL were removed.", _without_surroundings),
     ("encoded_url", "The percent-encoding of the whole URL was undone.", _without_outer_encoding),

@@ -1,15 +1,15 @@
-"""Recognises an answer that says 200 and means no: `success=false`, `{"error": ...}`, a web page where a word was due.
+"""Recognises an answer with 2xx that looks like a refusal: `success=false`, `{"error": ...}`, or a web page.
 
-Pure, and a guess: such a delivery has succeeded by the only rule there is, 2xx, and is not sent again. It is for a
-person to read. TUNE answers so (support.tune.com, receiving conversions), and so do many trackers' JSON interfaces.
+TUNE answers so (support.tune.com, receiving conversions), and so do many trackers' JSON interfaces. It is a guess and
+only a hint for people: by the rule, which is 2xx, the delivery has succeeded and is not sent again.
 """
 
 import json
 import re
 from collections.abc import Collection, Mapping
 
-LONGEST = 160  # signs of the answer that are quoted
-SHORT = 20  # signs that a page may show and still be an answer: `<html><body>OK</body></html>`
+LONGEST = 160  # characters of the answer that are quoted
+SHORT = 20  # a page with less text than this is an ordinary answer: `<html><body>OK</body></html>`
 NO = frozenset(
     {
         *("error", "err", "fail", "failed", "failure", "invalid", "denied", "declined", "ignored", "expired", "nok"),
@@ -17,7 +17,7 @@ NO = frozenset(
     }
 )
 YES = frozenset({"true", "yes", "ok", "success", "accepted"})
-# Names in a JSON object, in small letters and without _ or -
+# Names in a JSON object, in lower case and without _ or -
 FLAGS = ("success", "ok", "accepted", "valid")
 VERDICTS = (*FLAGS, "status", "state", "result", "response", "code")
 ERRORS = ("error", "errors", "errorcode", "errcode", "errormessage", "errormsg", "errmsg")
@@ -48,7 +48,7 @@ TAG = re.compile(r"<[^>]*>?")
 
 
 def find(excerpt: str) -> str:
-    """What speaks against an answer that counts as a success, in a sentence of its own; "" if nothing does."""
+    """A sentence about what looks like a refusal in the answer to a successful delivery; "" if nothing does."""
     if PAGE.match(excerpt):
         title = TITLE.search(excerpt)
         shown = TAG.sub(" ", excerpt).strip()
@@ -65,13 +65,13 @@ def find(excerpt: str) -> str:
 
 
 def _refusal_in_text(text: str) -> str:
-    """The first line that says no; "" if none does."""
+    """The first line that looks like a refusal; "" if none does."""
     lines = text[:1000].splitlines()
     return next((line for line in lines if not ACCEPTED.match(line) and REFUSAL.search(line)), "")
 
 
 def _refusal_in_json(excerpt: str) -> str | None:
-    """The part of a JSON object, or of one right inside it, that says no; "" if none does; None if it is no object."""
+    """The refusing part of a JSON object or of one directly inside it; "" if it has none; None for other texts."""
     try:
         found = json.loads(excerpt)
         if not isinstance(found, Mapping):
@@ -91,7 +91,7 @@ def _refusal_in_json(excerpt: str) -> str | None:
 
 
 def _parts_of_refusal(by_name: Mapping[str, tuple[str, object]]) -> list[tuple[str, object]]:
-    """What says no, with the messages beside it; an error beside a plain yes, or a harmless message, is none."""
+    """The members that refuse, with the messages beside them. An error beside a clear yes is no refusal."""
     here = {name: value for name, (_, value) in by_name.items()}
     verdicts = [name for name in VERDICTS if name in here and _says_no(name, here[name])]
     errors = [name for name in ERRORS if name in here and _is_said(here[name])]
@@ -119,7 +119,7 @@ def _says_no(name: str, value: object) -> bool:
 
 
 def _is_said(value: object) -> bool:
-    """Whether there is anything in it: `"error": null` and `"errors": []` say that all is well."""
+    """Whether the value has content: `"error": null` and `"errors": []` have none."""
     nothing: tuple[object, ...] = (None, False, 0, "", "0", "none", "null", "false", "no", "ok", "success")
     return bool(value) and (value.strip().lower() if isinstance(value, str) else value) not in nothing
 

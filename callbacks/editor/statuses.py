@@ -1,24 +1,18 @@
-"""The words by which a tracker knows what became of an order, where it does not know ours.
+"""Whether a tracker understands our statuses, and how to say them in its words.
 
-Pure. Keitaro counts a conversion by `lead`, `sale` and `rejected`, and by the words that the lists in its own URL
-(`lead_status=new,hold`) translate to these: https://docs.keitaro.io, "Postback", status transformations.
+Most trackers take any word as a status. The others have `statuses` in their record (`callbacks.editor.trackers`).
 """
 
 import re
 from dataclasses import dataclass
 from urllib.parse import unquote_plus
 
+from callbacks.editor import trackers, url_parts
+from callbacks.editor.meanings import STATUS, VARIABLE_OF
 from callbacks.postback import syntax
 
-STATUS = "order.status"
-KEITARO = re.compile(r"/postback/?\?(?:[^#]*&)?subid=")
-LISTS = {
-    "new": ("lead", "lead_status"),
-    "approved": ("sale", "sale_status"),
-    "rejected": ("rejected", "rejected_status"),
-}
-PARAMETER = re.compile(r"[?&]status=(?P<value>[^&#]*)")
-# What can be written in a map, and stands for no value.
+VARIABLE = VARIABLE_OF[STATUS]
+# A word that can be written in the filter `map`, and is no placeholder.
 WORD = re.compile(rf"""(?!(?:REPLACE|OPTIONAL)\b)[^\s"'{{}}<>\[\]#%,=|{syntax.FILLER}]+""", re.IGNORECASE)
 
 
@@ -30,57 +24,66 @@ class Misunderstood:
     end: int
     words: tuple[str, ...]
     suggestion: str
+    parameter: str
 
 
-def known(template: str) -> dict[str, tuple[str, ...]]:
-    """For each of our statuses the words that the tracker of this URL takes for it, the best first; {} if unknown."""
+def known_words(template: str) -> dict[str, tuple[str, ...]]:
+    """For each of our statuses the words that the tracker of this URL takes for it, the best first.
+
+    {} if it takes any word, or if nobody knows which tracker it is.
+    """
+    tracker = _tracker(template)
     masked = syntax.masked(template)
-    if not KEITARO.search(masked):
-        return {}
     words = {}
-    for ours, (name, parameter) in LISTS.items():
-        listed = re.search(rf"[?&]{parameter}=([^&#]*)", masked)
-        own = [word.strip() for word in unquote_plus(listed[1]).split(",")] if listed else []
-        words[ours] = (*filter(WORD.fullmatch, own), name)
+    for ours, (name, parameter) in tracker.statuses.items() if tracker else ():
+        span = url_parts.value_span(template, parameter)
+        listed = unquote_plus(masked[slice(*span)]).split(",") if span else []
+        words[ours] = (*filter(WORD.fullmatch, (word.strip() for word in listed)), name)
     return words
 
 
-def filters(template: str) -> str:
-    """The filter that says a status in the tracker's words; "" if it knows ours, or nobody knows which it knows."""
-    if not _unknown(template, ()):
+def map_filter(template: str) -> str:
+    """The filter that translates our statuses into the tracker's words; "" if it needs none."""
+    if not _unknown_words(template, syntax.VariableRef("", VARIABLE)):
         return ""
-    pairs = (f"{ours}={words[0]}" for ours, words in known(template).items())
+    pairs = (f"{ours}={words[0]}" for ours, words in known_words(template).items())
     return f'map:"{",".join(pairs)}"'
 
 
 def misunderstood(template: str) -> Misunderstood | None:
-    """The variable that is all that is sent as the status, if the tracker does not know what some of it means."""
-    value = PARAMETER.search(syntax.masked(template))
-    if value is None:
+    """The variable of the status, if it is sent alone and the tracker does not know all words that it sends."""
+    tracker = _tracker(template)
+    span = url_parts.value_span(template, tracker.status) if tracker else None
+    if tracker is None or span is None:
         return None
-    start, end = value.span("value")
-    pieces, faults = syntax.scan(template[start:end])
+    pieces, faults = syntax.scan(template[slice(*span)])
     piece = pieces[0] if len(pieces) == 1 and not faults else None
-    if not isinstance(piece, syntax.VariableRef) or piece.name != STATUS:
+    if not isinstance(piece, syntax.VariableRef) or piece.name != VARIABLE:
         return None
-    words = _unknown(template, piece.filters)
-    told = "|".join(part for part in (STATUS, filters(template)) if part)
-    return Misunderstood(start, end, words, f"{{{{{told}}}}}") if words else None
+    words = _unknown_words(template, piece)
+    return Misunderstood(*span, words, _variable(template), tracker.status) if words else None
 
 
-def is_empty(template: str) -> bool:
-    """Whether there is the parameter of the status, and nothing in it."""
-    value = PARAMETER.search(syntax.masked(template))
-    return value is not None and not value["value"]
+def missing(template: str) -> str:
+    """The parameter to add to the URL of a tracker that is sent no status, as in `status={{...}}`; "" for others."""
+    tracker = _tracker(template)
+    if tracker is None:
+        return ""
+    span = url_parts.value_span(template, tracker.status)
+    is_sent = tracker.status in url_parts.parameters_of(template) and (span is None or span[0] < span[1])
+    return "" if is_sent else f"{tracker.status}={_variable(template)}"
 
 
-def _unknown(template: str, through: tuple[syntax.Filter, ...]) -> tuple[str, ...]:
-    """What is sent for our statuses `through` these filters, and is none of the tracker's words for it."""
-    unknown = []
-    for ours, words in known(template).items():
-        said = ours
-        for filter_ in through:
-            said = filter_(said)
-        if said not in words:
-            unknown.append(said)
-    return tuple(unknown)
+def _tracker(template: str) -> trackers.Tracker | None:
+    """The tracker of this URL that takes only certain words as a status."""
+    return next((tracker for tracker in trackers.recognise(template) if tracker.statuses), None)
+
+
+def _variable(template: str) -> str:
+    return "{{" + "|".join(filter(None, (VARIABLE, map_filter(template)))) + "}}"
+
+
+def _unknown_words(template: str, variable: syntax.VariableRef) -> tuple[str, ...]:
+    """The words that `variable` sends for our statuses and that the tracker does not know."""
+    sent = ((variable.value_in({VARIABLE: ours}), words) for ours, words in known_words(template).items())
+    return tuple(word for word, words in sent if word not in words)

@@ -1,118 +1,150 @@
-"""Recognises the tracker that a postback URL belongs to: by its host, else by the path and parameters it documents.
+"""The trackers: one record for each says how its postback URL is recognised and what its parameters expect.
 
-Pure. What a placeholder in that URL means is `callbacks.editor.macros`. Many trackers are called on their customers' own
-hosts, and some share one shape of URL: then there is more than one answer.
+Many trackers are called on their customers' own hosts, and some share one shape of URL. Then several records fit.
+What any parameter or placeholder is for by its name is in `callbacks.editor.meanings`.
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
 
-from callbacks.editor import macros
+from callbacks.editor import url_parts
+from callbacks.editor.meanings import CLICK_ID, PAYOUT, STATUS
 from callbacks.postback import syntax
 
-PARAMETER = re.compile(r"(?:^|[?&;/])([^=?&;/#]+)=")
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Tracker:
-    """What is known of one tracker's postback URL.
+    """What is known about one tracker's postback URL.
 
-    `click_id` is the parameter that names the click ("" where it has several). A URL on another host than `hosts` has
-    this `path` and all parameters of `needs`; `knows` are those that it documents besides.
+    A URL is recognised by one of `hosts` or a name below it, or else by its `path` and all parameters of `needs`.
+    `knows` are all documented parameters. `click_id` is the parameter that holds the click id ("" if several may).
+    `meanings` are those of parameters that hold something else than `callbacks.editor.meanings` says for their name.
+    `dispensable` parameters are better left out than filled in: only the tracker's owner knows their values.
+    `statuses` is empty for a tracker that takes any word as a status. Else it has, for each status of ours, the
+    tracker's own word and the parameter that lists more words for it; `status` is the parameter that holds the word.
     """
 
     name: str
     click_id: str
-    path: re.Pattern[str]
-    needs: frozenset[str]
+    path: str
     knows: frozenset[str] = frozenset()
-    hosts: tuple[str, ...] = ()
-
-
-def _tracker(name: str, click_id: str, path: str, *, needs: str = "", knows: str = "", hosts: str = "") -> Tracker:
-    needed = frozenset(needs.split())
-    return Tracker(name, click_id, re.compile(path), needed, needed | set(knows.split()), tuple(hosts.split()))
+    needs: frozenset[str] = frozenset()
+    hosts: frozenset[str] = frozenset()
+    dispensable: frozenset[str] = frozenset()
+    meanings: Mapping[str, str] = field(default_factory=dict)
+    status: str = ""
+    statuses: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 POSTBACK = r"/postback/?"
+# Of those that share one shape of URL, the likeliest stands first.
 TRACKERS = (
-    _tracker(
+    Tracker(
         "Voluum",
         "cid",
         POSTBACK,
-        needs="cid",
-        knows="payout txid currency et param1 param2 param3 param4 param5",
-        hosts="voluumtrk.com voluumtrk2.com voluumtrk3.com",
+        needs=_names("cid"),
+        knows=_names("cid payout txid currency et param1 param2 param3 param4 param5"),
+        hosts=_names("voluumtrk.com voluumtrk2.com voluumtrk3.com"),
+        dispensable=_names("et param1 param2 param3 param4 param5"),
     ),
-    _tracker(
+    Tracker(
         "BeMob",
         "cid",
         POSTBACK,
-        needs="cid",
-        knows="payout txid status",
-        hosts="bemobtrcks.com bemobtracks.com bemobtrk.com bmtrck.com",
+        needs=_names("cid"),
+        knows=_names("cid payout txid status"),
+        hosts=_names("bemobtrcks.com bemobtracks.com bemobtrk.com bmtrck.com"),
     ),
-    _tracker(
+    Tracker(
         "PeerClick",
         "cid",
         POSTBACK,
-        needs="cid",
-        knows="payout status txid currency",
-        hosts="peerclick.com",
+        needs=_names("cid"),
+        knows=_names("cid payout status txid currency"),
+        hosts=_names("peerclick.com"),
     ),
-    _tracker(
+    Tracker(
         "Keitaro",
         "subid",
         r"(?:/[^/]+)?/postback/?",
-        needs="subid",
-        knows="status payout tid currency from lead_status sale_status rejected_status",
+        needs=_names("subid"),
+        knows=_names("subid status payout tid currency from lead_status sale_status rejected_status"),
+        dispensable=_names("from cost return lead_status sale_status rejected_status"),
+        status="status",  # docs.keitaro.io, "Postback", status transformations
+        statuses={
+            "new": ("lead", "lead_status"),
+            "approved": ("sale", "sale_status"),
+            "rejected": ("rejected", "rejected_status"),
+        },
     ),
-    _tracker(
+    Tracker(
         "RedTrack",
         "clickid",
         POSTBACK,
-        needs="clickid",
-        knows="sum type rdtk_event_id",
-        hosts="rdtk.io redtrack.io",
+        needs=_names("clickid"),
+        knows=_names("clickid sum type rdtk_event_id"),
+        hosts=_names("rdtk.io redtrack.io"),
     ),
-    _tracker("Binom", "clickid", POSTBACK, needs="clickid", knows="goal"),
-    _tracker(
+    Tracker("Binom", "clickid", POSTBACK, needs=_names("clickid"), knows=_names("clickid goal")),
+    Tracker(
         "Affise",
         "clickid",
         POSTBACK,
-        needs="clickid",
-        knows="click_id action_id goal sum ip status referrer comment secure promo_code user_id",
-        hosts="affise.com g2afse.com go2affise.com",
+        needs=_names("clickid"),
+        knows=_names("clickid click_id action_id goal sum ip status referrer comment secure promo_code user_id"),
+        hosts=_names("affise.com g2afse.com go2affise.com"),
     ),
-    _tracker("Binom", "cnv_id", r"/click\.php", needs="cnv_id", knows="payout cnv_status cnv_currency"),
-    _tracker("FunnelFlux", "hit", r"/pb/?", needs="hit", knows="tx rev"),
-    _tracker("ClickFlare", "click_id", r"/cf/cv/?", knows="click_id payout txid"),
-    _tracker("ClickMagick", "s1", r"/api/s/post/?", knows="uid s1 ref amt", hosts="clkmg.com"),
-    _tracker("Everflow", "transaction_id", r"/?", needs="nid transaction_id", knows="amount"),
-    _tracker("TUNE", "transaction_id", r"/aff_lsr/?", knows="offer_id transaction_id amount", hosts="go2cloud.org"),
-    _tracker("CAKE", "r", r"/p\.ashx", knows="o e r"),
-    _tracker("Taboola", "click-id", r"/actions-handler/.*s2s-action", knows="click-id name revenue currency orderid"),
-    _tracker("Google Floodlight", "", r"/ddm/activity/.*"),
+    Tracker(
+        "Binom", "cnv_id", r"/click\.php", needs=_names("cnv_id"), knows=_names("cnv_id payout cnv_status cnv_currency")
+    ),
+    Tracker("FunnelFlux", "hit", r"/pb/?", needs=_names("hit"), knows=_names("hit tx rev")),
+    Tracker("ClickFlare", "click_id", r"/cf/cv/?", knows=_names("click_id payout txid")),
+    Tracker("ClickMagick", "s1", r"/api/s/post/?", knows=_names("uid s1 ref amt"), hosts=_names("clkmg.com")),
+    Tracker(
+        "Everflow",
+        "transaction_id",
+        r"/?",
+        needs=_names("nid transaction_id"),
+        knows=_names("nid transaction_id amount"),
+        meanings={"transaction_id": CLICK_ID, "amount": PAYOUT},
+    ),
+    Tracker(
+        "TUNE",
+        "transaction_id",
+        r"/aff_lsr/?",
+        knows=_names("offer_id transaction_id amount"),
+        hosts=_names("go2cloud.org"),
+        meanings={"transaction_id": CLICK_ID, "amount": PAYOUT},
+    ),
+    Tracker("CAKE", "r", r"/p\.ashx", knows=_names("o e r"), meanings={"r": CLICK_ID}),
+    Tracker(
+        "Taboola",
+        "click-id",
+        r"/actions-handler/.*s2s-action",
+        knows=_names("click-id name revenue currency orderid"),
+        meanings={"name": STATUS},
+    ),
+    Tracker("Google Floodlight", "", r"/ddm/activity/.*"),
 )
 
 
+@lru_cache(maxsize=1024)
 def recognise(template: str) -> tuple[Tracker, ...]:
     """The trackers whose postback URL this may be, the likeliest first; one if its host says so, none if unknown."""
     masked = syntax.masked(template)
-    start, end = macros.authority_span(template)
+    start, end = url_parts.authority_span(template)
     host = masked[start:end].rpartition("@")[2].partition(":")[0].lower()
+    for tracker in TRACKERS:
+        if any(f".{host}".endswith(f".{own}") for own in tracker.hosts):
+            return (tracker,)
     path = re.split("[?#]", masked[end:], maxsplit=1)[0]
-    parameters = parameters_of(template)
-    of_host = [tracker for tracker in TRACKERS if any(f".{host}".endswith(f".{own}") for own in tracker.hosts)]
-    if of_host:
-        return tuple(of_host[:1])
-    found = [t for t in TRACKERS if t.path.fullmatch(path) and t.needs <= parameters]
-    exact = [tracker for tracker in found if parameters <= tracker.knows]
-    return tuple(exact or found)
-
-
-def parameters_of(template: str) -> frozenset[str]:
-    """The names of the parameters in a template's query and path."""
-    masked = syntax.masked(template)
-    _, end = macros.authority_span(template)
-    return frozenset(PARAMETER.findall(masked[end:].partition("#")[0]))
+    parameters = url_parts.parameters_of(template)
+    found = tuple(tracker for tracker in TRACKERS if re.fullmatch(tracker.path, path) and tracker.needs <= parameters)
+    return tuple(tracker for tracker in found if parameters <= tracker.knows) or found

@@ -1,7 +1,7 @@
-"""Which address and which port may be called: the rule, as functions of their arguments.
+"""Which addresses and ports may be called. Pure: it looks up no name and opens no socket.
 
-It resolves no name and opens no socket. `callbacks.egress.transport` asks where a socket is about to be opened, so that a name
-which changes its answer gains nothing; `callbacks.editor.check` asks earlier, to say it beside the field.
+`callbacks.egress.transfer` asks when a socket is about to be opened, so that a name which changes its address gains
+nothing. `callbacks.editor.check` asks earlier, to say it beside the field.
 
 The ranges are those of IANA's special-purpose address registries (RFC 6890), each with the RFC that sets it aside.
 `ipaddress.is_global` is not this rule: it lets multicast, site-local, 6to4, NAT64 and more pass.
@@ -104,21 +104,15 @@ LOW_32 = 0xFFFF_FFFF
 
 # Names that every resolver, or every cloud's, answers with one address.
 KNOWN_NAMES = {
-    "localhost.localdomain": "127.0.0.1",
-    "localhost4": "127.0.0.1",
-    "localhost4.localdomain4": "127.0.0.1",
-    "localhost6": "::1",
-    "localhost6.localdomain6": "::1",
-    "ip6-localhost": "::1",
-    "ip6-loopback": "::1",
-    "metadata.google.internal": "169.254.169.254",
-    "metadata.goog": "169.254.169.254",
+    **dict.fromkeys(("localhost.localdomain", "localhost4", "localhost4.localdomain4"), "127.0.0.1"),
+    **dict.fromkeys(("localhost6", "localhost6.localdomain6", "ip6-localhost", "ip6-loopback"), "::1"),
+    **dict.fromkeys(("metadata.google.internal", "metadata.goog"), "169.254.169.254"),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What an operator opens beyond the public addresses and the four usual ports."""
+    """The networks and ports that the operator opened, beside the public addresses and the four usual ports."""
 
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
     ports: frozenset[int] = frozenset()
@@ -128,7 +122,7 @@ NOTHING_MORE = Policy()
 
 
 def policy_from(settings: Any) -> Policy:
-    """The operator's policy; both settings are parsed already."""
+    """The operator's policy, from Django's settings."""
     return Policy(tuple(settings.CALLBACKS_ALLOWED_NETWORKS), frozenset(settings.CALLBACKS_ALLOWED_PORTS))
 
 
@@ -210,7 +204,7 @@ def _is_isatap(ip: IPv6Address) -> bool:
 
 
 def _carried(ip: IPv4Address | IPv6Address) -> Iterator[IPv4Address]:
-    """Every IPv4 address that `ip` may carry, by all the forms there are."""
+    """Every IPv4 address that `ip` may carry."""
     if isinstance(ip, IPv4Address):
         return
     number = int(ip)

@@ -1,8 +1,8 @@
-"""Looks names up, many at once, each in a thread of its own, because the system's resolver may hang in there.
+"""Looks up many names at once, each in a thread of its own, because the system's resolver may hang.
 
-libcurl does that as well, but in twenty threads and with two for each name: ten names whose DNS is silent would keep
-every other name waiting. What is found here is handed to libcurl; which of the addresses may be called is decided
-where the socket is opened and not here.
+libcurl does that as well, but with twenty threads, two for each name: ten names whose DNS is silent would keep every
+other name waiting. The addresses found here are handed to libcurl. Which of them may be called is decided where the
+socket is opened, and not here.
 """
 
 import socket
@@ -12,91 +12,100 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from time import monotonic
 
-# What was found is taken for true so long; for some time after that it is still used at once, and asked for again
-# beside, so that a tracker that is called often does not feel that its DNS is slow or away.
+# Addresses are used without a new lookup for FRESH_S. Until USABLE_S they are still used at once, while a new lookup
+# runs: a tracker that is called often does not suffer when its DNS is slow or down.
 FRESH_S = 60.0
 USABLE_S = 600.0
-AT_ONCE = 256
-REMEMBERED = 10_000
+MAX_THREADS = 256
+MAX_CACHED = 10_000
 
 Addresses = tuple[str, ...]
 
 
-def by_the_system(name: str) -> Addresses:
-    """The addresses of `name`, in the order to try them; none if it is not found. Takes as long as it takes."""
+def system_lookup(name: str) -> Addresses:
+    """The addresses of `name`, in the order to try them; none if it is not found. There is no time limit."""
     try:
         found = socket.getaddrinfo(name.encode("ascii"), None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         return ()
-    return tuple(dict.fromkeys(str(place[0]).partition("%")[0] for *_, place in found))
+    return tuple(dict.fromkeys(str(address[0]).partition("%")[0] for *_, address in found))
 
 
-class Lookups:
-    """For one thread of one process; only `look_up` runs in others, which do not keep the process alive."""
+class Resolver:
+    """Looks up names in the background and caches what it finds.
 
-    def __init__(self, look_up: Callable[[str], Addresses] = by_the_system) -> None:
+    For one thread of one process. Only `look_up` runs in other threads, which do not keep the process alive.
+    """
+
+    def __init__(
+        self,
+        look_up: Callable[[str], Addresses] = system_lookup,
+        *,
+        max_threads: int = MAX_THREADS,
+        max_cached: int = MAX_CACHED,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
         self._look_up = look_up
-        self._known: dict[str, tuple[float, Addresses]] = {}
-        self._asked: set[str] = set()
-        self._waiting: deque[str] = deque()
+        self._max_threads = max_threads
+        self._max_cached = max_cached
+        self._clock = clock
+        self._cache: dict[str, tuple[float, Addresses]] = {}  # by name: when it was found, and what
+        self._pending: set[str] = set()
+        self._queue: deque[str] = deque()  # pending names that wait for a thread
         self._threads = 0
-        self._answers: SimpleQueue[tuple[str, Addresses]] = SimpleQueue()
-        self._heard: list[tuple[str, Addresses]] = []
+        self._results: SimpleQueue[tuple[str, Addresses]] = SimpleQueue()
+        self._received: list[tuple[str, Addresses]] = []
 
     @property
-    def is_asking(self) -> bool:
-        """Whether there is or will be something to be heard."""
-        return bool(self._asked)
+    def is_busy(self) -> bool:
+        """Whether a lookup is running, or its result has not been given back yet."""
+        return bool(self._pending)
 
-    def known(self, name: str) -> Addresses:
-        """The addresses of `name`; none if they are not known, and then `heard` will say what was found."""
-        found_at, addresses = self._known.get(name, (0.0, ()))
-        age = monotonic() - found_at
-        if not addresses or age > FRESH_S:
-            self._ask(name)
+    def cached(self, name: str) -> Addresses:
+        """The addresses of `name`. If there are none yet, a lookup starts and `results` will give what it found."""
+        found_at, addresses = self._cache.get(name, (0.0, ()))
+        age = self._clock() - found_at
+        if (not addresses or age > FRESH_S) and name not in self._pending:
+            self._pending.add(name)
+            self._queue.append(name)
+            self._start_queued()
         return addresses if age <= USABLE_S else ()
 
-    def heard(self) -> Iterator[tuple[str, Addresses]]:
-        """Each name that was looked up since the last call, with what was found; nothing is an answer, too."""
+    def results(self) -> Iterator[tuple[str, Addresses]]:
+        """Each name whose lookup has ended since the last call, with its addresses; none if it was not found."""
         self.wait(0)
-        heard, self._heard = self._heard, []
-        for name, addresses in heard:
+        received, self._received = self._received, []
+        for name, addresses in received:
             self._threads -= 1
-            self._asked.discard(name)
+            self._pending.discard(name)
             if addresses:
-                if len(self._known) >= REMEMBERED:
-                    self._known.clear()
-                self._known[name] = monotonic(), addresses
+                if len(self._cache) >= self._max_cached:
+                    self._cache.clear()
+                self._cache[name] = self._clock(), addresses
             yield name, addresses
-        while self._waiting and self._threads < AT_ONCE:
-            self._start(self._waiting.popleft())
+        self._start_queued()
 
     def wait(self, seconds: float) -> None:
-        """Wait until there is something to be heard, or `seconds` are over."""
+        """Wait until `results` has something to give, or `seconds` are over."""
         try:
-            self._heard.append(self._answers.get(timeout=seconds) if seconds > 0 else self._answers.get_nowait())
+            self._received.append(self._results.get(timeout=seconds) if seconds > 0 else self._results.get_nowait())
             while True:
-                self._heard.append(self._answers.get_nowait())
+                self._received.append(self._results.get_nowait())
         except Empty:
             pass
 
-    def _ask(self, name: str) -> None:
-        if name not in self._asked:
-            self._asked.add(name)
-            self._waiting.append(name)
-            if self._threads < AT_ONCE:
-                self._start(self._waiting.popleft())
+    def _start_queued(self) -> None:
+        while self._queue and self._threads < self._max_threads:
+            name = self._queue.popleft()
+            self._threads += 1
+            try:
+                Thread(target=self._run, args=(name,), daemon=True).start()
+            except RuntimeError:  # the system gives us no more threads
+                self._results.put((name, ()))
 
-    def _start(self, name: str) -> None:
-        self._threads += 1
-        try:
-            Thread(target=self._answer, args=(name,), daemon=True).start()
-        except RuntimeError:  # the system has no more
-            self._answers.put((name, ()))
-
-    def _answer(self, name: str) -> None:
+    def _run(self, name: str) -> None:
         addresses: Addresses = ()
         try:
             addresses = self._look_up(name)
         finally:
-            self._answers.put((name, addresses))
+            self._results.put((name, addresses))

@@ -1,7 +1,6 @@
-"""What one request came to: its kind, and a sentence that a merchant understands.
+"""A request and its outcome: the kind of failure, and a sentence that a merchant understands.
 
-The words live here, beside the table of kinds; how the bytes travel is `callbacks.egress.transport`, what follows from an
-outcome is `callbacks.delivery.retry`.
+How the bytes travel is `callbacks.egress.transport`; when to try again is `callbacks.delivery.retry`.
 """
 
 import errno
@@ -13,8 +12,8 @@ from urllib.parse import urlsplit
 
 import pycurl
 
-# Every kind of failure and what it means. "" is no failure: an answer 2xx that came to its end. The last two are not
-# of the wire: the pump gives them to what it could not even hand over.
+# Every kind of failure and what it means. "" is no failure: a whole answer with 2xx. The last two never come from the
+# transport: `callbacks.delivery.dispatcher` gives them to a delivery that it could not make a request of.
 KINDS: dict[str, str] = {
     "": "answered 2xx",
     "status": "answered, but not 2xx",
@@ -46,13 +45,10 @@ PLAIN_SENTENCES = {
 
 # X509_V_ERR_* of OpenSSL, as SSL_VERIFYRESULT gives them.
 CERTIFICATE_PROBLEMS = {
-    2: "was issued by an authority that is not known",
+    **dict.fromkeys((2, 19, 20, 21), "was issued by an authority that is not known"),
     9: "is not valid yet",
     10: "has expired",
     18: "is self-signed",
-    19: "was issued by an authority that is not known",
-    20: "was issued by an authority that is not known",
-    21: "was issued by an authority that is not known",
     23: "was revoked",
 }
 CONNECT_PROBLEMS = {
@@ -61,21 +57,18 @@ CONNECT_PROBLEMS = {
     errno.EHOSTUNREACH: "could not be reached: there is no route to it",
     errno.ENETUNREACH: "could not be reached: there is no route to its network",
 }
+TLS_ERRORS = (
+    *(pycurl.E_SSL_CONNECT_ERROR, pycurl.E_PEER_FAILED_VERIFICATION, pycurl.E_SSL_CERTPROBLEM, pycurl.E_SSL_CIPHER),
+    *(pycurl.E_SSL_ISSUER_ERROR, pycurl.E_SSL_INVALIDCERTSTATUS),
+)
+# libcurl ends a transfer with E_OK when the connection was closed within the headers.
+CLOSED = (pycurl.E_OK, pycurl.E_GOT_NOTHING, pycurl.E_PARTIAL_FILE, pycurl.E_RECV_ERROR, pycurl.E_SEND_ERROR)
 CURL_KINDS = {
-    pycurl.E_OK: "closed",  # libcurl's view of a connection that ended within the headers
+    **dict.fromkeys(TLS_ERRORS, "tls"),
+    **dict.fromkeys(CLOSED, "closed"),
     pycurl.E_COULDNT_RESOLVE_HOST: "dns",
     pycurl.E_COULDNT_CONNECT: "connect",
     pycurl.E_OPERATION_TIMEDOUT: "timeout",
-    pycurl.E_SSL_CONNECT_ERROR: "tls",
-    pycurl.E_PEER_FAILED_VERIFICATION: "tls",
-    pycurl.E_SSL_CERTPROBLEM: "tls",
-    pycurl.E_SSL_CIPHER: "tls",
-    pycurl.E_SSL_ISSUER_ERROR: "tls",
-    pycurl.E_SSL_INVALIDCERTSTATUS: "tls",
-    pycurl.E_GOT_NOTHING: "closed",
-    pycurl.E_PARTIAL_FILE: "closed",
-    pycurl.E_RECV_ERROR: "closed",
-    pycurl.E_SEND_ERROR: "closed",
     100: "too_large",  # CURLE_TOO_LARGE, libcurl's own limit of 300 KB, which has no name in pycurl
     pycurl.E_URL_MALFORMAT: "bad_url",
 }
@@ -124,7 +117,7 @@ class Outcome(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """How far a transfer came that libcurl gave up, as far as the sentence needs it."""
+    """What is known of a transfer that libcurl gave up, as far as the sentence needs it."""
 
     code: int
     message: str
@@ -136,13 +129,13 @@ class Failure:
     seconds: float = 0.0
     os_errno: int = 0
     verify_result: int = 0
-    is_by_proxy: bool = False  # it did not come farther than to the proxy, as far as that can be told
-    proxy_status: int = 0  # its answer to the wish to be connected; 0 if there was none, or nothing to wish for
+    is_by_proxy: bool = False  # as far as is known, the tracker was not reached, only the proxy
+    proxy_status: int = 0  # the proxy's answer to CONNECT; 0 if there was none
 
 
 @lru_cache(maxsize=1024)
-def answered(status: int) -> str:
-    """`502 Bad Gateway`, by the registry of status codes and not by what the other side calls it."""
+def status_phrase(status: int) -> str:
+    """`502 Bad Gateway`, by the registry of status codes and not by the words of the answer."""
     try:
         return f"{status} {HTTPStatus(status).phrase}"
     except ValueError:
@@ -150,34 +143,34 @@ def answered(status: int) -> str:
 
 
 @lru_cache(maxsize=1024)
-def of_status(status: int, location: str | None) -> tuple[str, str]:
+def explain_status(status: int, location: str | None) -> tuple[str, str]:
     """Kind and sentence of a complete answer."""
+    answered = f"The tracker answered {status_phrase(status)}"
     if 200 <= status < 300:
-        return "", f"The tracker answered {answered(status)}."
+        return "", f"{answered}."
     if 300 <= status < 400:
         if not location:
-            return "redirect", f"The tracker answered {answered(status)}, a redirect to nowhere; it is never followed."
+            return "redirect", f"{answered}, a redirect to nowhere; it is never followed."
         shown = location if len(location) <= LONGEST_LOCATION else location[:LONGEST_LOCATION] + "…"
-        return "redirect", f"The tracker answered {answered(status)} and pointed to {shown} ; it is never followed."
-    if status == HTTPStatus.SWITCHING_PROTOCOLS:
-        return "status", f"The tracker answered {answered(status)}, which nobody had asked for."
-    return "status", f"The tracker answered {answered(status)}."
+        return "redirect", f"{answered} and pointed to {shown} ; it is never followed."
+    unwanted = ", which nobody had asked for" if status == HTTPStatus.SWITCHING_PROTOCOLS else ""
+    return "status", f"{answered}{unwanted}."
 
 
-def host_of(url: str) -> str:
-    """The host of a URL for a sentence; "The host" where there is none to be read."""
+def readable_host(url: str) -> str:
+    """The host of a URL for a sentence; "The host" if it cannot be read."""
     try:
         return urlsplit(url).hostname or "The host"
     except ValueError:
         return "The host"
 
 
-def of_failure(failure: Failure) -> tuple[str, str]:
+def explain_failure(failure: Failure) -> tuple[str, str]:
     """Kind and sentence of a transfer that libcurl gave up."""
     kind = CURL_KINDS.get(failure.code, "protocol")
     if kind == "closed" and "chunk" in failure.message.lower():
         kind = "protocol"  # libcurl's code for a reset connection is also that for a body in broken chunks
-    host = host_of(failure.url)
+    host = readable_host(failure.url)
     if failure.is_by_proxy and (sentence := _proxy_problem(failure, kind, host)):
         return "timeout" if kind == "timeout" else "proxy", sentence
     if kind == "dns":
@@ -190,19 +183,19 @@ def of_failure(failure: Failure) -> tuple[str, str]:
     if kind == "tls":
         return kind, _insecure(failure, host)
     if kind == "closed" and failure.status_code:
-        return kind, f"The tracker answered {answered(failure.status_code)}, but closed the connection too early."
+        return kind, f"The tracker answered {status_phrase(failure.status_code)}, but closed the connection too early."
     return kind, PLAIN_SENTENCES[kind]
 
 
-def of_proxy(status: int, url: str) -> tuple[str, str]:
-    """Kind and sentence of an answer by which the proxy itself, and not the tracker, said no."""
+def explain_proxy_status(status: int, url: str) -> tuple[str, str]:
+    """Kind and sentence of a refusal by the proxy itself, and not by the tracker."""
     if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
-        return "proxy", f"The proxy answered {answered(status)}: it wants another user name or password."
-    return "proxy", f"The proxy answered {answered(status)} and did not connect to {host_of(url)}."
+        return "proxy", f"The proxy answered {status_phrase(status)}: it wants another user name or password."
+    return "proxy", f"The proxy answered {status_phrase(status)} and did not connect to {readable_host(url)}."
 
 
 def _proxy_problem(failure: Failure, kind: str, host: str) -> str | None:
-    """The sentence for what went wrong on the way to the proxy or at it; None for what went wrong behind it."""
+    """The sentence of a failure before or at the proxy; None for a failure behind it."""
     within = f" within {failure.seconds:.3g} seconds" if kind == "timeout" else ""
     if failure.code == pycurl.E_COULDNT_RESOLVE_PROXY:
         return "The name of the proxy could not be found."
@@ -211,7 +204,7 @@ def _proxy_problem(failure: Failure, kind: str, host: str) -> str | None:
     if not failure.is_connected and kind == "connect":
         return f"The proxy {CONNECT_PROBLEMS.get(failure.os_errno, 'could not be reached')}."
     if failure.proxy_status >= 300:
-        return of_proxy(failure.proxy_status, failure.url)[1]
+        return explain_proxy_status(failure.proxy_status, failure.url)[1]
     if failure.proxy_status == 0 and kind == "tls":
         return "The secure connection to the proxy could not be established."
     if failure.proxy_status == 0 and failure.url.lower().startswith("https") and kind != "bad_url":
@@ -228,15 +221,14 @@ def _slow(failure: Failure, host: str) -> str:
     if not failure.is_secured:
         return f"The secure connection to {host} was not established {within}: the TLS handshake did not end."
     if failure.status_code:
-        return f"The tracker answered {answered(failure.status_code)}, but its answer did not end {within}."
+        return f"The tracker answered {status_phrase(failure.status_code)}, but its answer did not end {within}."
     return f"No answer came {within}."
 
 
 def _insecure(failure: Failure, host: str) -> str:
     if failure.code == pycurl.E_PEER_FAILED_VERIFICATION:
-        if (
-            "subject name" in failure.message or "common name" in failure.message
-        ):  # the chain is good, but OpenSSL has no code of its own for that
+        # OpenSSL has no code for a good certificate of another name.
+        if "subject name" in failure.message or "common name" in failure.message:
             return f"The certificate of {host} is for another name."
         problem = CERTIFICATE_PROBLEMS.get(failure.verify_result, "is not valid")
         return f"The certificate of {host} {problem}."

@@ -1,8 +1,8 @@
-"""The proxy of the operator, through which every callback goes where there is one; pure.
+"""The proxy through which every postback goes, if the operator named one. Pure.
 
-What a proxy takes over: it looks up the names of the trackers and opens the connections to them, so the guard at our
-socket sees the proxy and nobody else. What can be known without looking a name up is refused before anything is sent
-(`callbacks.egress.sendable`); what a name leads to is then the proxy's to judge.
+The proxy looks up the names of the trackers and connects to them, so the guard at our own sockets only sees the proxy.
+A URL that can be refused without a lookup is refused before it is sent (`callbacks.egress.targets`). Which other
+addresses may be called is the proxy's decision.
 """
 
 import ipaddress
@@ -18,7 +18,7 @@ HOST = re.compile(r"[a-z0-9_.:-]+")
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """Where the proxy is and who we are there. `host` has no brackets; what is secret is in no repr."""
+    """The address of the proxy and our log-in. `host` has no brackets; `repr` shows neither user nor password."""
 
     scheme: str
     host: str
@@ -34,8 +34,8 @@ class Proxy:
     def is_at(self, address: Any) -> bool:
         """Whether libcurl's `address` may be that of the proxy.
 
-        Its port is one, and where the operator wrote an address, that is one too. The addresses of a name are as the
-        system looks them up: libcurl is about to connect to that name and knows no other.
+        The port must be the same, and the address too if the operator gave one. If the operator gave a name, any
+        address will do: libcurl has looked up this name and no other.
         """
         if address.family not in {socket.AF_INET, socket.AF_INET6} or address.addr[1] != self.port:
             return False
@@ -45,10 +45,10 @@ class Proxy:
             return True
 
 
-def read(url: str) -> Proxy | None:
+def proxy_from(url: str) -> Proxy | None:
     """The proxy that `url` names, as in `http://USER:PASSWORD@HOST:PORT`; None if it is empty.
 
-    Raises ValueError with a sentence that repeats nothing of `url`, in which there may be a password.
+    Raises ValueError with a sentence that repeats nothing of `url`, because it may hold a password.
     """
     if not url:
         return None

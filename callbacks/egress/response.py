@@ -1,19 +1,20 @@
-"""What comes back on the wire, of which no more is read and kept than our limits say; pure."""
+"""One response as libcurl hands it over in pieces, and the limits of what is read and kept of it. Pure."""
 
 import codecs
 from dataclasses import dataclass
 from functools import lru_cache
 
 UTF_8 = codecs.getincrementaldecoder("utf-8")
-SHORT = 80  # a header line that most answers of a server have in common, so that reading it once will do
+SHORT = 80  # shorter header lines are often the same in many responses of a server, so parsing them is cached
 NUL, REPLACEMENT = "\0", "\N{REPLACEMENT CHARACTER}"
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of one request. `connect_s` is for lookup, connection and TLS, `total_s` for all of it.
+    """The limits of one request. `connect_s` is for lookup, connection and TLS, `total_s` for everything.
 
-    Of body and headers so many bytes are read at most, and the first of them are kept.
+    Of the body at most `body_bytes` are read, and the first `excerpt_bytes` are kept. Of the headers at most
+    `header_bytes` are read, and the first `kept_header_bytes` are kept.
     """
 
     connect_s: float = 5.0
@@ -24,10 +25,10 @@ class Limits:
     kept_header_bytes: int = 8192
 
 
-class Answer:
-    """One answer so far, as libcurl hands it over in pieces."""
+class Response:
+    """The part of a response that has come so far."""
 
-    __slots__ = ("_body", "_body_size", "_header_size", "_kept_size", "_limits", "_lines", "is_complete")
+    __slots__ = ("_body", "_body_size", "_header_size", "_kept_size", "_limits", "_lines", "has_headers")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -36,32 +37,32 @@ class Answer:
         self._kept_size = 0
         self._body = b""
         self._body_size = 0
-        self.is_complete = False  # the final answer's headers came to their end
+        self.has_headers = False  # all headers of the final response have come
 
     @property
     def has_begun(self) -> bool:
         return bool(self._lines)
 
-    def take_header(self, line: bytes) -> bool:
-        """Whether there may be more of it."""
+    def add_header(self, line: bytes) -> bool:
+        """Add a header line; False if the headers are too long."""
         self._header_size += len(line)
         if self._header_size > self._limits.header_bytes:
             return False
-        if self.is_complete:
-            if line.startswith(b"HTTP/"):  # what came before was 1xx
-                self.is_complete = False
+        if self.has_headers:
+            if line.startswith(b"HTTP/"):  # the response before was 1xx
+                self.has_headers = False
                 self._lines = [b""]
                 self._kept_size = 0
             return True  # otherwise a trailer
         if line in (b"\r\n", b"\n"):
-            self.is_complete = True
+            self.has_headers = True
         elif self._kept_size < self._limits.kept_header_bytes:
             self._lines.append(line[: self._limits.kept_header_bytes - self._kept_size])
             self._kept_size += len(line)
         return True
 
-    def take_body(self, chunk: bytes) -> bool:
-        """Whether there may be more of it."""
+    def add_body(self, chunk: bytes) -> bool:
+        """Add a piece of the body; False if no more of it is read."""
         missing = self._limits.excerpt_bytes - self._body_size
         if missing > 0:
             self._body += chunk[:missing]
@@ -70,14 +71,14 @@ class Answer:
 
     @property
     def has_enough(self) -> bool:
-        """Whether more of the body came than is read."""
+        """Whether more of the body has come than is read."""
         return self._body_size > self._limits.body_bytes
 
     def headers(self) -> tuple[tuple[str, str], ...]:
         return tuple([_short_pair(line) if len(line) < SHORT else _pair(line) for line in self._lines[1:]])
 
     def excerpt(self) -> str:
-        """The body's beginning as text that every database can hold. A character that our cut halved is left out."""
+        """The beginning of the body, as text that every database can hold, without a character that we cut in half."""
         is_cut = self._body_size > len(self._body)
         text = UTF_8("replace").decode(self._body) if is_cut else self._body.decode("utf-8", "replace")
         return text.replace(NUL, REPLACEMENT)

@@ -1,7 +1,8 @@
-"""Whom a URL calls: scheme, host and port as they are sent, and what forbids calling them.
+"""The target of a URL: scheme, host and port as they are sent, and what forbids calling them. Pure.
 
-There is one reading of a URL here, that of `requests`, which is also what goes on the wire. The standard library's
-`urlsplit` only says where the parts are; where the two could differ (a backslash in the host), the URL is refused.
+A URL is read as `requests` reads it, and so it goes on the wire. The standard library's `urlsplit` only says where the
+parts are; where the two could differ (a backslash in the host), the URL is refused. Where it must be quick, at every
+attempt, there are `wire_problem`, `policy_problem` and `name_to_look_up`.
 """
 
 import ipaddress
@@ -20,14 +21,16 @@ EXAMPLE = "https://track.example/postback"
 LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")  # with underscores: some trackers have them
 MAX_HOST = 253
 DEFAULT_PORTS = {"http": 80, "https": 443}
-NO_SIGN_OF_A_HOST = re.compile(r"[\s\\\x00-\x1f\x7f]")
+LOOKED_UP = re.compile("[a-z0-9._-]+")
+NOT_IN_A_HOST = re.compile(r"[\s\\\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong with a URL or a template of one. `fragments` are the parts that it is about, `suggestions` what to write instead, if that is known.
+    """What is wrong with a URL or with a template of one.
 
-    `brief` is the message where the corrections are listed below it; "" if that is the same.
+    `fragments` are the parts that it is about, `suggestions` what to write instead, if that is known. `brief` is a
+    shorter message for a page that lists the corrections below it; "" if there is none.
     """
 
     code: str
@@ -55,11 +58,6 @@ class Target:
     port: int
 
 
-def canonical(url: str) -> str:
-    """`url` as it goes on the wire: IDNA host, quoting, no fragment. Raises what `requests` raises."""
-    return (requests.Request("GET", url).prepare().url or "").partition("#")[0]
-
-
 def split(url: str) -> SplitResult:
     """The parts of an http(s) URL with a host; raises TargetError for anything else."""
     try:
@@ -75,7 +73,7 @@ def split(url: str) -> SplitResult:
 
 @lru_cache(maxsize=4096)
 def host_of(template: str) -> str:
-    """Host and port of a valid template as typed, in small letters: no variable can stand there. "" for others."""
+    """Host and port of a valid template as typed, in lower case; "" for a text that cannot be read as a URL."""
     try:
         return urlsplit(template).netloc.lower()
     except ValueError:
@@ -85,13 +83,13 @@ def host_of(template: str) -> str:
 def read(url: str) -> Target:
     """The target of `url`, in which no variable is left; raises TargetError if there is none."""
     parts = split(url)
-    if NO_SIGN_OF_A_HOST.search(parts.netloc):
+    if NOT_IN_A_HOST.search(parts.netloc):
         raise _refusal("bad_host", f"The host “{parts.netloc}” holds a space or a backslash. Take it out.")
     if "@" in parts.netloc:
         message = "A user name or password before the host (…@) is not sent. Take it out; use a key in the URL instead."
         raise _refusal("credentials", message)
     try:
-        sent = canonical(url)
+        sent = (requests.Request("GET", url).prepare().url or "").partition("#")[0]  # with IDNA host and quoting
         host, port = parse_url(sent).host or "", parse_url(url).port  # `requests` leaves a port 0 out
     except (requests.RequestException, ValueError):
         raise _unreadable(parts) from None
@@ -112,6 +110,60 @@ def problems(target: Target, policy: addresses.Policy) -> Iterator[Problem]:
         yield Problem("bad_host", message, (target.host,))
 
 
+# --- at every attempt --------------------------------------------------------
+def wire_problem(url: str) -> Problem | None:
+    """What forbids handing `url` to libcurl, which takes spellings that nobody else does."""
+    scheme, separator, rest = url.partition("://")
+    message = ""
+    if not separator or scheme.lower() not in DEFAULT_PORTS:
+        message = "Only http:// and https:// URLs are called."
+    elif not (url.isascii() and url.isprintable()) or " " in url or "\\" in url:
+        message = "The URL holds a character that no URL may hold."
+    elif not rest or rest[0] in "/?#:":
+        message = "The URL names no host."
+    elif "@" in rest and "@" in re.split("[/?#]", rest, maxsplit=1)[0]:
+        message = "The URL holds a user name or a password, which is not sent."
+    return Problem("bad_url", message) if message else None
+
+
+def policy_problem(url: str, policy: addresses.Policy) -> Problem | None:
+    """What forbids calling the host and port of `url`, as far as the URL itself tells.
+
+    For URLs that a proxy calls. Without a proxy the address is judged when its socket is opened, which says more.
+    """
+    problem = _origin_problem(_origin(url), policy)
+    return problem and (problem if problem.code.startswith("blocked") else Problem("bad_url", problem.message))
+
+
+def name_to_look_up(url: str) -> tuple[str, int]:
+    """The host of `url` and its port; "" for a host that is an address."""
+    return _name_and_port(_origin(url))
+
+
+def _origin(url: str) -> str:
+    return "/".join(re.split("[/?#]", url, maxsplit=3)[:3])
+
+
+@lru_cache(maxsize=4096)
+def _origin_problem(origin: str, policy: addresses.Policy) -> Problem | None:
+    try:
+        return next(problems(read(origin), policy), None)
+    except TargetError as error:
+        return error.problem
+
+
+@lru_cache(maxsize=4096)
+def _name_and_port(origin: str) -> tuple[str, int]:
+    try:
+        parts = urlsplit(origin)
+        host, port = parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme]
+    except ValueError:
+        return "", 0
+    is_name = "[" not in origin and LOOKED_UP.fullmatch(host) and addresses.is_name(host)
+    return (host, port) if is_name else ("", port)
+
+
+# --- reading a host ----------------------------------------------------------
 def _is_host(host: str) -> bool:
     """Whether `host` is an address that was not refused, or a name that DNS may know."""
     name = host.lower().removesuffix(".")
@@ -124,7 +176,7 @@ def _is_host(host: str) -> bool:
     labels = name.split(".")
     if len(name) > MAX_HOST or not all(LABEL.fullmatch(label) for label in labels):
         return False
-    # A bare word is a name only of this machine (`localhost`), which the operator has opened if we come here.
+    # A single label can only be a name of this machine (`localhost`), which was refused before unless it is opened.
     return len(labels) > 1 or addresses.host_problem(host, addresses.NOTHING_MORE) is not None
 
 

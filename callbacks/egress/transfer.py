@@ -1,32 +1,49 @@
-"""One request on one libcurl handle: what libcurl is told, what it may do, and what came of it.
+"""One request on one libcurl handle: its options, its callbacks, and its outcome.
 
 Handles are used again and again; `callbacks.egress.transport` drives many of them at once.
 """
 
+import re
 import socket
 from http import HTTPStatus
 from typing import Any
 
 import pycurl
 
-from callbacks.egress import addresses, sendable
-from callbacks.egress import outcome as outcomes
+from callbacks.egress import addresses, targets
 from callbacks.egress.addresses import Policy
-from callbacks.egress.outcome import Outcome, Request
+from callbacks.egress.outcome import (
+    HEADERS_TOO_LONG,
+    Failure,
+    Outcome,
+    Request,
+    explain_failure,
+    explain_proxy_status,
+    explain_status,
+    readable_host,
+)
 from callbacks.egress.proxy import Proxy
-from callbacks.egress.response import Answer, Limits
-from callbacks.egress.sendable import RefusedError
+from callbacks.egress.response import Limits, Response
 
 SUPPRESS_CONNECT_HEADERS = 265  # CURLOPT_SUPPRESS_CONNECT_HEADERS, which has no name in pycurl
+TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, 5.6.2
+# Headers that libcurl adds to a request by itself, unless they are named without a value.
+NOT_ADDED = {"accept": "Accept:", "content-type": "Content-Type:", "expect": "Expect:", "user-agent": "User-Agent:"}
+# Headers that libcurl writes from the body, so that they are never wrong.
+WRITTEN_BY_CURL = frozenset({"content-length", "transfer-encoding"})
 
-Verdict = tuple[str, str]  # kind and sentence, as `outcomes` makes them
+Verdict = tuple[str, str]  # kind and sentence, as in an `Outcome`
+
+
+class RefusedError(Exception):
+    """This request is not sent at all; the arguments are kind and sentence."""
 
 
 class Transfer:
-    """A libcurl handle with the request it carries now, and what has come back so far.
+    """A libcurl handle with the request that it carries now, and its response so far.
 
-    `refused` and `sockets` are lists of the driver: transfers it must end after this round, and sockets that libcurl
-    has taken a duplicate of.
+    `refused` and `sockets` are lists of the transport: transfers that it must end after this round, and sockets that
+    libcurl has duplicated, so that ours can be closed.
     """
 
     def __init__(
@@ -50,15 +67,15 @@ class Transfer:
         self.clear()
 
     def clear(self) -> None:
-        """Ready for the next request."""
+        """Get ready for the next request."""
         self.request = Request(0, "", "", (), None)
-        self._answer = Answer(self._limits)
+        self._response = Response(self._limits)
         self._was_opened = False  # the name was found, and the connection is this request's own
         self._was_ready = False  # connected and secured, so that the request could go out
         self._verdict: Verdict | None = None  # ours, for a transfer that we end
 
     def _configure(self, ca_bundle: str) -> None:
-        """All that is the same for every request."""
+        """Set the options that are the same for every request."""
         curl = self.curl
         curl.setopt(pycurl.NOSIGNAL, 1)
         curl.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
@@ -81,7 +98,7 @@ class Transfer:
         curl.setopt(pycurl.HTTPGET, 1)
 
     def _configure_proxy(self, ca_bundle: str) -> None:
-        """The proxy that the operator named, for every host, or none: what the environment says counts for nothing."""
+        """Use the operator's proxy for every host, or none. The environment's proxies are ignored."""
         curl, proxy = self.curl, self._proxy
         curl.setopt(pycurl.PROXY, proxy.url if proxy else "")
         curl.setopt(pycurl.NOPROXY, "" if proxy else "*")
@@ -89,7 +106,7 @@ class Transfer:
             return
         curl.setopt(pycurl.PROXY_CAINFO, ca_bundle)
         curl.setopt(SUPPRESS_CONNECT_HEADERS, 1)
-        curl.setopt(pycurl.USERAGENT, "")  # which a proxy would be told otherwise; the tracker is told by a header
+        curl.setopt(pycurl.USERAGENT, "")  # for the proxy; the tracker gets ours in a header
         if proxy.user or proxy.password:
             curl.setopt(pycurl.PROXYAUTH, pycurl.HTTPAUTH_BASIC)
             curl.setopt(pycurl.PROXYUSERNAME, proxy.user)
@@ -101,24 +118,26 @@ class Transfer:
         self.curl.setopt(pycurl.TIMEOUT_MS, max(1, round((self._limits.total_s - spent_s) * 1000)))
 
     def resolve(self, name: str, port: int, found: tuple[str, ...], spent_s: float) -> None:
-        """Tell libcurl where the request's name leads, which it took `spent_s` of the request's time to find out."""
+        """Tell libcurl the addresses of the request's name. The lookup took `spent_s` of the request's time."""
         listed = ",".join(f"[{address}]" if ":" in address else address for address in found)
         self.curl.setopt(pycurl.RESOLVE, [f"+{name}:{port}:{listed}"])
         if spent_s:
             self._set_timeouts(spent_s)
 
     def prepare(self, request: Request) -> None:
-        """Tell libcurl of `request`. Raises `RefusedError` for what cannot be sent."""
+        """Set the options of this request. Raises `RefusedError` if it cannot be sent."""
         curl = self.curl
-        sendable.check_url(request.url)
-        if self._proxy:
-            sendable.check_target(request.url, self._policy)
-        lines = sendable.header_lines(request.headers)
+        problem = targets.wire_problem(request.url)
+        if problem is None and self._proxy:
+            problem = targets.policy_problem(request.url, self._policy)
+        if problem:
+            raise RefusedError(problem.code, problem.message)
+        lines = _header_lines(request.headers)
         try:
             curl.setopt(pycurl.URL, request.url)
             curl.setopt(pycurl.HTTPHEADER, lines)
             if request.method == "POST":
-                self._is_post = True  # first, so that a refusal on the way cannot turn the next GET into a POST
+                self._is_post = True  # first: if a later option fails, the next GET must not become a POST
                 curl.setopt(pycurl.POST, 1)
                 curl.setopt(pycurl.POSTFIELDS, request.body or b"")
             elif request.method != "GET":
@@ -134,10 +153,10 @@ class Transfer:
         if self._spent_s:
             self._set_timeouts(0.0)
 
-    # --- what libcurl asks and tells -----------------------------------------
+    # --- libcurl's callbacks -------------------------------------------------
 
     def _open_socket(self, purpose: int, address: Any) -> Any:
-        """libcurl is about to connect to `address`: a socket for it, or a refusal that ends the transfer."""
+        """Open the socket that libcurl is about to connect to `address`, or refuse and end the transfer."""
         self._was_opened = True
         if self._verdict is None:
             self._verdict = self._refusal(address)
@@ -149,58 +168,58 @@ class Transfer:
         return pycurl.SOCKET_BAD
 
     def _refusal(self, address: Any) -> Verdict | None:
-        """Kind and sentence if no socket may be opened to `address`. The sentence tells nothing of the network behind.
+        """Kind and sentence if no socket may be opened to `address`. The sentence tells nothing about our network.
 
-        With a proxy there is one other side only. It may be in a network that no callback may reach.
+        With a proxy, only the proxy may be connected to, also in a network that no callback may reach.
         """
         if self._proxy:
             return None if self._proxy.is_at(address) else ("proxy", "This would not have gone through the proxy.")
         host, port = address.addr[:2]
         if address.family not in (socket.AF_INET, socket.AF_INET6) or addresses.blocked_reason(host, self._policy):
-            name = outcomes.host_of(self.request.url)
+            name = readable_host(self.request.url)
             return "blocked_address", f"{name} leads to an address that may not be called."
-        return (
-            None if addresses.port_allowed(port, self._policy) else ("blocked_port", f"Port {port} may not be called.")
-        )
+        if not addresses.port_allowed(port, self._policy):
+            return "blocked_port", f"Port {port} may not be called."
+        return None
 
     def _before_request(self, *_: object) -> int:
-        """A connection stands. It may be one that was under way when another address of the name was refused."""
+        """Let the request go out, unless another address of the name was refused while this connection was made."""
         self._was_ready = True
         return pycurl.PREREQFUNC_OK if self._verdict is None else pycurl.PREREQFUNC_ABORT
 
     def _on_header(self, line: bytes) -> int | None:
-        if self._answer.take_header(line):
+        if self._response.add_header(line):
             return None
-        self._verdict = "too_large", outcomes.HEADERS_TOO_LONG
+        self._verdict = "too_large", HEADERS_TOO_LONG
         return 0
 
     def _on_body(self, chunk: bytes) -> int | None:
-        return None if self._answer.take_body(chunk) else 0
+        return None if self._response.add_body(chunk) else 0
 
-    # --- what came of it -----------------------------------------------------
+    # --- the outcome ---------------------------------------------------------
 
     def outcome(self, code: int, message: str) -> Outcome:
         """The outcome, after libcurl ended the transfer with `code` (0: no error), or after we refused it."""
-        info, request, answer = self.curl.getinfo, self.request, self._answer
-        status = info(pycurl.RESPONSE_CODE) if answer.is_complete else 0
+        info, request, response = self.curl.getinfo, self.request, self._response
+        status = info(pycurl.RESPONSE_CODE) if response.has_headers else 0
         if 100 <= status < 200 and status != HTTPStatus.SWITCHING_PROTOCOLS:
-            status = 0  # no answer followed
-        headers = answer.headers()
+            status = 0  # no final answer followed
+        headers = response.headers()
         is_refused = self._verdict is not None and self._verdict[0].startswith("blocked")
-        is_whole = code == 0 or answer.has_enough
+        is_whole = code == 0 or response.has_enough
         if self._verdict is not None:
             kind, detail = self._verdict
         elif status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED and self._proxy and not self._is_https:
-            kind, detail = outcomes.of_proxy(status, request.url)
+            kind, detail = explain_proxy_status(status, request.url)
         elif (status >= 200 and (is_whole or status >= 300)) or status == HTTPStatus.SWITCHING_PROTOCOLS:
-            kind, detail = outcomes.of_status(status, _first(headers, "location") if 300 <= status < 400 else None)
+            kind, detail = explain_status(status, _first(headers, "location") if 300 <= status < 400 else None)
         else:
-            kind, detail = outcomes.of_failure(self._failure(code, message, status))
+            kind, detail = explain_failure(self._failure(code, message, status))
         looked_up = connected = secured = 0
         if self._was_opened:
             looked_up, connected = info(pycurl.NAMELOOKUP_TIME_T), info(pycurl.CONNECT_TIME_T)
             secured = info(pycurl.APPCONNECT_TIME_T)
-        first = info(pycurl.STARTTRANSFER_TIME_T) if answer.has_begun else 0
+        first = info(pycurl.STARTTRANSFER_TIME_T) if response.has_begun else 0
         spent_ms = self._spent_s * 1000
         return Outcome(
             request.key,
@@ -208,7 +227,7 @@ class Transfer:
             kind,
             detail,
             headers,
-            answer.excerpt(),
+            response.excerpt(),
             "" if is_refused or self._proxy else info(pycurl.PRIMARY_IP),
             looked_up / 1000 + spent_ms if self._was_opened else None,
             (connected - looked_up) / 1000 if connected else None,
@@ -218,21 +237,22 @@ class Transfer:
             _first(headers, "retry-after") if kind else None,
         )
 
-    def unresolved(self, spent_s: float, *, is_over: bool) -> Outcome:
-        """The outcome where the name was not found, or (`is_over`) not in time."""
-        code = pycurl.E_OPERATION_TIMEDOUT if is_over else pycurl.E_COULDNT_RESOLVE_HOST
-        failure = outcomes.Failure(code, "", self.request.url, is_resolved=False, seconds=self._limits.connect_s)
-        return Outcome(self.request.key, None, *outcomes.of_failure(failure), total_ms=spent_s * 1000)
+    def unresolved(self, spent_s: float, *, is_late: bool) -> Outcome:
+        """The outcome if the name was not found, or (`is_late`) not found in time."""
+        code = pycurl.E_OPERATION_TIMEDOUT if is_late else pycurl.E_COULDNT_RESOLVE_HOST
+        failure = Failure(code, "", self.request.url, is_resolved=False, seconds=self._limits.connect_s)
+        return Outcome(self.request.key, None, *explain_failure(failure), total_ms=spent_s * 1000)
 
     @property
     def _is_https(self) -> bool:
         return self.request.url[:5].lower() == "https"
 
-    def _failure(self, code: int, message: str, status: int) -> outcomes.Failure:
+    def _failure(self, code: int, message: str, status: int) -> Failure:
         info = self.curl.getinfo
         total_s = self._limits.total_s
-        is_connected = self._was_ready or info(pycurl.CONNECT_TIME_T) > 0  # which is 0 where a connection was kept
-        return outcomes.Failure(
+        # A kept connection has CONNECT_TIME_T 0.
+        is_connected = self._was_ready or info(pycurl.CONNECT_TIME_T) > 0
+        return Failure(
             code=code,
             message=message,
             url=self.request.url,
@@ -250,3 +270,20 @@ class Transfer:
 
 def _first(headers: tuple[tuple[str, str], ...], name: str) -> str | None:
     return next((value for key, value in headers if key.lower() == name), None)
+
+
+def _header_lines(headers: tuple[tuple[str, str], ...]) -> list[str]:
+    """`headers` in libcurl's notation, and lines that keep it from adding others. Raises `RefusedError`."""
+    lines = []
+    names = set()
+    for name, value in headers:
+        lowered = name.lower()
+        names.add(lowered)
+        if not TOKEN.fullmatch(name):
+            raise RefusedError("bad_request", f"{name!r} cannot be the name of a header.")
+        if not (value.isascii() and value.isprintable()):
+            raise RefusedError("bad_request", f"The header {name} holds a character that no header may hold.")
+        if lowered not in WRITTEN_BY_CURL:
+            lines.append(f"{name}: {value}" if value.strip() else f"{name};")
+    lines.extend(line for name, line in NOT_ADDED.items() if name not in names)
+    return lines

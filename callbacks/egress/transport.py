@@ -1,12 +1,12 @@
 """Carries requests over the wire: many at once, bounded in time and size, to allowed addresses only.
 
 It knows nothing of deliveries, retries or the database. Whatever the other side does, and whatever libcurl refuses,
-becomes an `Outcome`; an exception out of here is our own bug. Redirects, cookies and compressed bodies are not
-followed, kept or unpacked; proxies are not used, unless the operator named one.
+becomes an `Outcome`; an exception that leaves this module is our own bug. Redirects are not followed, cookies are not
+kept, compressed bodies are not unpacked, and the only proxy that is used is the operator's.
 
-The guard is libcurl's open-socket callback (`callbacks.egress.transfer`): it sees the address after resolution, so that no
-name can bypass it. Once it has refused an address, the whole transfer is over, also where another address of that
-name is being tried at the same time.
+The guard is libcurl's open-socket callback (`callbacks.egress.transfer`). It sees the address after the lookup, so that
+no name can get around it. When it refuses an address, the whole transfer ends, also if another address of that name is
+being tried at the same time.
 """
 
 from collections import deque
@@ -19,33 +19,28 @@ from typing import TYPE_CHECKING, Any, Self
 import certifi
 import pycurl
 
-from callbacks.egress import addresses
-from callbacks.egress import proxy as proxies
-from callbacks.egress.addresses import Policy
-from callbacks.egress.dns import Addresses, Lookups, by_the_system
+from callbacks.egress import targets
+from callbacks.egress.addresses import Policy, policy_from
+from callbacks.egress.dns import Addresses, Resolver, system_lookup
 from callbacks.egress.outcome import Outcome, Request
-from callbacks.egress.proxy import Proxy
+from callbacks.egress.proxy import Proxy, proxy_from
 from callbacks.egress.response import Limits
-from callbacks.egress.sendable import RefusedError, name_in
-from callbacks.egress.transfer import Transfer
+from callbacks.egress.transfer import RefusedError, Transfer
 
 if TYPE_CHECKING:
     import socket
 
     from _typeshed import HasFileno
 
-__all__ = ["Limits", "Outcome", "Policy", "Proxy", "Request", "Transport", "transport_from"]
-
-# While something is on the wire, what was found out about names is heard of this often.
-LISTEN_S = 0.01
+LOOKUP_POLL_S = 0.01  # while something is on the wire, results of lookups are collected this often
 
 
 def transport_from(settings: Any, *, max_in_flight: int) -> "Transport":
-    """A transport as the operator configured it: what may be called, through which proxy, trusting whom."""
+    """A transport as the operator configured it: policy, trusted certificates and proxy."""
     return Transport(
-        addresses.policy_from(settings),
+        policy_from(settings),
         ca_bundle=settings.CALLBACKS_CA_BUNDLE,
-        proxy=proxies.read(settings.CALLBACKS_PROXY_URL),
+        proxy=proxy_from(settings.CALLBACKS_PROXY_URL),
         max_in_flight=max_in_flight,
     )
 
@@ -53,8 +48,8 @@ def transport_from(settings: Any, *, max_in_flight: int) -> "Transport":
 class Transport:
     """Sends requests and gives back their outcomes. Connections are kept between uses.
 
-    For one thread of one process: do not carry it over a fork. `max_in_flight` requests are on the wire at most; what
-    is submitted beyond that waits its turn inside, and its time begins when it is sent.
+    For one thread of one process: do not carry it over a fork. At most `max_in_flight` requests are on the wire. The
+    others wait inside; their time limit begins when they are sent.
     """
 
     def __init__(
@@ -64,7 +59,7 @@ class Transport:
         limits: Limits | None = None,
         ca_bundle: str | None = None,
         proxy: Proxy | None = None,
-        look_up: Callable[[str], Addresses] = by_the_system,
+        look_up: Callable[[str], Addresses] = system_lookup,
         max_in_flight: int = 256,
     ) -> None:
         self._policy = policy
@@ -73,8 +68,8 @@ class Transport:
         self._proxy = proxy
         self._max_in_flight = max_in_flight
         self._waiting: deque[Request] = deque()
-        self._lookups = Lookups(look_up)
-        self._looking: dict[str, list[tuple[float, int, Transfer]]] = {}  # by name: since when, port, for whom
+        self._resolver = Resolver(look_up)
+        self._unresolved: dict[str, list[tuple[float, int, Transfer]]] = {}  # by name: since when, port, transfer
         self._busy: dict[pycurl.Curl, Transfer] = {}
         self._idle: list[Transfer] = []
         self._finished: list[Outcome] = []
@@ -92,49 +87,47 @@ class Transport:
 
     @property
     def in_flight(self) -> int:
-        """How many requests were submitted whose outcome was not yet given back."""
-        return self._under_way + len(self._waiting) + len(self._finished)
+        """The number of submitted requests whose outcome was not given back yet."""
+        return self._started + len(self._waiting) + len(self._finished)
 
     @property
-    def _under_way(self) -> int:
-        return len(self._busy) + sum(map(len, self._looking.values()))
+    def _started(self) -> int:
+        return len(self._busy) + sum(map(len, self._unresolved.values()))
 
     def submit(self, request: Request) -> None:
-        """Take a request. Raises for nothing that stands in it: what cannot be sent has an outcome too."""
+        """Take a request. Never raises: a request that cannot be sent has an outcome too."""
         self._waiting.append(request)
 
     def poll(self, timeout_s: float, beside: "Sequence[HasFileno]" = ()) -> list[Outcome]:
-        """Drive the transfers until at least one is finished, something `beside` wakes us, or `timeout_s` is over.
+        """Drive the transfers until one has finished, a file of `beside` can be read, or `timeout_s` is over.
 
-        At once if there are none.
+        Returns at once if there are none.
         """
         deadline = monotonic() + timeout_s
         while True:
             self._start_waiting()
-            if self._lookups.is_asking:
-                self._hear_of_names()
+            if self._resolver.is_busy:
+                self._collect_lookups()
             if self._busy:
                 self._multi.perform()
                 self._settle()
-            if self._finished or not (self._busy or self._looking):
+            if self._finished or not (self._busy or self._unresolved):
                 finished, self._finished = self._finished, []
                 return finished
             left = deadline - monotonic()
             if left <= 0:
                 return []
             if self._wait(left, beside):
-                deadline = 0.0  # one more round for what has come meanwhile
+                deadline = 0.0  # after one more round
 
     def close(self) -> None:
-        """End everything. Requests still under way are broken off and have no outcome."""
+        """End everything. Requests that have not finished are broken off and have no outcome."""
         for transfer in self._busy.values():
             self._multi.remove_handle(transfer.curl)
-        for transfer in [*self._busy.values(), *self._idle]:
+        unresolved = [transfer for waiting in self._unresolved.values() for _, _, transfer in waiting]
+        for transfer in [*self._busy.values(), *self._idle, *unresolved]:
             transfer.curl.close()
-        for waiting in self._looking.values():
-            for _, _, transfer in waiting:
-                transfer.curl.close()
-        self._looking.clear()
+        self._unresolved.clear()
         self._busy.clear()
         self._idle.clear()
         self._waiting.clear()
@@ -142,7 +135,7 @@ class Transport:
         self._multi.close()
 
     def _start_waiting(self) -> None:
-        while self._waiting and self._under_way < self._max_in_flight:
+        while self._waiting and self._started < self._max_in_flight:
             request = self._waiting.popleft()
             transfer = self._idle.pop() if self._idle else self._new_transfer()
             try:
@@ -155,39 +148,39 @@ class Transport:
                 self._start(transfer)
 
     def _start(self, transfer: Transfer) -> None:
-        name, port = ("", 0) if self._proxy else name_in(transfer.request.url)
+        name, port = ("", 0) if self._proxy else targets.name_to_look_up(transfer.request.url)
         if not name:
             self._launch(transfer)
             return
         since = monotonic()
-        if found := self._lookups.known(name):
+        if found := self._resolver.cached(name):
             transfer.resolve(name, port, found, 0.0)
             self._launch(transfer)
         else:
-            self._looking.setdefault(name, []).append((since, port, transfer))
+            self._unresolved.setdefault(name, []).append((since, port, transfer))
 
     def _launch(self, transfer: Transfer) -> None:
         self._busy[transfer.curl] = transfer
         self._multi.add_handle(transfer.curl)
 
-    def _hear_of_names(self) -> None:
+    def _collect_lookups(self) -> None:
         now = monotonic()
-        for name, found in self._lookups.heard():
-            for since, port, transfer in self._looking.pop(name, ()):
+        for name, found in self._resolver.results():
+            for since, port, transfer in self._unresolved.pop(name, ()):
                 if found:
                     transfer.resolve(name, port, found, now - since)
                     self._launch(transfer)
                 else:
-                    self._give_up(transfer, now - since, is_over=False)
-        for name, waiting in list(self._looking.items()):
+                    self._fail_lookup(transfer, now - since, is_late=False)
+        for name, waiting in list(self._unresolved.items()):
             while waiting and now - waiting[0][0] >= self._limits.connect_s:
                 since, _, transfer = waiting.pop(0)
-                self._give_up(transfer, now - since, is_over=True)
+                self._fail_lookup(transfer, now - since, is_late=True)
             if not waiting:
-                del self._looking[name]
+                del self._unresolved[name]
 
-    def _give_up(self, transfer: Transfer, spent_s: float, *, is_over: bool) -> None:
-        self._finished.append(transfer.unresolved(spent_s, is_over=is_over))
+    def _fail_lookup(self, transfer: Transfer, spent_s: float, *, is_late: bool) -> None:
+        self._finished.append(transfer.unresolved(spent_s, is_late=is_late))
         transfer.clear()
         self._idle.append(transfer)
 
@@ -195,11 +188,11 @@ class Transport:
         return Transfer(self._policy, self._limits, self._ca_bundle, self._proxy, self._refused, self._sockets)
 
     def _wait(self, seconds: float, beside: "Sequence[HasFileno]") -> bool:
-        """Wait for something to do on the wire, or beside it, which is what is returned."""
-        if self._looking:
-            seconds = min(seconds, LISTEN_S)
+        """Wait until there is something to do; whether a file of `beside` can be read."""
+        if self._unresolved:
+            seconds = min(seconds, LOOKUP_POLL_S)
             if not self._busy:
-                self._lookups.wait(seconds)
+                self._resolver.wait(seconds)
                 return False
         due_ms = self._multi.timeout()
         if due_ms >= 0:

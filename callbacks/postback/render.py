@@ -1,7 +1,7 @@
-"""Puts an event's values into a template: the URL exactly as it goes on the wire.
+"""Puts an event's values into a template. The result is the URL exactly as it goes on the wire.
 
-The rule is short: quote each value with no safe characters, put it into its place, prepare the whole with `requests`.
-A template renders thousands of times, so its own text is prepared once, with marks in the places of the variables.
+The rule: quote each value with no safe characters, put it into its place, prepare the whole with `requests`. A template
+renders thousands of times, so its own text is prepared once, with marks in the places of the variables.
 """
 
 import re
@@ -13,9 +13,8 @@ from urllib.parse import quote, unquote
 from callbacks.egress import targets
 from callbacks.postback import syntax
 from callbacks.postback.syntax import VariableRef
-from callbacks.postback.variables import value_of
 
-# For a template that was saved without being checked. The form has more to say: `callbacks.editor.problems`.
+# For a template that was saved without a check. The form explains more, with `callbacks.editor.problems`.
 UNUSABLE = {
     "unknown_variable": "There is no variable {}.",
     "unbalanced_braces": "The braces do not match at {}.",
@@ -27,7 +26,7 @@ _is_plain = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch  # nothing to quote, as wi
 
 
 class RenderError(Exception):
-    """There is nothing to send: the sentence says why. Trying again does not help."""
+    """The postback cannot be sent, and another attempt does not help. The message is a sentence that says why."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -45,10 +44,10 @@ class _Step:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """A template made ready.
+    """A template prepared for rendering.
 
-    `dotted` are the segments of the path that may come out as `.` or `..`: texts, and the numbers of variables.
-    `is_prepared`: the texts are canonical already, and joining is all that is left to do.
+    `dotted` are the segments of the path that may become `.` or `..`, as texts and numbers of variables.
+    `is_prepared`: the texts are canonical already and only need to be joined with the values.
     """
 
     steps: tuple[_Step, ...]
@@ -64,9 +63,7 @@ def render(template: str, values: Mapping[str, str]) -> str:
     parts: list[str] = []
     plain: list[str] = []
     for step in plan.steps:
-        value = value_of(values, step.variable.name)
-        for apply in step.variable.filters:
-            value = apply(value)
+        value = step.variable.value_in(values)
         if step.in_path and value in DOTS:
             raise _dots(step.variable.source, value)
         plain.append(value)
@@ -95,7 +92,7 @@ def _plan(template: str) -> _Plan:
     variables = outline.variables[: in_path + in_query]
     if typed.count(mark) != len(variables):
         raise _unusable("variable_in_host", UNUSABLE["variable_in_host"].format(outline.variables[0].source))
-    # `requests` resolves dot segments as they are typed: what is left then depends on what stands around them.
+    # `requests` resolves dot segments that were typed, together with what stands around them, so values come first.
     segments = parts.path.split("/")
     is_prepared = DOTS.isdisjoint(segments) and sent.count(mark) == len(variables)
     *texts, tail = (sent if is_prepared else typed).split(mark)
@@ -119,16 +116,15 @@ def _sent(url: str) -> str:
 
 
 def _dotted(segments: list[str], mark: str) -> tuple[tuple[str | int, ...], ...]:
-    """The segments made of dots and variables. One of a single variable is not among them: `render` looks at that."""
+    """The segments made of dots and variables, except those of a single variable, which `render` checks itself."""
     found: list[tuple[str | int, ...]] = []
     number = 0
     for segment in segments:
-        items: list[str | int] = []
-        for text in segment.split(mark):
-            items += (unquote(text), number)
+        first, *others = segment.split(mark)
+        items: list[str | int] = [unquote(first)]
+        for text in others:
+            items += (number, unquote(text))
             number += 1
-        items.pop()
-        number -= 1
         texts = "".join(item for item in items if isinstance(item, str))
         if len(items) > 1 and texts.strip(".") == "" and (texts or len(items) > 3):
             found.append(tuple(items))

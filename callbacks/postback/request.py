@@ -1,6 +1,6 @@
-"""Makes the request of one attempt out of a delivery's frozen values and its setting: URL, body, headers, signature.
+"""Builds the request of one attempt from a delivery's frozen values and its setting: URL, body, headers, signature.
 
-Pure: no database. Sending is `callbacks.egress.transport`.
+It is sent by `callbacks.egress.transport`.
 """
 
 import json
@@ -11,13 +11,13 @@ from typing import Any
 from callbacks.egress.outcome import Request
 from callbacks.postback import signing
 from callbacks.postback.render import render
-from callbacks.postback.variables import LINK_QUERY, value_of
+from callbacks.postback.variables import LINK_QUERY
 
 FORM, JSON = "application/x-www-form-urlencoded", "application/json"
 
 
 def user_agent(version: str) -> str:
-    """Who calls, as trackers are told."""
+    """The value of the header `User-Agent`."""
     return f"AffiliatePostbacks/{version}"
 
 
@@ -37,7 +37,7 @@ def build(
 ) -> Request:
     """The request to send. `timestamp` is the attempt's, in Unix seconds; `key` comes back with the outcome.
 
-    `previous_secret` is the one that was valid before, as long as it is to sign as well.
+    `previous_secret` is the secret before `secret`, as long as it signs too; else "".
     Raises `RenderError` if the template cannot be rendered with these values.
     """
     url = render(template, variables)
@@ -45,27 +45,19 @@ def build(
     body: bytes | None = None
     if method == "POST":
         is_json = body_format == "json"
-        body = payload(variables, happened_at) if is_json else form(url)
+        # A query has the format of a form already.
+        body = _payload(variables, happened_at) if is_json else url.partition("?")[2].encode("ascii")
         headers.append(("Content-Type", JSON if is_json else FORM))
-    signed = target(url) if body is None else body
+    target = "/" + url.split("/", 3)[3]  # path and query, as they go on the wire
+    signed = target.encode("ascii") if body is None else body
     headers += signing.headers(secret, event_id, timestamp, signed, previous_secret=previous_secret)
     return Request(key=key, method=method, url=url, headers=tuple(headers), body=body)
 
 
-def target(url: str) -> bytes:
-    """The request target of a canonical URL as it goes on the wire: path and query."""
-    return b"/" + url.split("/", 3)[3].encode("ascii")
-
-
-def form(url: str) -> bytes:
-    """The parameters of a canonical URL once more, as a form: a query string is one already."""
-    return url.partition("?")[2].encode("ascii")
-
-
-def payload(variables: Mapping[str, str], happened_at: datetime) -> bytes:
-    """The whole event as JSON, in the shape of Standard Webhooks. Amounts are text, so that no reader rounds them."""
+def _payload(variables: Mapping[str, str], happened_at: datetime) -> bytes:
+    """The whole event as JSON, as Standard Webhooks shapes it. Amounts are strings, so that no parser rounds them."""
     event: dict[str, Any] = {
-        "type": value_of(variables, "event"),
+        "type": variables.get("event", ""),
         "timestamp": happened_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "data": {
             "order": _members(variables, "order."),

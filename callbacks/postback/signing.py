@@ -1,6 +1,6 @@
-"""Signs a request by Standard Webhooks, version 1 (https://www.standardwebhooks.com), and knows what a secret is.
+"""Signs requests and makes secrets, by Standard Webhooks, version 1 (https://www.standardwebhooks.com).
 
-HMAC-SHA256 with the secret's decoded part over `id.timestamp.content`. No clock, no settings.
+A signature is HMAC-SHA256 over `id.timestamp.content`, with the decoded secret as the key.
 """
 
 import base64
@@ -18,7 +18,7 @@ def new_secret() -> str:
 
 
 def masked(secret: str) -> str:
-    """Enough of a secret to know it again, too little to sign with; "" stays ""."""
+    """The last four characters of a secret, to tell it from others; "" stays ""."""
     return f"{PREFIX}••••••••{secret[-4:]}" if secret else ""
 
 
@@ -54,5 +54,5 @@ def _signature(secret: str, signed: bytes) -> str:
 @lru_cache(maxsize=1024)
 def _key(secret: str) -> bytes:
     encoded = secret.removeprefix(PREFIX)
-    # Other implementations leave the padding out; b64decode wants it and ignores what is too much.
+    # Other implementations leave the padding out. b64decode needs it, and ignores more of it than is needed.
     return base64.b64decode(encoded + "==")

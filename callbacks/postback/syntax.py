@@ -1,7 +1,7 @@
-"""The grammar of a template: text, and variables in double braces with filters in Django's notation.
+"""The syntax of a template: text, and variables in double braces with filters in Django's notation.
 
-It says what stands where and what cannot be read, and raises for nothing. Which names exist is `callbacks.postback.variables`;
-what a person is told is `callbacks.editor.problems`.
+It says what stands where and what cannot be read, and never raises. The names of the variables are in
+`callbacks.postback.variables`; what a person is told is in `callbacks.editor.problems`.
 """
 
 import re
@@ -12,44 +12,34 @@ from itertools import count
 
 from callbacks.postback import variables
 
-# Braces inside a filter's quoted argument are text. Possessive, so that no input makes it look twice.
+# Braces inside a filter's quoted argument are text. The quantifiers are possessive, so nothing causes backtracking.
 VARIABLE = re.compile(r"""\{\{(?P<inside>(?>:\s*+"[^"]*+"|:\s*+'[^']*+'|[^{}])*+)\}\}""")
 FILTER = re.compile(
     r"""\|\s*(?P<name>[^\s|:"']*+)\s*(?P<argument>:\s*(?:"(?P<double>[^"]*+)"|'(?P<single>[^']*+)'))?\s*(?=\||\Z)"""
 )
 STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
-FILLER = "\ue000"  # from the private use area
-NO_NAME = re.compile(r"""[\s"']""")
+FILLER = "\ue000"  # a character of the private use area
+NOT_IN_A_NAME = re.compile(r"""[\s"']""")
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """What is sent as typed."""
+    """Text that is sent as typed."""
 
     source: str
 
 
 @dataclass(frozen=True, slots=True)
-class Default:
-    """`default:"none"`: what is sent for an empty value."""
+class Filter:
+    """`map:"new=hold,approved=sale"`: these texts are sent for some values; any other value is sent as it is.
 
-    text: str
-
-    def __call__(self, value: str) -> str:
-        return value or self.text
-
-
-@dataclass(frozen=True, slots=True)
-class Map:
-    """`map:"new=hold,approved=sale"`: what is sent for some values; any other is sent as it is."""
+    `default:"none"` is a filter with a text for the empty value.
+    """
 
     texts: Mapping[str, str] = field(hash=False)
 
     def __call__(self, value: str) -> str:
         return self.texts.get(value, value)
-
-
-Filter = Default | Map
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +50,20 @@ class VariableRef:
     name: str
     filters: tuple[Filter, ...] = ()
 
+    def value_in(self, values: Mapping[str, str]) -> str:
+        """Its value in a snapshot, after the filters; a parameter that the link did not have is empty."""
+        value = values.get(self.name, "")
+        for apply in self.filters:
+            value = apply(value)
+        return value
+
 
 Piece = Text | VariableRef
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What cannot be read: where it starts, the fragment it is in, and the name that is wrong ("" if none)."""
+    """A part that cannot be read: its start, the fragment around it, and the name that is wrong ("" if none)."""
 
     code: str
     start: int
@@ -85,13 +82,13 @@ class Outline:
 
 @lru_cache(maxsize=1024)
 def scan(template: str) -> tuple[tuple[Piece, ...], tuple[Fault, ...]]:
-    """All of `template` in order, and all that is wrong with it. The sources of the pieces joined are the template."""
+    """All pieces of `template` in order, and all its faults. The sources of the pieces joined are the template."""
     pieces: list[Piece] = []
     faults: list[Fault] = []
     end = 0
     for match in VARIABLE.finditer(template):
         _add_text(template, end, match.start(), pieces, faults)
-        piece, its_faults = _placeholder(match)
+        piece, its_faults = _variable(match)
         pieces.append(piece)
         faults += its_faults
         end = match.end()
@@ -102,10 +99,10 @@ def scan(template: str) -> tuple[tuple[Piece, ...], tuple[Fault, ...]]:
 def outline(pieces: tuple[Piece, ...]) -> Outline:
     """The pieces as a URL that can be read before the values are known.
 
-    A `%` that begins no escape becomes `%25`, which it is sent as. Left as it is, it could begin an escape together
-    with a value, and `requests` would encode all other escapes once more, those of the values among them.
+    A `%` that begins no escape becomes `%25`, as it is sent. Otherwise it could form an escape together with a value,
+    and `requests` would encode all other escapes a second time, also those of the values.
     """
-    # Two ends that differ: no part of a mark and the text beside it can look like another mark.
+    # A mark has different letters at its ends, so that a part of it and the text beside it never form another mark.
     taken = "".join(piece.source for piece in pieces).lower()
     mark = next(mark for number in count() if (mark := f"q{number}z") not in taken)
     texts = (mark if isinstance(piece, VariableRef) else STRAY_PERCENT.sub("%25", piece.source) for piece in pieces)
@@ -113,17 +110,17 @@ def outline(pieces: tuple[Piece, ...]) -> Outline:
 
 
 def masked(template: str) -> str:
-    """`template` with a sign that no text holds in place of every character of a variable: positions stay."""
+    """`template` with FILLER for every character of a variable. The positions of all other text stay the same."""
     return VARIABLE.sub(lambda match: FILLER * len(match.group()), template)
 
 
 def is_name(name: str) -> bool:
     """Whether `name` is that of a variable and can be written between braces."""
-    return variables.is_known(name) and not NO_NAME.search(name)
+    return variables.is_known(name) and not NOT_IN_A_NAME.search(name)
 
 
 def excerpt(template: str, at: int) -> str:
-    """What stands around position `at`: from the sign that separates it to the next, at most 40 characters."""
+    """The text around position `at`, between the separators before and after it; at most 60 characters."""
     start = max(template.rfind(sign, 0, at) for sign in "=&?/;") + 1
     stops = [stop for sign in "&?/#;" if (stop := template.find(sign, at)) >= 0]
     return template[max(start, at - 20) : min([*stops, at + 40, len(template)])]
@@ -141,7 +138,7 @@ def _add_text(template: str, start: int, end: int, pieces: list[Piece], faults: 
             return
 
 
-def _placeholder(match: re.Match[str]) -> tuple[VariableRef, list[Fault]]:
+def _variable(match: re.Match[str]) -> tuple[VariableRef, list[Fault]]:
     source, start = match.group(), match.start()
     name, bar, rest = match["inside"].partition("|")
     name = name.strip()
@@ -165,15 +162,15 @@ def _filter(match: re.Match[str]) -> Filter | None:
         return None
     argument = match["double"] if match["double"] is not None else match["single"]
     if match["name"] == "default":
-        return Default(argument)
+        return Filter({"": argument})
     return _map(argument) if match["name"] == "map" else None
 
 
-def _map(argument: str) -> Map | None:
+def _map(argument: str) -> Filter | None:
     texts: dict[str, str] = {}
     for pair in argument.split(","):
         value, equals, text = pair.partition("=")
         if not equals or value.strip() in texts:
             return None
         texts[value.strip()] = text.strip()
-    return Map(texts)
+    return Filter(texts)

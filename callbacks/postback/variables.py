@@ -1,9 +1,9 @@
 """The variables of a postback: one table of names, meanings and examples, and the snapshot of an event.
 
-Form, preview, documentation, validation and rendering all read this one table.
+The form, the preview, the documentation, the checks and the rendering all read this table.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ LINK_QUERY = "link.query."
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What happened to an order, with all that a snapshot is made of. `link_url` is "" where there is no link."""
+    """An event of an order, with all data of a snapshot. `link_url` is "" if the order came through no link."""
 
     type: str
     event_id: str
@@ -31,7 +31,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """One variable. `read` gives its value at the time of the event; "" where there is none."""
+    """One variable. `read` gives its value at the time of the event; "" if there is none."""
 
     name: str
     meaning: str
@@ -97,12 +97,10 @@ def is_known(name: str) -> bool:
 
 
 def snapshot(event: Event) -> dict[str, str]:
-    """All variables of `event` by name, as text: what is frozen with the delivery and rendered at every attempt."""
+    """All variables of `event` by name, as text. They are frozen with the delivery.
+
+    A parameter of the link is only there if the link has it.
+    """
     link = referral.parse(event.link_url)
     values = {v.name: v.read(event, link) for v in VARIABLES if v.name in NAMES}
     return values | {LINK_QUERY + name: value for name, value in link.query.items() if name}
-
-
-def value_of(values: Mapping[str, str], name: str) -> str:
-    """The value of a known variable in a snapshot; "" where the link had none."""
-    return values.get(name, "")

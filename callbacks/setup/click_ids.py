@@ -6,7 +6,7 @@ A postback without the click id is answered with 200 by most trackers, and count
 from collections import Counter
 
 from affiliates import referral
-from callbacks.editor import macros
+from callbacks.editor import meanings
 from callbacks.egress.targets import Problem
 from callbacks.postback import syntax
 from callbacks.postback.variables import LINK_QUERY
@@ -57,5 +57,5 @@ def _others(links: Links) -> list[str]:
     return [
         name
         for name, _ in names.most_common()
-        if syntax.is_name(name) and macros.is_click_id(name.removeprefix(LINK_QUERY))
+        if syntax.is_name(name) and meanings.is_click_id(name.removeprefix(LINK_QUERY))
     ]

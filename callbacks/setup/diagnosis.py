@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 
 from callbacks.editor import corrections as correcting
-from callbacks.editor import macros, problems, statuses, trackers
+from callbacks.editor import problems, statuses, trackers, url_parts
 from callbacks.editor.corrections import Correction
 from callbacks.editor.repair import Repair
 from callbacks.editor.trackers import Tracker
@@ -121,7 +121,7 @@ def _with_click(
     name, parameter = recognised[0].name, recognised[0].click_id
     if _holds_link(template, parameter):
         return warnings
-    is_there = parameter in trackers.parameters_of(template)
+    is_there = parameter in url_parts.parameters_of(template)
     message = f"{name} knows the click by {parameter}, " + (
         "which holds no variable of the link. " if is_there else "which is missing. "
     )
@@ -132,7 +132,7 @@ def _with_click(
 
 def _of_status(template: str, recognised: tuple[Tracker, ...]) -> tuple[Problem, ...]:
     """Say which statuses this tracker does not understand, or that it is told none."""
-    known = statuses.known(template)
+    known = statuses.known_words(template)
     if not known or len(recognised) != 1:
         return ()
     name = recognised[0].name
@@ -141,17 +141,17 @@ def _of_status(template: str, recognised: tuple[Tracker, ...]) -> tuple[Problem,
         words = problems.joined([words[0] for words in known.values()])
         message = f"{name} understands {words}, but not {problems.joined(unknown.words)}. Write {unknown.suggestion}."
         return (Problem("status_words", message, unknown.words, (unknown.suggestion,)),)
-    if "status" in trackers.parameters_of(template) and not statuses.is_empty(template):
+    suggestion = statuses.missing(template)
+    if not suggestion:
         return ()
-    suggestion = f"status={{{{{statuses.STATUS}|{statuses.filters(template)}}}}}"
     message = f"{name} takes a postback without a status for a sale, even if the order is rejected. Add {suggestion}."
-    return (Problem("status_missing", message, ("status",), (suggestion,)),)
+    return (Problem("status_missing", message, (recognised[0].status,), (suggestion,)),)
 
 
 def _holds_link(template: str, parameter: str) -> bool:
     """Whether the value of `parameter` has a variable of the link in it."""
     masked = syntax.masked(template)
-    _, end = macros.authority_span(template)
+    _, end = url_parts.authority_span(template)
     for match in re.finditer(rf"(?<=[?&;/]){re.escape(parameter)}=([^&#;]*)", masked[end:]):
         value = template[end + match.start(1) : end + match.end(1)]
         pieces, _ = syntax.scan(value)

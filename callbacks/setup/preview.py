@@ -10,13 +10,13 @@ from django.utils import timezone
 
 from affiliates import referral
 from affiliates.models import Affiliate
-from callbacks.editor import macros
+from callbacks.editor import meanings
 from callbacks.egress.outcome import Request
 from callbacks.models import CallbackSetting
 from callbacks.postback import request as messages
 from callbacks.postback import syntax
 from callbacks.postback.render import RenderError
-from callbacks.postback.variables import LINK_QUERY, VARIABLES, Event, snapshot, value_of
+from callbacks.postback.variables import LINK_QUERY, VARIABLES, Event, snapshot
 from orders.models import Order
 
 NEWEST = 20
@@ -141,9 +141,7 @@ def _can_be_written(name: str) -> bool:
 
 
 def _value(placeholder: syntax.VariableRef, values: dict[str, str], order: Order | None) -> Value:
-    value = sent = value_of(values, placeholder.name)
-    for apply in placeholder.filters:
-        sent = apply(sent)
+    value, sent = values.get(placeholder.name, ""), placeholder.value_in(values)
     return Value(placeholder.source, value, sent, "" if value else _why_empty(placeholder.name, order))
 
 
@@ -156,6 +154,6 @@ def _why_empty(name: str, order: Order | None) -> str:
     given = list(referral.parse(order.link.url).query)
     if name != "link.sub_id" or not given:
         return f"the link of this order has no {part}"
-    clicks = [LINK_QUERY + own for own in given if macros.is_click_id(own) and _can_be_written(LINK_QUERY + own)]
+    clicks = [LINK_QUERY + own for own in given if meanings.is_click_id(own) and _can_be_written(LINK_QUERY + own)]
     advice = f". Write {{{{{clicks[0]}}}}} if that is the click id" if clicks else ""
     return f"the link of this order has no {part}; it has {', '.join(given)}{advice}"

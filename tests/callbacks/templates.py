@@ -1,4 +1,4 @@
-"""Templates, values and the worked cases, for the tests of everything that reads a template. No database."""
+"""Templates, values and the worked cases, for all tests that read templates. No database."""
 
 import json
 from dataclasses import dataclass, field
@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from callbacks.egress.addresses import Policy
 from callbacks.postback import variables
 
-CASES = json.loads((Path(__file__).parents[1] / "cases" / "templates.json").read_text())
-NEVER_CALLED: list[str] = json.loads((Path(__file__).parents[1] / "cases" / "addresses.json").read_text())[
-    "urls_never_called"
-]
+FILES = Path(__file__).parents[1] / "cases"
+CASES = json.loads((FILES / "templates.json").read_text())
+ADDRESSES = json.loads((FILES / "addresses.json").read_text())
+NEVER_CALLED: list[str] = ADDRESSES["urls_never_called"]
 CLOSED = Policy()
-patient = settings(deadline=None)  # how long one example takes on a busy machine is no property of the code
+patient = settings(deadline=None)  # the time of one example depends on how busy the machine is
 
 NAMES = sorted(variables.NAMES)
 values = st.one_of(
@@ -27,7 +27,7 @@ values = st.one_of(
     st.sampled_from(["", ".", "..", "%2e", "%41", "&a=1", "/../", "#", "?", "{{order.number}}", "a b", "\ud800", "é"]),
 )
 snapshots = st.dictionaries(st.sampled_from([*NAMES, "link.query.a"]), values)
-placeholders = st.sampled_from(
+variable_refs = st.sampled_from(
     ["{{" + name + "}}" for name in (*NAMES, "link.query.a")]
     + ["{{ link.sub_id|default:'a&b' }}", '{{order.status|map:"new=/,approved=.,=.."}}']
 )
@@ -39,7 +39,7 @@ texts = st.sampled_from(
 
 @dataclass(frozen=True)
 class Made:
-    """A template in the parts it was made of."""
+    """A template, by the parts that it was made of."""
 
     host: str
     path: list[str] = field(default_factory=list)
@@ -53,12 +53,12 @@ class Made:
         return self.host + path + query + ("" if self.fragment is None else "#" + "".join(self.fragment))
 
 
-parts = st.lists(st.one_of(texts, placeholders), max_size=6)
+parts = st.lists(st.one_of(texts, variable_refs), max_size=6)
 made = st.builds(
     Made,
     st.sampled_from(["https://track.example", "http://q0z.q1z.example:8080", "HTTPS://Münch.example"]),
     parts,
-    st.none() | st.lists(st.one_of(texts, placeholders, st.sampled_from(["&", "=", "?"])), max_size=8),
+    st.none() | st.lists(st.one_of(texts, variable_refs, st.sampled_from(["&", "=", "?"])), max_size=8),
     st.none() | parts,
 )
 

@@ -9,7 +9,7 @@ import ipaddress
 import re
 from functools import lru_cache
 
-from callbacks.editor import macros
+from callbacks.editor import url_parts
 from callbacks.egress import targets
 from callbacks.egress.targets import Problem
 
@@ -64,7 +64,7 @@ def moved(template: str, host: str) -> str:
 
 def span(template: str) -> tuple[int, int]:
     """Where host and port stand."""
-    start, end = macros.authority_span(template)
+    start, end = url_parts.authority_span(template)
     return start + template[start:end].rfind("@") + 1, end
 
 

@@ -16,16 +16,17 @@ from django.utils.html import escape
 from affiliates.models import Affiliate
 from callbacks.delivery.dispatcher import Dispatcher
 from callbacks.delivery.retry import JITTER, WAITS
-from callbacks.egress.outcome import answered
-from callbacks.egress.transport import Policy, Transport
+from callbacks.egress.addresses import Policy
+from callbacks.egress.outcome import status_phrase
+from callbacks.egress.transport import Transport
 from callbacks.models import Attempt, CallbackSetting, Delivery
 from orders.models import Order
 from tests.authority import Authority
 from tests.callbacks.egress import hostile
 from tests.callbacks.egress.sending import AMPLE_LIMITS as LIMITS
 from tests.callbacks.egress.sending import LOOPBACK
+from tests.name_server import NameServer
 from tests.receiver import Answer, Receiver
-from tests.resolver import Resolver
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("broker")]
 
@@ -39,7 +40,7 @@ Sent = dict[str, tuple[Delivery, Attempt]]
 def send(authority: Authority) -> Callable[..., Sent]:
     """Sends an order to each of these URLs, by one dispatcher, and gives what was stored of each."""
 
-    def send(urls: Mapping[str, str], names: Resolver | None = None) -> Sent:
+    def send(urls: Mapping[str, str], names: NameServer | None = None) -> Sent:
         affiliates = [
             Affiliate(name=url[:99], email=f"{n}@x.example", code=str(n)) for n, url in enumerate(urls.values())
         ]
@@ -113,7 +114,7 @@ def test_any_status_is_stored_and_shown(send: Callable[..., Sent], admin_client:
     sent = send({str(status): receiver.url(f"/{status}") for status in SUCCESSES + REFUSALS})
     for status in SUCCESSES + REFUSALS:
         kind = "" if status in SUCCESSES else "status"
-        says = f"The tracker answered {answered(status)}."
+        says = f"The tracker answered {status_phrase(status)}."
         page = assert_shown(admin_client, assert_stored(sent, str(status), kind=kind, status=status, says=says))
         assert ("said &lt;b&gt;so&lt;/b&gt;" in page) == (status not in EMPTY)
         assert "<b>so" not in page
@@ -166,7 +167,7 @@ def test_retry_after_puts_off_the_next_attempt_but_not_for_ever(
         receiver.answer(f"/{number}", Answer(raw=head))
     sent = send({label: receiver.url(f"/{number}") for number, label in enumerate(cases)})
     for label, (status, _, (least, most)) in cases.items():
-        says = f"The tracker answered {answered(status)}."
+        says = f"The tracker answered {status_phrase(status)}."
         attempt = assert_stored(sent, label, kind="status", status=status, says=says)
         ended = attempt.created_at + timedelta(milliseconds=attempt.total_ms or 0)
         wait = (sent[label][0].next_attempt_at - ended).total_seconds()
@@ -231,7 +232,7 @@ def test_redirect_to_anywhere_is_never_followed_and_is_named(
     for label, (status, location) in cases.items():
         says = "and pointed to" if location else "a redirect to nowhere"
         attempt = assert_stored(sent, label, kind="redirect", status=status, says=says)
-        assert f"The tracker answered {answered(status)}" in attempt.detail
+        assert f"The tracker answered {status_phrase(status)}" in attempt.detail
         assert len(attempt.detail) < 700
         assert (location or b"").partition(b"\r")[0][:100].decode("latin-1") in attempt.detail
         if status == 302:
@@ -292,7 +293,7 @@ def test_hosts_that_cannot_be_talked_to_are_stored_and_shown(
     send: Callable[..., Sent], admin_client: Client, authority: Authority
 ) -> None:
     with contextlib.ExitStack() as stack:
-        names = stack.enter_context(Resolver({NAME: ["127.0.0.1"], "slow.example": None}))
+        names = stack.enter_context(NameServer({NAME: ["127.0.0.1"], "slow.example": None}))
         receivers = {label: stack.enter_context(host.receiver(authority)) for label, host in HOSTS.items()}
         sent = send(
             {label: f"{host.scheme}://{host.host}:{receivers[label].port}/pb" for label, host in HOSTS.items()}, names

@@ -1,17 +1,17 @@
-"""Mending a paste: what is mended, what is said, and what is left alone."""
+"""Repairing a paste: what is repaired, what is said, and what is left alone."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callbacks.editor.repair import MENDERS, repair
+from callbacks.editor.repair import REPAIRS, repair
 from tests.callbacks.templates import patient
 
 URL = "https://t.example/p?a={{order.number}}&b={{link.sub_id}}"
 
 
 @pytest.mark.parametrize(
-    ("pasted", "mended", "kinds"),
+    ("pasted", "repaired", "kinds"),
     [
         ("https://t.example/p?\na={{order.number}}\r\n\t&b={{link.sub_id}}", URL, ["line_breaks"]),
         ("https://t.example/p?\n    a={{order.number}}\n    &b={{link.sub_id}}\n", URL, ["line_breaks"]),
@@ -60,9 +60,9 @@ URL = "https://t.example/p?a={{order.number}}&b={{link.sub_id}}"
          'https://t.example/p?b={{link.sub_id|default:"none"}}', ["entities"]),
     ],
 )  # fmt: skip
-def test_repair_damaged_paste_is_mended_and_reported_once(pasted: str, mended: str, kinds: list[str]) -> None:
+def test_repair_damaged_paste_is_repaired_and_reported_once(pasted: str, repaired: str, kinds: list[str]) -> None:
     text, repairs = repair(pasted)
-    assert text == mended
+    assert text == repaired
     assert sorted(one.kind for one in repairs) == sorted(kinds)
     assert all(one.message.endswith(".") for one in repairs)
 
@@ -105,22 +105,22 @@ SNIPPETS = st.sampled_from([*DAMAGE.split(" "), " "])
 
 @patient
 @given(st.text() | st.lists(SNIPPETS, max_size=20).map("".join))
-def test_repair_what_was_mended_is_left_alone(text: str) -> None:
-    mended, repairs = repair(text)
-    assert repair(mended) == (mended, ())
-    assert bool(repairs) or mended == text
-    assert len({one.kind for one in repairs}) == len(repairs) <= len(MENDERS)
+def test_repair_repaired_text_is_left_alone(text: str) -> None:
+    repaired, repairs = repair(text)
+    assert repair(repaired) == (repaired, ())
+    assert bool(repairs) or repaired == text
+    assert len({one.kind for one in repairs}) == len(repairs) <= len(REPAIRS)
 
 
 @patient
 @given(st.lists(SNIPPETS, max_size=12).map("".join))
 def test_repair_behind_a_host_never_moves_it(rest: str) -> None:
-    mended, _ = repair("http://t.example/" + rest + "x")
-    assert mended.startswith("http://t.example/")
+    repaired, _ = repair("http://t.example/" + rest + "x")
+    assert repaired.startswith("http://t.example/")
 
 
 @patient
 @given(st.sampled_from(["\\@127.0.0.1", "\\.evil", "\\:80", "\\-x"]), st.lists(SNIPPETS, max_size=6).map("".join))
 def test_repair_backslash_in_the_host_stays(escaped: str, rest: str) -> None:
-    mended, _ = repair(f"http://t.example{escaped}/{rest}x")
-    assert mended.startswith(f"http://t.example{escaped}/")
+    repaired, _ = repair(f"http://t.example{escaped}/{rest}x")
+    assert repaired.startswith(f"http://t.example{escaped}/")

@@ -1,4 +1,4 @@
-"""The words by which Keitaro knows a status: its own, those of the lists in its URL, and what of ours it misses."""
+"""A tracker's words for our statuses, with Keitaro as the example: its own, and those of the lists in its URL."""
 
 import pytest
 
@@ -28,15 +28,16 @@ DEFAULT = 'map:"new=lead,approved=sale,rejected=rejected"'
         ("&lead_status=in+review", DEFAULT),  # what cannot be written in a map is not suggested
     ],
 )
-def test_filters_say_our_statuses_in_the_words_of_the_url(rest: str, expected: str) -> None:
-    assert statuses.filters(KEITARO + rest) == expected
+def test_map_filter_of_a_url_has_the_words_of_its_lists(rest: str, expected: str) -> None:
+    assert statuses.map_filter(KEITARO + rest) == expected
 
 
 @pytest.mark.parametrize(
     "url", ["https://t.example/postback?cid=x", "https://t.example/x?subid=1", "", "{{order.status}}"]
 )
-def test_filters_of_other_trackers_are_none(url: str) -> None:
-    assert (statuses.filters(url), statuses.known(url), statuses.misunderstood(url)) == ("", {}, None)
+def test_statuses_of_other_trackers_need_nothing(url: str) -> None:
+    assert (statuses.map_filter(url), statuses.known_words(url), statuses.missing(url)) == ("", {}, "")
+    assert statuses.misunderstood(url) is None
 
 
 @pytest.mark.parametrize(
@@ -46,6 +47,7 @@ def test_filters_of_other_trackers_are_none(url: str) -> None:
         ("{{ order.status }}", ("new", "approved")),
         ('{{order.status|map:"new=lead"}}', ("approved",)),
         ('{{order.status|map:"new=lead,approved=paid"}}', ("paid",)),
+        ('{{order.status|map:"new=sale,approved=sale"}}', ("sale",)),
         ("{{order.status|" + DEFAULT + "}}", ()),
         ("sale", ()),
         ("{{order.number}}", ()),
@@ -65,13 +67,13 @@ def test_diagnosis_of_misunderstood_status_warns_and_offers_the_map() -> None:
     found = diagnosis.of(CallbackSetting(event="order.created", url=url))
     assert (found.problems, [warning.code for warning in found.warnings]) == ((), ["status_words"])
     assert "Keitaro understands 2, 1 and rejected, but not new and approved." in found.warnings[0].message
-    mended = url.replace("{{order.status}}", '{{order.status|map:"new=2,approved=1,rejected=rejected"}}')
-    assert [offer.used for offer in found.offers] == [mended]
-    assert corrections.corrected(url) == mended
-    assert diagnosis.of(CallbackSetting(event="order.created", url=mended)).warnings == ()
+    corrected = url.replace("{{order.status}}", '{{order.status|map:"new=2,approved=1,rejected=rejected"}}')
+    assert [offer.used for offer in found.offers] == [corrected]
+    assert corrections.corrected(url) == corrected
+    assert diagnosis.of(CallbackSetting(event="order.created", url=corrected)).warnings == ()
 
 
-def test_corrected_url_is_without_empty_promises_of_words() -> None:
+def test_corrected_url_has_the_map_and_no_empty_lists() -> None:
     url = f"{KEITARO}&status={{status}}&lead_status=OPTIONAL&sale_status=REPLACE"
     assert corrections.corrected(url) == f"{KEITARO}&status={{{{order.status|{DEFAULT}}}}}"
 

@@ -1,8 +1,8 @@
-"""Calls URLs and says how far the memory of this process rose meanwhile, at the worst moment.
+"""Calls URLs and measures the peak growth of this process's memory meanwhile.
 
-`python -m tests.callbacks.egress.growth` reads lines of JSON from its standard input, each a list of URLs to be called at
-once, and answers each with one: kinds and statuses, seconds, KiB. A process of its own, because the receiver's memory
-must not be counted.
+`python -m tests.callbacks.egress.growth` reads lines of JSON from its standard input, each a list of URLs to be called
+at once. It answers each with a line: kinds and statuses, seconds, KiB. It is a process of its own, because the memory
+of the receiver must not be counted.
 """
 
 import gc
@@ -11,7 +11,8 @@ import sys
 import time
 from pathlib import Path
 
-from callbacks.egress.transport import Policy, Transport
+from callbacks.egress.addresses import Policy
+from callbacks.egress.transport import Transport
 from tests.callbacks.egress.sending import AMPLE_LIMITS, LOOPBACK, get, outcomes_of
 
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
@@ -28,13 +29,12 @@ def main() -> None:
         for line in sys.stdin:
             urls = json.loads(line)
             gc.collect()
-            CLEAR.write_text("5")  # the peak begins anew
+            CLEAR.write_text("5")  # resets the peak
             before, began = memory("VmRSS"), time.monotonic()
             outcomes = outcomes_of(transport, *(get(url, key) for key, url in enumerate(urls)))
             seconds = time.monotonic() - began
             kinds = [(outcomes[key].error_kind, outcomes[key].status_code) for key in range(len(urls))]
-            said = [kinds, seconds, memory("VmHWM") - before]
-            sys.stdout.write(json.dumps(said) + "\n")
+            sys.stdout.write(json.dumps([kinds, seconds, memory("VmHWM") - before]) + "\n")
             sys.stdout.flush()
 
 

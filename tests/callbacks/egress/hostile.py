@@ -1,4 +1,4 @@
-"""Answers that mean harm or make no sense, and what each comes to: kind, status and a part of the sentence."""
+"""Harmful and senseless answers, and the outcome of each: kind, status and a part of the sentence."""
 
 import struct
 import zlib
@@ -9,7 +9,7 @@ from tests.receiver import Answer, Pieces, endless
 
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
-SLOWLY = 0.05  # between two bytes, where the whole answer must come within less than a second
+SLOWLY = 0.05  # seconds between two bytes
 WHOLE = OK + b"Content-Length: 40\r\n\r\n" + b"x" * 40
 MEGABYTE = 1 << 20
 
@@ -33,9 +33,9 @@ def zeros(megabytes: int, head: bytes) -> Pieces:
 
 
 def gzip_of_zeros(megabytes: int) -> bytes:
-    """What unpacks to so many zeros: a thousandth of that in size."""
+    """A gzip file of so many zeros; it has a thousandth of their size."""
     packer = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
-    one = packer.compress(bytes(MEGABYTE)) + packer.flush(zlib.Z_FULL_FLUSH)  # after which the next begins anew
+    one = packer.compress(bytes(MEGABYTE)) + packer.flush(zlib.Z_FULL_FLUSH)  # so that it can be repeated
     checksum = 0
     for _ in range(megabytes):
         checksum = zlib.crc32(bytes(MEGABYTE), checksum)

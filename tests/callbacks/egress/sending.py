@@ -5,15 +5,17 @@ import ipaddress
 import time
 from collections.abc import Iterator
 
-from callbacks.egress.outcome import KINDS
-from callbacks.egress.transport import Limits, Outcome, Policy, Request, Transport
+from callbacks.egress.addresses import Policy
+from callbacks.egress.outcome import KINDS, Outcome, Request
+from callbacks.egress.response import Limits
+from callbacks.egress.transport import Transport
 from tests.receiver import Answer, Receiver
 
 LIMITS = Limits(connect_s=0.5, total_s=0.8)
-# For those who wait for the deadline together, so that what is quick has time enough on a busy machine, too.
+# For many requests that wait for their deadlines together, so that quick ones have enough time on a busy machine.
 AMPLE_LIMITS = Limits(connect_s=1.5, total_s=2.0)
 GRACE_S = 0.3
-ONES_OWN = (("User-Agent", "AffiliatePostbacks/0"),)
+HEADERS = (("User-Agent", "AffiliatePostbacks/0"),)
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 
 
@@ -22,7 +24,7 @@ def policy(*ports: int) -> Policy:
 
 
 def outcomes_of(transport: Transport, *requests: Request, within_s: float = 5.0) -> dict[int, Outcome]:
-    """Send these, and the outcome of each."""
+    """Send these requests; the outcome of each by its key."""
     for request in requests:
         transport.submit(request)
     outcomes: dict[int, Outcome] = {}
@@ -37,18 +39,18 @@ def outcomes_of(transport: Transport, *requests: Request, within_s: float = 5.0)
 
 @contextlib.contextmanager
 def within(seconds: float) -> Iterator[None]:
-    """What happens in here takes no longer than that."""
+    """Fail if the block takes longer than that."""
     began = time.monotonic()
     yield
     assert time.monotonic() - began < seconds
 
 
-def get(url: str, key: int = 1, headers: tuple[tuple[str, str], ...] = ONES_OWN) -> Request:
+def get(url: str, key: int = 1, headers: tuple[tuple[str, str], ...] = HEADERS) -> Request:
     return Request(key, "GET", url, headers, None)
 
 
 def send(request: Request, port: int = 80, *, limits: Limits = LIMITS, ca_bundle: str | None = None) -> Outcome:
-    """One request by a transport of its own; it must end in time."""
+    """The outcome of a request by a transport of its own, which must end in time."""
     with (
         within(limits.total_s + GRACE_S),
         Transport(policy(port), limits=limits, ca_bundle=ca_bundle) as transport,
@@ -59,6 +61,6 @@ def send(request: Request, port: int = 80, *, limits: Limits = LIMITS, ca_bundle
     return outcome
 
 
-def asked(receiver: Receiver, answer: Answer, path: str = "/", limits: Limits = LIMITS) -> Outcome:
+def outcome_of(receiver: Receiver, answer: Answer, path: str = "/", limits: Limits = LIMITS) -> Outcome:
     receiver.answer(path, answer)
     return send(get(receiver.url(path)), receiver.port, limits=limits)

@@ -1,10 +1,8 @@
 """Which addresses may be called: the worked cases, the ranges' edges, and a second statement of the rule."""
 
 import ipaddress
-import json
 import random
 from ipaddress import IPv4Address, IPv6Address
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -21,8 +19,8 @@ from callbacks.egress.addresses import (
     policy_from,
     port_allowed,
 )
+from tests.callbacks.templates import ADDRESSES
 
-CASES = json.loads((Path(__file__).parents[2] / "cases" / "addresses.json").read_text())
 NOTHING = Policy()
 EVERYTHING = Policy((ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0")))
 
@@ -31,13 +29,13 @@ def opening(*networks: str) -> Policy:
     return Policy(tuple(ipaddress.ip_network(network) for network in networks))
 
 
-@pytest.mark.parametrize("address", CASES["must_block"])
+@pytest.mark.parametrize("address", ADDRESSES["must_block"])
 def test_blocked_reason_of_a_case_to_block_names_the_kind(address: str) -> None:
     assert blocked_reason(address)
     assert blocked_reason(address) == blocked_reason(ipaddress.ip_address(address))
 
 
-@pytest.mark.parametrize("address", CASES["must_allow"])
+@pytest.mark.parametrize("address", ADDRESSES["must_allow"])
 def test_blocked_reason_of_a_case_to_allow_is_none(address: str) -> None:
     assert blocked_reason(address) is None
     assert blocked_reason(ipaddress.ip_address(address)) is None

@@ -1,4 +1,4 @@
-"""No answer, however large, slow or broken, outlives the deadline or takes more than a MiB of memory."""
+"""No answer, however large, slow or broken, takes longer than the deadline or more than a MiB of memory."""
 
 import contextlib
 import json
@@ -19,7 +19,7 @@ Call = Callable[[Sequence[str]], tuple[list[list[object]], float, int]]
 
 @pytest.fixture(scope="module")
 def call() -> Iterator[Call]:
-    """Has a process of its own call URLs. It did so before, so that nothing is counted that is there only once."""
+    """Has another process call URLs. It calls some before, so that memory which is only needed once is not counted."""
     command = [sys.executable, "-m", "tests.callbacks.egress.growth"]
     with (
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child,

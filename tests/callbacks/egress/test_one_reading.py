@@ -1,6 +1,6 @@
 """A URL means the same when it is saved, when it is rendered and on the wire, or it is not called at all.
 
-A proxy on loopback is the witness: it is told the host and the port that libcurl makes out of a URL.
+A proxy on loopback records the host and the port that libcurl reads in a URL.
 """
 
 import contextlib
@@ -17,10 +17,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from callbacks.editor import check
-from callbacks.egress import proxy as proxies
 from callbacks.egress import targets
 from callbacks.egress.addresses import Policy
 from callbacks.egress.outcome import Outcome
+from callbacks.egress.proxy import proxy_from
 from callbacks.egress.transport import Transport
 from callbacks.postback import syntax
 from callbacks.postback.render import RenderError, render
@@ -33,26 +33,27 @@ PORTS = Policy(ports=frozenset({81, 8000}))
 
 
 @dataclass
-class Witness:
-    """Sends through a proxy that connects to nothing, and tells what that was asked for."""
+class Probe:
+    """Sends through a proxy that connects to nothing and records what it was asked for."""
 
     proxy: Proxy
     transport: Transport
 
-    def of(self, url: str) -> tuple[Outcome, list[str], list[bytes]]:
-        self.proxy.wishes.clear()
+    def send(self, url: str) -> tuple[Outcome, list[str], list[bytes]]:
+        """The outcome, and the destinations and heads of the requests to the proxy."""
+        self.proxy.destinations.clear()
         self.proxy.heads.clear()
-        return outcomes_of(self.transport, get(url))[1], list(self.proxy.wishes), list(self.proxy.heads)
+        return outcomes_of(self.transport, get(url))[1], list(self.proxy.destinations), list(self.proxy.heads)
 
 
 @pytest.fixture(scope="module")
-def witness() -> Iterator[Witness]:
-    with Proxy({}) as proxy, Transport(PORTS, limits=LIMITS, proxy=proxies.read(proxy.url)) as transport:
-        yield Witness(proxy, transport)
+def probe() -> Iterator[Probe]:
+    with Proxy({}) as proxy, Transport(PORTS, limits=LIMITS, proxy=proxy_from(proxy.url)) as transport:
+        yield Probe(proxy, transport)
 
 
-def place(text: str) -> tuple[str, str]:
-    """Host and port, an address by its value: libcurl writes addresses in their shortest form."""
+def host_and_port(text: str) -> tuple[str, str]:
+    """Host and port, with an address in its shortest form, as libcurl writes it."""
     host, _, port = text.lower().rpartition(":")
     try:
         return str(ip_address(host.strip("[]"))), port
@@ -62,8 +63,8 @@ def place(text: str) -> tuple[str, str]:
     return host, port
 
 
-def assert_read_alike(typed: str, witness: Witness) -> bool:
-    """Whether `typed` may be saved; and then it is called at the host and port that were judged, else not at all."""
+def assert_read_alike(typed: str, probe: Probe) -> bool:
+    """Whether `typed` may be saved. If so, it must be called at the host and port that were judged, else not at all."""
     finding = check.check(typed, PORTS, send_as_typed=True)
     if finding.problems:
         try:
@@ -71,15 +72,15 @@ def assert_read_alike(typed: str, witness: Witness) -> bool:
         except RenderError:
             url = finding.template
         if WRONG_TARGETS.intersection(problem.code for problem in finding.problems):
-            assert witness.of(url)[1:] == ([], [])
+            assert probe.send(url)[1:] == ([], [])
         return False
     url = render(finding.template, {})
     target = targets.read(finding.template)
     assert url == target.url
     assert targets.read(url) == target  # once more makes no difference
-    outcome, wishes, heads = witness.of(url)
+    outcome, destinations, heads = probe.send(url)
     assert outcome.error_kind in {"proxy", "status"}, outcome  # the proxy was asked
-    assert list(map(place, wishes)) == [place(f"{target.host}:{target.port}")]
+    assert list(map(host_and_port, destinations)) == [host_and_port(f"{target.host}:{target.port}")]
     if target.scheme == "http":
         sent = urlsplit(heads[0].split(b" ")[1].decode("ascii"))
         assert (sent.path, sent.query) == (urlsplit(url).path, urlsplit(url).query)
@@ -87,21 +88,21 @@ def assert_read_alike(typed: str, witness: Witness) -> bool:
 
 
 @pytest.mark.parametrize("url", NEVER_CALLED)
-def test_url_never_called_is_refused_when_saved_and_when_sent(url: str, witness: Witness) -> None:
+def test_url_never_called_is_refused_when_saved_and_when_sent(url: str, probe: Probe) -> None:
     assert check.check(url, PORTS).problems
-    outcome, wishes, heads = witness.of(url)
+    outcome, destinations, heads = probe.send(url)
     assert outcome.error_kind in {"bad_url", "blocked_address", "blocked_port"}
-    assert (wishes, heads) == ([], [])
+    assert (destinations, heads) == ([], [])
 
 
 @pytest.mark.parametrize("case", [case for case in CASES["cases"] if "url" in case], ids=itemgetter("name"))
-def test_worked_case_is_called_where_its_template_was_judged(case: dict[str, Any], witness: Witness) -> None:
+def test_worked_case_is_called_where_its_template_was_judged(case: dict[str, Any], probe: Probe) -> None:
     template = check.check(case["template"], PORTS, send_as_typed=True).template
     target = targets.read(syntax.outline(syntax.scan(template)[0]).url)
     url = render(template, values_of(CASES["contexts"][case["context"]]))
-    outcome, wishes, _ = witness.of(url)
+    outcome, destinations, _ = probe.send(url)
     assert outcome.error_kind in {"proxy", "status"}
-    assert list(map(place, wishes)) == [place(f"{target.host}:{target.port}")]
+    assert list(map(host_and_port, destinations)) == [host_and_port(f"{target.host}:{target.port}")]
 
 
 @pytest.mark.parametrize(
@@ -117,8 +118,8 @@ def test_worked_case_is_called_where_its_template_was_judged(case: dict[str, Any
         "http://tracker.example//127.0.0.1/", "http://tracker.example/?u=http://127.0.0.1/", "hTTp://tracker.example/",
     ],
 )  # fmt: skip
-def test_url_that_may_be_saved_is_called_where_it_was_judged(url: str, witness: Witness) -> None:
-    assert assert_read_alike(url, witness)
+def test_url_that_may_be_saved_is_called_where_it_was_judged(url: str, probe: Probe) -> None:
+    assert assert_read_alike(url, probe)
 
 
 @pytest.mark.parametrize(
@@ -135,9 +136,9 @@ def test_url_that_may_be_saved_is_called_where_it_was_judged(url: str, witness: 
         "http://-tracker.example/", "http://" + "a" * 64 + ".example/", "http://*.example/",
     ],
 )  # fmt: skip
-def test_url_that_could_be_read_in_two_ways_is_neither_saved_nor_sent(url: str, witness: Witness) -> None:
-    assert not assert_read_alike(url, witness)
-    assert witness.of(url)[1:] == ([], [])
+def test_url_that_could_be_read_in_two_ways_is_neither_saved_nor_sent(url: str, probe: Probe) -> None:
+    assert not assert_read_alike(url, probe)
+    assert probe.send(url)[1:] == ([], [])
 
 
 HOSTS = [
@@ -156,5 +157,5 @@ SCHEMES = st.sampled_from(["http://", "https://", "HTTP://", "http:/", "http:", 
 @settings(max_examples=300, deadline=None)
 @given(st.builds("{}{}{}".format, SCHEMES, AUTHORITIES, RESTS))
 @example("http://tracker.example:81/")
-def test_url_made_of_what_parsers_disagree_on_is_read_alike(witness: Witness, url: str) -> None:
-    assert_read_alike(url, witness)
+def test_url_made_of_what_parsers_disagree_on_is_read_alike(probe: Probe, url: str) -> None:
+    assert_read_alike(url, probe)

@@ -1,42 +1,43 @@
-"""The sentences of what no socket of a test can bring about, and that every kind there is has its meaning."""
+"""The sentences about failures that no socket of a test can cause, and that every kind of failure is known."""
 
 import errno
 
 import pycurl
 import pytest
 
-from callbacks.egress import outcome
-from callbacks.egress.outcome import KINDS, Failure
+from callbacks.egress.outcome import KINDS, Failure, explain_failure, readable_host
 
 URL = "https://tracker.example/postback?secret=1"
+
+
+TIMEOUT = pycurl.E_OPERATION_TIMEDOUT
+NO_CONNECTION = pycurl.E_COULDNT_CONNECT
+UNVERIFIED = pycurl.E_PEER_FAILED_VERIFICATION
 
 
 @pytest.mark.parametrize(
     ("failure", "kind", "detail"),
     [
         (
-            Failure(pycurl.E_OPERATION_TIMEDOUT, "", URL, is_resolved=False, seconds=5.0),
+            Failure(TIMEOUT, "", URL, is_resolved=False, seconds=5.0),
             "timeout",
             "The name tracker.example was not found within 5 seconds: its DNS did not answer.",
         ),
+        (Failure(TIMEOUT, "", URL, seconds=10.0), "timeout", "No answer came within 10 seconds."),
         (
-            Failure(pycurl.E_OPERATION_TIMEDOUT, "", URL, seconds=10.0),
+            Failure(TIMEOUT, "", URL, status_code=200, seconds=0.8),
             "timeout",
-            "No answer came within 10 seconds.",
+            "The tracker answered 200 OK, but its answer did not end within 0.8 seconds.",
         ),
         (
-            Failure(pycurl.E_COULDNT_CONNECT, "", URL, os_errno=errno.EHOSTUNREACH),
+            Failure(NO_CONNECTION, "", URL, os_errno=errno.EHOSTUNREACH),
             "connect",
             "tracker.example could not be reached: there is no route to it.",
         ),
-        (Failure(pycurl.E_COULDNT_CONNECT, "", URL), "connect", "tracker.example could not be reached."),
+        (Failure(NO_CONNECTION, "", URL), "connect", "tracker.example could not be reached."),
+        (Failure(UNVERIFIED, "", URL, verify_result=9), "tls", "The certificate of tracker.example is not valid yet."),
         (
-            Failure(pycurl.E_PEER_FAILED_VERIFICATION, "", URL, verify_result=9),
-            "tls",
-            "The certificate of tracker.example is not valid yet.",
-        ),
-        (
-            Failure(pycurl.E_PEER_FAILED_VERIFICATION, "", URL, verify_result=99),
+            Failure(UNVERIFIED, "", URL, verify_result=99),
             "tls",
             "The certificate of tracker.example is not valid.",
         ),
@@ -45,12 +46,12 @@ URL = "https://tracker.example/postback?secret=1"
     ],
 )
 def test_failure_has_its_kind_and_sentence(failure: Failure, kind: str, detail: str) -> None:
-    assert outcome.of_failure(failure) == (kind, detail)
+    assert explain_failure(failure) == (kind, detail)
 
 
 @pytest.mark.parametrize("code", sorted(code for name, code in vars(pycurl).items() if name.startswith("E_")))
 def test_every_error_of_libcurl_has_a_known_kind_and_a_sentence_without_the_query(code: int) -> None:
-    kind, detail = outcome.of_failure(Failure(code, "whatever", URL))
+    kind, detail = explain_failure(Failure(code, "whatever", URL))
     assert kind in KINDS
     assert kind
     assert detail.endswith(".")
@@ -58,4 +59,4 @@ def test_every_error_of_libcurl_has_a_known_kind_and_a_sentence_without_the_quer
 
 
 def test_host_of_what_cannot_be_split_is_a_word_for_it() -> None:
-    assert outcome.host_of("http://[/") == outcome.host_of("") == "The host"
+    assert readable_host("http://[/") == readable_host("") == "The host"

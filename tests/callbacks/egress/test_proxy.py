@@ -1,4 +1,4 @@
-"""Through the operator's proxy, and no other: what goes there, what is refused before, whose fault a failure was."""
+"""Through the operator's proxy, and no other: what goes there, what is refused before, and who is named in failures."""
 
 import contextlib
 import logging
@@ -11,9 +11,11 @@ from django.test import Client
 from django.utils import timezone
 
 from callbacks.delivery import dispatcher
-from callbacks.egress import proxy as proxies
 from callbacks.egress.addresses import Policy
-from callbacks.egress.transport import Limits, Outcome, Request, Transport
+from callbacks.egress.outcome import Outcome, Request
+from callbacks.egress.proxy import proxy_from
+from callbacks.egress.response import Limits
+from callbacks.egress.transport import Transport
 from callbacks.models import Attempt, Delivery
 from tests.authority import Authority
 from tests.callbacks.egress.sending import GRACE_S, LIMITS, get, outcomes_of, within
@@ -33,7 +35,7 @@ def through(
     limits: Limits = LIMITS,
 ) -> list[Outcome]:
     """The outcomes of these requests, sent through the proxy at `url` and over one handle."""
-    proxy = proxies.read(url)
+    proxy = proxy_from(url)
     with (
         within(len(requests) * limits.total_s + GRACE_S),
         Transport(allowed, limits=limits, ca_bundle=ca_bundle, proxy=proxy, max_in_flight=1) as transport,
@@ -46,10 +48,10 @@ def test_http_callback_is_handed_to_the_proxy_and_only_to_it(receiver: Receiver)
     with Proxy({"tracker.example:80": ("127.0.0.1", receiver.port)}) as proxy:
         (outcome,) = through(proxy.url, get(HTTP))
     assert (outcome.status_code, outcome.error_kind, outcome.response_excerpt) == (200, "", "ok")
-    assert outcome.remote_address == ""  # the proxy's would be no news, and the tracker's is not known
+    assert outcome.remote_address == ""  # the address of the tracker is not known
     request = receiver.wait_for(1)[0]
     assert (request.target, request.header("Host")) == ("/pb?a=1", "tracker.example")
-    assert proxy.wishes == ["tracker.example:80"]
+    assert proxy.destinations == ["tracker.example:80"]
 
 
 def test_https_callback_is_a_tunnel_in_which_the_proxy_reads_nothing(authority: Authority) -> None:
@@ -111,7 +113,7 @@ def test_password_of_the_proxy_reaches_the_proxy_and_nothing_else(authority: Aut
     assert good.is_success
     assert (bad.error_kind, bad.status_code) == ("proxy", None if url == HTTPS else 407)
     assert bad.detail == "The proxy answered 407 Proxy Authentication Required: it wants another user name or password."
-    for text in (repr(good), repr(bad), repr(proxies.read(with_password))):
+    for text in (repr(good), repr(bad), repr(proxy_from(with_password))):
         assert "s3cr" not in text
     if url == HTTPS:
         assert b"Authorization" not in receiver.requests[0].raw
@@ -175,7 +177,7 @@ def test_environment_cannot_lead_past_the_proxy(receiver: Receiver, monkeypatch:
     with Proxy({"*": ("127.0.0.1", receiver.port)}) as proxy:
         (outcome,) = through(proxy.url, get(HTTP))
         assert outcome.is_success
-        assert proxy.wishes == ["tracker.example:80"]
+        assert proxy.destinations == ["tracker.example:80"]
 
 
 class Address:
@@ -186,17 +188,17 @@ class Address:
 
 
 def test_socket_is_opened_to_the_proxys_own_address_and_port_only() -> None:
-    proxy = proxies.read("http://10.0.0.1:3128")
+    proxy = proxy_from("http://10.0.0.1:3128")
     assert proxy
     assert proxy.is_at(Address("10.0.0.1", 3128))
     for other in (Address("10.0.0.1", 80), Address("10.0.0.2", 3128), Address("93.184.216.34", 3128)):
         assert not proxy.is_at(other)
     assert not proxy.is_at(Address("10.0.0.1", 3128, socket.AF_UNIX))
-    six = proxies.read("https://[fd00::1]:3128")
+    six = proxy_from("https://[fd00::1]:3128")
     assert six
     assert six.is_at(Address("fd00:0::1", 3128, socket.AF_INET6))
     assert not six.is_at(Address("fd00::2", 3128, socket.AF_INET6))
-    named = proxies.read("http://proxy.internal:3128")
+    named = proxy_from("http://proxy.internal:3128")
     assert named
     assert named.is_at(Address("10.0.0.9", 3128))
     assert not named.is_at(Address("10.0.0.9", 443))
@@ -208,7 +210,7 @@ def test_named_proxy_is_found_by_its_name(receiver: Receiver) -> None:
     assert outcome.is_success
 
 
-# --- whose fault it was ------------------------------------------------------
+# --- which side failed ------------------------------------------------------
 @pytest.mark.parametrize("url", [HTTP, HTTPS])
 def test_proxy_that_is_not_there_is_kind_proxy(url: str) -> None:
     with Proxy({}) as gone:
@@ -282,17 +284,17 @@ def test_answer_of_the_proxy_to_an_http_callback_is_a_status() -> None:
 )  # fmt: skip
 def test_proxy_that_cannot_be_is_refused_without_repeating_it(url: str) -> None:
     with pytest.raises(ValueError, match=r"^The .+\.$") as refusal:
-        proxies.read(url)
+        proxy_from(url)
     assert "s3cret" not in str(refusal.value)
     assert refusal.value.__cause__ is None
 
 
 def test_no_proxy_is_none() -> None:
-    assert proxies.read("") is None
+    assert proxy_from("") is None
 
 
 def test_proxy_with_everything_is_read() -> None:
-    proxy = proxies.read("https://us:p%40ss@[2001:db8::1]:3128/")
+    proxy = proxy_from("https://us:p%40ss@[2001:db8::1]:3128/")
     assert proxy
     assert (proxy.url, proxy.user, proxy.password) == ("https://[2001:db8::1]:3128", "us", "p@ss")
 
@@ -308,13 +310,13 @@ def test_delivery_through_the_proxy_is_recorded_without_its_password(
     OrderFactory(affiliate=affiliate)
     with Proxy({"tracker.example:80": ("127.0.0.1", receiver.port)}, password="us:s3cret") as proxy:
         settings.CALLBACKS_PROXY_URL = proxy.url.replace("//", "//us:wr0ng@")
-        with pump_of_these_settings():
+        with dispatcher_of_these_settings():
             dispatcher.run()
         refused = Attempt.objects.get()
         assert (refused.error_kind, receiver.requests) == ("proxy", [])
         Delivery.objects.update(next_attempt_at=timezone.now())
         settings.CALLBACKS_PROXY_URL = proxy.url.replace("//", "//us:s3cret@")
-        with pump_of_these_settings():
+        with dispatcher_of_these_settings():
             dispatcher.run()
     assert Delivery.objects.get().status == "succeeded"
     page = admin_client.get(Delivery.objects.get().get_absolute_url()).content.decode()
@@ -326,7 +328,7 @@ def test_delivery_through_the_proxy_is_recorded_without_its_password(
 
 
 @contextlib.contextmanager
-def pump_of_these_settings() -> Iterator[None]:
+def dispatcher_of_these_settings() -> Iterator[None]:
     dispatcher.of_process.cache_clear()
     try:
         yield

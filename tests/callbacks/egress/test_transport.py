@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 
 from callbacks.delivery.wakeup import WakePipe
-from callbacks.egress.transport import Limits, Policy, Request, Transport
+from callbacks.egress.addresses import Policy
+from callbacks.egress.outcome import Request
+from callbacks.egress.response import Limits
+from callbacks.egress.transport import Transport
 from tests.authority import Authority
-from tests.callbacks.egress.sending import GRACE_S, LIMITS, ONES_OWN, asked, get, outcomes_of, policy, send
+from tests.callbacks.egress.sending import GRACE_S, HEADERS, LIMITS, get, outcome_of, outcomes_of, policy, send
 from tests.receiver import Answer, Receiver
 
 
@@ -46,7 +49,7 @@ def test_get_after_post_on_the_same_handle_has_no_body(receiver: Receiver) -> No
         outcomes_of(transport, Request(1, "POST", receiver.url(), (), b"a=b"), get(receiver.url(), 2))
     first, second = receiver.wait_for(2)
     assert (first.method, first.body, second.method, second.body) == ("POST", b"a=b", "GET", b"")
-    assert second.headers[1:] == ONES_OWN
+    assert second.headers[1:] == HEADERS
 
 
 def test_proxies_and_netrc_of_the_environment_are_ignored(
@@ -77,7 +80,7 @@ def test_cookies_are_not_kept(receiver: Receiver) -> None:
 )
 def test_2xx_is_a_success(receiver: Receiver, status: int, sentence: str) -> None:
     body = b"" if status == 204 else b"ok"
-    outcome = asked(receiver, Answer(status=status, body=body))
+    outcome = outcome_of(receiver, Answer(status=status, body=body))
     assert (outcome.status_code, outcome.error_kind, outcome.is_success) == (status, "", True)
     assert outcome.detail == f"The tracker answered {sentence}."
     assert outcome.response_excerpt == body.decode()
@@ -100,7 +103,7 @@ def test_2xx_is_a_success(receiver: Receiver, status: int, sentence: str) -> Non
     ],
 )
 def test_4xx_and_5xx_are_kind_status_and_named(receiver: Receiver, status: int, sentence: str) -> None:
-    outcome = asked(receiver, Answer(status=status))
+    outcome = outcome_of(receiver, Answer(status=status))
     assert (outcome.status_code, outcome.error_kind, outcome.is_success) == (status, "status", False)
     assert outcome.detail == f"The tracker answered {sentence}."
 
@@ -108,7 +111,7 @@ def test_4xx_and_5xx_are_kind_status_and_named(receiver: Receiver, status: int, 
 @pytest.mark.parametrize("status", range(300, 309))
 def test_3xx_names_the_location_and_is_never_followed(receiver: Receiver, status: int) -> None:
     target = receiver.url("/elsewhere")
-    outcome = asked(receiver, Answer(status=status, headers=(("Location", target),), body=b""), "/start")
+    outcome = outcome_of(receiver, Answer(status=status, headers=(("Location", target),), body=b""), "/start")
     assert (outcome.status_code, outcome.error_kind) == (status, "redirect")
     assert target in outcome.detail
     assert "never followed" in outcome.detail
@@ -117,12 +120,12 @@ def test_3xx_names_the_location_and_is_never_followed(receiver: Receiver, status
 
 
 def test_3xx_without_location_is_a_redirect_to_nowhere(receiver: Receiver) -> None:
-    outcome = asked(receiver, Answer(status=302))
+    outcome = outcome_of(receiver, Answer(status=302))
     assert (outcome.error_kind, "nowhere" in outcome.detail) == ("redirect", True)
 
 
 def test_3xx_with_a_very_long_location_has_a_readable_sentence(receiver: Receiver) -> None:
-    outcome = asked(receiver, Answer(status=302, headers=(("Location", "/" + "a" * 20_000),)))
+    outcome = outcome_of(receiver, Answer(status=302, headers=(("Location", "/" + "a" * 20_000),)))
     assert (outcome.error_kind, len(outcome.detail) < 700) == ("redirect", True)
 
 
@@ -131,37 +134,26 @@ def test_1xx_is_passed_over_and_only_the_final_headers_are_kept(receiver: Receiv
         b"HTTP/1.1 100 Continue\r\nX-A: 1\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
         b"HTTP/1.1 200 OK\r\nX-B: 2\r\nContent-Length: 2\r\n\r\nhi"
     )
-    outcome = asked(receiver, Answer(raw=raw))
+    outcome = outcome_of(receiver, Answer(raw=raw))
     assert outcome.is_success
     assert outcome.response_headers == (("X-B", "2"), ("Content-Length", "2"))
     assert outcome.response_excerpt == "hi"
 
 
-def test_1xx_alone_is_no_answer(receiver: Receiver) -> None:
-    outcome = asked(receiver, Answer(raw=b"HTTP/1.1 100 Continue\r\n\r\n", end="close"))
-    assert (outcome.error_kind, outcome.status_code) == ("closed", None)
-
-
-def test_101_is_no_success(receiver: Receiver) -> None:
-    raw = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
-    outcome = asked(receiver, Answer(raw=raw, end="close"))
-    assert (outcome.error_kind, outcome.status_code, outcome.is_success) == ("status", 101, False)
-
-
 def test_trailers_are_no_headers(receiver: Receiver) -> None:
     raw = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-T\r\n\r\n2\r\nhi\r\n0\r\nX-T: 1\r\n\r\n"
-    outcome = asked(receiver, Answer(raw=raw))
+    outcome = outcome_of(receiver, Answer(raw=raw))
     assert (outcome.is_success, outcome.response_excerpt) == (True, "hi")
     assert outcome.response_headers == (("Transfer-Encoding", "chunked"), ("Trailer", "X-T"))
 
 
 def test_retry_after_is_given_as_it_came(receiver: Receiver) -> None:
-    assert asked(receiver, Answer(status=503, headers=(("retry-AFTER", " 120 "),))).retry_after == "120"
-    assert asked(receiver, Answer(status=503)).retry_after is None
+    assert outcome_of(receiver, Answer(status=503, headers=(("retry-AFTER", " 120 "),))).retry_after == "120"
+    assert outcome_of(receiver, Answer(status=503)).retry_after is None
 
 
 def test_headers_in_another_encoding_are_read_as_latin_1(receiver: Receiver) -> None:
-    outcome = asked(receiver, Answer(raw=b"HTTP/1.1 200 OK\r\nX-A: \xe9\xff\r\nContent-Length: 0\r\n\r\n"))
+    outcome = outcome_of(receiver, Answer(raw=b"HTTP/1.1 200 OK\r\nX-A: \xe9\xff\r\nContent-Length: 0\r\n\r\n"))
     assert outcome.response_headers[0] == ("X-A", "éÿ")
 
 
@@ -177,7 +169,7 @@ def test_headers_in_another_encoding_are_read_as_latin_1(receiver: Receiver) -> 
     ],
 )
 def test_excerpt_is_text_that_any_database_can_hold(receiver: Receiver, body: bytes, excerpt: str) -> None:
-    assert asked(receiver, Answer(body=body)).response_excerpt == excerpt
+    assert outcome_of(receiver, Answer(body=body)).response_excerpt == excerpt
 
 
 def test_phases_are_timed_and_a_kept_connection_has_only_its_own(tls_receiver: Receiver, authority: Authority) -> None:

@@ -8,9 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from callbacks.egress.transport import Limits, Policy, Request, Transport
+from callbacks.egress.addresses import Policy
+from callbacks.egress.outcome import Request
+from callbacks.egress.response import Limits
+from callbacks.egress.transport import Transport
 from tests.authority import Authority
-from tests.callbacks.egress.sending import LIMITS, asked, get, outcomes_of, policy, send
+from tests.callbacks.egress.sending import LIMITS, get, outcome_of, outcomes_of, policy, send
 from tests.receiver import Answer, Receiver
 
 
@@ -39,17 +42,6 @@ def test_connection_ended_before_the_request_is_closed(end: Literal["close", "re
     assert outcome.status_code is None
 
 
-@pytest.mark.parametrize("end", ["close", "reset"])
-@pytest.mark.parametrize(("cut_at", "status"), [(0, None), (5, None), (17, None), (20, None), (38, 200), (60, 200)])
-def test_connection_ended_within_the_answer_is_closed(
-    receiver: Receiver, end: Literal["close", "reset"], cut_at: int, status: int | None
-) -> None:
-    raw = b"HTTP/1.1 200 OK\r\nContent-Length: 40\r\n\r\n" + b"x" * 40
-    assert raw.index(b"\r\n\r\n") + 4 == 39
-    outcome = asked(receiver, Answer(raw=raw, cut_at=cut_at + (status is not None), end=end))
-    assert (outcome.error_kind, outcome.status_code) == ("closed", status)
-
-
 def test_connection_ended_at_any_byte_is_no_success_before_the_last(receiver: Receiver) -> None:
     raw = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nX-A: b\r\n\r\nfine"
     ends: list[Literal["close", "reset"]] = ["close", "reset"]
@@ -65,12 +57,12 @@ def test_connection_ended_at_any_byte_is_no_success_before_the_last(receiver: Re
 
 
 def test_reset_in_the_body_of_a_404_is_its_status(receiver: Receiver) -> None:
-    outcome = asked(receiver, Answer(status=404, body=b"x" * 100, cut_at=80, end="reset"))
+    outcome = outcome_of(receiver, Answer(status=404, body=b"x" * 100, cut_at=80, end="reset"))
     assert (outcome.error_kind, outcome.status_code) == ("status", 404)
 
 
 def test_body_without_length_ends_with_the_connection(receiver: Receiver) -> None:
-    outcome = asked(receiver, Answer(raw=b"HTTP/1.1 200 OK\r\n\r\nfine", end="close"))
+    outcome = outcome_of(receiver, Answer(raw=b"HTTP/1.1 200 OK\r\n\r\nfine", end="close"))
     assert (outcome.is_success, outcome.response_excerpt) == (True, "fine")
 
 
@@ -103,26 +95,6 @@ def test_what_follows_an_answer_is_not_taken_for_the_next_one(receiver: Receiver
         outcomes = outcomes_of(transport, get(receiver.url("/1"), 1), get(receiver.url("/2"), 2))
     assert outcomes[1].response_excerpt == ""
     assert (outcomes[2].status_code, outcomes[2].response_excerpt) == (500, "real")
-
-
-@pytest.mark.parametrize(
-    "raw",
-    [
-        b"this is not HTTP at all\r\n\r\n",
-        b"\x00\x01\x02\xff" * 100,
-        b"<html>HTTP/0.9</html>",
-        b"HTTP/1.1 ABC OK\r\n\r\n",
-        b"HTTP/1.1 20\r\n\r\n",
-        b"HTTP/9.9 200 OK\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
-        b"HTTP/1.1 200 OK\r\nX-A: a\0b\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nhi\r\n",
-    ],
-)
-def test_answer_that_is_no_http_is_kind_protocol(receiver: Receiver, raw: bytes) -> None:
-    outcome = asked(receiver, Answer(raw=raw, end="close"))
-    assert (outcome.error_kind, outcome.is_success) == ("protocol", False)
 
 
 # --- TLS ---------------------------------------------------------------------

@@ -90,7 +90,7 @@ def test_render_any_value_arrives_as_it_was(value: str) -> None:
 
 @patient
 @given(made, snapshots)
-def test_parse_rendered_url_is_one_text(parts: Made, values: dict[str, str]) -> None:
+def test_scan_rendered_url_is_one_text(parts: Made, values: dict[str, str]) -> None:
     try:
         url = render(parts.template, values)
     except RenderError:
@@ -149,7 +149,7 @@ def test_render_corner_gives_the_exact_url(template: str, values: dict[str, str]
 
 
 @pytest.mark.parametrize(
-    ("placeholder", "value", "sent"),
+    ("variable", "value", "sent"),
     [
         ('{{link.sub_id|default:"none"}}', "", "none"),
         ("{{link.sub_id|default:'none'}}", "fb", "fb"),
@@ -166,9 +166,9 @@ def test_render_corner_gives_the_exact_url(template: str, values: dict[str, str]
         ('{{link.sub_id|map:"a=b"|map:"b=c"}}', "a", "c"),
     ],
 )
-def test_render_filters_are_applied_in_their_order(placeholder: str, value: str, sent: str) -> None:
-    assert check.check(FILL + placeholder, CLOSED).problems == ()
-    assert render(FILL + placeholder, {"link.sub_id": value}) == FILL + sent
+def test_render_filters_are_applied_in_their_order(variable: str, value: str, sent: str) -> None:
+    assert check.check(FILL + variable, CLOSED).problems == ()
+    assert render(FILL + variable, {"link.sub_id": value}) == FILL + sent
 
 
 @pytest.mark.parametrize(

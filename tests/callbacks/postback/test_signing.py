@@ -12,8 +12,7 @@ from callbacks.postback.signing import new_secret
 EVENT_ID = "0b9f8a52-6f0e-4a3c-9d55-2f1f4b6f1c11"
 
 
-def test_signature_equals_the_specification_s_example() -> None:
-    """The example of the specification's reference libraries."""
+def test_headers_equal_the_example_of_the_reference_libraries() -> None:
     headers = signing.headers(
         "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}'
     )

@@ -15,7 +15,7 @@ def test_scan_any_text_gives_back_all_of_it(text: str) -> None:
     assert "".join(piece.source for piece in pieces) == text
 
 
-def test_parse_template_gives_texts_and_variables() -> None:
+def test_scan_template_gives_texts_and_variables() -> None:
     assert syntax.scan("https://t.example/?a={{ order.number }}&b")[0] == (
         syntax.Text("https://t.example/?a="),
         syntax.VariableRef("{{ order.number }}", "order.number"),

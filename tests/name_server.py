@@ -1,4 +1,4 @@
-"""A name server on loopback, and a lookup that asks it: names lead where a test wants them to, or to nothing at all."""
+"""A name server on loopback, and a lookup that asks it: a test decides which addresses a name has, if any."""
 
 import contextlib
 import socket
@@ -13,10 +13,10 @@ NOT_FOUND = 3
 A, AAAA = 1, 28
 
 
-class Resolver:
-    """A context manager. `names` says for a name its addresses, in their order; what is not there does not exist.
+class NameServer:
+    """A context manager. `names` has the addresses of each name, in order; another name does not exist.
 
-    A name with a list of lists gives another answer each time, the last one for ever. One with None is never answered.
+    A list of lists gives one answer after the other, the last one again and again. None never gives an answer.
     """
 
     def __init__(self, names: dict[str, list[str] | list[list[str]] | None]) -> None:
@@ -24,7 +24,7 @@ class Resolver:
         self.asked: Counter[str] = Counter()
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1", 0))
-        self._place = self._socket.getsockname()
+        self._address = self._socket.getsockname()
         self._thread = threading.Thread(target=self._serve, daemon=True)
 
     def __enter__(self) -> Self:
@@ -33,19 +33,19 @@ class Resolver:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stopper:
-            stopper.sendto(b"", self._place)
+            stopper.sendto(b"", self._address)
         self._thread.join(timeout=5)
         self._socket.close()
 
-    def look_up(self, name: str, patience_s: float = 30.0) -> tuple[str, ...]:
-        """As `callbacks.egress.dns.by_the_system`, which asks the name server of the machine."""
+    def look_up(self, name: str, timeout_s: float = 30.0) -> tuple[str, ...]:
+        """Like `callbacks.egress.dns.system_lookup`, which asks the name server of the machine."""
         question = b"".join(bytes([len(label)]) + label.encode() for label in name.removesuffix(".").split(".")) + b"\0"
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
-            asking.settimeout(patience_s)
-            asking.connect(self._place)
-            asking.send(HEADER.pack(1, 0x0100, 1, 0, 0, 0) + question + struct.pack(">HH", A, 1))
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.settimeout(timeout_s)
+            client.connect(self._address)
+            client.send(HEADER.pack(1, 0x0100, 1, 0, 0, 0) + question + struct.pack(">HH", A, 1))
             with contextlib.suppress(OSError):
-                return self._read(asking.recv(4096), HEADER.size + len(question) + 4)
+                return self._read(client.recv(4096), HEADER.size + len(question) + 4)
         return ()
 
     def _read(self, answer: bytes, start: int) -> tuple[str, ...]:
@@ -60,7 +60,7 @@ class Resolver:
 
     def _serve(self) -> None:
         while True:
-            query, asker = self._socket.recvfrom(4096)
+            query, client = self._socket.recvfrom(4096)
             if not query:
                 return
             labels, at = [], HEADER.size
@@ -72,7 +72,7 @@ class Resolver:
             addresses = self._addresses(name)
             if addresses is not None:
                 head = HEADER.pack(1, 0x8180 if addresses else 0x8180 | NOT_FOUND, 1, len(addresses), 0, 0)
-                self._socket.sendto(head + query[HEADER.size :] + b"".join(map(_record, addresses)), asker)
+                self._socket.sendto(head + query[HEADER.size :] + b"".join(map(_record, addresses)), client)
 
     def _addresses(self, name: str) -> list[str] | None:
         answers = self.names.get(name, [])
@@ -84,7 +84,7 @@ class Resolver:
 
 
 def _record(address: str) -> bytes:
-    """Of an address, whichever was asked for: our lookup wants both at once."""
+    """The record of an address of either family: our lookup takes both in one answer."""
     is_6 = ":" in address
     packed = socket.inet_pton(socket.AF_INET6 if is_6 else socket.AF_INET, address)
     return b"\xc0\x0c" + struct.pack(">HHIH", AAAA if is_6 else A, 1, 0, len(packed)) + packed
