@@ -1,10 +1,11 @@
 """Shows what a callback would send for one of its affiliate's orders, or for example values, before it is saved.
 
-The request is made by `callbacks.postback.request`, as the pump does; nothing is sent or kept.
+`callbacks.postback.request` builds the request, as it does for the dispatcher; nothing is sent or kept.
 """
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from django.conf import settings
 from django.utils import timezone
@@ -14,9 +15,9 @@ from affiliates.models import Affiliate
 from callbacks.editor import macros
 from callbacks.egress.outcome import Request
 from callbacks.models import CallbackSetting
-from callbacks.postback import request as messages
 from callbacks.postback import syntax
 from callbacks.postback.render import RenderError
+from callbacks.postback.request import build, user_agent
 from callbacks.postback.variables import LINK_QUERY, VARIABLES, Event, snapshot, value_of
 from orders.models import Order
 
@@ -66,6 +67,14 @@ class Example:
     value: str
 
 
+def of_form(typed: CallbackSetting, template: str, order: Order | None) -> dict[str, Any]:
+    """For a page with the form: the preview, None if there is no `template` that can be sent, and the variables."""
+    return {
+        "preview": preview(typed, template, order) if template else None,
+        "examples": examples(typed, order),
+    }
+
+
 def examples(setting: CallbackSetting, order: Order | None) -> list[Example]:
     """The table of variables with the values of `order`, and the parameters that its link has; else with examples."""
     values = values_of(setting, order)
@@ -94,10 +103,10 @@ def preview(
     values = values_of(setting, order, event_id)
     if order is None:
         values = {p.name: EXAMPLES[NAME] for p in references.values() if p.name.startswith(LINK_QUERY)} | values
-    shown = tuple(_value(placeholder, values, order) for placeholder in references.values())
+    shown = tuple(_value(reference, values, order) for reference in references.values())
     now = timezone.now()
     try:
-        request = messages.build(
+        request = build(
             key=0,
             event_id=event_id,
             happened_at=now,
@@ -108,7 +117,7 @@ def preview(
             previous_secret=_previous_secret_at(now, setting),
             variables=values,
             timestamp=int(now.timestamp()),
-            user_agent=messages.user_agent(settings.VERSION),
+            user_agent=user_agent(settings.VERSION),
         )
     except RenderError as error:
         return Preview(order, values, shown, problem=str(error))
@@ -146,11 +155,11 @@ def _can_be_written(name: str) -> bool:
     return not faults and len(pieces) == 1 and getattr(pieces[0], "name", "") == name
 
 
-def _value(placeholder: syntax.VariableRef, values: dict[str, str], order: Order | None) -> Value:
-    value = sent = value_of(values, placeholder.name)
-    for apply in placeholder.filters:
+def _value(reference: syntax.VariableRef, values: dict[str, str], order: Order | None) -> Value:
+    value = sent = value_of(values, reference.name)
+    for apply in reference.filters:
         sent = apply(sent)
-    return Value(placeholder.source, value, sent, "" if value else _why_empty(placeholder.name, order))
+    return Value(reference.source, value, sent, "" if value else _why_empty(reference.name, order))
 
 
 def _why_empty(name: str, order: Order | None) -> str:

@@ -16,14 +16,13 @@ from django.utils import timezone
 
 from callbacks.egress import targets
 from callbacks.models import CallbackSetting, history
-from callbacks.setup import fingerprint
+from callbacks.setup import changes
 from callbacks.setup.bulk import hosts
 
 CHUNK = 200  # callbacks in one transaction
-TIME_S = 15.0  # after so long no further one is begun, for a browser waits for the answer
+TIME_S = 15.0  # after so long no further chunk is begun, because a browser waits for the answer
 SCHEMES = ("https", "http")
 NOT_CLEAN = "Its URL holds what is repaired when it is saved in its own form: open it there and submit it first."
-MEANWHILE = "Somebody changed it after the preview was made."
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +44,8 @@ class Move:
     is_resumed: bool = False
 
     @property
-    def seal(self) -> str:
-        return fingerprint.of(self.before)
+    def fingerprint(self) -> str:
+        return changes.fingerprint(self.before)
 
     @property
     def parts(self) -> tuple[str, str, str, str]:
@@ -110,9 +109,9 @@ def move(setting: CallbackSetting, new: str) -> Move:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How many were changed, how many of them are on again, and those that stayed as they are with the problem.
+    """How many were changed, how many of them were resumed, and those that were left out, each with its problem.
 
-    `rest` are the callbacks that the time did not suffice for.
+    `rest` is the number of callbacks that are not done because the time was up.
     """
 
     count: int
@@ -121,31 +120,34 @@ class Result:
     rest: int = 0
 
 
-def apply(old: str, new: str, user: User, seen: Mapping[int, str]) -> Result:
+def apply(
+    old: str, new: str, user: User, seen: Mapping[int, str], *, chunk: int = CHUNK, time_s: float = TIME_S
+) -> Result:
     """Put `new` in the place of `old` in all callbacks that a preview showed, and that are still as it showed them.
 
-    Those that have the new host already, because this was asked for twice, are passed over.
+    `seen` are the fingerprints of what it showed. Callbacks that have the new host already are passed over: the button
+    was pressed twice.
     """
     count = resumed = rest = 0
     began = time.monotonic()
     left_out: list[Move] = []
     ids = sorted({*callbacks_at(old).values_list("pk", flat=True), *seen})
-    for start in range(0, len(ids), CHUNK):
-        if count and time.monotonic() - began > TIME_S:
+    for start in range(0, len(ids), chunk):
+        if count and time.monotonic() - began > time_s:
             rest = len(ids) - start
             break
         with transaction.atomic():
-            found = _locked(ids[start : start + CHUNK])
-            judged = [
-                _judged(setting, new, seen)
+            found = _locked(ids[start : start + chunk])
+            checked = [
+                _checked(setting, new, seen)
                 for setting in found
                 if hosts.is_at(setting.url, old) or not hosts.is_at(setting.url, new)
             ]
-            done = [each for each in judged if not each.problem]
+            done = [each for each in checked if not each.problem]
             _write(done, user)
         count += len(done)
         resumed += sum(each.is_resumed for each in done)
-        left_out += [each for each in judged if each.problem]
+        left_out += [each for each in checked if each.problem]
     return Result(count, resumed, tuple(left_out), rest)
 
 
@@ -154,10 +156,10 @@ def _locked(ids: list[int]) -> QuerySet[CallbackSetting]:
     return found.select_for_update(no_key=True, of=("self",))
 
 
-def _judged(setting: CallbackSetting, new: str, seen: Mapping[int, str]) -> Move:
+def _checked(setting: CallbackSetting, new: str, seen: Mapping[int, str]) -> Move:
     before = history.values_of(setting)
-    if seen.get(setting.pk) != fingerprint.of(before):
-        return Move(setting, before, MEANWHILE)
+    if seen.get(setting.pk) != changes.fingerprint(before):
+        return Move(setting, before, changes.CHANGED_MEANWHILE)
     return move(setting, new)
 
 

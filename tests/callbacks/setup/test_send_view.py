@@ -15,15 +15,13 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from affiliates.models import Affiliate
+from callbacks import models
 from callbacks.models import CallbackSetting, Delivery, test_quota
-from callbacks.models.test_quota import Turn
-from tests.callbacks.panel import of
+from tests.callbacks.panel import BY_SCRIPT, of
 from tests.factories import AffiliateFactory, CallbackSettingFactory, OrderFactory
 from tests.receiver import Answer, Receiver
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("loopback")]
-
-BY_SCRIPT = {"X-Requested-With": "fetch"}
 
 
 @pytest.fixture
@@ -63,7 +61,7 @@ def test_test_of_a_bad_form_says_so_beside_its_fields_and_sends_nothing(
         assert re.findall('<li data-code="([a-z_]+)">', text) == [code]
         assert "something in the form has to be put right first" in text
     assert nothing_was_sent(receiver)
-    assert not Turn.objects.exists()
+    assert not models.TestQuota.objects.exists()
 
 
 def test_test_without_a_script_gives_the_page_back_with_all_that_was_typed(
@@ -172,11 +170,13 @@ def test_test_is_limited_for_a_person_and_for_an_affiliate(
     someone = admin_user if user == "same" else other
     somewhere = joe if affiliate == "same" else AffiliateFactory()
     now = timezone.now()
-    Turn.objects.bulk_create(Turn(user=someone, affiliate=somewhere, taken_at=now) for _ in range(test_quota.AT_MOST))
+    models.TestQuota.objects.bulk_create(
+        models.TestQuota(user=someone, affiliate=somewhere, taken_at=now) for _ in range(test_quota.AT_MOST)
+    )
     assert send_test(admin_client, joe, receiver.url("/")).status_code == expected
 
 
-def test_turns_that_are_taken_at_once_are_not_more_than_there_are(admin_user: User, joe: Affiliate) -> None:
+def test_quota_taken_at_once_is_not_exceeded(admin_user: User, joe: Affiliate) -> None:
     def take() -> timedelta:
         try:
             return test_quota.take(admin_user.pk, joe.pk)
@@ -185,14 +185,16 @@ def test_turns_that_are_taken_at_once_are_not_more_than_there_are(admin_user: Us
 
     with ThreadPoolExecutor(8) as threads:
         waits = [job.result() for job in [threads.submit(take) for _ in range(2 * test_quota.AT_MOST)]]
-    assert waits.count(timedelta()) == Turn.objects.count() == test_quota.AT_MOST
+    assert waits.count(timedelta()) == models.TestQuota.objects.count() == test_quota.AT_MOST
 
 
-def test_turns_that_count_no_more_are_forgotten(admin_user: User, joe: Affiliate) -> None:
+def test_quota_rows_older_than_a_minute_are_deleted(admin_user: User, joe: Affiliate) -> None:
     long_ago = timezone.now() - test_quota.WITHIN
-    Turn.objects.bulk_create(Turn(user=admin_user, affiliate=joe, taken_at=long_ago) for _ in range(30))
+    models.TestQuota.objects.bulk_create(
+        models.TestQuota(user=admin_user, affiliate=joe, taken_at=long_ago) for _ in range(30)
+    )
     assert test_quota.take(admin_user.pk, joe.pk) == timedelta()
-    assert Turn.objects.count() == 1
+    assert models.TestQuota.objects.count() == 1
 
 
 def test_test_costs_as_many_queries_for_many_orders_and_deliveries(

@@ -3,6 +3,7 @@
 import html
 import re
 import threading
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from affiliates.models import Affiliate
 from callbacks.models import CallbackSetting, SettingChange
 from callbacks.setup.bulk import choice, same_callback
+from callbacks.setup.bulk.same_callback import Effect
 from tests.callbacks.panel import URL
 from tests.factories import AffiliateFactory, CallbackSettingFactory, LinkFactory, OrderFactory
 
@@ -411,8 +413,8 @@ def test_each_setting_is_refused_by_the_model_if_it_does_not_fit(joe: Affiliate)
     pattern = CallbackSetting(event="order.created", url="https://127.0.0.1/", name="Callback")
     user = User.objects.create_user("somebody")
     result = same_callback.apply([joe.pk], pattern, "change", user, seen={}, named=5)
-    assert [case.fate for case in result.first(*same_callback.Effect)] == [same_callback.Effect.REFUSED]
-    assert "loopback" in result.first(same_callback.Effect.REFUSED)[0].problem
+    assert [one.effect for one in result.first(*Effect)] == [Effect.REFUSED]
+    assert "loopback" in result.first(Effect.REFUSED)[0].problem
     assert not CallbackSetting.objects.exists()
 
 
@@ -494,22 +496,24 @@ def test_steps_for_thirty_ask_as_often_as_for_one(admin_client: Client, thirty: 
     assert not CallbackSetting.objects.filter(url=OLD).exists()
 
 
-def test_more_affiliates_than_a_transaction_takes_are_all_done(
-    admin_client: Client, thirty: list[Affiliate], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(same_callback, "CHUNK", 7)
+def test_more_affiliates_than_a_transaction_takes_are_all_done(admin_user: User, thirty: list[Affiliate]) -> None:
     thirty[3].callback_settings.all().delete()
-    text = done(admin_client, *thirty)
-    assert "set up for 1 affiliate and changed for 29 affiliates." in text
+    ids, pattern = [affiliate.pk for affiliate in thirty], CallbackSetting(event="order.created", url=URL)
+    seen = same_callback.plan(ids, pattern, "change", named=5).fingerprints
+    result = same_callback.apply(ids, pattern, "change", admin_user, seen=seen, named=5, chunk=7)
+    assert (result.count(Effect.NEW), result.count(Effect.CHANGED)) == (1, 29)
     assert set(CallbackSetting.objects.values_list("url", flat=True)) == {URL}
     assert CallbackSetting.objects.count() == 30
 
 
-def test_signing_secrets_of_new_callbacks_are_listed_once(
-    admin_client: Client, thirty: list[Affiliate], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(same_callback, "CHUNK", 12)
-    monkeypatch.setattr(same_callback, "TIME_S", 0.0)
+@pytest.fixture
+def twelve_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time is up after twelve affiliates."""
+    monkeypatch.setattr(same_callback, "apply", partial(same_callback.apply, chunk=12, time_s=0.0))
+
+
+@pytest.mark.usefixtures("twelve_at_a_time")
+def test_signing_secrets_of_new_callbacks_are_listed_once(admin_client: Client, thirty: list[Affiliate]) -> None:
     for number in (3, 20):  # done in different steps
         thirty[number].callback_settings.all().delete()
     place = chosen_by(admin_client, *thirty)
@@ -543,11 +547,8 @@ def test_form_and_preview_may_be_gone_back_to_and_what_is_shown_once_may_not(adm
     assert "no-store" in rotated["Cache-Control"]
 
 
-def test_what_runs_out_of_time_goes_on_when_asked_again(
-    admin_client: Client, thirty: list[Affiliate], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(same_callback, "CHUNK", 12)
-    monkeypatch.setattr(same_callback, "TIME_S", 0.0)
+@pytest.mark.usefixtures("twelve_at_a_time")
+def test_what_runs_out_of_time_goes_on_when_asked_again(admin_client: Client, thirty: list[Affiliate]) -> None:
     place = chosen_by(admin_client, *thirty)
     page = previewed(admin_client, place)
     for changed, rest in ((12, 18), (24, 6)):
@@ -577,12 +578,12 @@ def test_two_people_who_apply_at_once_make_one_callback_each_affiliate() -> None
         person.start()
     for person in people:
         person.join(30)
-    assert sorted(result.count(same_callback.Effect.NEW) for result in results) == [0, 30]
-    assert sorted(result.count(same_callback.Effect.SAME) for result in results) == [0, 30]
+    assert sorted(result.count(Effect.NEW) for result in results) == [0, 30]
+    assert sorted(result.count(Effect.SAME) for result in results) == [0, 30]
     assert CallbackSetting.objects.count() == SettingChange.objects.count() == 30
 
 
-def test_preview_carries_the_seals_of_what_it_shows_alone(admin_client: Client) -> None:
+def test_preview_carries_the_fingerprints_of_what_it_shows_only(admin_client: Client) -> None:
     setting = CallbackSettingFactory(url=OLD)
     page = previewed(admin_client, chosen_by(admin_client, setting.affiliate))
     [seen] = carried(page)["seen"]
