@@ -62,20 +62,20 @@ class Sample:
 def keep(session: SessionBase, ids: Iterable[int]) -> str:
     """Remember these affiliates and return the name of the choice."""
     name = secrets.token_urlsafe(6)
-    choices = {**session.get(CHOSEN, {}), name: written(ids)}
+    choices = {**session.get(CHOSEN, {}), name: to_text(ids)}
     session[CHOSEN] = dict(list(choices.items())[-KEPT:])
     return name
 
 
 def find(session: SessionBase, name: str) -> Choice | None:
     """The choice of that name; None if it was forgotten, or nobody of it is left."""
-    ids = tuple(read(session.get(CHOSEN, {}).get(name, "")))
+    ids = tuple(from_text(session.get(CHOSEN, {}).get(name, "")))
     found = affiliates_of(ids)
     count = found.count() if ids else 0
     return Choice(name, ids, count, tuple(found.order_by("name", "pk")[:NAMED])) if count else None
 
 
-def written(ids: Iterable[int]) -> str:
+def to_text(ids: Iterable[int]) -> str:
     """`1-40,43`: ids in order, each once."""
     runs: list[list[int]] = []
     for pk in sorted(set(ids)):
@@ -86,8 +86,8 @@ def written(ids: Iterable[int]) -> str:
     return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
 
 
-def read(text: str) -> Iterator[int]:
-    """The ids that `written` wrote."""
+def from_text(text: str) -> Iterator[int]:
+    """The ids that `to_text` wrote."""
     for first, last in RANGE.findall(text):
         yield from range(int(first), int(last or first) + 1)
 

@@ -3,14 +3,14 @@
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from affiliates.models import Affiliate
 from callbacks.models import CallbackSetting
 from callbacks.setup import diagnosis
-from tests.callbacks.panel import check, of
+from tests.callbacks.panel import check, client_with, of
 from tests.factories import AffiliateFactory, CallbackSettingFactory
 
 pytestmark = pytest.mark.django_db
@@ -139,23 +139,20 @@ def test_check_of_a_saved_callback_is_of_that_affiliate_only(admin_client: Clien
     assert setting.url != VOLUUM
 
 
-def test_check_is_for_those_who_may_set_up_by_post_with_a_token(client: Client, joe: Affiliate) -> None:
-    setting = CallbackSettingFactory(affiliate=joe)
-    assert client.post(of(joe, "created/check/"), {"url": VOLUUM}).status_code == 302  # to the login
-    user = User.objects.create_user("support", password="x", is_staff=True)
-    client.force_login(user)
-    assert client.post(of(joe, "created/check/"), {"url": VOLUUM}).status_code == 403
-    user.user_permissions.set([Permission.objects.get(codename="change_callbacksetting")])
-    assert client.post(of(joe, f"created/{setting.pk}/check/"), {"url": VOLUUM}).status_code == 200
-    assert client.post(of(joe, "created/check/"), {"url": VOLUUM}).status_code == 403  # of a new one
-    user.user_permissions.set([Permission.objects.get(codename="add_callbacksetting")])
-    client.force_login(User.objects.get(pk=user.pk))
-    assert client.post(of(joe, f"created/{setting.pk}/check/"), {"url": VOLUUM}).status_code == 403
-    assert client.post(of(joe, "created/check/"), {"url": VOLUUM}).status_code == 200
-    assert client.get(of(joe, "created/check/")).status_code == 405
+def test_check_is_for_those_who_may_save_the_form_by_post_with_a_token(client: Client, joe: Affiliate) -> None:
+    new, saved = of(joe, "created/check/"), of(joe, f"created/{CallbackSettingFactory(affiliate=joe).pk}/check/")
+    assert client.post(new, {"url": VOLUUM}).status_code == 302  # to the login
+    for permissions, expected in (
+        (["view_callbacksetting"], [403, 403]),
+        (["change_callbacksetting"], [403, 200]),
+        (["add_callbacksetting"], [200, 403]),
+    ):
+        client = client_with(*permissions)
+        assert [client.post(path, {"url": VOLUUM}).status_code for path in (new, saved)] == expected
+    assert client.get(new).status_code == 405
     strict = Client(enforce_csrf_checks=True)
-    strict.force_login(user)
-    assert strict.post(of(joe, "created/check/"), {"url": VOLUUM}).status_code == 403
+    strict.force_login(User.objects.latest("pk"))
+    assert strict.post(new, {"url": VOLUUM}).status_code == 403
 
 
 # --- taking a suggestion without a script ----------------------------------------------

@@ -3,14 +3,13 @@
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission, User
 from django.test import Client
 
 from affiliates.models import Affiliate
 from callbacks.models import CallbackSetting, Delivery
 from callbacks.postback.variables import VARIABLES
 from callbacks.setup.preview import EXAMPLES, Preview, examples, preview, values_of
-from tests.callbacks.panel import check, of
+from tests.callbacks.panel import check, client_with, of
 from tests.factories import CallbackSettingFactory, LinkFactory, OrderFactory
 
 pytestmark = pytest.mark.django_db
@@ -155,16 +154,13 @@ def test_setup_page_without_a_script_shows_the_preview_on_request(admin_client: 
     assert not CallbackSetting.objects.exists()
 
 
-def test_preview_for_who_may_not_see_orders_is_of_examples(client: Client, joe: Affiliate) -> None:
+def test_preview_for_who_may_not_see_orders_is_of_examples(joe: Affiliate) -> None:
     OrderFactory(affiliate=joe, number="SECRET")
-    user = User.objects.create_user("setter", password="x", is_staff=True)
-    user.user_permissions.add(Permission.objects.get(codename="add_callbacksetting"))
-    client.force_login(user)
+    client = client_with("add_callbacksetting")
     for text in (look(client, joe), client.get(of(joe, "created/")).content.decode()):
         assert "SECRET" not in text
     assert "o=%23100001" in look(client, joe)
-    user.user_permissions.add(Permission.objects.get(codename="view_order"))
-    assert "o=SECRET" in look(client, joe)
+    assert "o=SECRET" in look(client_with("add_callbacksetting", "view_order"), joe)
 
 
 @pytest.mark.parametrize("count", [1, 30])

@@ -2,14 +2,13 @@
 
 import html
 import re
-import threading
 from functools import partial
 from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Permission, User
-from django.db import connection, connections
+from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
@@ -17,7 +16,7 @@ from affiliates.models import Affiliate
 from callbacks.models import CallbackSetting, SettingChange
 from callbacks.setup.bulk import choice, same_callback
 from callbacks.setup.bulk.same_callback import Effect
-from tests.callbacks.panel import URL
+from tests.callbacks.panel import URL, at_once, client_with
 from tests.factories import AffiliateFactory, CallbackSettingFactory, LinkFactory, OrderFactory
 
 pytestmark = pytest.mark.django_db
@@ -151,8 +150,8 @@ def test_choices_of_two_windows_are_kept_apart_and_old_ones_forgotten(admin_clie
     [([], ""), ([5], "5"), ([3, 1, 2, 2], "1-3"), ([1, 3, 4, 9, 10, 11], "1,3-4,9-11"), (range(1, 5001), "1-5000")],
 )
 def test_ids_are_written_as_ranges_and_read_again(ids: Any, text: str) -> None:
-    assert choice.written(ids) == text
-    assert list(choice.read(text)) == sorted(set(ids))
+    assert choice.to_text(ids) == text
+    assert list(choice.from_text(text)) == sorted(set(ids))
 
 
 # --- filling in ------------------------------------------------------------------
@@ -420,12 +419,10 @@ def test_each_setting_is_refused_by_the_model_if_it_does_not_fit(joe: Affiliate)
 
 # --- who may ---------------------------------------------------------------------
 @pytest.mark.parametrize("missing", ["add_callbacksetting", "change_callbacksetting"])
-def test_somebody_who_may_not_both_add_and_change_callbacks_sees_none_of_it(client: Client, missing: str) -> None:
+def test_somebody_who_may_not_both_add_and_change_callbacks_sees_none_of_it(missing: str) -> None:
     joe = AffiliateFactory()
     allowed = {"view_affiliate", "view_delivery", "add_callbacksetting", "change_callbacksetting"} - {missing}
-    user = User.objects.create_user("staff", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=allowed))
-    client.force_login(user)
+    client = client_with(*allowed)
     text = client.get(LIST).content.decode()
     assert "same-callback" not in text
     assert "set_up_same" not in text
@@ -437,18 +434,15 @@ def test_somebody_who_may_not_both_add_and_change_callbacks_sees_none_of_it(clie
         assert client.post(place, typed()).status_code == 403
     for place in (f"{CHOOSE}any/check/", f"{CHOOSE}any/apply/"):
         assert client.post(place, typed()).status_code == 403
-    user.user_permissions.add(Permission.objects.get(codename=missing))
+    client = client_with(*allowed, missing)
     text = client.get(LIST).content.decode()
     assert all(part in text for part in ("same-callback", "set_up_same", "Replace a host"))
     assert client.get(chosen_by(client, joe)).status_code == 200
 
 
-def test_somebody_who_may_not_see_orders_sees_example_values(client: Client) -> None:
+def test_somebody_who_may_not_see_orders_sees_example_values() -> None:
     joe = OrderFactory(number="#SECRET").affiliate
-    user = User.objects.create_user("staff", is_staff=True)
-    allowed = ["view_affiliate", "add_callbacksetting", "change_callbacksetting"]
-    user.user_permissions.set(Permission.objects.filter(codename__in=allowed))
-    client.force_login(user)
+    client = client_with("view_affiliate", "add_callbacksetting", "change_callbacksetting")
     place = chosen_by(client, joe)
     for page in (client.get(place), client.post(f"{place}check/", typed()), previewed(client, place)):
         assert "SECRET" not in page.content.decode()
@@ -562,22 +556,13 @@ def test_what_runs_out_of_time_goes_on_when_asked_again(admin_client: Client, th
 @pytest.mark.django_db(transaction=True)
 def test_two_people_who_apply_at_once_make_one_callback_each_affiliate() -> None:
     affiliates = [affiliate.pk for affiliate in AffiliateFactory.create_batch(30)]
-    users = [User.objects.create_user(f"person{n}") for n in range(2)]
-    start, results = threading.Barrier(2), []
+    user = User.objects.create_user("somebody")
 
-    def apply(user: User) -> None:
+    def apply() -> same_callback.Result:
         pattern = CallbackSetting(event="order.created", url=URL)
-        try:
-            start.wait(10)
-            results.append(same_callback.apply(affiliates, pattern, "change", user, seen={}, named=5))
-        finally:
-            connections.close_all()
+        return same_callback.apply(affiliates, pattern, "change", user, seen={}, named=5)
 
-    people = [threading.Thread(target=apply, args=[user]) for user in users]
-    for person in people:
-        person.start()
-    for person in people:
-        person.join(30)
+    results = at_once([apply, apply])
     assert sorted(result.count(Effect.NEW) for result in results) == [0, 30]
     assert sorted(result.count(Effect.SAME) for result in results) == [0, 30]
     assert CallbackSetting.objects.count() == SettingChange.objects.count() == 30
