@@ -1,7 +1,6 @@
-"""The pages of resends and backfills that were started: the list, how far one is, stopping it and going on."""
+"""The pages of jobs that were started: the list, how far one is, stopping it and going on with it."""
 
 from typing import Any
-from urllib.parse import urlencode
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
@@ -156,11 +155,12 @@ def links_of(job: Job) -> list[tuple[str, str]]:
         return [*links, more] if whole.query != selection.query else links
     if job.started_at is None or job.setting is None:
         return []
-    until = {TO: f"{job.ended_at:%Y-%m-%dT%H:%M:%S.%f}"} if job.ended_at else {}
-    chosen = {AFFILIATE: job.affiliate_id, EVENT: job.setting.event, ORIGIN: Delivery.Origin.BACKFILL.value}
-    return [
-        (
-            "The deliveries of this backfill",
-            f"{log}?{urlencode(chosen | {FROM: f'{job.started_at:%Y-%m-%dT%H:%M:%S.%f}'} | until)}",
-        )
-    ]
+    chosen = {
+        AFFILIATE: str(job.affiliate_id),
+        EVENT: job.setting.event,
+        ORIGIN: Delivery.Origin.BACKFILL.value,
+        FROM: f"{job.started_at:%Y-%m-%dT%H:%M:%S.%f}",
+    }
+    if job.ended_at:
+        chosen[TO] = f"{job.ended_at:%Y-%m-%dT%H:%M:%S.%f}"
+    return [("The deliveries of this backfill", log + Selection(chosen).query)]

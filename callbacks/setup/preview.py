@@ -30,7 +30,7 @@ NAME = f"{LINK_QUERY}NAME"
 class Value:
     """A variable as it stands in the template, what it holds and what its filters make of that.
 
-    `why_empty` says why there is nothing to send.
+    `why_empty` is the reason if there is no value.
     """
 
     source: str

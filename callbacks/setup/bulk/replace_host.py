@@ -1,6 +1,6 @@
-"""Another host in all callbacks that have one: which hosts there are, what would change, and doing it.
+"""Replaces a host in all callbacks that have it: which hosts there are, what would change, and doing it.
 
-What waits for such a callback goes to the new host by itself: the URL is read at each attempt.
+Deliveries that still wait go to the new host, because each attempt reads the URL.
 """
 
 import time
@@ -64,22 +64,23 @@ def in_use() -> list[HostInUse]:
 
 def with_other_ports(old: str, found: Iterable[HostInUse]) -> list[HostInUse]:
     """Those of the hosts in use that have the same name as `old`, but not its port."""
-    places = {place for scheme in SCHEMES if (place := hosts.place_of(scheme, old))}
+    places = _places_of(old)
     names = {name for name, _ in places}
-    beside = []
-    for each in found:
-        of_it = {place for scheme in SCHEMES if (place := hosts.place_of(scheme, each.host.rpartition("@")[2]))}
-        if not of_it & places and {name for name, _ in of_it} & names:
-            beside.append(each)
-    return beside
+    own = [(each, _places_of(each.host)) for each in found]
+    return [each for each, of_it in own if not of_it & places and {name for name, _ in of_it} & names]
 
 
 def callbacks_at(old: str) -> QuerySet[CallbackSetting]:
     """All callbacks whose URL may lead to that host, however it is written there; a few others may be among them."""
+    places = _places_of(old)
     written = CallbackSetting.objects.order_by().values_list("host", flat=True).distinct()
-    places = {hosts.place_of(scheme, old) for scheme in SCHEMES} - {None}
-    same = [host for host in written if any(hosts.place_of(s, host.rpartition("@")[2]) in places for s in SCHEMES)]
+    same = [host for host in written if _places_of(host) & places]
     return CallbackSetting.objects.filter(host__in=same).select_related("affiliate").order_by("pk")
+
+
+def _places_of(host: str) -> set[hosts.Place]:
+    """Where a request to this host goes by each of the schemes; a user name before it is left out."""
+    return {place for scheme in SCHEMES if (place := hosts.place_of(scheme, host.rpartition("@")[2]))}
 
 
 def moves(old: str, new: str) -> Iterator[Move]:
@@ -92,7 +93,7 @@ def moves(old: str, new: str) -> Iterator[Move]:
 def move(setting: CallbackSetting, new: str) -> Move:
     """The setting with the new host in its URL, checked by the model as its own form does."""
     before = history.values_of(setting)
-    setting.url = wanted = hosts.moved(setting.url, new)
+    setting.url = wanted = hosts.with_host(setting.url, new)
     setting.known_names = []  # its name stays
     problem = ""
     try:

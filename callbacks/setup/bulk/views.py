@@ -114,7 +114,7 @@ def done(request: HttpRequest, choice: str) -> HttpResponse:
     if not shown:
         return redirect("admin:affiliates_affiliate_changelist")
     new = own.filter(pk__among=list(shown)).select_related("affiliate").order_by("affiliate__name", "pk")
-    context = _context(request, "Same callback for many affiliates") | {"settings": list(new)}
+    context = _context(request) | {"settings": list(new)}
     return render(request, "admin/callbacks/setup/bulk/done.html", context)
 
 
@@ -147,7 +147,7 @@ def _previewed(request: HttpRequest, form: SameCallbackForm, samples: list[Sampl
 def _form_page(
     request: HttpRequest, chosen: Choice, form: SameCallbackForm, samples: list[Sample], *, status: int = 200
 ) -> HttpResponse:
-    context = _context(request, "Same callback for many affiliates") | {"chosen": chosen, "form": form}
+    context = _context(request) | {"chosen": chosen, "form": form}
     context |= _previewed(request, form, samples)
     return render(request, "admin/callbacks/setup/bulk/fill.html", context, status=status)
 
@@ -157,7 +157,7 @@ def _preview_page(request: HttpRequest, chosen: Choice, form: SameCallbackForm) 
     samples = choice.samples(result.settings, PREVIEWED, with_orders=may_see(request, Order))
     shown = [(s, preview.preview(result.settings[s.affiliate.pk], form.instance.url, s.order)) for s in samples]
     effects = [(effect, count, result.groups_of(effect)) for effect in Effect if (count := result.count(effect))]
-    context = _context(request, "Same callback for many affiliates") | {
+    context = _context(request) | {
         "chosen": chosen,
         "form": form,
         "setting": form.instance,
@@ -222,7 +222,7 @@ def _choice_is_gone(request: HttpRequest) -> HttpResponse:
 
 def _groups_page(request: HttpRequest, problem: str, *, status: int) -> HttpResponse:
     names = SameCallbackForm.base_fields.keys() & request.POST.keys()
-    context = _context(request, "Same callback for many affiliates") | {
+    context = _context(request) | {
         "groups": choice.groups(),
         "problem": problem,
         "typed": [(name, value) for name in sorted(names) for value in request.POST.getlist(name)],
@@ -230,5 +230,5 @@ def _groups_page(request: HttpRequest, problem: str, *, status: int) -> HttpResp
     return render(request, "admin/callbacks/setup/bulk/choose.html", context, status=status)
 
 
-def _context(request: HttpRequest, title: str) -> dict[str, Any]:
+def _context(request: HttpRequest, title: str = "Same callback for many affiliates") -> dict[str, Any]:
     return admin.site.each_context(request) | {"title": title}
