@@ -3,9 +3,9 @@
 from django.contrib import admin
 from django.urls import path, register_converter
 
-from callbacks.jobs import views as confirming
+from callbacks.jobs import views as jobs
 from callbacks.models import EventType
-from callbacks.setup import test_views, views
+from callbacks.setup import views
 
 
 class EventConverter:
@@ -24,22 +24,22 @@ register_converter(EventConverter, "event")
 
 app_name = "callbacks"
 view, kept = admin.site.admin_view, views.kept_to_go_back_to
-pages = {
-    "set-up": ("", kept(view(views.set_up))),
-    "check": ("check/", view(views.check)),
-    "send-test": ("test/", kept(view(test_views.send_test))),
-    "pause": ("pause/", view(views.pause)),
-    "resume": ("resume/", view(views.resume)),
-    "rotate": ("secret/", view(views.rotate)),
-    "remove": ("remove/", view(views.remove)),
-}
+form, check, test = kept(view(views.set_up)), view(views.check), kept(view(views.send_test))
+switch = view(views.switch)
 urlpatterns = [
     path("changes/", view(views.changes), name="changes"),
-    path("<event:event>/another/", kept(view(views.set_up_another)), name="set-up-another"),
-    path("<event:event>/<int:pk>/backfill/", kept(view(confirming.backfill)), name="backfill"),
-    *(
-        path(f"<event:event>/{callback}{tail}", page, name=name)
-        for name, (tail, page) in pages.items()
-        for callback in ("", "<int:pk>/")
-    ),
+    # A callback that may be a new one.
+    path("<event:event>/", form, name="set-up"),
+    path("<event:event>/another/", form, {"is_another": True}, name="set-up-another"),
+    path("<event:event>/check/", check, name="check"),
+    path("<event:event>/test/", test, name="send-test"),
+    # A saved one.
+    path("<event:event>/<int:pk>/", form, name="set-up"),
+    path("<event:event>/<int:pk>/check/", check, name="check"),
+    path("<event:event>/<int:pk>/test/", test, name="send-test"),
+    path("<event:event>/<int:pk>/pause/", switch, {"is_active": False}, name="pause"),
+    path("<event:event>/<int:pk>/resume/", switch, {"is_active": True}, name="resume"),
+    path("<event:event>/<int:pk>/secret/", view(views.rotate), name="rotate"),
+    path("<event:event>/<int:pk>/remove/", view(views.remove), name="remove"),
+    path("<event:event>/<int:pk>/backfill/", kept(view(jobs.backfill)), name="backfill"),
 ]

@@ -1,7 +1,6 @@
-"""The pages of resends and backfills that were started: the list, how far one is, stopping it and going on."""
+"""The pages of jobs that were started: the list, how far one is, stopping it and going on with it."""
 
 from typing import Any
-from urllib.parse import urlencode
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
@@ -37,24 +36,24 @@ class JobAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable
 
     # --- columns -------------------------------------------------------------
     @admin.display(description="What")
-    def what(self, errand: Job) -> str:
-        return f"{errand.get_kind_display()}: {errand.words}"
+    def what(self, job: Job) -> str:
+        return f"{job.get_kind_display()}: {job.words}"
 
     @admin.display(description="Started")
-    def started(self, errand: Job) -> str:
-        return render_to_string("admin/callbacks/jobs/time.html", {"time": errand.created_at})
+    def started(self, job: Job) -> str:
+        return render_to_string("admin/callbacks/jobs/time.html", {"time": job.created_at})
 
     @admin.display(description="By")
-    def who(self, errand: Job) -> str:
-        return errand.user_name
+    def who(self, job: Job) -> str:
+        return job.user_name
 
     @admin.display(description="State")
-    def state_column(self, errand: Job) -> str:
-        return render_to_string("admin/callbacks/jobs/state.html", {"errand": errand})
+    def state_column(self, job: Job) -> str:
+        return render_to_string("admin/callbacks/jobs/state.html", {"job": job})
 
     @admin.display(description="Sent")
-    def result(self, errand: Job) -> str:
-        return render_to_string("admin/callbacks/jobs/result.html", {"errand": errand})
+    def result(self, job: Job) -> str:
+        return render_to_string("admin/callbacks/jobs/result.html", {"job": job})
 
     # --- what may be done ----------------------------------------------------
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -72,9 +71,9 @@ class JobAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)
 
-    def may_handle(self, request: HttpRequest, errand: Job) -> bool:
+    def may_handle(self, request: HttpRequest, job: Job) -> bool:
         """Whether they might have started it: whoever may do that may stop it and go on with it."""
-        if errand.kind == Job.Kind.BACKFILL:
+        if job.kind == Job.Kind.BACKFILL:
             return request.user.has_perm("callbacks.change_callbacksetting")
         log: Any = self.admin_site.get_model_admin(Delivery)
         return bool(log.has_resend_permission(request))
@@ -100,16 +99,16 @@ class JobAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable
         if not self.has_view_permission(request):
             raise PermissionDenied
         found = Job.objects.select_related("setting__affiliate", "affiliate")
-        errand = get_object_or_404(found, pk=key_in(object_id))
-        named = Delivery.objects.in_bulk([pk for pk, _ in errand.refused_first])
+        job = get_object_or_404(found, pk=key_in(object_id))
+        named = Delivery.objects.in_bulk([pk for pk, _ in job.refused_first])
         context = self.admin_site.each_context(request) | {
-            "title": f"{errand.get_kind_display()} of {timezone.localtime(errand.created_at):%-d %b %Y, %H:%M}",
+            "title": f"{job.get_kind_display()} of {timezone.localtime(job.created_at):%-d %b %Y, %H:%M}",
             "opts": self.opts,
-            "errand": errand,
-            "may_handle": self.may_handle(request, errand),
-            "refused": sorted(errand.refused.items(), key=lambda item: -item[1]),
-            "refused_first": [(named[pk], sentence) for pk, sentence in errand.refused_first if pk in named],
-            "links": links_of(errand),
+            "job": job,
+            "may_handle": self.may_handle(request, job),
+            "refused": sorted(job.refused.items(), key=lambda item: -item[1]),
+            "refused_first": [(named[pk], sentence) for pk, sentence in job.refused_first if pk in named],
+            "links": links_of(job),
         }
         return TemplateResponse(request, "admin/callbacks/jobs/job.html", context)
 
@@ -117,50 +116,51 @@ class JobAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable
         """How far it is, for the script that keeps its page up to date."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        errand = get_object_or_404(Job, pk=pk)
-        news = {
-            "state": errand.state,
-            "said": errand.get_state_display(),
-            "html": render_to_string("admin/callbacks/jobs/bar.html", {"errand": errand}).strip(),
-            "again_ms": AGAIN_MS if errand.is_active else None,
+        job = get_object_or_404(Job, pk=pk)
+        progress = {
+            "state": job.state,
+            "said": job.get_state_display(),
+            "html": render_to_string("admin/callbacks/jobs/bar.html", {"job": job}).strip(),
+            "again_ms": AGAIN_MS if job.is_active else None,
         }
-        return JsonResponse(news, headers={"Cache-Control": "no-store"})
+        return JsonResponse(progress, headers={"Cache-Control": "no-store"})
 
     def stop_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        errand = self._handled(request, pk)
-        if errand.stop():
+        job = self._handled(request, pk)
+        if job.stop():
             messages.success(request, "Stopped. What was sent so far stays sent; continue whenever you like.")
-        return redirect(errand)
+        return redirect(job)
 
     def continue_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        errand = self._handled(request, pk)
-        if errand.resume():
+        job = self._handled(request, pk)
+        if job.resume():
             messages.success(request, "It goes on where it stopped.")
-        return redirect(errand)
+        return redirect(job)
 
     def _handled(self, request: HttpRequest, pk: int) -> Job:
-        errand = get_object_or_404(Job, pk=pk)
-        if not self.may_handle(request, errand):
+        job = get_object_or_404(Job, pk=pk)
+        if not self.may_handle(request, job):
             raise PermissionDenied
-        return errand
+        return job
 
 
-def links_of(errand: Job) -> list[tuple[str, str]]:
+def links_of(job: Job) -> list[tuple[str, str]]:
     """Where its deliveries are in the log: what the link says, and its address."""
     log = reverse("admin:callbacks_delivery_changelist")
-    if errand.kind == Job.Kind.RESEND:
-        selection = Selection.kept(errand.chosen)
+    if job.kind == Job.Kind.RESEND:
+        selection = Selection.kept(job.chosen)
         links = [("What matches the filter now", log + selection.query)]
         whole = selection.without(STATE, CODE)
         more = ("The same, whatever became of them", log + whole.query)
         return [*links, more] if whole.query != selection.query else links
-    if errand.started_at is None or errand.setting is None:
+    if job.started_at is None or job.setting is None:
         return []
-    until = {TO: f"{errand.ended_at:%Y-%m-%dT%H:%M:%S.%f}"} if errand.ended_at else {}
-    chosen = {AFFILIATE: errand.affiliate_id, EVENT: errand.setting.event, ORIGIN: Delivery.Origin.BACKFILL.value}
-    return [
-        (
-            "The deliveries of this backfill",
-            f"{log}?{urlencode(chosen | {FROM: f'{errand.started_at:%Y-%m-%dT%H:%M:%S.%f}'} | until)}",
-        )
-    ]
+    chosen = {
+        AFFILIATE: str(job.affiliate_id),
+        EVENT: job.setting.event,
+        ORIGIN: Delivery.Origin.BACKFILL.value,
+        FROM: f"{job.started_at:%Y-%m-%dT%H:%M:%S.%f}",
+    }
+    if job.ended_at:
+        chosen[TO] = f"{job.ended_at:%Y-%m-%dT%H:%M:%S.%f}"
+    return [("The deliveries of this backfill", log + Selection(chosen).query)]

@@ -1,4 +1,4 @@
-"""Which past orders a callback is to be told of, and telling it: with the values that they have now.
+"""Finds the past orders that are to be sent to a callback, and records their deliveries with the values of today.
 
 Writing the deliveries is `callbacks.delivery.outbox`.
 """
@@ -18,16 +18,16 @@ from config.listing.period import Period
 from orders.models import Order
 
 TO_BE_SENT = ""
-# Why an order is left out, the first that holds.
-TOLD = "This callback was told of them already."
-FILTERED = "Their status is not one that this callback is for."
+# Why an order is left out; the first that applies is given.
+ALREADY_SENT = "This callback was told of them already."
+NOT_FOR_STATUS = "Their status is not one that this callback is for."
 
 
 @dataclass(frozen=True, slots=True)
 class Backfill:
     """The orders of a callback's affiliate that came in within a period.
 
-    Those that the callback was told of already only if they are to be sent `again`.
+    Those that were sent to the callback already are among them only if they are to be sent `again`.
     """
 
     setting: CallbackSetting
@@ -55,20 +55,20 @@ class Backfill:
         rows = self.all_orders()
         if self.setting.only_statuses:
             rows = rows.filter(status__in=self.setting.only_statuses)
-        return rows if self.again else rows.exclude(self._is_told())
+        return rows if self.again else rows.exclude(self._is_sent())
 
     def why_left_out(self) -> Case:
         """Why an order is not among those, as an expression; `TO_BE_SENT` if it is."""
         reasons = []
         if not self.again:
-            reasons.append(When(self._is_told(), then=Value(TOLD)))
+            reasons.append(When(self._is_sent(), then=Value(ALREADY_SENT)))
         if self.setting.only_statuses:
-            reasons.append(When(~Q(status__in=self.setting.only_statuses), then=Value(FILTERED)))
+            reasons.append(When(~Q(status__in=self.setting.only_statuses), then=Value(NOT_FOR_STATUS)))
         return Case(*reasons, default=Value(TO_BE_SENT), output_field=CharField())
 
-    def _is_told(self) -> Exists:
-        told = Delivery.objects.filter(order=OuterRef("pk"), setting=self.setting.pk)
-        return Exists(told.exclude(origin=Delivery.Origin.TEST))
+    def _is_sent(self) -> Exists:
+        sent = Delivery.objects.filter(order=OuterRef("pk"), setting=self.setting.pk)
+        return Exists(sent.exclude(origin=Delivery.Origin.TEST))
 
     def keys(self) -> Keys:
         """Between which keys they lie."""
@@ -77,13 +77,13 @@ class Backfill:
     def record(self, order_ids: Collection[int]) -> int:
         """Write a delivery for each of these orders that still is to be sent; returns how many.
 
-        To be called in a transaction. The orders are locked until its end, so that none of them changes between being
-        read and being told; one that somebody else is changing right now raises `OperationalError` instead of waiting,
-        because who saves an order must not end up waiting for us while we wait for them.
+        To be called in a transaction. The orders are locked until its end, so that none of them changes meanwhile. An
+        order that somebody else is changing right now raises `OperationalError` instead of waiting, so that the two
+        never wait for each other.
         """
         locked = Order.objects.select_for_update(no_key=True, nowait=True).filter(pk__among=order_ids).order_by("pk")
-        held = [pk for (pk,) in locked.values_list("pk")]
+        held = list(locked.values_list("pk", flat=True))
         orders = self.orders().filter(pk__among=held).select_related("link").order_by("pk")
         event = EventType(self.setting.event)
-        news = [OrderEvent(order, event, self.setting.affiliate_id, order.current_state()) for order in orders]
-        return outbox.record_events(news, Delivery.Origin.BACKFILL, only_setting=self.setting.pk)
+        events = [OrderEvent(order, event, self.setting.affiliate_id, order.current_state()) for order in orders]
+        return outbox.record_events(events, Delivery.Origin.BACKFILL, only_setting=self.setting.pk)

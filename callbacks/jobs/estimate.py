@@ -1,7 +1,7 @@
 """Counts rows by what would become of them, in bounded time: what a person is told before they confirm.
 
-Looked through a stretch of primary keys at a time from the newest, as `config.listing.pages` does; when the time is up the
-count says that it is not complete.
+It looks through the primary keys from the newest down, a stretch at a time, as `config.listing.keys` does. When the
+time is up, the count says that it is not complete.
 """
 
 import time
@@ -28,10 +28,10 @@ class Estimate:
         return sum(self.counts.values())
 
 
-def survey(rows: QuerySet[Any], kind: Any, keys: Keys) -> Estimate:
+def estimate(rows: QuerySet[Any], kind: Any, keys: Keys, *, stretch: int = STRETCH, time_s: float = TIME_S) -> Estimate:
     """Count `rows` between these keys by `kind`, an expression that gives text."""
     counts: Counter[str] = Counter()
-    last, stretch, began = keys.last, STRETCH, time.monotonic()
+    last, began = keys.last, time.monotonic()
     kinds = rows.order_by().annotate(kind=kind)
     while last >= keys.first:
         first = max(keys.first, last - stretch + 1)
@@ -39,7 +39,7 @@ def survey(rows: QuerySet[Any], kind: Any, keys: Keys) -> Estimate:
         found = kinds.filter(pk__range=(first, last)).values_list("kind").annotate(amount=Count("pk"))
         counts.update(dict(found))
         now = time.monotonic()
-        if first > keys.first and now - began > TIME_S:
+        if first > keys.first and now - began > time_s:
             return Estimate(counts, is_complete=False)
         if now - since < SWIFT_S:
             stretch *= 4

@@ -1,14 +1,15 @@
-"""Does errands a step at a time: a stretch of rows and how far the errand is, in one transaction.
+"""Does jobs a step at a time. One transaction of a step does some rows and saves how far the job is.
 
-So a step that is broken off anywhere has done nothing, and the next one begins where the last ended: nothing is lost
-and nothing is done twice. Two steps of one errand at the same time find the same beginning, and only one of them moves
-it. What a step reads it reads before its transaction, for which others who write have to wait.
+So a step that breaks off anywhere has done nothing, and the next one begins where the last ended: nothing is lost and
+nothing is done twice. Two steps of one job at the same time find the same position, and only one of them moves it. A
+step looks for its rows before its transaction, because others who write wait for that.
 """
 
 import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -27,100 +28,89 @@ from config.listing.keys import scan
 log = logging.getLogger(__name__)
 
 CHUNK = 50  # rows of one transaction
-TIME_S = 0.2  # how long a worker is kept, for all errands together
-# What the rate allowed and nobody used is made up for, but no more than that: a worker that was away for an hour does
-# not come back with an hour's postbacks at once.
+TIME_S = 0.2  # how long all jobs together keep a worker
+# A job that fell behind its rate makes up for this long at most: a worker that was away for an hour does not come back
+# with an hour's postbacks at once.
 BURST = timedelta(seconds=2)
 OUR_ERROR = "It broke off because of an error on our side, which is in the log of the worker."
 
 
 def run_all() -> None:
-    """Take every errand that is waiting or running on, as far as its rate allows and for a bounded time."""
+    """Take steps of every job that is waiting or running, as far as its rate allows and for a bounded time."""
     began = time.monotonic()
-    for errand in Job.objects.filter(state__in=Job.ACTIVE).order_by("updated_at"):
+    for job in Job.objects.filter(state__in=Job.ACTIVE).order_by("updated_at"):
         try:
-            while time.monotonic() - began < TIME_S and step(errand.pk):
+            while time.monotonic() - began < TIME_S and step(job.pk):
                 pass
         except (InterfaceError, OperationalError) as error:  # the next one finds everything as it was
-            log.warning("errand_interrupted errand=%d error=%s", errand.pk, type(error).__name__)
+            log.warning("job_interrupted job=%d error=%s", job.pk, type(error).__name__)
         except Exception:
-            log.exception("errand_failed errand=%d", errand.pk)
-            errand.stop(OUR_ERROR, Job.State.FAILED)
+            log.exception("job_failed job=%d", job.pk)
+            job.stop(OUR_ERROR, Job.State.FAILED)
 
 
-def step(errand_id: int) -> bool:
-    """One step; False if there is nothing more to do for now: the rate is used up, or the errand is over."""
-    errand = Job.objects.select_related("setting__affiliate").get(pk=errand_id)
+def step(job_id: int) -> bool:
+    """Take one step; False if there is nothing more to do for now: the rate is used up, or the job is over."""
+    job = Job.objects.select_related("setting__affiliate").get(pk=job_id)
     now = timezone.now()
-    begin = _paid_until(errand, now)
-    amount = min(CHUNK, int((now - begin).total_seconds() * errand.rate))
-    if amount < 1 or not errand.is_active:
+    begin = _paid_until(job, now)
+    amount = min(CHUNK, int((now - begin).total_seconds() * job.rate))
+    if amount < 1 or not job.is_active:
         return False
-    work = _Resending(errand) if errand.kind == Job.Kind.RESEND else _Backfilling(errand)
-    if note := work.why_not():
-        errand.stop(note)
+    work = _work_of(job)
+    if isinstance(work, str):
+        job.stop(work)
         return False
-    ids, position = _next(work.rows(), errand, amount)
-    is_over = position >= errand.last
+    ids, position = _next(work.rows, job, amount)
+    is_over = position >= job.last
     with transaction.atomic():
-        locked = Job.objects.select_for_update(no_key=True, of=("self",))
-        ours = locked.filter(pk=errand_id, state__in=Job.ACTIVE, position=errand.position).first()
-        if ours is None:  # somebody else took this step, or it was stopped
+        active = Job.objects.select_for_update(no_key=True, of=("self",)).filter(pk=job_id, state__in=Job.ACTIVE)
+        current = active.filter(position=job.position).first()
+        if current is None:  # somebody else took this step, or the job was stopped
             return False
         result = work.do(ids) if ids else Resent()
-        ours.position = position
-        ours.done += result.count
-        ours.refused = dict(Counter(ours.refused) + Counter(result.refused.values()))
-        ours.refused_first = (ours.refused_first + [list(pair) for pair in sorted(result.refused.items())])[:NAMED]
-        ours.paid_until = begin + timedelta(seconds=result.count / errand.rate)
-        ours.started_at = ours.started_at or now
-        ours.state = Job.State.FINISHED if is_over else Job.State.RUNNING
-        ours.ended_at = timezone.now() if is_over else None
-        ours.save()
+        current.position = position
+        current.done += result.count
+        current.refused = dict(Counter(current.refused) + Counter(result.refused.values()))
+        first = [list(pair) for pair in sorted(result.refused.items())]
+        current.refused_first = (current.refused_first + first)[:NAMED]
+        current.paid_until = begin + timedelta(seconds=result.count / job.rate)
+        current.started_at = current.started_at or now
+        current.state = Job.State.FINISHED if is_over else Job.State.RUNNING
+        current.ended_at = timezone.now() if is_over else None
+        current.save()
     return not is_over
 
 
-def _paid_until(errand: Job, now: datetime) -> datetime:
-    """Up to when the rate is used up. A clock that was set back must not stop an errand until it is right again."""
-    until = errand.paid_until
+def _paid_until(job: Job, now: datetime) -> datetime:
+    """The time up to which the rate is used up. A clock that was set back does not stop the job."""
+    until = job.paid_until
     if until is None or until > now + BURST:
         return now - timedelta(seconds=1)
     return max(until, now - BURST)
 
 
-def _next(rows: QuerySet[Any], errand: Job, amount: int) -> tuple[Sequence[int], int]:
-    """The next rows, and the key up to which nothing is left after them."""
-    found, looked_to = scan(
-        rows.order_by("pk").values_list("pk", flat=True), amount, errand.position + 1, errand.last, 1
-    )
+def _next(rows: QuerySet[Any], job: Job, amount: int) -> tuple[Sequence[int], int]:
+    """The keys of the next rows, and the key up to which nothing is left once they are done."""
+    found, looked_to = scan(rows.order_by("pk").values_list("pk", flat=True), amount, job.position + 1, job.last, 1)
     if len(found) == amount:
         return found, found[-1]
-    return found, errand.last if looked_to is None else looked_to
+    return found, job.last if looked_to is None else looked_to
 
 
-class _Resending:
-    def __init__(self, errand: Job) -> None:
-        self.selection = Selection.kept(errand.chosen)
-        self.do: Callable[[Sequence[int]], Resent] = resend.resend
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """The rows that a job goes through, and what its steps do with some of them, by their keys."""
 
-    def why_not(self) -> str:
-        return ""
-
-    def rows(self) -> QuerySet[Any]:
-        return self.selection.deliveries()
+    rows: QuerySet[Any]
+    do: Callable[[Sequence[int]], Resent]
 
 
-class _Backfilling:
-    def __init__(self, errand: Job) -> None:
-        self.backfill = Backfill.of(errand.setting, errand.chosen) if errand.setting else None
-
-    def why_not(self) -> str:
-        return self.backfill.why_not() if self.backfill else "Its callback was deleted."
-
-    def rows(self) -> QuerySet[Any]:
-        assert self.backfill
-        return self.backfill.orders()
-
-    def do(self, ids: Sequence[int]) -> Resent:
-        assert self.backfill
-        return Resent(self.backfill.record(ids))
+def _work_of(job: Job) -> _Work | str:
+    """What there is to do, or the sentence that says why nothing can be sent any more."""
+    if job.kind == Job.Kind.RESEND:
+        return _Work(Selection.kept(job.chosen).deliveries(), resend.resend)
+    if job.setting is None:
+        return "Its callback was deleted."
+    backfill = Backfill.of(job.setting, job.chosen)
+    return backfill.why_not() or _Work(backfill.orders(), lambda ids: Resent(backfill.record(ids)))

@@ -1,6 +1,6 @@
-"""Finds the click id in an affiliate's latest links: `sub_id`, as most have it, or a parameter of another name.
+"""Finds the variable that holds the click id in an affiliate's latest links: `sub_id` in most, or another parameter.
 
-A postback without the click id is answered with 200 by most trackers, and counted by none.
+Most trackers answer 200 to a postback without a click id, but none of them counts it.
 """
 
 from collections import Counter
@@ -27,14 +27,14 @@ def latest(affiliate_id: int | None) -> Links:
 
 
 def variable(links: Links) -> str:
-    """The variable that holds the click id in these links; `link.sub_id` where they say nothing else."""
+    """The variable that holds the click id in these links; `link.sub_id` if they have no such parameter."""
     if any(link.sub_id for link in links):
         return SUB_ID
     return next(iter(_others(links)), SUB_ID)
 
 
 def warnings(template: str, links: Links) -> tuple[Problem, ...]:
-    """What to say if `template` sends the `sub_id` and some of these links have none."""
+    """A warning if `template` sends the `sub_id` and some of these links have none."""
     pieces, _ = syntax.scan(template)
     if SUB_ID not in {piece.name for piece in pieces if isinstance(piece, syntax.VariableRef)}:
         return ()

@@ -1,13 +1,14 @@
-"""Looks at a callback as it is being typed: its tracker, what is mended, what to write instead, what speaks against it.
+"""Looks at a callback while it is typed: its tracker, the repairs, the corrections to offer, problems and warnings.
 
-The same rules as on saving, asked through `callbacks.reports.callback_health`; nothing is saved here.
+The rules are those of saving, which `CallbackSetting.finding` asks. What the affiliate's links and the tracker tell is
+added here. Nothing is saved.
 """
 
 import re
+from copy import copy
 from dataclasses import dataclass
 
-from callbacks.editor import corrections as correcting
-from callbacks.editor import problems, statuses, trackers, url_parts
+from callbacks.editor import corrections, problems, statuses, trackers, url_parts
 from callbacks.editor.corrections import Correction
 from callbacks.editor.repair import Repair
 from callbacks.editor.trackers import Tracker
@@ -50,7 +51,7 @@ class Diagnosis:
 
     @property
     def tracker(self) -> Tracker | None:
-        """The tracker, if there is no doubt."""
+        """The tracker, if only one has URLs like this."""
         return self.trackers[0] if len(self.trackers) == 1 else None
 
     @property
@@ -66,7 +67,7 @@ class Diagnosis:
 
     @property
     def summary(self) -> str:
-        """All of it in a few words, to be read out."""
+        """All of it in one line, for screen readers."""
         if self.is_half_typed:
             return ""
         parts = [f"{self.tracker_names} recognised." if self.trackers else ""]
@@ -81,15 +82,17 @@ def of(setting: CallbackSetting) -> Diagnosis:
     finding = setting.finding()
     mended = finding.template
     if any(problem.code in UNREADABLE for problem in finding.problems):
-        problems = finding.problems if mended else ()
-        return Diagnosis(mended=mended, is_half_typed=not mended, repairs=finding.repairs, problems=problems)
+        found = finding.problems if mended else ()
+        return Diagnosis(mended=mended, is_half_typed=not mended, repairs=finding.repairs, problems=found)
     typed, links = setting.send_as_typed, click_ids.latest(setting.affiliate_id)
     click_id = click_ids.variable(links)
     best, is_corrected = finding, False
     if finding.problems:
-        healed = correcting.corrected(mended, send_as_typed=typed, click_id=click_id)
+        healed = corrections.corrected(mended, send_as_typed=typed, click_id=click_id)
         if healed != mended:
-            corrected = _with_url(setting, healed).finding()
+            other = copy(setting)
+            other.url = healed
+            corrected = other.finding()
             if not corrected.problems:
                 best, is_corrected = corrected, True
     template = "" if best.problems else best.template
@@ -101,7 +104,7 @@ def of(setting: CallbackSetting) -> Diagnosis:
         is_half_typed=HALF_TYPED.fullmatch(mended) is not None,
         trackers=recognised,
         repairs=finding.repairs,
-        corrections=tuple(correcting.corrections(mended, send_as_typed=typed, click_id=click_id)),
+        corrections=tuple(corrections.corrections(mended, send_as_typed=typed, click_id=click_id)),
         problems=finding.problems,
         warnings=(
             *_with_click(template, best.warnings, recognised, click_id),
@@ -158,16 +161,6 @@ def _holds_link(template: str, parameter: str) -> bool:
         if any(isinstance(piece, syntax.VariableRef) and piece.name.startswith("link.") for piece in pieces):
             return True
     return False
-
-
-def _with_url(setting: CallbackSetting, url: str) -> CallbackSetting:
-    return CallbackSetting(
-        event=setting.event,
-        method=setting.method,
-        body_format=setting.body_format,
-        send_as_typed=setting.send_as_typed,
-        url=url,
-    )
 
 
 def _counted(count: int, one: str, many: str) -> str:

@@ -10,7 +10,7 @@ from django.http import QueryDict
 
 from callbacks.editor import corrections, repair
 from callbacks.models import CallbackSetting, EventType, history, names
-from callbacks.setup import diagnosis, fingerprint
+from callbacks.setup import changes, diagnosis
 from orders.models import Order
 
 PLACEHOLDER = "https://tracker.example/postback?cid={{link.sub_id}}&payout={{order.commission}}"
@@ -33,7 +33,8 @@ class CallbackSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # not sub
     only_statuses = forms.MultipleChoiceField(
         choices=Order.Status.choices, required=False, widget=forms.CheckboxSelectMultiple
     )
-    # Seal of what was saved when the form was opened. Firefox keeps what is hidden over a reload unless told not to.
+    # The fingerprint of what was saved when the form was opened. Firefox keeps hidden fields over a reload unless told
+    # not to.
     seen = forms.CharField(required=False, widget=forms.HiddenInput(attrs={"autocomplete": "off"}))
 
     class Meta:
@@ -64,7 +65,7 @@ class CallbackSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # not sub
         self.others = self.instance.other_names()
         self.saved_name = self.instance.name if self.instance.pk else ""
         self.saved = history.values_of(self.instance)
-        self.initial["seen"] = self.seal
+        self.initial["seen"] = self.fingerprint
         name, only_statuses = self.fields["name"], self.fields["only_statuses"]
         name.widget.attrs |= {"placeholder": names.free("", self.others), "autocomplete": "off"}
         if not self.instance.has_own_name:
@@ -79,24 +80,24 @@ class CallbackSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # not sub
 
     # --- what others saved meanwhile ------------------------------------------
     @property
-    def seal(self) -> str:
-        """The seal of what is saved and this form writes: whether it is paused is none of that."""
-        return fingerprint.of({name: value for name, value in self.saved.items() if name != "is_active"})
+    def fingerprint(self) -> str:
+        """The fingerprint of the saved values that this form can change; pausing is done elsewhere."""
+        return changes.fingerprint({name: value for name, value in self.saved.items() if name != "is_active"})
 
     @cached_property
     def overwritten(self) -> dict[str, str]:
-        """What was saved since the form was opened and would be another, by its label. For a form that is valid."""
-        if self.cleaned_data["seen"] in {"", self.seal}:
+        """What somebody saved since the form was opened and this form would change, by label. For a valid form."""
+        if self.cleaned_data["seen"] in {"", self.fingerprint}:
             return {}
-        typed = history.values_of(self.instance)
-        differing = [(name, value) for name, value in self.saved.items() if typed[name] != value]
-        return {history.LABELS[name]: value or history.WITHOUT[name] for name, value in differing}
+        return {
+            change.label: change.new for change in changes.differences(history.values_of(self.instance), self.saved)
+        }
 
     def accept_overwriting(self) -> None:
-        """Submitted once more as it is then shown, the form is not refused for what it says now."""
+        """Take what is saved now as seen, so that the form is not refused again when it is submitted once more."""
         assert isinstance(self.data, QueryDict)
         self.data = data = self.data.copy()
-        data["seen"] = self.seal
+        data["seen"] = self.fingerprint
 
     # --- what the template shows beside the fields ---------------------------
     @property
@@ -157,7 +158,9 @@ class CallbackSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # not sub
         return self._corrected()
 
     def pressed(self, data: QueryDict) -> Self | None:
-        """The form, unsaved, with what is corrected by the button in `data`; None if none of these was pressed."""
+        """The form to show, unsaved, for the button that was pressed; None for Submit, which saves it."""
+        if "look" in data:
+            return self
         if "correct" in data:
             return self.with_correction()
         for button in ("take", "leave_out"):
@@ -167,7 +170,7 @@ class CallbackSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # not sub
         return None
 
     def with_correction(self, only_at: int | None = None, *, leave_out: bool = False) -> Self:
-        """The same form, unsaved, with the corrected URL in it; with `only_at`, only the one that is for there."""
+        """The same form, unsaved, with the corrected URL; with `only_at`, only what starts at that index changes."""
         data = {name: self[name].value() for name in self.fields if name != "send_as_typed"}
         form = type(self)(instance=self.instance)
         form.initial = {**form.initial, **data, "url": self._corrected(only_at, leave_out=leave_out) or self.typed_url}

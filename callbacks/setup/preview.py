@@ -1,9 +1,10 @@
 """Shows what a callback would send for one of its affiliate's orders, or for example values, before it is saved.
 
-The request is made by `callbacks.postback.request`, as the pump does; nothing is sent or kept.
+`callbacks.postback.request` builds the request, as it does for the dispatcher; nothing is sent or kept.
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.conf import settings
 from django.utils import timezone
@@ -13,9 +14,9 @@ from affiliates.models import Affiliate
 from callbacks.editor import meanings
 from callbacks.egress.outcome import Request
 from callbacks.models import CallbackSetting
-from callbacks.postback import request as messages
 from callbacks.postback import syntax
 from callbacks.postback.render import RenderError
+from callbacks.postback.request import build, user_agent
 from callbacks.postback.variables import LINK_QUERY, VARIABLES, Event, snapshot
 from orders.models import Order
 
@@ -28,7 +29,7 @@ NAME = f"{LINK_QUERY}NAME"
 class Value:
     """A variable as it stands in the template, what it holds and what its filters make of that.
 
-    `why_empty` says why there is nothing to send.
+    `why_empty` is the reason if there is no value.
     """
 
     source: str
@@ -65,6 +66,14 @@ class Example:
     value: str
 
 
+def of_form(typed: CallbackSetting, template: str, order: Order | None) -> dict[str, Any]:
+    """For a page with the form: the preview, None if there is no `template` that can be sent, and the variables."""
+    return {
+        "preview": preview(typed, template, order) if template else None,
+        "examples": examples(typed, order),
+    }
+
+
 def examples(setting: CallbackSetting, order: Order | None) -> list[Example]:
     """The table of variables with the values of `order`, and the parameters that its link has; else with examples."""
     values = values_of(setting, order)
@@ -93,10 +102,10 @@ def preview(
     values = values_of(setting, order, event_id)
     if order is None:
         values = {p.name: EXAMPLES[NAME] for p in references.values() if p.name.startswith(LINK_QUERY)} | values
-    shown = tuple(_value(placeholder, values, order) for placeholder in references.values())
+    shown = tuple(_value(reference, values, order) for reference in references.values())
     now = timezone.now()
     try:
-        request = messages.build(
+        request = build(
             key=0,
             event_id=event_id,
             happened_at=now,
@@ -107,7 +116,7 @@ def preview(
             previous_secret=setting.previous_secret_at(now),
             variables=values,
             timestamp=int(now.timestamp()),
-            user_agent=messages.user_agent(settings.VERSION),
+            user_agent=user_agent(settings.VERSION),
         )
     except RenderError as error:
         return Preview(order, values, shown, problem=str(error))
@@ -140,9 +149,9 @@ def _can_be_written(name: str) -> bool:
     return not faults and len(pieces) == 1 and getattr(pieces[0], "name", "") == name
 
 
-def _value(placeholder: syntax.VariableRef, values: dict[str, str], order: Order | None) -> Value:
-    value, sent = values.get(placeholder.name, ""), placeholder.value_in(values)
-    return Value(placeholder.source, value, sent, "" if value else _why_empty(placeholder.name, order))
+def _value(reference: syntax.VariableRef, values: dict[str, str], order: Order | None) -> Value:
+    value, sent = values.get(reference.name, ""), reference.value_in(values)
+    return Value(reference.source, value, sent, "" if value else _why_empty(reference.name, order))
 
 
 def _why_empty(name: str, order: Order | None) -> str:

@@ -1,4 +1,4 @@
-"""Signing secrets: replaced with a day of overlap; shown in full once, right after one was made, to who made it."""
+"""Replaces signing secrets, with a day in which both sign, and shows a new one in full once, to who made it."""
 
 import time
 from collections.abc import Collection
@@ -11,7 +11,7 @@ from callbacks.models import CallbackSetting
 from callbacks.postback.signing import new_secret
 
 OVERLAP = timedelta(days=1)  # how long a secret that was replaced stays valid
-NEW = "new_signing_secrets"  # callback's id -> when its secret was made; the secret itself stays where it is
+NEW = "new_signing_secrets"  # in the session: callback's id -> when its secret was made; never the secret itself
 SHOWN_WITHIN_S = 600.0
 
 
@@ -23,14 +23,14 @@ def rotate(setting: CallbackSetting) -> None:
 
 
 def to_be_shown(session: SessionBase, *settings: CallbackSetting) -> None:
-    """Let the next page that shows one of these callbacks show its secret."""
+    """Let the next page of this session that shows one of these callbacks show its secret."""
     now = time.time()
     waiting = {pk: at for pk, at in session.get(NEW, {}).items() if at > now - SHOWN_WITHIN_S}
     session[NEW] = waiting | {str(setting.pk): now for setting in settings}
 
 
 def take(session: SessionBase, shown: Collection[int]) -> set[int]:
-    """Of the callbacks that are about to be shown, those whose secret is shown with them now, and then never again."""
+    """Those of the callbacks about to be shown whose secret is to be shown now; it is never shown again."""
     made_at = session.get(NEW, {})
     if not made_at:
         return set()

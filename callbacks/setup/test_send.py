@@ -1,7 +1,7 @@
-"""Sends one request for real, of a callback as it was typed, and says what came of it: the test in its form.
+"""Sends one request for real, of a callback as it was typed in its form, and says what came of it.
 
-Message, transport and limits are those of every postback. But a test is nobody's event: it is sent once, by whoever
-asks and while they wait; it is written down as a finished delivery that is marked as a test, and counts nowhere.
+Request, transport and limits are those of every postback. But no order is behind a test: it is sent once, while the
+person who asked for it waits. It is kept as a finished delivery that is marked as a test, and no figure counts it.
 """
 
 import logging
@@ -27,14 +27,14 @@ log = logging.getLogger(__name__)
 
 M = TypeVar("M", bound=models.Model)
 
-# Whoever waits for an answer keeps one of this process's threads for as long as ten seconds; the others serve pages.
+# A test keeps one of this process's threads for as long as ten seconds; the other threads have pages to serve.
 AT_ONCE = 3
 _places = BoundedSemaphore(AT_ONCE)
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
-    """What came of a test: a delivery with its one attempt, or a sentence that says why nothing was sent."""
+class Result:
+    """What came of a test: the one attempt of its delivery, or a sentence that says why nothing was sent."""
 
     problem: str = ""
     is_too_many: bool = False
@@ -45,7 +45,7 @@ class Trial:
         return self.attempt is not None and self.attempt.is_success
 
 
-def send(setting: CallbackSetting, order: Order | None, user_id: int) -> Trial:
+def send(setting: CallbackSetting, order: Order | None, user_id: int) -> Result:
     """Send what `setting`, valid but perhaps never saved, says for `order`, or for example values.
 
     Takes as long as the request does, and no transaction may be open meanwhile.
@@ -53,14 +53,14 @@ def send(setting: CallbackSetting, order: Order | None, user_id: int) -> Trial:
     event_id = new_event_id()
     found = preview.preview(setting, setting.url, order, str(event_id))
     if found.request is None:
-        return Trial(problem=f"Nothing was sent. {found.problem}")
+        return Result(problem=f"Nothing was sent. {found.problem}")
     if not _places.acquire(blocking=False):
-        return Trial(
+        return Result(
             problem="Nothing was sent: other tests are on their way. Try again in some seconds.", is_too_many=True
         )
     try:
         if wait := test_quota.take(user_id, setting.affiliate_id):
-            return Trial(problem=_too_many(math.ceil(wait.total_seconds())), is_too_many=True)
+            return Result(problem=_too_many(math.ceil(wait.total_seconds())), is_too_many=True)
         began_at = timezone.now()
         outcome = _outcome_of(found.request)
     finally:
@@ -87,7 +87,7 @@ def send(setting: CallbackSetting, order: Order | None, user_id: int) -> Trial:
     log.info(
         "test_sent delivery=%d user=%d code=%s kind=%s", delivery.pk, user_id, outcome.status_code, outcome.error_kind
     )
-    return Trial(attempt=delivery.attempts.get())
+    return Result(attempt=delivery.attempts.get())
 
 
 def _present(model: type[M], pk: int | None) -> M | None:

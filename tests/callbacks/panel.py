@@ -1,19 +1,61 @@
-"""Where the pages of an affiliate's callbacks are, for the tests that look at them."""
+"""What the tests of callbacks' pages share: addresses, people, what a page says, and asking at the same moment."""
 
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+from uuid import uuid4
+
+from django.contrib.auth.models import Permission, User
+from django.db import connections
 from django.test import Client
 
 from affiliates.models import Affiliate
 
+T = TypeVar("T")
+
+BY_SCRIPT = {"X-Requested-With": "fetch"}
 URL = "https://tracker.example/postback?order={{order.number}}&cid={{link.sub_id}}"
+
+
+def client_with(*permissions: str) -> Client:
+    """Somebody of the staff with these permissions and no others, signed in."""
+    user = User.objects.create_user(uuid4().hex, is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    client = Client()
+    client.force_login(user)
+    return client
 
 
 def settings_of(affiliate: Affiliate) -> str:
     return f"/admin/affiliates/affiliate/{affiliate.pk}/settings/"
 
 
-def of(affiliate: Affiliate, rest: str) -> str:
+def of(affiliate: Affiliate, rest: str = "created/") -> str:
     return f"{settings_of(affiliate)}callbacks/{rest}"
 
 
 def text_of(client: Client, path: str) -> str:
     return " ".join(client.get(path).content.decode().split())
+
+
+def check(client: Client, affiliate: Affiliate, url: str, **fields: Any) -> str:
+    """What is said of a URL while it is typed in the form of a new callback."""
+    answer = client.post(of(affiliate, "created/check/"), {"method": "GET", "url": url} | fields)
+    assert answer.status_code == 200
+    return " ".join(answer.content.decode().split())
+
+
+def at_once(calls: Sequence[Callable[[], T]]) -> list[T]:
+    """What these return, each in a thread and over a connection of its own, all started at the same moment."""
+    barrier = threading.Barrier(len(calls))
+
+    def run(call: Callable[[], T]) -> T:
+        try:
+            barrier.wait(10)
+            return call()
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(len(calls)) as threads:
+        return list(threads.map(run, calls))

@@ -15,7 +15,7 @@ from django.utils import timezone
 from affiliates.models import Affiliate, Link
 from callbacks.models import Attempt, CallbackSetting, Delivery, Job
 from callbacks.models.job import USUAL_RATE
-from callbacks.setup import fingerprint
+from callbacks.setup import changes
 from callbacks.setup.bulk import replace_host
 from config import roles
 from orders.intake import tokens
@@ -186,8 +186,8 @@ def _started(last: int) -> dict[str, Any]:
 
 
 def _moved(old: str, new: str) -> dict[str, Any]:
-    seen = {move.setting.pk: move.seal for move in replace_host.moves(old, new)}
-    return {"old": old, "new": new, "seen": fingerprint.written(seen)}
+    seen = {move.setting.pk: move.fingerprint for move in replace_host.moves(old, new)}
+    return {"old": old, "new": new, "seen": changes.to_text(seen)}
 
 
 def _order(world: World) -> dict[str, Any]:

@@ -1,8 +1,8 @@
-"""Who was chosen: affiliates, kept in the session of whoever chose them while they look at what would become of it.
+"""Keeps in the session which affiliates a person chose, while that person looks at what would become of them.
 
-They are kept as they were chosen, one by one, and not as a filter that may let others through a minute later. Each
-choice has a name of its own that stands in the path of its pages, so that two windows do not mix theirs up. Ids are
-kept as ranges: five thousand affiliates in a row take a few characters.
+Their ids are kept, and not a filter, because a filter may match others a minute later. Each choice has a name that
+stands in the path of its pages, so that two windows keep theirs apart. Ids are written as ranges: five thousand
+affiliates in a row take a few characters.
 """
 
 import re
@@ -17,7 +17,7 @@ from affiliates.models import Affiliate
 from callbacks.models import CallbackSetting, EventType
 from orders.models import Order
 
-PERMISSIONS = ("callbacks.add_callbacksetting", "callbacks.change_callbacksetting")  # to do anything with a choice
+PERMISSIONS = ("callbacks.add_callbacksetting", "callbacks.change_callbacksetting")  # to set up many at once
 CHOSEN = "chosen_affiliates"  # in the session: name of the choice -> ranges of ids, the latest last
 KEPT = 5  # choices of one session
 NAMED = 5  # affiliates that a page names before it counts the others
@@ -28,7 +28,7 @@ RANGE = re.compile(r"([0-9]{1,18})(?:-([0-9]{1,18}))?")
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Who was chosen: how many of them there are now, and the first by name. `ids` may hold some that are gone."""
+    """The chosen affiliates: how many of them there are now, and the first by name. `ids` may hold deleted ones."""
 
     name: str
     ids: tuple[int, ...]
@@ -40,14 +40,10 @@ class Choice:
         """How many are not named."""
         return self.count - len(self.first)
 
-    @property
-    def affiliates(self) -> QuerySet[Affiliate]:
-        return affiliates_of(self.ids)
-
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Affiliates who have something in common: what they are called as a whole, and how many they are."""
+    """Affiliates who have something in common: what the group is called, and how many there are."""
 
     key: str
     label: str
@@ -62,24 +58,24 @@ class Sample:
     order: Order | None
 
 
-# --- keeping -------------------------------------------------------------------
+# --- in the session -------------------------------------------------------------------
 def keep(session: SessionBase, ids: Iterable[int]) -> str:
-    """Remember these affiliates; gives the name of the choice."""
+    """Remember these affiliates and return the name of the choice."""
     name = secrets.token_urlsafe(6)
-    choices = {**session.get(CHOSEN, {}), name: written(ids)}
+    choices = {**session.get(CHOSEN, {}), name: to_text(ids)}
     session[CHOSEN] = dict(list(choices.items())[-KEPT:])
     return name
 
 
 def find(session: SessionBase, name: str) -> Choice | None:
     """The choice of that name; None if it was forgotten, or nobody of it is left."""
-    ids = tuple(read(session.get(CHOSEN, {}).get(name, "")))
+    ids = tuple(from_text(session.get(CHOSEN, {}).get(name, "")))
     found = affiliates_of(ids)
     count = found.count() if ids else 0
     return Choice(name, ids, count, tuple(found.order_by("name", "pk")[:NAMED])) if count else None
 
 
-def written(ids: Iterable[int]) -> str:
+def to_text(ids: Iterable[int]) -> str:
     """`1-40,43`: ids in order, each once."""
     runs: list[list[int]] = []
     for pk in sorted(set(ids)):
@@ -90,19 +86,19 @@ def written(ids: Iterable[int]) -> str:
     return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
 
 
-def read(text: str) -> Iterator[int]:
-    """The ids that `written` wrote."""
+def from_text(text: str) -> Iterator[int]:
+    """The ids that `to_text` wrote."""
     for first, last in RANGE.findall(text):
         yield from range(int(first), int(last or first) + 1)
 
 
-# --- who there is to choose ------------------------------------------------------
+# --- groups to choose ------------------------------------------------------
 def affiliates_of(ids: Iterable[int]) -> QuerySet[Affiliate]:
     return Affiliate.objects.filter(pk__among=list(ids))
 
 
 def groups() -> list[Group]:
-    """What one would choose without looking at a list, in one query; groups without anybody are left out."""
+    """The groups that can be chosen as a whole, without the empty ones. One query."""
     queries = _queries()
     counted = _annotated().aggregate(**{key: Count("pk", filter=q) for key, (_, q) in queries.items()})
     return [Group(key, label, counted[key]) for key, (label, _) in queries.items() if counted[key]]
@@ -132,7 +128,7 @@ def _queries() -> dict[str, tuple[str, Q]]:
     }
 
 
-# --- whose orders a preview is made with -----------------------------------------
+# --- orders for a preview -----------------------------------------
 def samples(ids: Iterable[int], count: int = SAMPLES, *, with_orders: bool = True) -> list[Sample]:
     """Some of these affiliates, each with their newest order, those who have one first; then by name. Two queries."""
     newest = Order.objects.filter(affiliate=OuterRef("pk")).order_by("-pk").values("pk")[:1]
@@ -141,5 +137,5 @@ def samples(ids: Iterable[int], count: int = SAMPLES, *, with_orders: bool = Tru
         found.sort(key=lambda affiliate: affiliate.newest_order is None)
     found = found[:count]
     keys = [affiliate.newest_order for affiliate in found if affiliate.newest_order and with_orders]
-    orders = Order.objects.select_related("link").in_bulk(keys)
+    orders = Order.objects.select_related("affiliate", "link").in_bulk(keys)
     return [Sample(affiliate, orders.get(affiliate.newest_order) if with_orders else None) for affiliate in found]

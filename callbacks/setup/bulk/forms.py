@@ -14,12 +14,13 @@ from callbacks.setup.bulk.same_callback import Existing
 from callbacks.setup.forms import CallbackSettingForm
 
 
-class SharedCallbackForm(CallbackSettingForm):
-    """What is to be set up for many. Whether an affiliate has room for it, and which of theirs it changes, is not asked
-    here: `affiliate` only lends the values of the preview.
+class SameCallbackForm(CallbackSettingForm):
+    """What is to be set up for many affiliates.
+
+    It does not ask whether one has room for it, or which callback it changes. `affiliate` is for the preview only.
     """
 
-    seen = None  # type: ignore[assignment]  # leaves the field out; the preview has the seals of all that it shows
+    seen = None  # type: ignore[assignment]  # leaves the field out; the preview has the fingerprints of all that it shows
     existing = forms.ChoiceField(choices=Existing.choices, initial=Existing.CHANGE, widget=forms.RadioSelect)
 
     class Meta(CallbackSettingForm.Meta):
@@ -43,7 +44,7 @@ class SharedCallbackForm(CallbackSettingForm):
 
     @property
     def asks_for_name(self) -> bool:
-        """The name stands among the first fields: it is what a callback is found by."""
+        """Always, because a callback that exists is found by its name."""
         return True
 
     @property
@@ -58,12 +59,12 @@ class SharedCallbackForm(CallbackSettingForm):
 
     @property
     def carried(self) -> list[Any]:
-        """All fields as hidden ones, for the page between filling in and doing."""
+        """All fields, which the preview keeps as hidden ones."""
         return [self[name] for name in self.fields]
 
 
 def pattern_for(affiliate: Affiliate, event: str) -> CallbackSetting:
-    """An empty setting to fill: of this affiliate for the sake of a preview, and without others beside it."""
+    """An empty setting to fill: of this affiliate, whose values the preview shows, and with no others beside it."""
     is_known = event in EventType.values
     setting = CallbackSetting(affiliate=affiliate, event=EventType(event) if is_known else EventType.CREATED)
     setting.known_names = []

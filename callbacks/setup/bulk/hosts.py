@@ -1,8 +1,8 @@
-"""Another host in the place of one in a template; all else stays as it is, byte by byte. Pure.
+"""Replaces the host in a template and leaves every other byte as it is. Pure.
 
 A host is a name or an address and, where it is not the usual one of the scheme, its port: `tracker.example`,
 `tracker.example:8443`, `[2001:db8::1]`. Two that lead to the same place are one, however they are written.
-Whether the new one may be called is `callbacks.editor.check`'s to say, of the whole URL.
+Whether the new one may be called is checked by `callbacks.editor.check`, with the whole URL.
 """
 
 import ipaddress
@@ -53,10 +53,10 @@ def is_at(template: str, host: str) -> bool:
     return place is not None and place == place_of(scheme, host)
 
 
-def moved(template: str, host: str) -> str:
-    """The template with `host` in the place of the one it has: nothing else is touched, a user name before it neither.
+def with_host(template: str, host: str) -> str:
+    """The template with `host` in the place of its own. A user name before the host stays.
 
-    What looks like the host elsewhere (in the path, the query, a variable's filter) is no host.
+    The same text in the path, in the query or in a variable's filter is not the host and stays too.
     """
     start, end = span(template)
     return template[:start] + host + template[end:]

@@ -1,6 +1,6 @@
-"""Another host in all callbacks that have one: which hosts there are, what would change, and doing it.
+"""Replaces a host in all callbacks that have it: which hosts there are, what would change, and doing it.
 
-What waits for such a callback goes to the new host by itself: the URL is read at each attempt.
+Deliveries that still wait go to the new host, because each attempt reads the URL.
 """
 
 import time
@@ -16,14 +16,13 @@ from django.utils import timezone
 
 from callbacks.egress import targets
 from callbacks.models import CallbackSetting, history
-from callbacks.setup import fingerprint
+from callbacks.setup import changes
 from callbacks.setup.bulk import hosts
 
 CHUNK = 200  # callbacks in one transaction
-TIME_S = 15.0  # after so long no further one is begun, for a browser waits for the answer
+TIME_S = 15.0  # after so long no further chunk is begun, because a browser waits for the answer
 SCHEMES = ("https", "http")
 NOT_CLEAN = "Its URL holds what is repaired when it is saved in its own form: open it there and submit it first."
-MEANWHILE = "Somebody changed it after the preview was made."
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +44,8 @@ class Move:
     is_resumed: bool = False
 
     @property
-    def seal(self) -> str:
-        return fingerprint.of(self.before)
+    def fingerprint(self) -> str:
+        return changes.fingerprint(self.before)
 
     @property
     def parts(self) -> tuple[str, str, str, str]:
@@ -65,22 +64,23 @@ def in_use() -> list[HostInUse]:
 
 def with_other_ports(old: str, found: Iterable[HostInUse]) -> list[HostInUse]:
     """Those of the hosts in use that have the same name as `old`, but not its port."""
-    places = {place for scheme in SCHEMES if (place := hosts.place_of(scheme, old))}
+    places = _places_of(old)
     names = {name for name, _ in places}
-    beside = []
-    for each in found:
-        of_it = {place for scheme in SCHEMES if (place := hosts.place_of(scheme, each.host.rpartition("@")[2]))}
-        if not of_it & places and {name for name, _ in of_it} & names:
-            beside.append(each)
-    return beside
+    own = [(each, _places_of(each.host)) for each in found]
+    return [each for each, of_it in own if not of_it & places and {name for name, _ in of_it} & names]
 
 
 def callbacks_at(old: str) -> QuerySet[CallbackSetting]:
     """All callbacks whose URL may lead to that host, however it is written there; a few others may be among them."""
+    places = _places_of(old)
     written = CallbackSetting.objects.order_by().values_list("host", flat=True).distinct()
-    places = {hosts.place_of(scheme, old) for scheme in SCHEMES} - {None}
-    same = [host for host in written if any(hosts.place_of(s, host.rpartition("@")[2]) in places for s in SCHEMES)]
+    same = [host for host in written if _places_of(host) & places]
     return CallbackSetting.objects.filter(host__in=same).select_related("affiliate").order_by("pk")
+
+
+def _places_of(host: str) -> set[hosts.Place]:
+    """Where a request to this host goes by each of the schemes; a user name before it is left out."""
+    return {place for scheme in SCHEMES if (place := hosts.place_of(scheme, host.rpartition("@")[2]))}
 
 
 def moves(old: str, new: str) -> Iterator[Move]:
@@ -93,7 +93,7 @@ def moves(old: str, new: str) -> Iterator[Move]:
 def move(setting: CallbackSetting, new: str) -> Move:
     """The setting with the new host in its URL, checked by the model as its own form does."""
     before = history.values_of(setting)
-    setting.url = wanted = hosts.moved(setting.url, new)
+    setting.url = wanted = hosts.with_host(setting.url, new)
     setting.known_names = []  # its name stays
     problem = ""
     try:
@@ -110,9 +110,9 @@ def move(setting: CallbackSetting, new: str) -> Move:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How many were changed, how many of them are on again, and those that stayed as they are with the problem.
+    """How many were changed, how many of them were resumed, and those that were left out, each with its problem.
 
-    `rest` are the callbacks that the time did not suffice for.
+    `rest` is the number of callbacks that are not done because the time was up.
     """
 
     count: int
@@ -121,31 +121,34 @@ class Result:
     rest: int = 0
 
 
-def apply(old: str, new: str, user: User, seen: Mapping[int, str]) -> Result:
+def apply(
+    old: str, new: str, user: User, seen: Mapping[int, str], *, chunk: int = CHUNK, time_s: float = TIME_S
+) -> Result:
     """Put `new` in the place of `old` in all callbacks that a preview showed, and that are still as it showed them.
 
-    Those that have the new host already, because this was asked for twice, are passed over.
+    `seen` are the fingerprints of what it showed. Callbacks that have the new host already are passed over: the button
+    was pressed twice.
     """
     count = resumed = rest = 0
     began = time.monotonic()
     left_out: list[Move] = []
     ids = sorted({*callbacks_at(old).values_list("pk", flat=True), *seen})
-    for start in range(0, len(ids), CHUNK):
-        if count and time.monotonic() - began > TIME_S:
+    for start in range(0, len(ids), chunk):
+        if count and time.monotonic() - began > time_s:
             rest = len(ids) - start
             break
         with transaction.atomic():
-            found = _locked(ids[start : start + CHUNK])
-            judged = [
-                _judged(setting, new, seen)
+            found = _locked(ids[start : start + chunk])
+            checked = [
+                _checked(setting, new, seen)
                 for setting in found
                 if hosts.is_at(setting.url, old) or not hosts.is_at(setting.url, new)
             ]
-            done = [each for each in judged if not each.problem]
+            done = [each for each in checked if not each.problem]
             _write(done, user)
         count += len(done)
         resumed += sum(each.is_resumed for each in done)
-        left_out += [each for each in judged if each.problem]
+        left_out += [each for each in checked if each.problem]
     return Result(count, resumed, tuple(left_out), rest)
 
 
@@ -154,10 +157,10 @@ def _locked(ids: list[int]) -> QuerySet[CallbackSetting]:
     return found.select_for_update(no_key=True, of=("self",))
 
 
-def _judged(setting: CallbackSetting, new: str, seen: Mapping[int, str]) -> Move:
+def _checked(setting: CallbackSetting, new: str, seen: Mapping[int, str]) -> Move:
     before = history.values_of(setting)
-    if seen.get(setting.pk) != fingerprint.of(before):
-        return Move(setting, before, MEANWHILE)
+    if seen.get(setting.pk) != changes.fingerprint(before):
+        return Move(setting, before, changes.CHANGED_MEANWHILE)
     return move(setting, new)
 
 

@@ -1,4 +1,4 @@
-"""What was done to many callbacks, said to whoever did it: how many, who was left out, and why."""
+"""Messages that say what was done to many callbacks: how many, which were left out, and why."""
 
 from django.contrib import messages
 from django.http import HttpRequest
@@ -11,18 +11,18 @@ from callbacks.setup.bulk.same_callback import Effect
 NAMED = 5  # affiliates or callbacks that a message names; the others are counted
 
 
-def of_sharing(request: HttpRequest, title: str, result: same_callback.Result) -> None:
+def add_same_callback(request: HttpRequest, title: str, result: same_callback.Result) -> None:
     new, changed = result.count(Effect.NEW), result.count(Effect.CHANGED)
-    said = [f"set up for {_affiliates(new)}"] if new else []
-    said += [f"changed for {_affiliates(changed)}"] if changed else []
+    said = [f"set up for {_counted(new, 'affiliate')}"] if new else []
+    said += [f"changed for {_counted(changed, 'affiliate')}"] if changed else []
     if said:
-        first = result.first(*same_callback.DONE)[0].affiliate
-        parts = (title, " and ".join(said), first.settings_url, first.name)
+        affiliate = result.first(*same_callback.DONE)[0].affiliate
+        parts = (title, " and ".join(said), affiliate.settings_url, affiliate.name)
         text = format_html('{} {}. <a href="{}">See it at {}</a>', *parts)
         messages.success(request, text)
     elif same := result.count(Effect.SAME):
         have = _counted(same, "affiliate has", "affiliates have")
-        messages.success(request, f"Nothing was changed: {have} the {_lower(title)} already, exactly so.")
+        messages.success(request, f"Nothing was changed: {have} the {title[0].lower()}{title[1:]} already, exactly so.")
     else:
         messages.warning(request, "Nothing was changed.")
     if result.rest:
@@ -30,16 +30,14 @@ def of_sharing(request: HttpRequest, title: str, result: same_callback.Result) -
             request,
             f"{_counted(result.rest, 'affiliate is', 'affiliates are')} still to come: press the button once more.",
         )
-    for fate in same_callback.LEFT_OUT:
-        if count := result.count(fate):
-            cases = result.first(fate)
-            names = [(case.affiliate.settings_url, case.affiliate.name) for case in cases]
-            why = "Somebody changed it after the preview was made." if fate == Effect.MEANWHILE else cases[0].problem
-            text = format_html("Left out: {}. {}", _linked(names, count), why)
-            messages.warning(request, text)
+    for effect in same_callback.LEFT_OUT:
+        if count := result.count(effect):
+            first = result.first(effect)
+            names = [(one.affiliate.settings_url, one.affiliate.name) for one in first]
+            messages.warning(request, format_html("Left out: {}. {}", _linked(names, count), first[0].problem))
 
 
-def of_moving(request: HttpRequest, old: str, new: str, result: replace_host.Result) -> None:
+def add_replaced_host(request: HttpRequest, old: str, new: str, result: replace_host.Result) -> None:
     if result.count:
         said = f"{_counted(result.count, 'callback has', 'callbacks have')} the host {new} now, no longer {old}."
         if result.resumed:
@@ -67,11 +65,3 @@ def _linked(names: list[tuple[str, str]], count: int) -> SafeString:
 
 def _counted(count: int, one: str, many: str = "") -> str:
     return f"{count:,} {one if count == 1 else many or f'{one}s'}"
-
-
-def _affiliates(count: int) -> str:
-    return _counted(count, "affiliate")
-
-
-def _lower(title: str) -> str:
-    return title[0].lower() + title[1:]

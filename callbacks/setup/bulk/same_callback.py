@@ -1,12 +1,12 @@
 """The same callback for many affiliates: what would become of each of them, and doing it.
 
-Both come from one reading, `cases_of`, a chunk of affiliates at a time. A callback is known by its name and event, so
-doing it twice changes nothing the second time, and doing the rest after it broke off goes on where it stopped.
+Both read one chunk of affiliates at a time, in the same way. A callback is known by its name and event, so doing it
+twice changes nothing the second time, and doing it again after it broke off does the rest.
 """
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from django.contrib.admin.models import ADDITION, CHANGE, LogEntry
@@ -18,12 +18,12 @@ from django.utils import timezone
 from affiliates.models import Affiliate
 from callbacks.egress import targets
 from callbacks.models import CallbackSetting, history, names
-from callbacks.setup import fingerprint
+from callbacks.setup.changes import CHANGED_MEANWHILE, Change, differences, fingerprint
 
 CHUNK = 200  # affiliates in one transaction
-TIME_S = 15.0  # after so long no further one is begun, for a browser waits for the answer
+TIME_S = 15.0  # after so long no further chunk is begun, because a browser waits for the answer
 FIELDS = ("name", "method", "url", "body_format", "send_as_typed", "only_statuses")
-REQUEST = ("method", "url", "body_format")  # of the values before, what makes up a setting's `request`
+REQUEST = ("method", "url", "body_format")  # the values that make up `CallbackSetting.request`
 
 
 class Existing(models.TextChoices):
@@ -51,75 +51,54 @@ LEFT_OUT = (Effect.FULL, Effect.MEANWHILE, Effect.REFUSED)
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    label: str
-    old: str
-    new: str
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One affiliate and what becomes of them. `setting` is as it will be; `before` what it was, if it is changed."""
+class AffiliateResult:
+    """What becomes of one affiliate. `setting` is as it will be; `before` has its old values, if it is changed."""
 
     affiliate: Affiliate
-    fate: Effect
+    effect: Effect
     setting: CallbackSetting | None = None
     before: Mapping[str, str] = field(default_factory=dict)
     problem: str = ""
 
     @property
     def changes(self) -> tuple[Change, ...]:
-        """What is changed, field by field, as a person reads it."""
-        after = history.values_of(self.setting) if self.setting and self.before else {}
-        return tuple(
-            Change(label, old or history.WITHOUT.get(name, ""), new or history.WITHOUT.get(name, ""))
-            for name, label in history.LABELS.items()
-            if (old := self.before.get(name, "")) != (new := after.get(name, ""))
-        )
+        return differences(self.before, history.values_of(self.setting)) if self.setting and self.before else ()
 
 
-def cases_of(
-    ids: Sequence[int], pattern: CallbackSetting, existing: str, *, is_locked: bool = False
-) -> Iterator[list[Case]]:
-    """What becomes of these affiliates with a callback like `pattern`, chunk by chunk, two queries each."""
-    ordered = sorted(ids)
-    for start in range(0, len(ordered), CHUNK):
-        yield _chunk(ordered[start : start + CHUNK], pattern, existing, is_locked=is_locked)
-
-
-def _chunk(ids: list[int], pattern: CallbackSetting, existing: str, *, is_locked: bool) -> list[Case]:
+def _chunk(ids: list[int], pattern: CallbackSetting, existing: str, *, is_locked: bool) -> list[AffiliateResult]:
+    """What becomes of these affiliates with a callback like `pattern`: two queries."""
     affiliates = Affiliate.objects.filter(pk__among=ids).order_by("pk")
     found = CallbackSetting.objects.filter(affiliate__pk__among=ids, event=pattern.event).order_by("pk")
     if is_locked:
         affiliates = affiliates.select_for_update(no_key=True)
         found = found.select_for_update(no_key=True)
-    listed, own_of = list(affiliates), defaultdict(list)  # those who are locked before their callbacks are read
+    listed, own_of = list(affiliates), defaultdict(list)  # affiliates are locked before their callbacks are read
     for setting in found:
         own_of[setting.affiliate_id].append(setting)
-    return [_case(affiliate, own_of[affiliate.pk], pattern, existing) for affiliate in listed]
+    return [_one(affiliate, own_of[affiliate.pk], pattern, existing) for affiliate in listed]
 
 
-def _case(affiliate: Affiliate, own: list[CallbackSetting], pattern: CallbackSetting, existing: str) -> Case:
+def _one(affiliate: Affiliate, own: list[CallbackSetting], pattern: CallbackSetting, existing: str) -> AffiliateResult:
     mine = next((setting for setting in own if names.is_taken(setting.name, [pattern.name])), None)
     if existing == Existing.ABSENT and own and not (mine and _is_same(mine, pattern)):
-        return Case(affiliate, Effect.KEPT, mine or own[0])
+        return AffiliateResult(affiliate, Effect.KEPT, mine or own[0])
     if mine is None:
         if len(own) >= names.AT_MOST:
-            return Case(affiliate, Effect.FULL, problem=names.NO_PLACE_LEFT.message)
+            return AffiliateResult(affiliate, Effect.FULL, problem=names.NO_PLACE_LEFT.message)
         setting = CallbackSetting(affiliate=affiliate, event=pattern.event)
         setting.known_names = [other.name for other in own]
         _take_over(setting, pattern)
-        return Case(affiliate, Effect.NEW, setting)
+        return AffiliateResult(affiliate, Effect.NEW, setting)
     mine.affiliate = affiliate
     if _is_same(mine, pattern):
-        return Case(affiliate, Effect.SAME, mine)
+        return AffiliateResult(affiliate, Effect.SAME, mine)
     if existing == Existing.KEEP:
-        return Case(affiliate, Effect.KEPT, mine)
+        return AffiliateResult(affiliate, Effect.KEPT, mine)
     before, url_before = history.values_of(mine), mine.url
     mine.known_names = [other.name for other in own if other is not mine]
     _take_over(mine, pattern)
     mine.resume_if_moved(url_before)
-    return Case(affiliate, Effect.CHANGED, mine, before)
+    return AffiliateResult(affiliate, Effect.CHANGED, mine, before)
 
 
 def _take_over(setting: CallbackSetting, pattern: CallbackSetting) -> None:
@@ -129,18 +108,18 @@ def _take_over(setting: CallbackSetting, pattern: CallbackSetting) -> None:
 
 
 def _is_same(setting: CallbackSetting, pattern: CallbackSetting) -> bool:
-    """Whether there is nothing to change: what a GET's body would look like is nothing."""
+    """Whether there is nothing to change. The body format of a GET does not count."""
     mine, wanted = history.values_of(setting), history.values_of(pattern)
     return all(mine[name] == wanted[name] for name in FIELDS)
 
 
-# --- what became of all of them --------------------------------------------------
+# --- of all of them --------------------------------------------------------------
 @dataclass(slots=True)
 class Group:
-    """Affiliates who come to the same: the first of them, how many they are, and what is changed of theirs."""
+    """Affiliates with the same effect and the same changes: the first of them, and how many there are."""
 
     changes: tuple[Change, ...]
-    first: list[Case] = field(default_factory=list)
+    first: list[AffiliateResult] = field(default_factory=list)
     count: int = 0
 
     @property
@@ -151,80 +130,85 @@ class Group:
 
 @dataclass(slots=True)
 class Result:
-    """What becomes, or became, of how many. Of those who come to the same, the first `named` are kept."""
+    """What becomes, or became, of all affiliates. Of each group the first `named` are kept."""
 
     named: int
-    alike: dict[Effect, dict[tuple[Change, ...], Group]] = field(default_factory=dict)
+    groups: dict[Effect, dict[tuple[Change, ...], Group]] = field(default_factory=dict)
     settings: dict[int, CallbackSetting] = field(default_factory=dict)  # by affiliate: those that are made or changed
-    seals: dict[int, str] = field(default_factory=dict)  # of those that are changed
-    blocked: int = 0  # affiliates among them who are not told anything at present
-    rest: int = 0  # affiliates whom the time did not suffice for
+    fingerprints: dict[int, str] = field(default_factory=dict)  # of those that are changed, by id, before the change
+    blocked: int = 0  # affiliates among them to whom nothing is sent at present
+    rest: int = 0  # affiliates that are not done because the time was up
 
-    def add(self, case: Case) -> None:
-        changes = case.changes
-        alike = self.alike.setdefault(case.fate, {}).setdefault(changes, Group(changes))
-        alike.count += 1
-        if len(alike.first) < self.named:
-            alike.first.append(case)
-        if case.setting is None or case.fate not in DONE:
+    def add(self, one: AffiliateResult) -> None:
+        changed = one.changes
+        group = self.groups.setdefault(one.effect, {}).setdefault(changed, Group(changed))
+        group.count += 1
+        if len(group.first) < self.named:
+            group.first.append(one)
+        if one.setting is None or one.effect not in DONE:
             return
-        self.settings[case.affiliate.pk] = case.setting
-        self.blocked += case.affiliate.status == Affiliate.Status.BLOCKED
-        if case.fate == Effect.CHANGED:
-            self.seals[case.setting.pk] = fingerprint.of(case.before)
+        self.settings[one.affiliate.pk] = one.setting
+        self.blocked += one.affiliate.status == Affiliate.Status.BLOCKED
+        if one.effect == Effect.CHANGED:
+            self.fingerprints[one.setting.pk] = fingerprint(one.before)
 
     @property
     def new(self) -> list[CallbackSetting]:
-        return [setting for setting in self.settings.values() if setting.pk not in self.seals]
+        return [setting for setting in self.settings.values() if setting.pk not in self.fingerprints]
 
-    def of(self, fate: Effect) -> list[Group]:
-        """Those of this fate, the largest number of equals first."""
-        return sorted(self.alike.get(fate, {}).values(), key=lambda alike: -alike.count)
+    def groups_of(self, effect: Effect) -> list[Group]:
+        """The groups with this effect, the largest first."""
+        return sorted(self.groups.get(effect, {}).values(), key=lambda group: -group.count)
 
-    def count(self, *fates: Effect) -> int:
-        return sum(alike.count for fate in fates for alike in self.of(fate))
+    def count(self, *effects: Effect) -> int:
+        return sum(group.count for effect in effects for group in self.groups_of(effect))
 
-    def first(self, *fates: Effect) -> list[Case]:
-        return [case for fate in fates for alike in self.of(fate) for case in alike.first][: self.named]
+    def first(self, *effects: Effect) -> list[AffiliateResult]:
+        return [one for effect in effects for group in self.groups_of(effect) for one in group.first][: self.named]
 
 
-def outlook(ids: Sequence[int], pattern: CallbackSetting, existing: str, *, named: int) -> Result:
-    """What would become of these affiliates; nothing is saved."""
-    result = Result(named)
-    for cases in cases_of(ids, pattern, existing):
-        for case in cases:
-            result.add(case)
+def plan(ids: Sequence[int], pattern: CallbackSetting, existing: str, *, named: int) -> Result:
+    """What would become of these affiliates with a callback like `pattern`; nothing is saved."""
+    result, ordered = Result(named), sorted(ids)
+    for start in range(0, len(ordered), CHUNK):
+        for one in _chunk(ordered[start : start + CHUNK], pattern, existing, is_locked=False):
+            result.add(one)
     return result
 
 
-# --- doing it --------------------------------------------------------------------
-
-
 def apply(
-    ids: Sequence[int], pattern: CallbackSetting, existing: str, user: User, *, seen: Mapping[int, str], named: int
+    ids: Sequence[int],
+    pattern: CallbackSetting,
+    existing: str,
+    user: User,
+    *,
+    seen: Mapping[int, str],
+    named: int,
+    chunk: int = CHUNK,
+    time_s: float = TIME_S,
 ) -> Result:
-    """Do it, a chunk in one transaction each, until the time is up: doing it once more goes on from there.
+    """Do it, a chunk in one transaction each, until the time is up. Doing it once more does the rest.
 
-    `seen` are the seals of the callbacks that a preview showed as changed: one that is not as it was then, or was not
-    there, is left as it is. Of each fate the first `named` cases are kept.
+    `seen` are the fingerprints of the callbacks that a preview showed as changed. One that is not as it was then, or
+    was not there, is left as it is. Of each group the first `named` affiliates are kept.
     """
     result, ordered, began = Result(named), sorted(ids), time.monotonic()
     problem = _problem_of(pattern)
-    for start in range(0, len(ordered), CHUNK):
-        if result.count(*DONE) and time.monotonic() - began > TIME_S:
+    for start in range(0, len(ordered), chunk):
+        if result.count(*DONE) and time.monotonic() - began > time_s:
             result.rest = len(ordered) - start
             break
         with transaction.atomic():
-            cases = _chunk(ordered[start : start + CHUNK], pattern, existing, is_locked=True)
-            judged = [_judged(case, seen, problem) for case in cases]
-            _write(judged, user)
-        for case in judged:
-            result.add(case)
+            planned = _chunk(ordered[start : start + chunk], pattern, existing, is_locked=True)
+            checked = [_checked(one, seen, problem) for one in planned]
+            _write(checked, user)
+        for one in checked:
+            result.add(one)
     return result
 
 
 def _problem_of(pattern: CallbackSetting) -> str:
-    """Why the model refuses it, once for all: everybody is given the same values, whatever theirs were."""
+    """Why the model refuses it; asked once, because all are given the same values."""
     try:
         pattern.full_clean(exclude=["affiliate"], validate_unique=False, validate_constraints=False)
     except ValidationError as error:
@@ -232,28 +216,24 @@ def _problem_of(pattern: CallbackSetting) -> str:
     return ""
 
 
-def _judged(case: Case, seen: Mapping[int, str], problem: str) -> Case:
-    """The same case, unless what was seen is no more, or there is a `problem` with what they are given."""
-    setting = case.setting
-    if case.fate not in DONE or setting is None:
-        return case
-    if case.fate == Effect.CHANGED and seen.get(setting.pk) != fingerprint.of(case.before):
-        return Case(case.affiliate, Effect.MEANWHILE)
+def _checked(one: AffiliateResult, seen: Mapping[int, str], problem: str) -> AffiliateResult:
+    """The same, unless the callback is not as it was seen, or there is a `problem` with the values."""
+    setting = one.setting
+    if one.effect not in DONE or setting is None:
+        return one
+    if one.effect == Effect.CHANGED and seen.get(setting.pk) != fingerprint(one.before):
+        return AffiliateResult(one.affiliate, Effect.MEANWHILE, problem=CHANGED_MEANWHILE)
     if not problem and names.is_taken(setting.name, others := setting.other_names()):  # but for capitals
         problem = names.problems(setting.name, others)[0].message
-    return Case(case.affiliate, Effect.REFUSED, problem=problem) if problem else case
+    return AffiliateResult(one.affiliate, Effect.REFUSED, problem=problem) if problem else one
 
 
-def _write(cases: Iterable[Case], user: User) -> None:
-    new, changed = [], []
-    for case in cases:
-        if case.setting is not None and case.fate == Effect.NEW:
-            new.append(case.setting)
-        elif case.setting is not None and case.fate == Effect.CHANGED:
-            changed.append((case.setting, case.before))
+def _write(found: list[AffiliateResult], user: User) -> None:
+    new = [one.setting for one in found if one.setting and one.effect == Effect.NEW]
+    changed = [(one.setting, one.before) for one in found if one.setting and one.effect == Effect.CHANGED]
     settings = [setting for setting, _ in changed]
     CallbackSetting.objects.bulk_create(new)
-    if settings:  # all are given the same values, so that one statement does for all
+    if settings:  # all are given the same values, so one statement is enough
         values = {name: getattr(settings[0], name) for name in (*FIELDS, "host")}
         _all(settings).update(**values, updated_at=(now := timezone.now()))
         others = [s for s, before in changed if s.request != tuple(before[name] for name in REQUEST)]

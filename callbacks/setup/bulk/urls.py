@@ -14,7 +14,7 @@ pages = {
     "check": (f"{same}<slug:choice>/check/", views.check),
     "apply": (f"{same}<slug:choice>/apply/", views.apply),
     "done": (f"{same}<slug:choice>/done/", views.done),
-    "replace-host": ("callbacks/hosts/", views.replace_host),
+    "replace-host": ("callbacks/hosts/", views.hosts),
 }
 urlpatterns = [
     path(route, kept_to_go_back_to(admin.site.admin_view(view)), name=name) for name, (route, view) in pages.items()

@@ -1,4 +1,4 @@
-"""Errands for the tests that take steps: made as their pages make them, and done without waiting."""
+"""Jobs for the tests that take steps: made as their pages make them, and done without waiting."""
 
 from datetime import timedelta
 from typing import Any
@@ -36,13 +36,13 @@ def to_backfill(setting: CallbackSetting, rate: int = 50, **chosen: Any) -> Job:
     )
 
 
-def do_all(errand: Job, within_s: int = 1000) -> Job:
+def do_all(job: Job, within_s: int = 1000) -> Job:
     """Take its steps, a second after each other, until it is over."""
     for second in range(within_s):
         with time_machine.travel(timezone.now() + timedelta(seconds=second)):
-            while runner.step(errand.pk):
+            while runner.step(job.pk):
                 pass
-        errand.refresh_from_db()
-        if not errand.is_active:
-            return errand
-    raise AssertionError(f"not over after {within_s} s: {errand.done} of {errand.total}")
+        job.refresh_from_db()
+        if not job.is_active:
+            return job
+    raise AssertionError(f"not over after {within_s} s: {job.done} of {job.total}")

@@ -1,23 +1,21 @@
 """The pages of resends and backfills that were started."""
 
-import uuid
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from affiliates.models import Affiliate
-from callbacks.delivery import resend as resending
+from callbacks.delivery.resend import PAUSED
 from callbacks.jobs import runner
 from callbacks.jobs.admin import links_of
 from callbacks.models import CallbackSetting, Delivery, Job
 from tests.callbacks.jobs.steps import do_all, to_backfill, to_resend
-from tests.callbacks.panel import text_of
+from tests.callbacks.panel import client_with, text_of
 from tests.factories import CallbackSettingFactory, OrderFactory
 
 pytestmark = pytest.mark.django_db
@@ -33,69 +31,61 @@ def setting(joe: Affiliate) -> CallbackSetting:
     return setting
 
 
-def client_with(*permissions: str) -> Client:
-    user = User.objects.create_user(uuid.uuid4().hex, is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
-    client = Client()
-    client.force_login(user)
-    return client
+def page(job: Job, rest: str = "change") -> str:
+    return f"{LIST}{job.pk}/{rest}/"
 
 
-def page(errand: Job, rest: str = "change") -> str:
-    return f"{LIST}{errand.pk}/{rest}/"
+def progress(client: Client, job: Job) -> dict[str, Any]:
+    found: dict[str, Any] = client.get(page(job, "progress")).json()
+    return found
 
 
-def progress(client: Client, errand: Job) -> dict[str, Any]:
-    news: dict[str, Any] = client.get(page(errand, "progress")).json()
-    return news
-
-
-def test_page_follows_an_errand_from_waiting_to_finished(admin_client: Client, setting: CallbackSetting) -> None:
-    errand = to_resend(2, status__exact="failed")
-    waiting = progress(admin_client, errand)
+def test_page_follows_a_job_from_waiting_to_finished(admin_client: Client, setting: CallbackSetting) -> None:
+    job = to_resend(2, status__exact="failed")
+    waiting = progress(admin_client, job)
     assert (waiting["state"], waiting["again_ms"]) == ("waiting", 1000)
     assert 'value="0.0"' in waiting["html"]
-    runner.step(errand.pk)
-    running = progress(admin_client, errand)
+    runner.step(job.pk)
+    running = progress(admin_client, job)
     assert running["state"] == "running"
     assert 'value="66.7"' in running["html"]
     assert "<strong>2</strong> of 3" in running["html"]
     assert "About" in running["html"]
-    do_all(errand)
-    finished = progress(admin_client, errand)
+    do_all(job)
+    finished = progress(admin_client, job)
     assert (finished["state"], finished["again_ms"]) == ("finished", None)
     assert 'value="100.0"' in finished["html"]
-    text = text_of(admin_client, page(errand))
+    text = text_of(admin_client, page(job))
     assert "3 postbacks were handed on" in text
     assert "live.js" not in text
 
 
 def test_page_names_what_was_refused_with_the_reason(admin_client: Client, setting: CallbackSetting) -> None:
     CallbackSetting.objects.update(is_active=False)
-    errand = do_all(to_resend())
-    text = text_of(admin_client, page(errand))
-    assert f'<td class="number">3</td><th scope="row">{resending.PAUSED}</th>' in text
+    job = do_all(to_resend())
+    text = text_of(admin_client, page(job))
+    assert f'<td class="number">3</td><th scope="row">{PAUSED}</th>' in text
     for delivery in Delivery.objects.all():
         assert delivery.get_absolute_url() in text
 
 
 def test_stop_and_continue_by_their_buttons(admin_client: Client, setting: CallbackSetting) -> None:
-    errand = to_resend(2)
-    runner.step(errand.pk)
-    assert "Stopped. What was sent so far" in admin_client.post(page(errand, "stop"), follow=True).content.decode()
-    errand.refresh_from_db()
-    assert (errand.state, errand.done) == ("stopped", 2)
-    assert progress(admin_client, errand)["again_ms"] is None
-    assert "goes on where it stopped" in admin_client.post(page(errand, "continue"), follow=True).content.decode()
-    assert do_all(errand).done == 3
+    job = to_resend(2)
+    runner.step(job.pk)
+    assert "Stopped. What was sent so far" in admin_client.post(page(job, "stop"), follow=True).content.decode()
+    job.refresh_from_db()
+    assert (job.state, job.done) == ("stopped", 2)
+    assert progress(admin_client, job)["again_ms"] is None
+    assert "goes on where it stopped" in admin_client.post(page(job, "continue"), follow=True).content.decode()
+    assert do_all(job).done == 3
 
 
-def test_stop_of_a_finished_errand_changes_nothing(admin_client: Client, setting: CallbackSetting) -> None:
-    errand = do_all(to_resend())
+def test_stop_of_a_finished_job_changes_nothing(admin_client: Client, setting: CallbackSetting) -> None:
+    job = do_all(to_resend())
     for what in ("stop", "continue"):
-        admin_client.post(page(errand, what))
-        errand.refresh_from_db()
-        assert errand.state == "finished"
+        admin_client.post(page(job, what))
+        job.refresh_from_db()
+        assert job.state == "finished"
 
 
 @pytest.mark.parametrize("what", ["stop", "continue"])
@@ -103,11 +93,11 @@ def test_stop_and_continue_want_a_form(admin_client: Client, setting: CallbackSe
     assert admin_client.get(page(to_resend(), what)).status_code == 405
 
 
-def test_errand_that_no_worker_touches_says_so(admin_client: Client, setting: CallbackSetting) -> None:
-    errand = to_resend()
-    assert "No worker" not in progress(admin_client, errand)["html"]
+def test_job_that_no_worker_touches_says_so(admin_client: Client, setting: CallbackSetting) -> None:
+    job = to_resend()
+    assert "No worker" not in progress(admin_client, job)["html"]
     Job.objects.update(updated_at=timezone.now() - timedelta(minutes=1))
-    assert "No worker" in progress(admin_client, errand)["html"]
+    assert "No worker" in progress(admin_client, job)["html"]
 
 
 def test_links_lead_to_the_deliveries_of_a_resend_and_of_a_backfill(
@@ -135,7 +125,7 @@ def test_page_of_a_backfilled_delivery_says_so(admin_client: Client, setting: Ca
 
 
 @pytest.mark.parametrize("address", ["999", "x", "99999999999999999999999"])
-def test_errand_that_is_not_there_is_not_found(admin_client: Client, address: str) -> None:
+def test_job_that_is_not_there_is_not_found(admin_client: Client, address: str) -> None:
     assert admin_client.get(f"{LIST}{address}/change/").status_code == 404
 
 
@@ -147,8 +137,8 @@ def test_pages_ask_as_often_for_thirty_as_for_one(admin_client: Client, setting:
         return len(captured)
 
     CallbackSetting.objects.update(is_active=False)
-    errand = do_all(to_resend())
-    few = queries(LIST), queries(page(errand))
+    job = do_all(to_resend())
+    few = queries(LIST), queries(page(job))
     for _ in range(29):
         to_resend()
     OrderFactory.create_batch(27, affiliate=setting.affiliate)
@@ -157,18 +147,18 @@ def test_pages_ask_as_often_for_thirty_as_for_one(admin_client: Client, setting:
 
 
 # --- who may -------------------------------------------------------------------
-def test_who_may_see_deliveries_sees_errands_and_changes_none(setting: CallbackSetting) -> None:
-    errand, client = to_resend(), client_with("view_delivery")
+def test_who_may_see_deliveries_sees_jobs_and_changes_none(setting: CallbackSetting) -> None:
+    job, client = to_resend(), client_with("view_delivery")
     assert client.get(LIST).status_code == 200
-    assert "Stop" not in text_of(client, page(errand)).partition("<main")[2]
-    assert client.get(page(errand, "progress")).status_code == 200
-    assert client.post(page(errand, "stop")).status_code == 403
-    assert client.post(page(errand, "continue")).status_code == 403
+    assert "Stop" not in text_of(client, page(job)).partition("<main")[2]
+    assert client.get(page(job, "progress")).status_code == 200
+    assert client.post(page(job, "stop")).status_code == 403
+    assert client.post(page(job, "continue")).status_code == 403
 
 
-def test_who_may_see_nothing_of_deliveries_sees_no_errands(setting: CallbackSetting) -> None:
-    errand, client = to_resend(), client_with("view_affiliate")
-    for path in (LIST, page(errand), page(errand, "progress")):
+def test_who_may_see_nothing_of_deliveries_sees_no_jobs(setting: CallbackSetting) -> None:
+    job, client = to_resend(), client_with("view_affiliate")
+    for path in (LIST, page(job), page(job, "progress")):
         assert client.get(path).status_code == 403
     assert "Resends" not in text_of(client, "/admin/")
 

@@ -1,14 +1,13 @@
 """What a resend or a backfill does step by step: each row once, at its rate, wherever it is interrupted."""
 
-import threading
 import uuid
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 import time_machine
-from django.db import connection, connections, transaction
+from django.db import connection, transaction
+from django.db.models.signals import pre_save
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -22,6 +21,7 @@ from callbacks.reports import reconciliation
 from callbacks.reports.reconciliation import Month
 from orders.models import Order
 from tests.callbacks.jobs.steps import do_all, to_backfill, to_resend
+from tests.callbacks.panel import at_once
 from tests.factories import AffiliateFactory, CallbackSettingFactory, OrderFactory
 
 pytestmark = pytest.mark.django_db
@@ -52,8 +52,8 @@ def waiting() -> list[int]:
 def test_resend_makes_each_delivery_due_once_and_keeps_its_event(setting: CallbackSetting) -> None:
     pks = failed(setting, 120)
     ids = dict(Delivery.objects.values_list("pk", "event_id"))
-    errand = do_all(to_resend(status__exact="failed"))
-    assert (errand.state, errand.done, errand.refused) == ("finished", 120, {})
+    job = do_all(to_resend(status__exact="failed"))
+    assert (job.state, job.done, job.refused) == ("finished", 120, {})
     assert waiting() == pks
     assert dict(Delivery.objects.values_list("pk", "event_id")) == ids
     assert set(Delivery.objects.values_list("next_trigger", "retry_step")) == {("manual", 0)}
@@ -61,9 +61,9 @@ def test_resend_makes_each_delivery_due_once_and_keeps_its_event(setting: Callba
 
 def test_resend_leaves_alone_what_came_after_it_was_confirmed(setting: CallbackSetting) -> None:
     pks = failed(setting, 3)
-    errand = to_resend(status__exact="failed")
+    job = to_resend(status__exact="failed")
     failed(setting, 2)
-    assert do_all(errand).done == 3
+    assert do_all(job).done == 3
     assert waiting() == pks
 
 
@@ -85,33 +85,33 @@ def test_resend_counts_what_cannot_go_out_with_the_reasons(setting: CallbackSett
     Delivery.objects.filter(pk=sending).update(
         status="sending", claim_token=uuid.uuid4(), leased_until=timezone.now() + timedelta(minutes=1)
     )
-    errand = do_all(to_resend())
-    assert errand.done == 1
+    job = do_all(to_resend())
+    assert job.done == 1
     assert waiting() == [good]
-    assert errand.refused == {
+    assert job.refused == {
         resend.PAUSED: 1,
         resend.DELETED: 1,
         resend.TEST: 1,
         resend.SENDING: 1,
     }
-    assert [pk for pk, _ in errand.refused_first] == [paused, orphan, test, sending]
+    assert [pk for pk, _ in job.refused_first] == [paused, orphan, test, sending]
 
 
 def test_resend_keeps_the_names_of_the_first_refused_only(setting: CallbackSetting) -> None:
     pks = failed(setting, 30)
     CallbackSetting.objects.update(is_active=False)
-    errand = do_all(to_resend())
-    assert errand.refused == {resend.PAUSED: 30}
-    assert [pk for pk, _ in errand.refused_first] == pks[:20]
+    job = do_all(to_resend())
+    assert job.refused == {resend.PAUSED: 30}
+    assert [pk for pk, _ in job.refused_first] == pks[:20]
 
 
 @pytest.mark.parametrize("rate", [5, 50, 500])
 def test_step_takes_no_more_than_its_rate_allows(setting: CallbackSetting, rate: int) -> None:
     failed(setting, rate * 4)
-    errand, began = to_resend(rate), timezone.now()
+    job, began = to_resend(rate), timezone.now()
     for tenth in range(21):
         with time_machine.travel(began + timedelta(seconds=tenth / 10), tick=False):
-            while runner.step(errand.pk):
+            while runner.step(job.pk):
                 pass
         allowed = rate * (1 + tenth / 10)
         assert allowed - max(1, rate / 20) <= len(waiting()) <= allowed + 1
@@ -119,46 +119,48 @@ def test_step_takes_no_more_than_its_rate_allows(setting: CallbackSetting, rate:
 
 def test_step_after_a_long_absence_does_not_make_up_for_all_of_it(setting: CallbackSetting) -> None:
     failed(setting, 400)
-    errand, began = to_resend(50), timezone.now()
+    job, began = to_resend(50), timezone.now()
     with time_machine.travel(began, tick=False):
-        while runner.step(errand.pk):
+        while runner.step(job.pk):
             pass
     assert len(waiting()) == 50
     with time_machine.travel(began + timedelta(hours=1), tick=False):
-        while runner.step(errand.pk):
+        while runner.step(job.pk):
             pass
     assert len(waiting()) == 150
 
 
-def test_clock_set_back_does_not_stop_an_errand(setting: CallbackSetting) -> None:
+def test_clock_set_back_does_not_stop_a_job(setting: CallbackSetting) -> None:
     failed(setting, 100)
-    errand, began = to_resend(50), timezone.now()
+    job, began = to_resend(50), timezone.now()
     for moment in (began, began - timedelta(hours=1)):
         with time_machine.travel(moment, tick=False):
-            while runner.step(errand.pk):
+            while runner.step(job.pk):
                 pass
     assert len(waiting()) == 100
 
 
-def test_step_that_breaks_off_has_done_nothing(setting: CallbackSetting, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_step_that_breaks_off_has_done_nothing(setting: CallbackSetting) -> None:
     pks = failed(setting, 3)
-    errand = to_resend()
+    job = to_resend()
 
     def break_off(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched:
-        patched.setattr(Job, "save", break_off)
+    pre_save.connect(break_off, sender=Job)
+    try:
         with pytest.raises(KeyboardInterrupt):
-            runner.step(errand.pk)
+            runner.step(job.pk)
+    finally:
+        pre_save.disconnect(break_off, sender=Job)
     assert waiting() == []
-    errand.refresh_from_db()
-    assert (errand.position, errand.done, errand.state) == (0, 0, "waiting")
-    do_all(errand)
+    job.refresh_from_db()
+    assert (job.position, job.done, job.state) == (0, 0, "waiting")
+    do_all(job)
     assert waiting() == pks
 
 
-def test_errand_with_an_error_of_ours_breaks_off_and_leaves_the_others(setting: CallbackSetting) -> None:
+def test_job_with_an_error_of_ours_breaks_off_and_leaves_the_others(setting: CallbackSetting) -> None:
     failed(setting, 3)
     broken = to_resend(affiliate__id__exact="nobody")
     good = to_resend()
@@ -171,36 +173,34 @@ def test_errand_with_an_error_of_ours_breaks_off_and_leaves_the_others(setting: 
 
 def test_stop_leaves_the_rest_alone_and_continue_does_it(setting: CallbackSetting) -> None:
     pks = failed(setting, 120)
-    errand = to_resend()
-    runner.step(errand.pk)
-    assert errand.stop()
+    job = to_resend()
+    runner.step(job.pk)
+    assert job.stop()
     with time_machine.travel(timezone.now() + timedelta(minutes=5)):
-        assert not runner.step(errand.pk)
+        assert not runner.step(job.pk)
     assert waiting() == pks[:50]
-    assert not errand.stop()
-    assert errand.resume()
-    assert not errand.resume()
-    assert do_all(errand).done == 120
+    assert not job.stop()
+    assert job.resume()
+    assert not job.resume()
+    assert do_all(job).done == 120
     assert waiting() == pks
 
 
 def test_filter_that_nothing_matches_ends_at_once(setting: CallbackSetting) -> None:
     failed(setting, 3)
-    errand = to_resend(host="elsewhere.example")
-    assert not runner.step(errand.pk)
-    errand.refresh_from_db()
-    assert (errand.state, errand.done, errand.share) == ("finished", 0, 1.0)
+    job = to_resend(host="elsewhere.example")
+    assert not runner.step(job.pk)
+    job.refresh_from_db()
+    assert (job.state, job.done, job.share) == ("finished", 0, 1.0)
 
 
 def test_step_asks_as_often_for_thirty_as_for_one(setting: CallbackSetting) -> None:
     def queries(count: int) -> int:
         failed(setting, count)
-        errand = to_resend(status__exact="failed")
-        with CaptureQueriesContext(
-            connection,
-        ) as captured:
-            runner.step(errand.pk)
-        assert Job.objects.get(pk=errand.pk).done == count
+        job = to_resend(status__exact="failed")
+        with CaptureQueriesContext(connection) as captured:
+            runner.step(job.pk)
+        assert Job.objects.get(pk=job.pk).done == count
         Delivery.objects.all().delete()
         return len(captured)
 
@@ -208,38 +208,17 @@ def test_step_asks_as_often_for_thirty_as_for_one(setting: CallbackSetting) -> N
 
 
 # --- two at a time ---------------------------------------------------------------
-def at_once(jobs: list[Callable[[], Any]]) -> list[Any]:
-    """Each in a thread and over a connection of its own, all let go at the same moment; what they raised."""
-    barrier, raised = threading.Barrier(len(jobs)), []
-
-    def run(job: Callable[[], Any]) -> None:
-        try:
-            barrier.wait()
-            job()
-        except Exception as error:  # noqa: BLE001 - the test looks at it
-            raised.append(error)
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=run, args=(job,)) for job in jobs]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    return raised
-
-
 @pytest.mark.django_db(transaction=True)
 def test_steps_at_the_same_time_take_nothing_twice_and_keep_the_rate(setting: CallbackSetting) -> None:
     pks = failed(setting, 300)
-    errand = to_resend(20)
+    job = to_resend(20)
     began = timezone.now()
-    assert at_once([runner.run_all] * 6) == []
+    at_once([runner.run_all] * 6)
     took = (timezone.now() - began).total_seconds()
-    errand.refresh_from_db()
-    assert 20 <= errand.done <= 20 * (1 + took) + 1
-    assert waiting() == pks[: errand.done]
-    assert errand.position == pks[errand.done - 1]
+    job.refresh_from_db()
+    assert 20 <= job.done <= 20 * (1 + took) + 1
+    assert waiting() == pks[: job.done]
+    assert job.position == pks[job.done - 1]
 
 
 # --- backfill --------------------------------------------------------------------
@@ -258,8 +237,8 @@ def test_backfill_tells_a_new_callback_of_past_orders_in_their_order(joe: Affili
     past_orders(joe, "#1", "#2", "#3")
     past_orders(AffiliateFactory(), "#4")
     setting = CallbackSettingFactory(affiliate=joe)
-    errand = do_all(to_backfill(setting))
-    assert (errand.state, errand.done) == ("finished", 3)
+    job = do_all(to_backfill(setting))
+    assert (job.state, job.done) == ("finished", 3)
     assert backfilled() == ["#1", "#2", "#3"]
     delivery = Delivery.objects.filter(origin="backfill")[0]
     assert (delivery.event, delivery.status, delivery.next_trigger) == ("order.created", "pending", "initial")
@@ -328,7 +307,7 @@ def test_backfill_takes_whole_days_of_utc(joe: Affiliate) -> None:
 def test_backfill_stops_with_a_sentence_when_nothing_can_be_sent_any_more(joe: Affiliate, change: str) -> None:
     past_orders(joe, "#1")
     setting = CallbackSettingFactory(affiliate=joe)
-    errand = to_backfill(setting)
+    job = to_backfill(setting)
     if change == "pause":
         CallbackSetting.objects.update(is_active=False)
     elif change == "block":
@@ -336,9 +315,9 @@ def test_backfill_stops_with_a_sentence_when_nothing_can_be_sent_any_more(joe: A
     else:
         setting.delete()
     runner.run_all()
-    errand.refresh_from_db()
-    assert errand.state == "stopped"
-    assert {"pause": "paused", "block": "blocked", "delete": "deleted"}[change] in errand.note
+    job.refresh_from_db()
+    assert job.state == "stopped"
+    assert {"pause": "paused", "block": "blocked", "delete": "deleted"}[change] in job.note
     assert backfilled() == []
 
 
@@ -355,18 +334,18 @@ def test_backfill_never_tells_of_what_an_order_was_while_somebody_changes_it(joe
     """While a save is open a step gives way; after it, it tells what was saved."""
     past_orders(joe, "#1")
     setting = CallbackSettingFactory(affiliate=joe)
-    errand = to_backfill(setting)
+    job = to_backfill(setting)
     if postgresql:  # elsewhere only one writes at a time
         with transaction.atomic():
             order = Order.objects.get()
             order.amount = 77
             order.save()
-            assert at_once([runner.run_all]) == []
+            at_once([runner.run_all])
             assert backfilled() == []
     else:
         Order.objects.get().save()
         Order.objects.update(amount=77)
-    do_all(errand)
+    do_all(job)
     (delivery,) = Delivery.objects.filter(origin="backfill")
     assert delivery.variables["order.amount"] == "77.00"
 
@@ -375,10 +354,10 @@ def test_backfill_asks_as_often_for_thirty_as_for_one(joe: Affiliate) -> None:
     def queries(count: int) -> int:
         affiliate = AffiliateFactory()
         OrderFactory.create_batch(count, affiliate=affiliate)
-        errand = to_backfill(CallbackSettingFactory(affiliate=affiliate))
+        job = to_backfill(CallbackSettingFactory(affiliate=affiliate))
         with CaptureQueriesContext(connection) as captured:
-            runner.step(errand.pk)
-        assert Job.objects.get(pk=errand.pk).done == count
+            runner.step(job.pk)
+        assert Job.objects.get(pk=job.pk).done == count
         return len([query for query in captured if "callbacks_delivery (event_id" not in query["sql"]])
 
     assert queries(1) == queries(30)
@@ -392,9 +371,9 @@ def test_why_not_of_a_backfill_is_empty_for_a_callback_that_can_be_sent_to(setti
 def test_two_backfills_of_one_callback_at_once_tell_of_each_order_once(joe: Affiliate) -> None:
     past_orders(joe, *(f"#{number}" for number in range(40)))
     setting = CallbackSettingFactory(affiliate=joe)
-    errands = [to_backfill(setting) for _ in range(3)]
-    assert at_once([runner.run_all] * 3) == []
-    assert sum(do_all(errand).done for errand in errands) == 40
+    jobs = [to_backfill(setting) for _ in range(3)]
+    at_once([runner.run_all] * 3)
+    assert sum(do_all(job).done for job in jobs) == 40
     assert sorted(backfilled()) == sorted(f"#{number}" for number in range(40))
 
 

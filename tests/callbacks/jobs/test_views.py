@@ -3,10 +3,10 @@
 import re
 import uuid
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -14,11 +14,11 @@ from django.utils import timezone
 
 from affiliates.models import Affiliate
 from callbacks.delivery import resend
-from callbacks.jobs import estimate, views
+from callbacks.jobs import views
 from callbacks.models import CallbackSetting, Delivery, Job
 from orders.models import Order
 from tests.callbacks.jobs.steps import do_all
-from tests.callbacks.panel import of, settings_of, text_of
+from tests.callbacks.panel import client_with, of, settings_of, text_of
 from tests.factories import AffiliateFactory, CallbackSettingFactory, OrderFactory
 
 pytestmark = pytest.mark.django_db
@@ -51,14 +51,6 @@ def waiting() -> list[int]:
     return list(Delivery.objects.filter(status="pending").order_by("pk").values_list("pk", flat=True))
 
 
-def staff_with(*permissions: str) -> Client:
-    user = User.objects.create_user(uuid.uuid4().hex, is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
-    client = Client()
-    client.force_login(user)
-    return client
-
-
 # --- resend --------------------------------------------------------------------
 def test_list_with_a_filter_offers_to_resend_all_that_match(admin_client: Client, setting: CallbackSetting) -> None:
     failed(setting)
@@ -88,11 +80,11 @@ def test_confirmed_resend_does_what_the_list_showed(admin_client: Client, settin
     failed(setting, 2, status="succeeded")
     query = f"?status__exact=failed&affiliate__id__exact={setting.affiliate_id}"
     response = confirmed(admin_client, RESEND + query, rate=100)
-    errand = Job.objects.get()
-    assert response.url == errand.get_absolute_url()
-    assert (errand.total, errand.rate, errand.user_name) == (3, 100, "admin")
-    assert errand.words == "State: Failed · Affiliate: Joe"
-    assert do_all(errand).done == 3
+    job = Job.objects.get()
+    assert response.url == job.get_absolute_url()
+    assert (job.total, job.rate, job.user_name) == (3, 100, "admin")
+    assert job.words == "State: Failed · Affiliate: Joe"
+    assert do_all(job).done == 3
     assert waiting() == pks
 
 
@@ -104,10 +96,10 @@ def test_confirmed_resend_takes_what_was_delivered_if_that_was_ticked(
     failed(setting, 2, status="succeeded")
     ticked = {"with_delivered": "on"} if with_delivered else {}
     confirmed(admin_client, f"{RESEND}?event__exact=order.created", **ticked)
-    errand = Job.objects.get()
-    assert errand.total == (5 if with_delivered else 3)
-    assert errand.left_out == ({} if with_delivered else {views.DELIVERED: 2})
-    assert do_all(errand).done == errand.total
+    job = Job.objects.get()
+    assert job.total == (5 if with_delivered else 3)
+    assert job.left_out == ({} if with_delivered else {views.DELIVERED: 2})
+    assert do_all(job).done == job.total
 
 
 def test_filter_for_what_was_delivered_means_it(admin_client: Client, setting: CallbackSetting) -> None:
@@ -121,9 +113,9 @@ def test_what_comes_in_while_the_page_is_read_is_not_resent(admin_client: Client
     form = admin_client.get(RESEND).context["form"]
     failed(setting, 3)
     admin_client.post(RESEND, {name: form[name].value() for name in ("token", "last", "rate")})
-    errand = Job.objects.get()
-    assert errand.total == 2
-    do_all(errand)
+    job = Job.objects.get()
+    assert job.total == 2
+    do_all(job)
     assert waiting() == pks
 
 
@@ -170,14 +162,13 @@ def test_count_that_takes_too_long_says_more_than(
     admin_client: Client, setting: CallbackSetting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failed(setting, 5)
-    monkeypatch.setattr(estimate, "STRETCH", 2)
-    monkeypatch.setattr(estimate, "TIME_S", 0.0)
+    monkeypatch.setattr(views, "estimate", partial(views.estimate, stretch=2, time_s=0.0))
     text = text_of(admin_client, RESEND)
     assert "more than 2</td>" in text
     confirmed(admin_client, RESEND)
-    errand = Job.objects.get()
-    assert not errand.is_counted
-    assert do_all(errand).done == 5
+    job = Job.objects.get()
+    assert not job.is_counted
+    assert do_all(job).done == 5
 
 
 def test_confirmation_asks_as_often_for_thirty_as_for_one(admin_client: Client, setting: CallbackSetting) -> None:
@@ -225,9 +216,9 @@ def test_confirmed_backfill_sends_the_orders_of_its_days(admin_client: Client, j
     setting = CallbackSettingFactory(affiliate=joe)
     first, last = (now - timedelta(days=5)).date(), (now - timedelta(days=1)).date()
     confirmed(admin_client, backfill_of(setting, f"?first={first}&last_day={last}"))
-    errand = Job.objects.get()
-    assert (errand.kind, errand.setting, errand.affiliate, errand.total) == ("backfill", setting, joe, 1)
-    do_all(errand)
+    job = Job.objects.get()
+    assert (job.kind, job.setting, job.affiliate, job.total) == ("backfill", setting, joe, 1)
+    do_all(job)
     assert [delivery.order_number for delivery in Delivery.objects.filter(origin="backfill")] == ["#2"]
 
 
@@ -245,7 +236,7 @@ def test_days_that_make_no_sense_are_refused_beside_the_field(
 ) -> None:
     page = admin_client.get(backfill_of(setting, query))
     assert sentence in page.content.decode()
-    assert "survey" not in page.context
+    assert "estimate" not in page.context
     token = {"token": uuid.uuid4(), "last": 9, "rate": 50}
     assert admin_client.post(backfill_of(setting, query), token).status_code == 422
     assert not Job.objects.exists()
@@ -274,7 +265,7 @@ def test_backfill_of_another_affiliates_callback_is_not_found(admin_client: Clie
 # --- who may -------------------------------------------------------------------
 def test_who_may_only_see_deliveries_can_neither_resend_nor_backfill(setting: CallbackSetting) -> None:
     failed(setting)
-    client = staff_with("view_delivery", "view_affiliate", "view_callbacksetting")
+    client = client_with("view_delivery", "view_affiliate", "view_callbacksetting")
     assert client.get(RESEND).status_code == 403
     assert client.post(RESEND, {}).status_code == 403
     assert client.get(backfill_of(setting)).status_code == 403
@@ -284,6 +275,6 @@ def test_who_may_only_see_deliveries_can_neither_resend_nor_backfill(setting: Ca
 def test_who_may_not_see_orders_sees_no_request_made_of_one(joe: Affiliate) -> None:
     OrderFactory(number="#4711", affiliate=joe)
     setting = CallbackSettingFactory(affiliate=joe)
-    text = text_of(staff_with("change_callbacksetting"), backfill_of(setting))
+    text = text_of(client_with("change_callbacksetting"), backfill_of(setting))
     assert "Send 1 order" in text
     assert "4711" not in text

@@ -26,6 +26,7 @@ def test_history_follows_all_that_a_person_does(admin_client: Client, admin_user
     admin_client.post(of(joe, "updated/"), {"method": "GET", "url": URL})
     assert latest() == ("admin", "created", {"method": ("", "GET"), "url": ("", URL)})
     setting = CallbackSetting.objects.get()
+    page = of(joe, f"updated/{setting.pk}/")
 
     other = {"method": "POST", "body_format": "json", "url": URL + "&b=1", "name": "Voluum"}
     admin_client.post(of(joe, "updated/"), other | {"only_statuses": ["approved", "rejected"]})
@@ -40,18 +41,18 @@ def test_history_follows_all_that_a_person_does(admin_client: Client, admin_user
             "only_statuses": ("", "approved, rejected"),
         },
     )
-    admin_client.post(of(joe, "updated/pause/"))
+    admin_client.post(f"{page}pause/")
     assert latest() == ("admin", "paused", {"is_active": ("", "paused")})
-    admin_client.post(of(joe, "updated/resume/"))
+    admin_client.post(f"{page}resume/")
     assert latest() == ("admin", "resumed", {"is_active": ("paused", "")})
 
-    admin_client.post(of(joe, "updated/secret/"))
+    admin_client.post(f"{page}secret/")
     who, action, values = latest()
     assert (who, action) == ("admin", "rotated")
     changed = CallbackSetting.objects.get()
     assert values == {"secret": (f"whsec_••••••••{setting.secret[-4:]}", f"whsec_••••••••{changed.secret[-4:]}")}
 
-    admin_client.post(of(joe, "updated/remove/"))
+    admin_client.post(f"{page}remove/")
     who, action, values = latest()
     assert (who, action, values["url"]) == ("admin", "removed", (URL + "&b=1", ""))
     rows = SettingChange.objects.order_by("pk")
@@ -66,9 +67,9 @@ def test_history_follows_all_that_a_person_does(admin_client: Client, admin_user
 
 
 def test_history_has_nothing_to_say_where_nothing_changed(admin_client: Client, joe: Affiliate) -> None:
-    CallbackSettingFactory(affiliate=joe, url=URL)
+    setting = CallbackSettingFactory(affiliate=joe, url=URL)
     admin_client.post(of(joe, "created/"), {"method": "GET", "url": URL})
-    admin_client.post(of(joe, "created/resume/"))
+    admin_client.post(of(joe, f"created/{setting.pk}/resume/"))
     admin_client.post(of(joe, "created/"), {"method": "GET", "url": "nonsense"})
     assert not SettingChange.objects.exists()
 

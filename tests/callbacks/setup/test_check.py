@@ -3,13 +3,14 @@
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from affiliates.models import Affiliate
 from callbacks.models import CallbackSetting
 from callbacks.setup import diagnosis
+from tests.callbacks.panel import check, client_with, of
 from tests.factories import AffiliateFactory, CallbackSettingFactory
 
 pytestmark = pytest.mark.django_db
@@ -17,22 +18,7 @@ pytestmark = pytest.mark.django_db
 VOLUUM = "https://joe.voluumtrk.com/postback"
 
 
-@pytest.fixture
-def joe() -> Affiliate:
-    return AffiliateFactory(name="Joe", code="joe")
-
-
-def address(affiliate: Affiliate, rest: str = "created/check/") -> str:
-    return f"/admin/affiliates/affiliate/{affiliate.pk}/settings/callbacks/{rest}"
-
-
-def check(client: Client, affiliate: Affiliate, url: str, **fields: Any) -> str:
-    answer = client.post(address(affiliate), {"method": "GET", "url": url} | fields)
-    assert answer.status_code == 200
-    return " ".join(answer.content.decode().split())
-
-
-def of(url: str, **fields: Any) -> diagnosis.Diagnosis:
+def diagnosed(url: str, **fields: Any) -> diagnosis.Diagnosis:
     return diagnosis.of(CallbackSetting(event="order.created", url=url, **fields))
 
 
@@ -42,7 +28,7 @@ def codes(found: diagnosis.Diagnosis) -> list[str]:
 
 # --- the diagnosis ---------------------------------------------------------------
 def test_diagnosis_of_foreign_placeholder_gives_the_url_after_taking_it() -> None:
-    found = of(f"{VOLUUM}?cid={{clickid}}&payout=OPTIONAL")
+    found = diagnosed(f"{VOLUUM}?cid={{clickid}}&payout=OPTIONAL")
     assert [(offer.correction.text, offer.used, offer.left_out) for offer in found.offers] == [
         ("{clickid}", f"{VOLUUM}?cid={{{{link.sub_id}}}}&payout=OPTIONAL", f"{VOLUUM}?cid={{clickid}}&payout=OPTIONAL"),
         ("OPTIONAL", f"{VOLUUM}?cid={{clickid}}&payout={{{{order.commission}}}}", f"{VOLUUM}?cid={{clickid}}"),
@@ -53,13 +39,13 @@ def test_diagnosis_of_foreign_placeholder_gives_the_url_after_taking_it() -> Non
 
 
 def test_diagnosis_of_good_url_is_silent() -> None:
-    found = of("https://tracker.example/x?c={{link.sub_id}}")
+    found = diagnosed("https://tracker.example/x?c={{link.sub_id}}")
     assert (found.template, found.is_corrected) == ("https://tracker.example/x?c={{link.sub_id}}", False)
     assert (found.problems, found.warnings, found.corrections, found.summary) == ((), (), (), "")
 
 
 def test_diagnosis_of_what_nobody_knows_has_no_template() -> None:
-    found = of("https://tracker.example/x?c={weather}&d={{link.sub_id}}")
+    found = diagnosed("https://tracker.example/x?c={weather}&d={{link.sub_id}}")
     assert [(offer.correction.text, offer.used) for offer in found.offers] == [("{weather}", found.mended)]
     assert found.offers[0].left_out == "https://tracker.example/x?d={{link.sub_id}}"
     assert found.template == ""
@@ -67,7 +53,7 @@ def test_diagnosis_of_what_nobody_knows_has_no_template() -> None:
 
 def test_diagnosis_of_send_as_typed_leaves_placeholders_alone() -> None:
     url = "https://tracker.example/x?c={sub1}&d={{link.sub_id}}"
-    found = of(url, send_as_typed=True)
+    found = diagnosed(url, send_as_typed=True)
     assert (found.template, found.corrections) == (url, ())
 
 
@@ -83,7 +69,7 @@ def test_diagnosis_of_send_as_typed_leaves_placeholders_alone() -> None:
     ],
 )
 def test_diagnosis_warns(url: str, expected: list[str]) -> None:
-    assert codes(of(url)) == expected
+    assert codes(diagnosed(url)) == expected
 
 
 @pytest.mark.parametrize(
@@ -100,11 +86,11 @@ def test_diagnosis_warns(url: str, expected: list[str]) -> None:
     ],
 )
 def test_diagnosis_of_beginning_waits_for_more(url: str, expected: bool) -> None:
-    assert of(url).is_half_typed is expected
+    assert diagnosed(url).is_half_typed is expected
 
 
 def test_diagnosis_of_a_paste_too_long_says_only_that() -> None:
-    found = of("https://tracker.example/" + "{sub1}" * 10_000)
+    found = diagnosed("https://tracker.example/" + "{sub1}" * 10_000)
     assert [problem.code for problem in found.problems] == ["too_long"]
     assert found.corrections == ()
 
@@ -141,35 +127,38 @@ def test_check_of_bad_input_answers_all_the_same(admin_client: Client, joe: Affi
 
 def test_check_of_a_saved_callback_is_of_that_affiliate_only(admin_client: Client, joe: Affiliate) -> None:
     setting = CallbackSettingFactory(affiliate=joe)
-    own = admin_client.post(address(joe, f"created/{setting.pk}/check/"), {"url": VOLUUM})
+    own = admin_client.post(of(joe, f"created/{setting.pk}/check/"), {"url": VOLUUM})
     assert own.status_code == 200
     for path in (
-        address(AffiliateFactory(), f"created/{setting.pk}/check/"),
-        address(joe, f"updated/{setting.pk}/check/"),
-        address(joe, "created/999999/check/"),
+        of(AffiliateFactory(), f"created/{setting.pk}/check/"),
+        of(joe, f"updated/{setting.pk}/check/"),
+        of(joe, "created/999999/check/"),
     ):
         assert admin_client.post(path, {"url": VOLUUM}).status_code == 404
     setting.refresh_from_db()
     assert setting.url != VOLUUM
 
 
-def test_check_is_for_those_who_may_set_up_by_post_with_a_token(client: Client, joe: Affiliate) -> None:
-    assert client.post(address(joe), {"url": VOLUUM}).status_code == 302  # to the login
-    user = User.objects.create_user("support", password="x", is_staff=True)
-    client.force_login(user)
-    assert client.post(address(joe), {"url": VOLUUM}).status_code == 403
-    user.user_permissions.add(Permission.objects.get(codename="change_callbacksetting"))
-    assert client.post(address(joe), {"url": VOLUUM}).status_code == 200
-    assert client.get(address(joe)).status_code == 405
+def test_check_is_for_those_who_may_save_the_form_by_post_with_a_token(client: Client, joe: Affiliate) -> None:
+    new, saved = of(joe, "created/check/"), of(joe, f"created/{CallbackSettingFactory(affiliate=joe).pk}/check/")
+    assert client.post(new, {"url": VOLUUM}).status_code == 302  # to the login
+    for permissions, expected in (
+        (["view_callbacksetting"], [403, 403]),
+        (["change_callbacksetting"], [403, 200]),
+        (["add_callbacksetting"], [200, 403]),
+    ):
+        client = client_with(*permissions)
+        assert [client.post(path, {"url": VOLUUM}).status_code for path in (new, saved)] == expected
+    assert client.get(new).status_code == 405
     strict = Client(enforce_csrf_checks=True)
-    strict.force_login(user)
-    assert strict.post(address(joe), {"url": VOLUUM}).status_code == 403
+    strict.force_login(User.objects.latest("pk"))
+    assert strict.post(new, {"url": VOLUUM}).status_code == 403
 
 
 # --- taking a suggestion without a script ----------------------------------------------
 def test_take_replaces_the_one_that_was_pressed(admin_client: Client, joe: Affiliate) -> None:
     typed = "https://tracker.example/?a={sub1}&b={sub1}"
-    page = admin_client.post(address(joe, "created/"), {"method": "GET", "url": typed, "take": str(typed.rindex("{"))})
+    page = admin_client.post(of(joe, "created/"), {"method": "GET", "url": typed, "take": str(typed.rindex("{"))})
     assert page.status_code == 200
     assert page.context["form"]["url"].value() == "https://tracker.example/?a={sub1}&b={{link.sub_id}}"
     assert not CallbackSetting.objects.exists()
@@ -179,10 +168,10 @@ def test_leave_out_removes_the_parameter_that_was_pressed(admin_client: Client, 
     typed = f"{VOLUUM}?cid={{{{link.sub_id}}}}&et=OPTIONAL&payout=OPTIONAL"
     assert 'name="leave_out"' in check(admin_client, joe, typed)
     pressed = {"method": "GET", "url": typed, "leave_out": str(typed.index("OPTIONAL"))}
-    page = admin_client.post(address(joe, "created/"), pressed)
+    page = admin_client.post(of(joe, "created/"), pressed)
     assert page.context["form"]["url"].value() == f"{VOLUUM}?cid={{{{link.sub_id}}}}&payout=OPTIONAL"
     click = f"{VOLUUM}?cid={{clickid}}"
-    page = admin_client.post(address(joe, "created/"), {"url": click, "leave_out": str(click.index("{"))})
+    page = admin_client.post(of(joe, "created/"), {"url": click, "leave_out": str(click.index("{"))})
     assert page.context["form"]["url"].value() == click  # the click id is never left out
     assert not CallbackSetting.objects.exists()
 
@@ -190,7 +179,7 @@ def test_leave_out_removes_the_parameter_that_was_pressed(admin_client: Client, 
 @pytest.mark.parametrize("place", ["999", "-1", "x", "9" * 5000])
 def test_take_of_no_placeholder_changes_nothing(admin_client: Client, joe: Affiliate, place: str) -> None:
     typed = "https://tracker.example/?a={sub1}"
-    page = admin_client.post(address(joe, "created/"), {"method": "GET", "url": typed, "take": place})
+    page = admin_client.post(of(joe, "created/"), {"method": "GET", "url": typed, "take": place})
     assert page.status_code == 200
     assert not CallbackSetting.objects.exists()
 

@@ -6,17 +6,12 @@ from django.test import Client
 from affiliates.models import Affiliate
 from callbacks.models import CallbackSetting
 from callbacks.setup import click_ids, diagnosis
-from tests.callbacks.setup.test_check import check
+from tests.callbacks.panel import check, of
 from tests.factories import AffiliateFactory, LinkFactory, OrderFactory
 
 pytestmark = pytest.mark.django_db
 
 VOLUUM = "https://joe.voluumtrk.com/postback?cid=REPLACE"
-
-
-@pytest.fixture
-def joe() -> Affiliate:
-    return AffiliateFactory(name="Joe", code="joe")
 
 
 def ordered(affiliate: Affiliate, *queries: str) -> None:
@@ -66,9 +61,8 @@ def test_suggestion_is_the_parameter_that_the_links_have(joe: Affiliate) -> None
 
 def test_suggestion_taken_is_the_one_that_was_shown(joe: Affiliate, admin_client: Client) -> None:
     ordered(joe, "&clickid=a")
-    url = f"/admin/affiliates/affiliate/{joe.pk}/settings/callbacks/created/"
     for pressed in ({"correct": ""}, {"take": str(VOLUUM.index("REPLACE"))}):
-        page = admin_client.post(url, {"method": "GET", "url": VOLUUM} | pressed).content.decode()
+        page = admin_client.post(of(joe), {"method": "GET", "url": VOLUUM} | pressed).content.decode()
         assert "postback?cid={{link.query.clickid}}" in page
 
 

@@ -3,31 +3,25 @@
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission, User
 from django.test import Client
 
 from affiliates.models import Affiliate
 from callbacks.models import CallbackSetting, Delivery
 from callbacks.postback.variables import VARIABLES
-from callbacks.setup import preview as previews
-from tests.callbacks.setup.test_check import address
-from tests.factories import AffiliateFactory, CallbackSettingFactory, LinkFactory, OrderFactory
+from callbacks.setup.preview import EXAMPLES, Preview, examples, preview, values_of
+from tests.callbacks.panel import check, client_with, of
+from tests.factories import CallbackSettingFactory, LinkFactory, OrderFactory
 
 pytestmark = pytest.mark.django_db
 
 URL = "https://t.example/p?o={{order.number}}&c={{link.sub_id}}"
 
 
-@pytest.fixture
-def joe() -> Affiliate:
-    return AffiliateFactory(name="Joe", code="joe")
+def previewed(joe: Affiliate, url: str, order: Any = None, **fields: Any) -> Preview:
+    return preview(CallbackSetting(affiliate=joe, event="order.created", url=url, **fields), url, order)
 
 
-def preview(joe: Affiliate, url: str, order: Any = None, **fields: Any) -> previews.Preview:
-    return previews.preview(CallbackSetting(affiliate=joe, event="order.created", url=url, **fields), url, order)
-
-
-def sent(found: previews.Preview) -> str:
+def sent(found: Preview) -> str:
     assert found.request
     return found.request.url
 
@@ -37,12 +31,12 @@ def test_preview_of_an_order_is_what_its_delivery_holds(joe: Affiliate) -> None:
     setting = CallbackSettingFactory(affiliate=joe, url=URL)
     order = OrderFactory(affiliate=joe, link=LinkFactory(affiliate=joe), number="#1 &")
     values = dict(Delivery.objects.get().variables)
-    assert previews.values_of(setting, order) == values | {"event.id": previews.EXAMPLES["event.id"]}
-    assert sent(preview(joe, URL, order)) == "https://t.example/p?o=%231%20%26&c=fb"
+    assert values_of(setting, order) == values | {"event.id": EXAMPLES["event.id"]}
+    assert sent(previewed(joe, URL, order)) == "https://t.example/p?o=%231%20%26&c=fb"
 
 
 def test_preview_without_an_order_shows_examples_of_this_affiliate(joe: Affiliate) -> None:
-    found = preview(joe, URL + "&a={{affiliate.code}}&q={{link.query.utm}}&e={{event}}")
+    found = previewed(joe, URL + "&a={{affiliate.code}}&q={{link.query.utm}}&e={{event}}")
     assert sent(found).endswith("?o=%23100001&c=fb&a=joe&q=summer&e=order.created")
     assert {value.why_empty for value in found.values} == {""}
 
@@ -72,28 +66,28 @@ def test_preview_without_an_order_shows_examples_of_this_affiliate(joe: Affiliat
 )
 def test_preview_says_why_a_variable_is_empty(joe: Affiliate, variable: str, link: str | None, why: str) -> None:
     order = OrderFactory(affiliate=joe, link=LinkFactory(affiliate=joe, url=link) if link else None)
-    (value,) = preview(joe, f"https://t.example/?c={{{{{variable}}}}}", order).values
+    (value,) = previewed(joe, f"https://t.example/?c={{{{{variable}}}}}", order).values
     assert (value.value, value.why_empty) == ("", why)
 
 
 def test_preview_shows_what_filters_make_of_a_value(joe: Affiliate) -> None:
     order = OrderFactory(affiliate=joe, status="new")
     url = 'https://t.example/?s={{order.status|map:"new=hold"}}&c={{link.sub_id|default:"none"}}'
-    found = preview(joe, url, order)
+    found = previewed(joe, url, order)
     assert [(value.value, value.sent) for value in found.values] == [("new", "hold"), ("", "none")]
     assert sent(found) == "https://t.example/?s=hold&c=none"
 
 
 def test_preview_of_post_has_the_body(joe: Affiliate) -> None:
     order = OrderFactory(affiliate=joe, number="#7")
-    assert preview(joe, URL, order, method="POST").body == "o=%237&c="
-    assert '"number":"#7"' in preview(joe, URL, order, method="POST", body_format="json").body
-    assert preview(joe, URL, order).body == ""
+    assert previewed(joe, URL, order, method="POST").body == "o=%237&c="
+    assert '"number":"#7"' in previewed(joe, URL, order, method="POST", body_format="json").body
+    assert previewed(joe, URL, order).body == ""
 
 
 def test_preview_of_what_cannot_be_sent_for_this_order_says_so(joe: Affiliate) -> None:
     order = OrderFactory(affiliate=joe, number="..")
-    found = preview(joe, "https://t.example/{{order.number}}/x", order)
+    found = previewed(joe, "https://t.example/{{order.number}}/x", order)
     assert found.request is None
     assert "means another folder" in found.problem
 
@@ -102,7 +96,7 @@ def test_preview_of_what_cannot_be_sent_for_this_order_says_so(joe: Affiliate) -
 def test_examples_are_the_values_of_the_order_with_its_links_parameters(joe: Affiliate) -> None:
     link = LinkFactory(affiliate=joe, url="https://shop.example/x?click=7&odd%20name=1&a%7Cb=1&c%7D%7D=1#top")
     order = OrderFactory(affiliate=joe, link=link, number="#7", amount=20)
-    rows = {row.name: row.value for row in previews.examples(CallbackSetting(affiliate=joe, event="x"), order)}
+    rows = {row.name: row.value for row in examples(CallbackSetting(affiliate=joe, event="x"), order)}
     assert (rows["order.number"], rows["order.amount"], rows["link.hash"]) == ("#7", "20.00", "top")
     assert (rows["link.query.click"], rows["link.sub_id"], rows["link.query.NAME"]) == ("7", "", "")
     own = {name for name in rows if name.startswith("link.query.")}
@@ -110,15 +104,15 @@ def test_examples_are_the_values_of_the_order_with_its_links_parameters(joe: Aff
 
 
 def test_examples_without_an_order_are_those_of_the_table(joe: Affiliate) -> None:
-    rows = previews.examples(CallbackSetting(affiliate=joe, event="order.updated"), None)
+    rows = examples(CallbackSetting(affiliate=joe, event="order.updated"), None)
     expected = [("joe" if v.name == "affiliate.code" else v.example) for v in VARIABLES]
     expected[[v.name for v in VARIABLES].index("event")] = "order.updated"
     assert [row.value for row in rows] == expected
 
 
 # --- in the form -------------------------------------------------------------------
-def look(client: Client, joe: Affiliate, **fields: Any) -> str:
-    return client.post(address(joe), {"method": "GET", "url": URL} | fields).content.decode()
+def look(client: Client, joe: Affiliate, url: str = URL, **fields: Any) -> str:
+    return check(client, joe, url, **fields)
 
 
 def test_check_previews_the_newest_order_or_the_chosen_one(admin_client: Client, joe: Affiliate) -> None:
@@ -142,7 +136,7 @@ def test_check_previews_the_corrected_url_and_says_so(admin_client: Client, joe:
 def test_setup_page_offers_the_newest_twenty_orders_of_this_affiliate(admin_client: Client, joe: Affiliate) -> None:
     OrderFactory(number="FOREIGN")
     orders = [OrderFactory(affiliate=joe, number=f"N{n}") for n in range(21)]
-    page = admin_client.get(address(joe, "created/"))
+    page = admin_client.get(of(joe, "created/"))
     assert page.context["orders"] == orders[:0:-1]
     text = page.content.decode()
     assert text.index(">N20 ·") < text.index(">N1 ·")
@@ -154,22 +148,19 @@ def test_setup_page_without_a_script_shows_the_preview_on_request(admin_client: 
     order = OrderFactory(affiliate=joe, number="OLD")
     OrderFactory(affiliate=joe, number="NEW")
     fields = {"method": "GET", "url": URL, "look": "1", "preview_order": order.pk}
-    page = admin_client.post(address(joe, "created/"), fields)
+    page = admin_client.post(of(joe, "created/"), fields)
     assert page.status_code == 200
     assert "t.example/p?o=OLD&amp;c=<" in page.content.decode()
     assert not CallbackSetting.objects.exists()
 
 
-def test_preview_for_who_may_not_see_orders_is_of_examples(client: Client, joe: Affiliate) -> None:
+def test_preview_for_who_may_not_see_orders_is_of_examples(joe: Affiliate) -> None:
     OrderFactory(affiliate=joe, number="SECRET")
-    user = User.objects.create_user("setter", password="x", is_staff=True)
-    user.user_permissions.add(Permission.objects.get(codename="add_callbacksetting"))
-    client.force_login(user)
-    for text in (look(client, joe), client.get(address(joe, "created/")).content.decode()):
+    client = client_with("add_callbacksetting")
+    for text in (look(client, joe), client.get(of(joe, "created/")).content.decode()):
         assert "SECRET" not in text
     assert "o=%23100001" in look(client, joe)
-    user.user_permissions.add(Permission.objects.get(codename="view_order"))
-    assert "o=SECRET" in look(client, joe)
+    assert "o=SECRET" in look(client_with("add_callbacksetting", "view_order"), joe)
 
 
 @pytest.mark.parametrize("count", [1, 30])

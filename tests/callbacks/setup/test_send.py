@@ -21,13 +21,11 @@ from callbacks.models import Attempt, CallbackSetting, Delivery
 from callbacks.postback import signing
 from callbacks.setup import test_send
 from orders.models import Order
-from tests.callbacks.panel import of
+from tests.callbacks.panel import BY_SCRIPT, of
 from tests.factories import CallbackSettingFactory, LinkFactory, OrderFactory
 from tests.receiver import Answer, Receiver
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("broker", "loopback")]
-
-BY_SCRIPT = {"X-Requested-With": "fetch"}
 
 
 def send_test(client: Client, joe: Affiliate, url: str, rest: str = "created/test/", **fields: Any) -> Any:
@@ -126,14 +124,14 @@ def test_send_test_of_a_name_that_leads_to_a_blocked_address_tells_nothing_else(
     settings.CALLBACKS_ALLOWED_NETWORKS = ()
     # Saved in another way than by the form, which knows this name: what other names lead to is known only here.
     setting = CallbackSettingFactory(affiliate=joe, url=receiver.url("/", host="localhost"))
-    trial = test_send.send(setting, None, admin_user.pk)
-    assert trial.attempt
-    assert (trial.attempt.error_kind, trial.attempt.status_code) == ("blocked_address", None)
-    assert trial.attempt.detail == "localhost leads to an address that may not be called."
+    result = test_send.send(setting, None, admin_user.pk)
+    assert result.attempt
+    assert (result.attempt.error_kind, result.attempt.status_code) == ("blocked_address", None)
+    assert result.attempt.detail == "localhost leads to an address that may not be called."
     kept = Attempt.objects.values().get()
     assert [name for name in kept if name.endswith("_ms") and kept[name] is not None] == []
     assert (kept["remote_address"], kept["response_headers"], kept["response_excerpt"]) == ("", [], "")
-    text = render_to_string("admin/callbacks/setup/test.html", {"trial": trial, "setting": setting})
+    text = render_to_string("admin/callbacks/setup/test.html", {"result": result, "setting": setting})
     assert "127.0.0.1" not in text + json.dumps(kept, default=str)
     assert 'class="number"' not in text
     assert receiver.wait_for(0) == []
@@ -196,13 +194,14 @@ def test_send_test_of_what_is_deleted_meanwhile_is_kept_without_it(
     assert (delivery.setting, delivery.order, delivery.affiliate) == (None, None, joe)
 
 
-def test_send_test_leaves_threads_for_others(
-    admin_client: Client, joe: Affiliate, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+def test_send_test_beyond_those_at_once_is_refused_to_leave_threads_for_others(
+    admin_client: Client, joe: Affiliate, receiver: Receiver
 ) -> None:
-    monkeypatch.setattr(test_send, "_places", threading.BoundedSemaphore(1))
-    with on_the_wire(admin_client, joe, receiver):
+    with contextlib.ExitStack() as waiting:
+        for _ in range(test_send.AT_ONCE):
+            waiting.enter_context(on_the_wire(admin_client, joe, receiver))
         answer = send_test(admin_client, joe, receiver.url("/quick"))
         assert answer.status_code == 429
         assert "other tests are on their way" in answer.content.decode()
     assert send_test(admin_client, joe, receiver.url("/quick")).status_code == 200
-    assert [request.path for request in receiver.requests] == ["/slow", "/quick"]
+    assert [request.path for request in receiver.requests] == ["/slow"] * test_send.AT_ONCE + ["/quick"]

@@ -1,41 +1,24 @@
 """The test in a callback's form, as a page and by a script: who may send it, how often, and what the form keeps."""
 
 import re
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
 import time_machine
-from django.contrib.auth.models import Permission, User
-from django.db import connections
+from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from affiliates.models import Affiliate
+from callbacks import models
 from callbacks.models import CallbackSetting, Delivery, test_quota
-from callbacks.models.test_quota import Turn
-from tests.callbacks.panel import of
+from tests.callbacks.panel import BY_SCRIPT, at_once, client_with, of
 from tests.factories import AffiliateFactory, CallbackSettingFactory, OrderFactory
 from tests.receiver import Answer, Receiver
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("loopback")]
-
-BY_SCRIPT = {"X-Requested-With": "fetch"}
-
-
-@pytest.fixture
-def support(client: Client) -> Iterator[Client]:
-    """Somebody of the staff who may do nothing yet."""
-    client.force_login(User.objects.create_user("support", password="x", is_staff=True))
-    yield client
-    client.logout()
-
-
-def allow(*codenames: str) -> None:
-    User.objects.get(username="support").user_permissions.set(Permission.objects.filter(codename__in=codenames))
 
 
 def send_test(client: Client, joe: Affiliate, url: str, rest: str = "created/test/", **fields: Any) -> Any:
@@ -63,7 +46,7 @@ def test_test_of_a_bad_form_says_so_beside_its_fields_and_sends_nothing(
         assert re.findall('<li data-code="([a-z_]+)">', text) == [code]
         assert "something in the form has to be put right first" in text
     assert nothing_was_sent(receiver)
-    assert not Turn.objects.exists()
+    assert not models.TestQuota.objects.exists()
 
 
 def test_test_without_a_script_gives_the_page_back_with_all_that_was_typed(
@@ -102,7 +85,7 @@ def test_address_of_a_test_leads_back_to_the_form(admin_client: Client, joe: Aff
 
 
 # --- who may -----------------------------------------------------------------------
-def test_test_is_for_those_who_may_set_this_callback_up(support: Client, joe: Affiliate, receiver: Receiver) -> None:
+def test_test_is_for_those_who_may_set_this_callback_up(joe: Affiliate, receiver: Receiver) -> None:
     saved = f"created/{CallbackSettingFactory(affiliate=joe).pk}/test/"
     for allowed, new, present in (
         ([], 403, 403),
@@ -110,21 +93,20 @@ def test_test_is_for_those_who_may_set_this_callback_up(support: Client, joe: Af
         (["add_callbacksetting"], 200, 403),
         (["change_callbacksetting"], 403, 200),
     ):
-        allow(*allowed)
+        client = client_with(*allowed)
         receiver.clear()
-        got = [send_test(support, joe, receiver.url("/"), rest).status_code for rest in ("created/test/", saved)]
+        got = [send_test(client, joe, receiver.url("/"), rest).status_code for rest in ("created/test/", saved)]
         assert got == [new, present], allowed
         assert len(receiver.requests) == got.count(200)
     assert Client().post(of(joe, saved)).status_code == 302
     strict = Client(enforce_csrf_checks=True)
-    strict.force_login(User.objects.get())
+    strict.force_login(User.objects.latest("pk"))
     assert strict.post(of(joe, saved), {"url": receiver.url("/"), "method": "GET"}).status_code == 403
 
 
-def test_test_of_who_may_not_see_orders_is_with_examples(support: Client, joe: Affiliate, receiver: Receiver) -> None:
+def test_test_of_who_may_not_see_orders_is_with_examples(joe: Affiliate, receiver: Receiver) -> None:
     order = OrderFactory(affiliate=joe, number="#SECRET")
-    allow("add_callbacksetting")
-    send_test(support, joe, receiver.url("/?o={{order.number}}"), preview_order=order.pk)
+    send_test(client_with("add_callbacksetting"), joe, receiver.url("/?o={{order.number}}"), preview_order=order.pk)
     assert receiver.wait_for(1)[0].target == "/?o=%23100001"
 
 
@@ -172,27 +154,24 @@ def test_test_is_limited_for_a_person_and_for_an_affiliate(
     someone = admin_user if user == "same" else other
     somewhere = joe if affiliate == "same" else AffiliateFactory()
     now = timezone.now()
-    Turn.objects.bulk_create(Turn(user=someone, affiliate=somewhere, taken_at=now) for _ in range(test_quota.AT_MOST))
+    models.TestQuota.objects.bulk_create(
+        models.TestQuota(user=someone, affiliate=somewhere, taken_at=now) for _ in range(test_quota.AT_MOST)
+    )
     assert send_test(admin_client, joe, receiver.url("/")).status_code == expected
 
 
-def test_turns_that_are_taken_at_once_are_not_more_than_there_are(admin_user: User, joe: Affiliate) -> None:
-    def take() -> timedelta:
-        try:
-            return test_quota.take(admin_user.pk, joe.pk)
-        finally:
-            connections.close_all()
-
-    with ThreadPoolExecutor(8) as threads:
-        waits = [job.result() for job in [threads.submit(take) for _ in range(2 * test_quota.AT_MOST)]]
-    assert waits.count(timedelta()) == Turn.objects.count() == test_quota.AT_MOST
+def test_quota_taken_at_once_is_not_exceeded(admin_user: User, joe: Affiliate) -> None:
+    waits = at_once([lambda: test_quota.take(admin_user.pk, joe.pk)] * (2 * test_quota.AT_MOST))
+    assert waits.count(timedelta()) == models.TestQuota.objects.count() == test_quota.AT_MOST
 
 
-def test_turns_that_count_no_more_are_forgotten(admin_user: User, joe: Affiliate) -> None:
+def test_quota_rows_older_than_a_minute_are_deleted(admin_user: User, joe: Affiliate) -> None:
     long_ago = timezone.now() - test_quota.WITHIN
-    Turn.objects.bulk_create(Turn(user=admin_user, affiliate=joe, taken_at=long_ago) for _ in range(30))
+    models.TestQuota.objects.bulk_create(
+        models.TestQuota(user=admin_user, affiliate=joe, taken_at=long_ago) for _ in range(30)
+    )
     assert test_quota.take(admin_user.pk, joe.pk) == timedelta()
-    assert Turn.objects.count() == 1
+    assert models.TestQuota.objects.count() == 1
 
 
 def test_test_costs_as_many_queries_for_many_orders_and_deliveries(

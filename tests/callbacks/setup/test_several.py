@@ -1,12 +1,11 @@
 """Several callbacks for one event: added, told apart by name, at most five, each paused and removed by itself."""
 
-import threading
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, connection, connections, transaction
+from django.db import IntegrityError, connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -14,7 +13,7 @@ from django.utils import timezone
 from affiliates.models import Affiliate
 from callbacks.models import Attempt, CallbackSetting, Delivery
 from callbacks.reports import callback_health
-from tests.callbacks.panel import URL, of, settings_of, text_of
+from tests.callbacks.panel import URL, at_once, of, settings_of, text_of
 from tests.factories import CallbackSettingFactory, OrderFactory
 
 
@@ -179,23 +178,13 @@ def test_callback_of_another_affiliate_or_event_is_not_found(admin_client: Clien
 @pytest.mark.django_db(transaction=True)
 def test_callbacks_set_up_at_once_stay_within_five(admin_user: User, joe: Affiliate) -> None:
     CallbackSettingFactory(affiliate=joe)
-    answers: list[int] = []
-    barrier = threading.Barrier(8)
 
-    def add() -> None:
+    def add() -> int:
         client = Client()
         client.force_login(admin_user)
-        try:
-            barrier.wait(timeout=10)
-            answers.append(client.post(of(joe, "created/another/"), {"method": "GET", "url": URL}).status_code)
-        finally:
-            connections.close_all()
+        return client.post(of(joe, "created/another/"), {"method": "GET", "url": URL}).status_code
 
-    threads = [threading.Thread(target=add) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=60)
+    answers = at_once([add] * 8)
     assert sorted(answers) == [302] * 4 + [422] * 4
     assert sorted(names(joe)) == ["Callback", "Callback 2", "Callback 3", "Callback 4", "Callback 5"]
 

@@ -7,30 +7,16 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
 from django.test import Client
+from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
 from affiliates.models import Affiliate
-from callbacks.models import Attempt, CallbackSetting, Delivery
+from callbacks.models import Attempt, CallbackSetting, Delivery, EventType
 from callbacks.postback import signing
-from tests.factories import AffiliateFactory, CallbackSettingFactory, OrderFactory
+from tests.callbacks.panel import BY_SCRIPT, URL, of, settings_of
+from tests.factories import CallbackSettingFactory, OrderFactory
 
 pytestmark = pytest.mark.django_db
-
-URL = "https://tracker.example/postback?order={{order.number}}&cid={{link.sub_id}}"
-BY_SCRIPT = {"X-Requested-With": "fetch"}
-
-
-@pytest.fixture
-def joe() -> Affiliate:
-    return AffiliateFactory(name="Joe", code="joe")
-
-
-def settings_of(affiliate: Affiliate) -> str:
-    return f"/admin/affiliates/affiliate/{affiliate.pk}/settings/"
-
-
-def of(affiliate: Affiliate, rest: str = "created/") -> str:
-    return f"{settings_of(affiliate)}callbacks/{rest}"
 
 
 def row_of(client: Client, affiliate: Affiliate, event: str = "created") -> str:
@@ -145,73 +131,75 @@ def test_setup_of_gone_address_is_on_again_only_with_another(
 
 
 # --- who may -------------------------------------------------------------------
-@pytest.mark.parametrize(
-    "rest", ["created/", "updated/", "created/pause/", "created/resume/", "created/secret/", "created/remove/"]
-)
+SAVED = ["pause/", "resume/", "secret/", "remove/"]  # what is done to a saved callback
+
+
+@pytest.mark.parametrize("rest", ["", "check/", "test/", "another/", "1/", *(f"1/{rest}" for rest in SAVED)])
 def test_callback_of_nobody_is_not_found(admin_client: Client, rest: str) -> None:
-    assert admin_client.post(f"/admin/affiliates/affiliate/999999/settings/callbacks/{rest}").status_code == 404
+    assert admin_client.post(f"/admin/affiliates/affiliate/999999/settings/callbacks/created/{rest}").status_code == 404
 
 
-@pytest.mark.parametrize("rest", ["created/pause/", "created/resume/", "created/secret/", "created/remove/"])
-def test_callback_not_set_cannot_be_paused_or_removed(admin_client: Client, joe: Affiliate, rest: str) -> None:
-    assert admin_client.post(of(joe, rest)).status_code == 404
+@pytest.mark.parametrize("name", ["pause", "resume", "rotate", "remove", "backfill"])
+def test_saved_callback_has_no_page_without_its_id(name: str) -> None:
+    assert reverse(f"callbacks:{name}", args=[1, EventType.CREATED, 2])
+    with pytest.raises(NoReverseMatch):
+        reverse(f"callbacks:{name}", args=[1, EventType.CREATED])
 
 
-@pytest.mark.parametrize("rest", ["created/pause/", "created/resume/"])
+@pytest.mark.parametrize("rest", ["pause/", "resume/"])
 def test_callback_switch_takes_post_only(admin_client: Client, joe: Affiliate, rest: str) -> None:
-    CallbackSettingFactory(affiliate=joe)
-    assert admin_client.get(of(joe, rest)).status_code == 405
+    setting = CallbackSettingFactory(affiliate=joe)
+    assert admin_client.get(of(joe, f"created/{setting.pk}/{rest}")).status_code == 405
 
 
-@pytest.mark.parametrize(
-    "rest", ["created/", "created/pause/", "created/resume/", "created/secret/", "created/remove/"]
-)
+@pytest.mark.parametrize("rest", ["", *SAVED])
 @pytest.mark.parametrize("permissions", [[], ["add_callbacksetting", "view_callbacksetting"]])
 def test_callback_needs_the_permission(client: Client, joe: Affiliate, rest: str, permissions: list[str]) -> None:
     setting = CallbackSettingFactory(affiliate=joe)
-    assert client.post(of(joe, rest)).headers["Location"].startswith("/admin/login/")
     user = User.objects.create_user("staff", is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
-    client.force_login(user)
-    assert client.post(of(joe, rest), {"method": "POST", "url": URL + "&x=1"}).status_code == 403
+    for path in {of(joe, f"created/{setting.pk}/{rest}"), *([] if rest else [of(joe)])}:
+        client.logout()
+        assert client.post(path).headers["Location"].startswith("/admin/login/")
+        client.force_login(user)
+        assert client.post(path, {"method": "POST", "url": URL + "&x=1"}).status_code == 403
     setting.refresh_from_db()
     assert (setting.method, setting.is_active) == ("GET", True)
 
 
-@pytest.mark.parametrize(
-    "rest", ["created/", "created/pause/", "created/resume/", "created/secret/", "created/remove/"]
-)
+@pytest.mark.parametrize("rest", ["", *SAVED])
 def test_callback_post_without_token_is_refused(admin_user: User, joe: Affiliate, rest: str) -> None:
     setting = CallbackSettingFactory(affiliate=joe)
     client = Client(enforce_csrf_checks=True)
     client.force_login(admin_user)
-    assert client.post(of(joe, rest), {"method": "POST", "url": URL}).status_code == 403
+    path = of(joe, f"created/{setting.pk}/{rest}")
+    assert client.post(path, {"method": "POST", "url": URL}).status_code == 403
     assert CallbackSetting.objects.get().method == setting.method
 
 
 # --- pausing, resuming, removing -------------------------------------------------
 def test_callback_paused_and_resumed_says_so(admin_client: Client, joe: Affiliate) -> None:
-    CallbackSettingFactory(affiliate=joe)
-    paused = admin_client.post(of(joe, "created/pause/"), follow=True)
+    page = of(joe, f"created/{CallbackSettingFactory(affiliate=joe).pk}/")
+    paused = admin_client.post(f"{page}pause/", follow=True)
     assert "Order created callback of Joe paused." in paused.content.decode()
     assert CallbackSetting.objects.get().pause_reason == "person"
     assert "Paused" in row_of(admin_client, joe)
     OrderFactory(affiliate=joe)
     assert Delivery.objects.get().skip_reason == "paused"
-    resumed = admin_client.post(of(joe, "created/resume/"), follow=True)
+    resumed = admin_client.post(f"{page}resume/", follow=True)
     assert "Order created callback of Joe resumed." in resumed.content.decode()
     setting = CallbackSetting.objects.get()
     assert (setting.is_active, setting.pause_reason) == (True, "")
 
 
 def test_callback_removed_asks_first_and_keeps_the_log(admin_client: Client, joe: Affiliate) -> None:
-    CallbackSettingFactory(affiliate=joe)
+    page = of(joe, f"created/{CallbackSettingFactory(affiliate=joe).pk}/remove/")
     OrderFactory(affiliate=joe)
-    question = admin_client.get(of(joe, "created/remove/")).content.decode()
+    question = admin_client.get(page).content.decode()
     assert "Remove order created callback?" in question
     assert "1 delivery is still waiting and will not be sent." in question
     assert CallbackSetting.objects.exists()
-    answer = admin_client.post(of(joe, "created/remove/"), follow=True)
+    answer = admin_client.post(page, follow=True)
     assert "Order created callback of Joe removed." in answer.content.decode()
     assert not CallbackSetting.objects.exists()
     assert Delivery.objects.get().setting is None

@@ -8,6 +8,7 @@ from callbacks.editor import check
 from callbacks.egress import addresses, targets
 from callbacks.postback import syntax
 from callbacks.setup.bulk import hosts
+from tests.callbacks.templates import patient
 
 LABELS = st.from_regex(r"[a-zA-Z0-9_]([a-zA-Z0-9_-]{0,10}[a-zA-Z0-9_])?", fullmatch=True)
 NAMES = st.builds(
@@ -44,6 +45,7 @@ SCHEMES = st.sampled_from(["https", "http", "HTTPS"])
 USERS = st.sampled_from(["", "", "joe@", "joe:pa:ss@", "a@b@"])
 
 
+@patient
 @given(SCHEMES, USERS, HOSTS, HOSTS, TAILS)
 @example("https", "", "old.example", "new.example", "?u=https://old.example/{{link.sub_id}}")
 @example("https", "joe@", "old.example", "[2001:db8::2]:8443", "#@old.example")
@@ -51,16 +53,17 @@ def test_moved_template_differs_in_its_host_only(scheme: str, user: str, old: st
     template = f"{scheme}://{user}{old}{tail}"
     assert hosts.host_in(template) == old
     assert hosts.is_at(template, old)
-    moved = hosts.moved(template, new)
+    moved = hosts.with_host(template, new)
     assert moved == f"{scheme}://{user}{new}{tail}"
     assert hosts.is_at(moved, new)
-    assert hosts.moved(moved, old) == template
+    assert hosts.with_host(moved, old) == template
 
 
+@patient
 @given(SCHEMES, HOSTS, HOSTS, TAILS)
 def test_host_of_a_template_is_where_the_request_goes(scheme: str, old: str, new: str, tail: str) -> None:
     """The part that is replaced is the one that `targets` reads, which is the one on the wire."""
-    pieces, _ = syntax.scan(hosts.moved(f"{scheme}://{old}{tail}", new))
+    pieces, _ = syntax.scan(hosts.with_host(f"{scheme}://{old}{tail}", new))
     try:
         target = targets.read(syntax.outline(pieces).url)
     except targets.TargetError:
@@ -73,16 +76,18 @@ def _place(scheme: str, host: str) -> tuple[str, int]:
     return target.host.lower(), target.port
 
 
+@patient
 @given(NAMES, TAILS)
 def test_template_that_may_be_saved_may_be_saved_with_another_host(name: str, tail: str) -> None:
     before = check.check(f"https://old.example{tail}", addresses.NOTHING_MORE)
     if before.problems:
         return
-    after = check.check(hosts.moved(before.template, name), addresses.NOTHING_MORE)
+    after = check.check(hosts.with_host(before.template, name), addresses.NOTHING_MORE)
     assert after.problems == ()
-    assert hosts.moved(after.template, "old.example") == before.template
+    assert hosts.with_host(after.template, "old.example") == before.template
 
 
+@patient
 @given(st.text(max_size=40))
 @example("https://[")
 @example("//{{x}}@")
@@ -90,7 +95,7 @@ def test_template_that_may_be_saved_may_be_saved_with_another_host(name: str, ta
 def test_anything_can_be_asked_for_its_host(text: str) -> None:
     start, end = hosts.span(text)
     assert 0 <= start <= end <= len(text)
-    assert hosts.moved(text, text[start:end]) == text
+    assert hosts.with_host(text, text[start:end]) == text
     hosts.is_at(text, "old.example")
     hosts.is_at("https://old.example/", text)
     hosts.problem_of(hosts.bare(text))

@@ -1,6 +1,7 @@
 """Another host in all callbacks that have one: previewed, done, and what is left as it is."""
 
 import re
+from functools import partial
 from typing import Any
 
 import pytest
@@ -241,8 +242,7 @@ def test_replacing_in_thirty_asks_as_often_as_in_one(admin_client: Client) -> No
 def test_replacing_that_runs_out_of_time_goes_on_when_asked_again(
     admin_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replace_host, "CHUNK", 2)
-    monkeypatch.setattr(replace_host, "TIME_S", 0.0)
+    monkeypatch.setattr(replace_host, "apply", partial(replace_host.apply, chunk=2, time_s=0.0))
     for _ in range(5):
         CallbackSettingFactory(url=url_at("old.example"))
     page = preview(admin_client)

@@ -2,20 +2,21 @@
 
 import html
 import re
-import threading
+from functools import partial
 from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Permission, User
-from django.db import connection, connections
+from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from affiliates.models import Affiliate
 from callbacks.models import CallbackSetting, SettingChange
 from callbacks.setup.bulk import choice, same_callback
-from tests.callbacks.panel import URL
+from callbacks.setup.bulk.same_callback import Effect
+from tests.callbacks.panel import URL, at_once, client_with
 from tests.factories import AffiliateFactory, CallbackSettingFactory, LinkFactory, OrderFactory
 
 pytestmark = pytest.mark.django_db
@@ -149,8 +150,8 @@ def test_choices_of_two_windows_are_kept_apart_and_old_ones_forgotten(admin_clie
     [([], ""), ([5], "5"), ([3, 1, 2, 2], "1-3"), ([1, 3, 4, 9, 10, 11], "1,3-4,9-11"), (range(1, 5001), "1-5000")],
 )
 def test_ids_are_written_as_ranges_and_read_again(ids: Any, text: str) -> None:
-    assert choice.written(ids) == text
-    assert list(choice.read(text)) == sorted(set(ids))
+    assert choice.to_text(ids) == text
+    assert list(choice.from_text(text)) == sorted(set(ids))
 
 
 # --- filling in ------------------------------------------------------------------
@@ -411,19 +412,17 @@ def test_each_setting_is_refused_by_the_model_if_it_does_not_fit(joe: Affiliate)
     pattern = CallbackSetting(event="order.created", url="https://127.0.0.1/", name="Callback")
     user = User.objects.create_user("somebody")
     result = same_callback.apply([joe.pk], pattern, "change", user, seen={}, named=5)
-    assert [case.fate for case in result.first(*same_callback.Effect)] == [same_callback.Effect.REFUSED]
-    assert "loopback" in result.first(same_callback.Effect.REFUSED)[0].problem
+    assert [one.effect for one in result.first(*Effect)] == [Effect.REFUSED]
+    assert "loopback" in result.first(Effect.REFUSED)[0].problem
     assert not CallbackSetting.objects.exists()
 
 
 # --- who may ---------------------------------------------------------------------
 @pytest.mark.parametrize("missing", ["add_callbacksetting", "change_callbacksetting"])
-def test_somebody_who_may_not_both_add_and_change_callbacks_sees_none_of_it(client: Client, missing: str) -> None:
+def test_somebody_who_may_not_both_add_and_change_callbacks_sees_none_of_it(missing: str) -> None:
     joe = AffiliateFactory()
     allowed = {"view_affiliate", "view_delivery", "add_callbacksetting", "change_callbacksetting"} - {missing}
-    user = User.objects.create_user("staff", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=allowed))
-    client.force_login(user)
+    client = client_with(*allowed)
     text = client.get(LIST).content.decode()
     assert "same-callback" not in text
     assert "set_up_same" not in text
@@ -435,18 +434,15 @@ def test_somebody_who_may_not_both_add_and_change_callbacks_sees_none_of_it(clie
         assert client.post(place, typed()).status_code == 403
     for place in (f"{CHOOSE}any/check/", f"{CHOOSE}any/apply/"):
         assert client.post(place, typed()).status_code == 403
-    user.user_permissions.add(Permission.objects.get(codename=missing))
+    client = client_with(*allowed, missing)
     text = client.get(LIST).content.decode()
     assert all(part in text for part in ("same-callback", "set_up_same", "Replace a host"))
     assert client.get(chosen_by(client, joe)).status_code == 200
 
 
-def test_somebody_who_may_not_see_orders_sees_example_values(client: Client) -> None:
+def test_somebody_who_may_not_see_orders_sees_example_values() -> None:
     joe = OrderFactory(number="#SECRET").affiliate
-    user = User.objects.create_user("staff", is_staff=True)
-    allowed = ["view_affiliate", "add_callbacksetting", "change_callbacksetting"]
-    user.user_permissions.set(Permission.objects.filter(codename__in=allowed))
-    client.force_login(user)
+    client = client_with("view_affiliate", "add_callbacksetting", "change_callbacksetting")
     place = chosen_by(client, joe)
     for page in (client.get(place), client.post(f"{place}check/", typed()), previewed(client, place)):
         assert "SECRET" not in page.content.decode()
@@ -494,22 +490,24 @@ def test_steps_for_thirty_ask_as_often_as_for_one(admin_client: Client, thirty: 
     assert not CallbackSetting.objects.filter(url=OLD).exists()
 
 
-def test_more_affiliates_than_a_transaction_takes_are_all_done(
-    admin_client: Client, thirty: list[Affiliate], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(same_callback, "CHUNK", 7)
+def test_more_affiliates_than_a_transaction_takes_are_all_done(admin_user: User, thirty: list[Affiliate]) -> None:
     thirty[3].callback_settings.all().delete()
-    text = done(admin_client, *thirty)
-    assert "set up for 1 affiliate and changed for 29 affiliates." in text
+    ids, pattern = [affiliate.pk for affiliate in thirty], CallbackSetting(event="order.created", url=URL)
+    seen = same_callback.plan(ids, pattern, "change", named=5).fingerprints
+    result = same_callback.apply(ids, pattern, "change", admin_user, seen=seen, named=5, chunk=7)
+    assert (result.count(Effect.NEW), result.count(Effect.CHANGED)) == (1, 29)
     assert set(CallbackSetting.objects.values_list("url", flat=True)) == {URL}
     assert CallbackSetting.objects.count() == 30
 
 
-def test_signing_secrets_of_new_callbacks_are_listed_once(
-    admin_client: Client, thirty: list[Affiliate], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(same_callback, "CHUNK", 12)
-    monkeypatch.setattr(same_callback, "TIME_S", 0.0)
+@pytest.fixture
+def twelve_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time is up after twelve affiliates."""
+    monkeypatch.setattr(same_callback, "apply", partial(same_callback.apply, chunk=12, time_s=0.0))
+
+
+@pytest.mark.usefixtures("twelve_at_a_time")
+def test_signing_secrets_of_new_callbacks_are_listed_once(admin_client: Client, thirty: list[Affiliate]) -> None:
     for number in (3, 20):  # done in different steps
         thirty[number].callback_settings.all().delete()
     place = chosen_by(admin_client, *thirty)
@@ -543,11 +541,8 @@ def test_form_and_preview_may_be_gone_back_to_and_what_is_shown_once_may_not(adm
     assert "no-store" in rotated["Cache-Control"]
 
 
-def test_what_runs_out_of_time_goes_on_when_asked_again(
-    admin_client: Client, thirty: list[Affiliate], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(same_callback, "CHUNK", 12)
-    monkeypatch.setattr(same_callback, "TIME_S", 0.0)
+@pytest.mark.usefixtures("twelve_at_a_time")
+def test_what_runs_out_of_time_goes_on_when_asked_again(admin_client: Client, thirty: list[Affiliate]) -> None:
     place = chosen_by(admin_client, *thirty)
     page = previewed(admin_client, place)
     for changed, rest in ((12, 18), (24, 6)):
@@ -561,28 +556,19 @@ def test_what_runs_out_of_time_goes_on_when_asked_again(
 @pytest.mark.django_db(transaction=True)
 def test_two_people_who_apply_at_once_make_one_callback_each_affiliate() -> None:
     affiliates = [affiliate.pk for affiliate in AffiliateFactory.create_batch(30)]
-    users = [User.objects.create_user(f"person{n}") for n in range(2)]
-    start, results = threading.Barrier(2), []
+    user = User.objects.create_user("somebody")
 
-    def apply(user: User) -> None:
+    def apply() -> same_callback.Result:
         pattern = CallbackSetting(event="order.created", url=URL)
-        try:
-            start.wait(10)
-            results.append(same_callback.apply(affiliates, pattern, "change", user, seen={}, named=5))
-        finally:
-            connections.close_all()
+        return same_callback.apply(affiliates, pattern, "change", user, seen={}, named=5)
 
-    people = [threading.Thread(target=apply, args=[user]) for user in users]
-    for person in people:
-        person.start()
-    for person in people:
-        person.join(30)
-    assert sorted(result.count(same_callback.Effect.NEW) for result in results) == [0, 30]
-    assert sorted(result.count(same_callback.Effect.SAME) for result in results) == [0, 30]
+    results = at_once([apply, apply])
+    assert sorted(result.count(Effect.NEW) for result in results) == [0, 30]
+    assert sorted(result.count(Effect.SAME) for result in results) == [0, 30]
     assert CallbackSetting.objects.count() == SettingChange.objects.count() == 30
 
 
-def test_preview_carries_the_seals_of_what_it_shows_alone(admin_client: Client) -> None:
+def test_preview_carries_the_fingerprints_of_what_it_shows_only(admin_client: Client) -> None:
     setting = CallbackSettingFactory(url=OLD)
     page = previewed(admin_client, chosen_by(admin_client, setting.affiliate))
     [seen] = carried(page)["seen"]
