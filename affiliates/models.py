@@ -139,9 +139,9 @@ class Link(models.Model):
         return self.url
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        fields = kwargs.get("update_fields")
-        if fields is not None and "url" in fields:
-            kwargs["update_fields"] = {*fields, "digest"}
+        if (fields := kwargs.get("update_fields")) is not None:
+            names = frozenset(fields)
+            kwargs["update_fields"] = names | {"digest"} if "url" in names else names
         super().save(*args, **kwargs)
 
     def clean(self) -> None:
