@@ -1,4 +1,4 @@
-"""Orders that affiliates brought in, and what changed at each save of one."""
+"""Orders, and what changed at each save of one; tokens of the API."""
 
 from collections.abc import Collection, Iterable
 from collections.abc import Set as AbstractSet
@@ -60,10 +60,10 @@ class OrderQuerySet(models.QuerySet["Order"]):
         update_fields: Collection[str] | None = None,
         unique_fields: Collection[str] | None = None,
     ) -> list["Order"]:
-        """Insert many orders at once and tell about each, in the same transaction, as `save()` would.
+        """Compute what `save()` would, insert many orders at once, and send `orders_created` in the same transaction.
 
         `ignore_conflicts` and `update_conflicts` are refused with `ValueError`: the database does not say which rows
-        it inserted, so nobody could tell which of them are new orders.
+        it inserted, so it is unknown which of them are new orders.
         """
         if ignore_conflicts or update_conflicts:
             raise ValueError("Orders cannot be created with ignore_conflicts or update_conflicts: save them instead.")
@@ -98,8 +98,8 @@ class Order(models.Model):
     """One order of the shop.
 
     After each `save()`, `before` and `after` hold the row as it was (None for a new one) and as it is now. They are
-    read from the row under its lock, not remembered from when the instance was loaded: so a rolled-back save, a
-    deferred field, a field left out of `update_fields` and another process's change in between are all told right.
+    read from the row under its lock, not remembered from when the instance was loaded. So they are right also after a
+    rolled-back save, with deferred fields, with `update_fields`, and if another process changed the row in between.
     """
 
     class Status(models.TextChoices):
@@ -177,7 +177,7 @@ class Order(models.Model):
 
     # --- saving --------------------------------------------------------------
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """As Django does it; what is computed is written too, whichever columns `update_fields` names."""
+        """Save, and set `before` and `after`. Columns that are computed are written whatever `update_fields` names."""
         if args:
             raise TypeError("Order.save() takes keyword arguments only.")
         using = kwargs.get("using") or router.db_for_write(type(self), instance=self)
@@ -195,7 +195,7 @@ class Order(models.Model):
             super().save(**kwargs)
 
     def fill_in(self, saved: AbstractSet[str] = frozenset(WATCHED)) -> set[str]:
-        """Bring the columns that are about to be saved into their stored form, compute what was left open, set `after`.
+        """Bring the columns that are about to be saved into their stored form, compute what is missing, set `after`.
 
         Columns that are not saved count as they are in the row. Returns the names of the columns that were computed,
         which must be saved too.

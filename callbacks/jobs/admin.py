@@ -149,7 +149,7 @@ def links_of(errand: Job) -> list[tuple[str, str]]:
     """Where its deliveries are in the log: what the link says, and its address."""
     log = reverse("admin:callbacks_delivery_changelist")
     if errand.kind == Job.Kind.RESEND:
-        selection = Selection.kept(errand.chosen)
+        selection = Selection.from_data(errand.chosen)
         links = [("What matches the filter now", log + selection.query)]
         whole = selection.without(STATE, CODE)
         more = ("The same, whatever became of them", log + whole.query)

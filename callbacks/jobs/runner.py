@@ -100,7 +100,7 @@ def _next(rows: QuerySet[Any], errand: Job, amount: int) -> tuple[Sequence[int],
 
 class _Resending:
     def __init__(self, errand: Job) -> None:
-        self.selection = Selection.kept(errand.chosen)
+        self.selection = Selection.from_data(errand.chosen)
         self.do: Callable[[Sequence[int]], Resent] = resend.resend
 
     def why_not(self) -> str:

@@ -131,7 +131,7 @@ def resend(request: HttpRequest) -> HttpResponse:
             request,
             form,
             kind=Job.Kind.RESEND,
-            chosen=kept.to_be_kept,
+            chosen=kept.data,
             words=" · ".join(f"{name}: {value}" for name, value in words) or "Every delivery",
             survey=found,
             left_out=left_out,

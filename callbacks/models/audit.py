@@ -26,7 +26,7 @@ def note_tested(delivery: Delivery, user: User) -> None:
 
 
 def name_actors(delivery: Delivery, attempts: Iterable[Attempt]) -> None:
-    """Give each of all attempts of a delivery `asked_by`: the name of a person, "" where none is known.
+    """Give each of all attempts of a delivery `requested_by`: the name of a person, "" where none is known.
 
     The delivery has it of the attempt that is still to come.
     """
@@ -36,14 +36,14 @@ def name_actors(delivery: Delivery, attempts: Iterable[Attempt]) -> None:
     notes = list(about.order_by("action_time", "pk"))
     for attempt in sorted(attempts, key=lambda each: each.pk):
         if attempt.trigger == Delivery.Trigger.TEST:
-            attempt.asked_by = _name(notes[0]) if notes else ""
+            attempt.requested_by = _name(notes[0]) if notes else ""
         elif attempt.trigger == Delivery.Trigger.MANUAL:
             # Pressed twice before it went out, it went out once; one of many that were resent has no note.
             before = [note for note in notes if note.action_time <= attempt.created_at]
-            attempt.asked_by = _name(before[-1]) if before else ""
+            attempt.requested_by = _name(before[-1]) if before else ""
             notes = notes[len(before) :]
 
-    delivery.asked_by = _name(notes[-1]) if notes else ""
+    delivery.requested_by = _name(notes[-1]) if notes else ""
 
 
 def _name(note: LogEntry) -> str:

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from affiliates.models import Affiliate
-from affiliates.profile import facts as profile
+from affiliates.profile.facts import Facts, facts_of
 from callbacks.models import CallbackSetting, Delivery
 from tests.factories import AffiliateFactory, CallbackSettingFactory, LinkFactory, OrderFactory, callbacks_for
 
@@ -175,14 +175,14 @@ def test_facts_count_orders_earnings_by_currency_and_deliveries() -> None:
         attempted(setting)
     attempted(setting, "status", "failed")
     Delivery.objects.create(setting=setting, event="order.created", status="skipped", skip_reason="paused")
-    facts = profile.facts_of(affiliate)
+    facts = facts_of(affiliate)
     assert facts.orders == 3
     assert [(earned.amount, earned.currency) for earned in facts.commissions] == [(10, "USD"), (100, "JPY")]
     assert facts.delivered == pytest.approx(200 / 3)
 
 
-def test_facts_of_newcomer_are_empty() -> None:
-    assert profile.facts_of(AffiliateFactory()) == profile.Facts(0, (), None)
+def test_facts_of_a_new_affiliate_are_empty() -> None:
+    assert facts_of(AffiliateFactory()) == Facts(0, (), None)
 
 
 def test_facts_share_is_never_rounded_up_to_all(admin_client: Client) -> None:
