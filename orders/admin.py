@@ -194,7 +194,9 @@ class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscrip
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        context = (extra_context or {}) | {"show_save_and_add_another": False}  # the token would be shown to nobody
+        context = (extra_context or {}) | {
+            "show_save_and_add_another": False
+        }  # it would skip the page that shows the token
         return super().add_view(request, form_url, context)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:

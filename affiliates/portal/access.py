@@ -36,10 +36,10 @@ def login_of(affiliate: Affiliate) -> User:
     return affiliate.user or User(username=affiliate.email, email=affiliate.email)
 
 
-def may_be_managed_by(person: User, affiliate: Affiliate) -> bool:
-    """Whether this person may change the affiliate's login. That of a member of staff is for administrators."""
+def may_be_managed_by(actor: User, affiliate: Affiliate) -> bool:
+    """Whether `actor` may change the affiliate's login. That of a member of staff is for administrators."""
     user = affiliate.user
-    return person.is_superuser or user is None or not (user.is_staff or user.is_superuser)
+    return actor.is_superuser or user is None or not (user.is_staff or user.is_superuser)
 
 
 def grant(affiliate: Affiliate, password: str) -> User:

@@ -1,7 +1,6 @@
-"""Who asked for a request that no order and no schedule did: a delivery sent again, a test.
+"""Who requested a resend or a test, kept in the admin's own log (`LogEntry`) of the delivery.
 
-It stands in the admin's own log, where a delivery's history shows it. A resend of many is not noted for each of them:
-its errand names who began it.
+A resend of many writes no entries: its job says who began it.
 """
 
 from collections.abc import Iterable
@@ -16,7 +15,7 @@ RESENT, TESTED = "Resent.", "Test sent."
 
 
 def note_resent(deliveries: Iterable[Delivery], user: User) -> None:
-    """To be called in the transaction that makes them due, so that no attempt is older than its note."""
+    """Call it in the transaction that makes them due, so that no attempt is older than its entry."""
     if found := list(deliveries):
         LogEntry.objects.log_actions(user.pk, found, CHANGE, RESENT)
 
@@ -26,9 +25,9 @@ def note_tested(delivery: Delivery, user: User) -> None:
 
 
 def name_actors(delivery: Delivery, attempts: Iterable[Attempt]) -> None:
-    """Give each of all attempts of a delivery `requested_by`: the name of a person, "" where none is known.
+    """Set `requested_by` of each of all attempts of a delivery: the name of a person, "" if none is known.
 
-    The delivery has it of the attempt that is still to come.
+    On the delivery itself it is set for the attempt that is still to come.
     """
     about = LogEntry.objects.filter(
         content_type=ContentType.objects.get_for_model(Delivery), object_id=str(delivery.pk)
@@ -38,7 +37,7 @@ def name_actors(delivery: Delivery, attempts: Iterable[Attempt]) -> None:
         if attempt.trigger == Delivery.Trigger.TEST:
             attempt.requested_by = _name(notes[0]) if notes else ""
         elif attempt.trigger == Delivery.Trigger.MANUAL:
-            # Pressed twice before it went out, it went out once; one of many that were resent has no note.
+            # Resent twice before it was sent, it was sent once. A resend of many has no entry.
             before = [note for note in notes if note.action_time <= attempt.created_at]
             attempt.requested_by = _name(before[-1]) if before else ""
             notes = notes[len(before) :]

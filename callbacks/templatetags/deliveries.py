@@ -145,7 +145,7 @@ def curl_command(attempt: Attempt) -> str:
 
 @register.filter
 def moved_template(attempt: Attempt, setting: CallbackSetting | None) -> str:
-    """The template of the callback at the address that the tracker pointed to; "" if there is none to be told."""
+    """The template of the callback at the address that the tracker pointed to; "" if there is none."""
     locations = [value for name, value in attempt.response_headers if name.lower() == "location"]
     if setting is None or attempt.error_kind != "redirect" or not locations:
         return ""

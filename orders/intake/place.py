@@ -84,7 +84,7 @@ def resolve_link(affiliate: Affiliate | None, url: str) -> tuple[Affiliate | Non
     """The affiliate and the link of an order that came in through `url`, the link made if it is new.
 
     Without `affiliate`, the link's referral parameter names it. Raises `ValidationError` with code `bad_link` (no
-    valid http or https URL), `link_of_another_affiliate`, or `unknown_referral` (nobody has that code). An empty
+    valid http or https URL), `link_of_another_affiliate`, or `unknown_referral` (no affiliate has that code). An empty
     `url` gives no link.
     """
     url = url.strip()
