@@ -5,15 +5,14 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from affiliates.models import Affiliate
 from affiliates.profile.facts import Facts, facts_of
 from callbacks.models import CallbackSetting, Delivery
 from tests.factories import AffiliateFactory, CallbackSettingFactory, LinkFactory, OrderFactory, callbacks_for
+from tests.queries import assert_same_queries
 
 pytestmark = pytest.mark.django_db
 
@@ -99,22 +98,12 @@ def test_list_search_and_filters_find(admin_client: Client, query: str, expected
 
 
 def test_list_takes_as_many_queries_for_thirty_as_for_one(admin_client: Client) -> None:
-    def count() -> int:
-        with CaptureQueriesContext(connection) as queries:
-            admin_client.get(LIST)
-        return len(queries)
-
     def add() -> None:
         affiliate = AffiliateFactory()
         OrderFactory(affiliate=affiliate)
         attempted(callbacks_for(affiliate, URL)[0])
 
-    add()
-    count()
-    one = count()
-    for _ in range(29):
-        add()
-    assert count() == one
+    assert_same_queries(lambda: admin_client.get(LIST), add)
     assert len(listed(admin_client)) == 30
 
 

@@ -133,12 +133,19 @@ def test_list_filter_by_period_takes_whole_days_of_utc(
 # --- search --------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("term", "expected"),
-    [("1000", ["#100045", "#100012"]), ("#10001", ["#100012"]), ("045", ["B-1045", "#100045"]), ("_0", []), ("%", [])],
+    [
+        ("1000", ["#100045", "#100012"]),
+        ("#10001", ["#100012"]),
+        ("045", ["B-1045", "#100045"]),
+        ("_0", []),
+        ("%", []),
+        ("77", ["#77"]),
+    ],
 )
 def test_search_finds_the_beginning_of_a_number_and_then_any_part(
     admin_client: Client, setting: CallbackSetting, term: str, expected: list[str]
 ) -> None:
-    for number in ("#100012", "#100045", "B-1045"):
+    for number in ("#100012", "#100045", "B-1045", "#77", "#777"):
         deliver(setting, number)
     assert found(admin_client, f"?q={quote(term)}") == expected
 

@@ -1,12 +1,12 @@
 """The requests of each hour: each is counted once, and those that are not counted yet are read beside them."""
 
+import itertools
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from callbacks import tasks
@@ -14,6 +14,7 @@ from callbacks.models import Attempt, CountedUpTo, Delivery, HourlyCount
 from callbacks.reports import hourly
 from callbacks.reports.hourly import Counts
 from tests.factories import CallbackSettingFactory, OrderFactory
+from tests.queries import assert_same_queries
 
 pytestmark = pytest.mark.django_db
 
@@ -104,16 +105,8 @@ def test_test_requests_are_not_counted(delivery: Delivery) -> None:
 
 
 def test_since_takes_as_many_queries_for_thirty_requests_as_for_one(delivery: Delivery) -> None:
-    def queries() -> int:
-        with CaptureQueriesContext(connection) as captured:
-            hourly.since(EARLY)
-        return len(captured)
-
-    attempt(delivery, NOON)
-    one = queries()
-    for hour in range(30):
-        attempt(delivery, NOON + timedelta(hours=hour))
-    assert queries() == one
+    hours = itertools.count()
+    assert_same_queries(lambda: hourly.since(EARLY), lambda: attempt(delivery, NOON + timedelta(hours=next(hours))))
 
 
 def test_task_counts_until_nothing_is_left(delivery: Delivery) -> None:

@@ -8,9 +8,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from affiliates.models import Affiliate
@@ -19,6 +17,7 @@ from callbacks.reports import reconciliation
 from callbacks.reports.reconciliation import Month, Result
 from orders.models import Order
 from tests.factories import AffiliateFactory, CallbackSettingFactory, OrderFactory
+from tests.queries import assert_same_queries
 
 pytestmark = pytest.mark.django_db
 
@@ -139,17 +138,8 @@ def test_reconcile_sums_up_by_currency(joe: Affiliate) -> None:
 
 
 def test_reconcile_takes_as_many_queries_for_thirty_orders_as_for_one(joe: Affiliate) -> None:
-    def queries() -> int:
-        with CaptureQueriesContext(connection) as captured:
-            reconciliation.reconcile(joe, MARCH)
-        return len(captured)
-
     set_up(joe)
-    order_in_march(joe, "failed")
-    one = queries()
-    for _ in range(29):
-        order_in_march(joe, "failed")
-    assert queries() == one
+    assert_same_queries(lambda: reconciliation.reconcile(joe, MARCH), lambda: order_in_march(joe, "failed"))
 
 
 # --- the page ------------------------------------------------------------------
@@ -243,15 +233,5 @@ def test_csv_and_page_agree(admin_client: Client, joe: Affiliate) -> None:
 
 
 def test_csv_takes_as_many_queries_for_thirty_orders_as_for_one(admin_client: Client, joe: Affiliate) -> None:
-    def queries() -> int:
-        with CaptureQueriesContext(connection) as captured:
-            csv_of(admin_client, joe)
-        return len(captured)
-
     set_up(joe)
-    order_in_march(joe, "failed")
-    queries()
-    one = queries()
-    for _ in range(29):
-        order_in_march(joe, "failed")
-    assert queries() == one
+    assert_same_queries(lambda: csv_of(admin_client, joe), lambda: order_in_march(joe, "failed"))
