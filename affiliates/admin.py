@@ -1,4 +1,4 @@
-"""All Affiliates, and the profile of one: Profile, Links, Orders, Settings."""
+"""All Affiliates, the Profile tab of one, and all links. The other tabs are `affiliates.profile.views`."""
 
 from typing import Any
 
@@ -78,7 +78,7 @@ class AffiliateAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscri
 
     @admin.action(description="Set up the same callback", permissions=["set_up_many"])
     def set_up_same(self, request: HttpRequest, queryset: QuerySet[Affiliate]) -> HttpResponse:
-        """For those who are ticked, or all that the filters let through."""
+        """For the ticked affiliates, or all that the filters select."""
         ids = queryset.order_by().values_list("pk", flat=True)
         return redirect("many:fill", choice.keep(request.session, ids))
 
@@ -90,7 +90,7 @@ class AffiliateAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscri
         return super().changelist_view(request, extra | (extra_context or {}))
 
     def get_fields(self, request: HttpRequest, obj: Affiliate | None = None) -> Any:
-        """Who may only look sees the rate as a percentage."""
+        """Without a field to type into, the rate is shown as a percentage."""
         fields = super().get_fields(request, obj)
         if obj is None or self.has_change_permission(request, obj):
             return fields
@@ -131,7 +131,7 @@ class AffiliateAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscri
         obj: Affiliate | None = None,
     ) -> HttpResponse:
         if obj is not None:
-            saved = Affiliate.objects.get(pk=obj.pk)  # `obj` carries what was typed, also if it was refused
+            saved = Affiliate.objects.get(pk=obj.pk)  # `obj` has what was typed, even if it has errors
             context |= views.profile_of(saved, "profile") | {"title": saved.name, "subtitle": None}
         return super().render_change_form(request, context, add, change, form_url, obj)
 
@@ -164,7 +164,7 @@ class LinkAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptabl
     show_full_result_count = False
 
     def get_readonly_fields(self, request: HttpRequest, obj: Link | None = None) -> tuple[str, ...]:
-        return ("affiliate",) if obj else ()  # its orders are that affiliate's too
+        return ("affiliate",) if obj else ()  # because the orders of a link belong to its affiliate
 
     @admin.display(description="First seen", ordering="created_at")
     def first_seen(self, link: Link) -> str:

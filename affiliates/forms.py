@@ -1,4 +1,4 @@
-"""What is typed about an affiliate: who they are, and the password of their portal login."""
+"""Forms of the admin about an affiliate: who they are, their links, the password of their portal login."""
 
 import re
 from typing import Any
@@ -15,13 +15,13 @@ from affiliates.portal import access
 
 
 class AffiliateInput(forms.TextInput):
-    """A line to type into, with suggestions: a list of all affiliates is too long to choose from."""
+    """A text field with suggestions, because a list of all affiliates would be too long."""
 
     class Media:
         js = (forms.Script("affiliates/js/suggest.js", type="module"),)
 
     def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
-        """The address of the suggestions is known only after all forms are."""
+        """Add the address of the suggestions, which is not known yet when forms are imported."""
         suggested = {"data-suggest": reverse("admin:affiliates_affiliate_suggest")}
         return super().get_context(name, value, (attrs or {}) | suggested)
 
@@ -32,24 +32,24 @@ class AffiliateField(forms.CharField):
     widget = AffiliateInput
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(max_length=search.LONGEST, **kwargs)
+        super().__init__(max_length=search.MAX_LENGTH, **kwargs)
         self.widget.attrs |= {"autocomplete": "off", "spellcheck": "false"}
 
     def clean(self, value: Any) -> Any:
         text = super().clean(value)
-        return search.meant_by(text) if text else None
+        return search.identify(text) if text else None
 
     @staticmethod
-    def written(affiliate: Any) -> str:
-        """What stands in the field for an affiliate, who may be given by their primary key as in an address."""
+    def label_of(affiliate: Any) -> str:
+        """What the field shows for an affiliate, or for the primary key of one, as the address of a form has it."""
         if not isinstance(affiliate, Affiliate):
             known = re.fullmatch("[0-9]{1,18}", str(affiliate))
             affiliate = Affiliate.objects.filter(pk=known.group()).first() if known else None
-        return search.written(affiliate) if affiliate else ""
+        return search.label_of(affiliate) if affiliate else ""
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         try:
-            return self.written(self.clean(data)) != (initial or "")
+            return self.label_of(self.clean(data)) != (initial or "")
         except forms.ValidationError:
             return True
 
@@ -61,7 +61,7 @@ class AffiliateForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscript
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if "code" in self.fields:  # not for who may only look
+        if "code" in self.fields:  # which are empty without the permission to change
             example = format_html("<code>?{}=joe</code>", settings.REFERRAL_PARAMETER)
             self.fields["code"].help_text = format_html("What names them in a referral link, such as {}.", example)
         if self.instance.pk:
@@ -84,10 +84,10 @@ class LinkForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable 
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.initial["affiliate"] = AffiliateField.written(self.initial.get("affiliate"))
+        self.initial["affiliate"] = AffiliateField.label_of(self.initial.get("affiliate"))
 
     def _get_validation_exclusions(self) -> set[str]:
-        """The digest is not typed, but it is what says that the affiliate has this link already."""
+        """Validate the digest too, which is not typed: it is unique for each affiliate."""
         excluded: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]  # the stubs leave it out
         return excluded - {"digest"}
 

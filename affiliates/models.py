@@ -1,4 +1,4 @@
-"""Who brings the customers: affiliates, and the referral links that customers came through."""
+"""Affiliates, and the referral links that customers came through."""
 
 import hashlib
 from decimal import Decimal
@@ -17,7 +17,7 @@ LINK_MAX_LENGTH = 2000
 
 
 def validate_text(value: str) -> None:
-    """Refuse what no database column of ours could hold: control characters and halves of surrogate pairs."""
+    """Refuse what a database column cannot hold: control characters and halves of surrogate pairs."""
     if any(ord(character) < 0x20 or 0xD800 <= ord(character) <= 0xDFFF for character in value):
         raise ValidationError("This holds a control character; type it again without.", code="control_character")
 
@@ -88,17 +88,17 @@ class LinkQuerySet(models.QuerySet["Link"]):
 
 
 def digest_of(url: str) -> str:
-    """SHA-256 of a link's URL in hex, 64 characters: what makes it findable whatever its length."""
+    """SHA-256 of a link's URL in hex, 64 characters: short enough for an index, whatever the URL's length."""
     return hashlib.sha256(url.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def code_in(url: str) -> str:
-    """The code that stands in the link's referral parameter; "" if there is none."""
+    """The code in the link's referral parameter; "" if there is none."""
     return referral.parse(url).query.get(settings.REFERRAL_PARAMETER, "")
 
 
 def affiliate_named_by(url: str) -> Affiliate | None:
-    """The affiliate whose code stands in the link's referral parameter, or None."""
+    """The affiliate whose code is in the link's referral parameter, or None."""
     code = code_in(url)
     return Affiliate.objects.filter(code=code).first() if code else None
 
@@ -138,10 +138,15 @@ class Link(models.Model):
     def __str__(self) -> str:
         return self.url
 
+    @property
+    def sub_id(self) -> str:
+        """The affiliate's own click id in it."""
+        return referral.parse(self.url).sub_id
+
     def save(self, *args: Any, **kwargs: Any) -> None:
-        fields = kwargs.get("update_fields")
-        if fields is not None and "url" in fields:
-            kwargs["update_fields"] = {*fields, "digest"}
+        if (fields := kwargs.get("update_fields")) is not None:
+            names = frozenset(fields)
+            kwargs["update_fields"] = names | {"digest"} if "url" in names else names
         super().save(*args, **kwargs)
 
     def clean(self) -> None:

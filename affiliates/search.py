@@ -1,4 +1,4 @@
-"""Which affiliate is meant by what somebody typed: a code, a name, an e-mail address, or what was suggested."""
+"""Finds the affiliate that somebody typed: by code, name, e-mail address or label."""
 
 import re
 
@@ -7,47 +7,48 @@ from django.db.models import Case, Q, When
 
 from affiliates.models import Affiliate
 
-SUGGESTED, NAMED = 20, 3  # in the list below the field; in the sentence of a refusal
-LONGEST = 400
+MAX_SUGGESTED = 20  # below the field
+MAX_NAMED = 3  # in an error
+MAX_LENGTH = 400  # of what is typed
 PRIMARY_KEY = re.compile(r"[0-9]{1,18}")
-WRITTEN = re.compile(r"\((?P<code>[\w.~-]+)\)\Z")
+LABEL = re.compile(r"\((?P<code>[\w.~-]+)\)\Z")
 
 
-def written(affiliate: Affiliate) -> str:
+def label_of(affiliate: Affiliate) -> str:
     """`Joe's Coffee Blog (joe)`: names may be shared, codes are not."""
     return f"{affiliate.name} ({affiliate.code})"
 
 
 def suggest(text: str) -> list[Affiliate]:
-    """Those whose name, code or e-mail address holds `text`, who may be `written` so; who has it as a code is first."""
-    text = text.strip().replace("\0", "")  # which PostgreSQL takes in no text
-    part = WRITTEN.sub("", text).strip() or text
-    held = Q(name__icontains=part) | Q(code__icontains=part) | Q(email__icontains=part)
+    """Those whose name, code or e-mail address contains `text`, which may be a label; exact codes come first."""
+    text = text.strip().replace("\0", "")  # PostgreSQL refuses NUL in texts
+    part = LABEL.sub("", text).strip() or text
+    matches = Q(name__icontains=part) | Q(code__icontains=part) | Q(email__icontains=part)
     is_code = Case(When(code__iexact=part, then=0), default=1)
-    return list(Affiliate.objects.filter(held).order_by(is_code, "name", "pk")[:SUGGESTED])
+    return list(Affiliate.objects.filter(matches).order_by(is_code, "name", "pk")[:MAX_SUGGESTED])
 
 
-def meant_by(text: str) -> Affiliate:
-    """The one that is meant. Raises `ValidationError` with code `unknown_affiliate` or `several_affiliates`.
+def identify(text: str) -> Affiliate:
+    """The only affiliate that `text` names. Raises `ValidationError` (`unknown_affiliate`, `several_affiliates`).
 
-    Nobody is guessed at: what goes to a tracker is not taken back.
+    There is no guessing, because a postback cannot be taken back.
     """
-    in_brackets = WRITTEN.search(text)
+    in_brackets = LABEL.search(text)
     codes = [text, *([in_brackets["code"]] if in_brackets else [])]
     for affiliate in Affiliate.objects.filter(code__in=codes):
-        if text in {affiliate.code, written(affiliate)}:
+        if text in {affiliate.code, label_of(affiliate)}:
             return affiliate
-    called_so = Q(name__iexact=text) | Q(email__iexact=text) | Q(code__iexact=text)
-    named = list(Affiliate.objects.filter(called_so).order_by("pk")[: NAMED + 1])
+    matches = Q(name__iexact=text) | Q(email__iexact=text) | Q(code__iexact=text)
+    named = list(Affiliate.objects.filter(matches).order_by("pk")[: MAX_NAMED + 1])
     if len(named) == 1:
         return named[0]
     if not named and PRIMARY_KEY.fullmatch(text) and (by_key := Affiliate.objects.filter(pk=text).first()):
-        return by_key  # as scripts fill in a form of Django's
+        return by_key  # as scripts fill in Django's forms
     if named:
         sentence, code = "Several have this name or code; type the code of one: %(names)s.", "several_affiliates"
     elif named := suggest(text):
         sentence, code = "Nobody has this code, name or e-mail. Is one of them meant: %(names)s?", "unknown_affiliate"
     else:
         sentence, code = "Nobody has this code, name or e-mail.", "unknown_affiliate"
-    names = ", ".join(written(affiliate) for affiliate in named[:NAMED]) + (" …" if len(named) > NAMED else "")
+    names = ", ".join(label_of(affiliate) for affiliate in named[:MAX_NAMED]) + (" …" if len(named) > MAX_NAMED else "")
     raise ValidationError(sentence, code=code, params={"names": names})

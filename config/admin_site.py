@@ -151,9 +151,9 @@ def _chart_of(bars: list[overview.Bar], log: str) -> dict[str, Any]:
     """The bars as the script that draws them takes them. `log` is the address of the log."""
     return {
         "times": [bar.begins_at.isoformat() for bar in bars],
-        "delivered": [bar.tally.delivered for bar in bars],
-        "refused": [bar.tally.refused for bar in bars],
-        "unanswered": [bar.tally.unanswered for bar in bars],
-        "rate": [None if bar.rate is None else rounded_share(bar.rate) for bar in bars],
+        "delivered": [bar.counts.delivered for bar in bars],
+        "refused": [bar.counts.refused for bar in bars],
+        "unanswered": [bar.counts.unanswered for bar in bars],
+        "rate": [None if bar.counts.rate is None else rounded_share(bar.counts.rate) for bar in bars],
         "links": [f"{log}?{bar.query}" for bar in bars],
     }

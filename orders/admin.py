@@ -1,4 +1,4 @@
-"""All orders, the form of one with what was sent for it, and the tokens that programs hand orders over with."""
+"""All orders, the page of one with what was sent for it, and the tokens of programs that hand over orders."""
 
 from collections import defaultdict
 from typing import Any, ClassVar
@@ -14,26 +14,26 @@ from affiliates.filters import AffiliateFilter
 from affiliates.models import Affiliate
 from config.listing.filters import PeriodFilter
 from config.listing.pages import LongChangeList
-from orders import search
 from orders.forms import OrderForm
 from orders.intake import tokens
 from orders.models import ApiToken, Order
+from orders.search import find_by_number
 
-LATEST = 1000  # orders that the filter of currencies looks at
+LATEST = 1000  # orders whose currencies the filter offers
 
 
 def _delivery() -> Any:
-    """The model of deliveries. Orders import nothing that hears of them."""
+    """The model of deliveries, which orders may not import."""
     return apps.get_model("callbacks", "Delivery")
 
 
 def _deliveries() -> QuerySet[Any]:
-    """All deliveries but tests, which tell nobody of an order."""
+    """All deliveries except tests, which are about no order."""
     return _delivery().objects.exclude(origin="test")  # type: ignore[no-any-return]  # every model has it
 
 
 def _states() -> dict[str, Q]:
-    """The states of an order's deliveries, the worst first: the first that one of them is in is shown in the list."""
+    """The states of an order's deliveries, the worst first. The list shows the worst one of an order."""
     return {
         "failed": Q(status="failed"),
         "retrying": _delivery().IS_RETRYING,
@@ -44,13 +44,13 @@ def _states() -> dict[str, Q]:
 
 
 def _worst(states: set[str]) -> str:
-    """The one to show of the states of an order's deliveries; "" if it has none."""
+    """The worst of the states of an order's deliveries; "" if it has none."""
     found = {"pending" if state == "sending" else state for state in states}
     return next((state for state in _states() if state in found), "")
 
 
 class OrderChangeList(LongChangeList):
-    """Reads what became of the orders of a page, and since when their affiliates have callbacks."""
+    """Reads the states of deliveries for the orders of a page, and since when their affiliates have callbacks."""
 
     def prepare(self, rows: list[Any]) -> None:
         states = defaultdict(set)
@@ -84,7 +84,7 @@ class DeliveriesFilter(admin.SimpleListFilter):
 
 
 class CurrencyFilter(admin.SimpleListFilter):
-    """The currencies of the latest orders: to look through all of them for each page costs more than it tells."""
+    """Offers the currencies of the latest orders only, as reading all orders for each page would take too long."""
 
     title = "currency"
     parameter_name = "currency"
@@ -126,7 +126,7 @@ class OrderAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptab
     sortable_by = ()  # newest first is the one order that a large table answers at once
 
     def get_fieldsets(self, request: HttpRequest, obj: Order | None = None) -> Any:
-        """Who may only look sees money as it is written everywhere else."""
+        """Without fields to type into, money is shown with its currency."""
         if obj is None or self.has_change_permission(request, obj):
             return super().get_fieldsets(request, obj)
         facts, _money = self.fieldsets
@@ -139,13 +139,13 @@ class OrderAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptab
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Order], search_term: str
     ) -> tuple[QuerySet[Order], bool]:
-        """Orders by number, or else all of the affiliates whose name or code holds what was typed."""
+        """Orders by number, or else the orders of affiliates whose name or code contains what was typed."""
         if not search_term.strip():
             return queryset, False
-        if found := search.numbered(search_term):
+        if found := find_by_number(search_term):
             return queryset.filter(pk__in=found), False
-        named = Q(name__icontains=search_term.strip()) | Q(code__icontains=search_term.strip())
-        return queryset.filter(affiliate__in=Affiliate.objects.filter(named).values("pk")), False
+        matches = Q(name__icontains=search_term.strip()) | Q(code__icontains=search_term.strip())
+        return queryset.filter(affiliate__in=Affiliate.objects.filter(matches).values("pk")), False
 
     # --- columns -------------------------------------------------------------
     @admin.display(description="Amount")
@@ -171,7 +171,7 @@ class OrderAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptab
 
 @admin.register(ApiToken)
 class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
-    """A token is made and taken away, never changed; it is shown on the page that its making answers with."""
+    """A token is made and revoked, never changed; only the page that follows its making shows it."""
 
     class Media:
         css: ClassVar = {"all": ("orders/tokens.css",)}
@@ -197,14 +197,16 @@ class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscrip
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        context = (extra_context or {}) | {"show_save_and_add_another": False}  # the token would be shown to nobody
+        context = (extra_context or {}) | {
+            "show_save_and_add_another": False
+        }  # it would skip the page that shows the token
         return super().add_view(request, form_url, context)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        obj.token = tokens.give(obj)
+        obj.token = tokens.issue(obj)
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
-        """The token goes into this answer and nowhere else: a message would leave it in a cookie."""
+        """Show the token in this answer. A message would put it into a cookie."""
         context = {"title": f"Token for {obj.name}", "opts": self.opts, "name": obj.name, "token": obj.token}
         context = self.admin_site.each_context(request) | context
         return TemplateResponse(request, "admin/orders/apitoken/made.html", context)

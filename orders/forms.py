@@ -1,4 +1,4 @@
-"""What is typed about an order: the referral link as the URL it is, and a commission that may be left open."""
+"""The form of an order: the referral link is typed as a URL, and the commission may be left empty."""
 
 from typing import Any, ClassVar
 
@@ -13,7 +13,7 @@ from orders.models import Order
 
 
 class OrderForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable at run time
-    """The URL finds or makes the link and, where no affiliate is chosen, names the affiliate."""
+    """Finds or makes the link with the typed URL, which also names the affiliate if none is chosen."""
 
     link = forms.CharField(
         label="Referral link",
@@ -33,7 +33,7 @@ class OrderForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable
     class Meta:
         model = Order
         fields = ("number", "affiliate", "amount", "currency", "commission", "status")
-        # Not a number's own field: that keeps "58,00" to itself and sends nothing.
+        # No <input type=number>: a browser submits nothing for "58,00" in it.
         widgets: ClassVar = {
             name: forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"})
             for name in ("amount", "commission")
@@ -45,12 +45,12 @@ class OrderForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable
         super().__init__(*args, **kwargs)
         link = self.instance.link if self.instance.pk else None
         self.initial["link"] = link.url if link else ""
-        self.initial["affiliate"] = AffiliateField.written(self.initial.get("affiliate"))
+        self.initial["affiliate"] = AffiliateField.label_of(self.initial.get("affiliate"))
         if self.instance.pk:
             self._show_amounts(self.instance)
 
     def _show_amounts(self, order: Order) -> None:
-        """The amounts with the currency's digits; a commission that follows the amount stays open, and goes on so."""
+        """Show amounts with the currency's digits, and a commission that follows the amount as an empty field."""
         self.initial["amount"] = money.plain(order.amount, order.currency)
         commission = money.plain(order.commission, order.currency)
         self.initial["commission"] = commission if order.commission_given else None
@@ -59,9 +59,9 @@ class OrderForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
-        # What was typed is a URL; the order wants the link, which is found now and made, if it is new, when saving.
+        # The URL is checked now; if the link is new, it is made when the order is saved.
         self.typed_link, cleaned["link"] = cleaned.get("link", ""), None
-        if "affiliate" not in cleaned:  # it was refused already
+        if "affiliate" not in cleaned:  # it has an error
             return cleaned
         try:
             with transaction.atomic():

@@ -1,4 +1,4 @@
-"""Orders that affiliates brought in, and what changed at each save of one."""
+"""Orders, and what changed at each save of one; tokens of the API."""
 
 from collections.abc import Collection, Iterable
 from collections.abc import Set as AbstractSet
@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db import models, router, transaction
 from django.db.models import Q
 from django.urls import reverse
+from django.utils import timezone
 
 from affiliates.models import Affiliate, Link, validate_text
 from orders import money
@@ -40,6 +41,11 @@ class OrderState:
     currency: str
     status: str
 
+    @property
+    def basis(self) -> tuple[Any, ...]:
+        """What a commission is computed from, besides the affiliate's rate."""
+        return self.amount, self.currency, self.affiliate_id
+
 
 WATCHED = tuple(OrderState.__slots__)
 
@@ -54,10 +60,10 @@ class OrderQuerySet(models.QuerySet["Order"]):
         update_fields: Collection[str] | None = None,
         unique_fields: Collection[str] | None = None,
     ) -> list["Order"]:
-        """Insert many orders at once and tell about each, in the same transaction, as `save()` would.
+        """Compute what `save()` would, insert many orders at once, and send `orders_created` in the same transaction.
 
         `ignore_conflicts` and `update_conflicts` are refused with `ValueError`: the database does not say which rows
-        it inserted, so nobody could tell which of them are new orders.
+        it inserted, so it is unknown which of them are new orders.
         """
         if ignore_conflicts or update_conflicts:
             raise ValueError("Orders cannot be created with ignore_conflicts or update_conflicts: save them instead.")
@@ -65,7 +71,6 @@ class OrderQuerySet(models.QuerySet["Order"]):
         for order in orders:
             order.before = None
             order.fill_in()
-            order.after = order.current_state()
         with transaction.atomic(using=self.db):
             created = super().bulk_create(orders, batch_size)
             orders_created.send(self.model, orders=created)
@@ -93,8 +98,8 @@ class Order(models.Model):
     """One order of the shop.
 
     After each `save()`, `before` and `after` hold the row as it was (None for a new one) and as it is now. They are
-    read from the row under its lock, not remembered from when the instance was loaded: so a rolled-back save, a
-    deferred field, a field left out of `update_fields` and another process's change in between are all told right.
+    read from the row under its lock, not remembered from when the instance was loaded. So they are right also after a
+    rolled-back save, with deferred fields, with `update_fields`, and if another process changed the row in between.
     """
 
     class Status(models.TextChoices):
@@ -172,72 +177,79 @@ class Order(models.Model):
 
     # --- saving --------------------------------------------------------------
     def save(self, *args: Any, **kwargs: Any) -> None:
+        """Save, and set `before` and `after`. Columns that are computed are written whatever `update_fields` names."""
         if args:
             raise TypeError("Order.save() takes keyword arguments only.")
         using = kwargs.get("using") or router.db_for_write(type(self), instance=self)
+        if (named := kwargs.get("update_fields")) is not None:
+            named = kwargs["update_fields"] = frozenset(named)
         with transaction.atomic(using=using):
-            self.before = self._locked_row(using)
-            saved = self._columns_to_save(kwargs.get("update_fields"))
+            self._lock_row(using)
+            saved = self._columns_to_save(named)
             self._evaluate_expressions(saved, using)
-            recomputed = self.fill_in(saved)
-            if kwargs.get("update_fields"):
-                kwargs["update_fields"] = {*kwargs["update_fields"], *recomputed}
-            state = self.current_state() if self.before is None else self.before
-            changed = {name: getattr(self, name) for name in saved | recomputed if name in WATCHED}
-            self.after = replace(state, **changed)
+            computed = self.fill_in(saved)
+            if named:
+                kwargs["update_fields"] = {*named, *computed, "updated_at"}
+            elif named is None:
+                self.updated_at = timezone.now()  # so that it is written even if it was deferred
             super().save(**kwargs)
 
     def fill_in(self, saved: AbstractSet[str] = frozenset(WATCHED)) -> set[str]:
-        """Bring the columns that are about to be saved into their stored form; compute what was left open.
+        """Bring the columns that are about to be saved into their stored form, compute what is missing, set `after`.
 
-        Returns the names of further columns that must be saved with them.
+        Columns that are not saved count as they are in the row. Returns the names of the columns that were computed,
+        which must be saved too.
         """
-        for name in saved & {"amount", "commission"}:
-            if (value := getattr(self, name)) is not None:
-                setattr(self, name, _stored(name, value))
-        if "currency" in saved:
-            self.currency = _field("currency").to_python(self.currency)
-        if "link_id" in saved and self.link_id and not self.affiliate_id and self.link:
+        for name in saved:
+            setattr(self, name, _stored(name, getattr(self, name)))
+        computed, before = set(), self.before
+        values = {name: getattr(self, name) for name in saved}
+        self.after = replace(before, **values) if before else OrderState(**values)
+        if "link_id" in saved and self.after.affiliate_id is None and self.link:
             self.affiliate = self.link.affiliate
-        return self._settle_commission(saved)
+            self.after = replace(self.after, affiliate_id=self.link.affiliate_id)
+            computed = {"affiliate_id"}
+        return computed | self._settle_commission(before, self.after)
 
     def current_state(self) -> OrderState:
         return OrderState(**{name: getattr(self, name) for name in WATCHED})
 
-    def _settle_commission(self, saved: AbstractSet[str]) -> set[str]:
-        before = self.before
-        own = self.commission is not None and "commission" in saved
-        if own and (before is None or self.commission != before.commission):
-            self.commission_given = True
-            return {"commission_given"}
-        if self.commission is None:
-            self.commission_given = False
-        elif before is None or self.commission_given or not self._basis_changed(before, saved):
-            return set()
-        rate = (
-            Decimal(str(self.affiliate.commission_rate)) if self.affiliate else Decimal(0)
-        )  # fresh ones may hold text
-        self.commission = money.rounded(self.amount * rate, self.currency)
+    def _settle_commission(self, before: OrderState | None, after: OrderState) -> set[str]:
+        """Keep the commission that was given, or compute it. Returns the names of the columns that were set."""
+        if after.commission is not None:  # which is what was there, if it is not saved
+            if before is None or before.commission != after.commission:
+                self.commission_given = True
+                return {"commission_given"}
+            if self.commission_given or before.basis == after.basis:
+                return set()
+        self.commission_given = False
+        self.commission = money.rounded(after.amount * self._rate_of(after.affiliate_id), after.currency)
+        self.after = replace(after, commission=self.commission)
         return {"commission", "commission_given"}
 
-    def _basis_changed(self, before: OrderState, saved: AbstractSet[str]) -> bool:
-        basis = saved & {"amount", "currency", "affiliate_id"}
-        return any(getattr(self, name) != getattr(before, name) for name in basis)
+    def _rate_of(self, affiliate_id: int | None) -> Decimal:
+        if affiliate_id is None:
+            return Decimal(0)
+        affiliate = self.affiliate if self.affiliate_id == affiliate_id else Affiliate.objects.get(pk=affiliate_id)
+        assert affiliate is not None
+        return Decimal(str(affiliate.commission_rate))  # text or a float, if it was not read from its row
 
-    def _locked_row(self, using: str) -> OrderState | None:
-        if self.pk is None:
-            return None
-        rows = Order._base_manager.using(using).select_for_update(no_key=True).filter(pk=self.pk)
-        return next((OrderState(*row) for row in rows.values_list(*WATCHED)), None)
+    def _lock_row(self, using: str) -> None:
+        """Set `before`. Whether the order brought its own commission is taken from the row too: `save` maintains it."""
+        self.before = None
+        if self.pk is not None:
+            rows = Order._base_manager.using(using).select_for_update(no_key=True).filter(pk=self.pk)
+            if row := next(iter(rows.values_list(*WATCHED, "commission_given")), None):
+                *watched, self.commission_given = row
+                self.before = OrderState(*watched)
 
-    def _columns_to_save(self, update_fields: Iterable[str] | None) -> set[str]:
+    def _columns_to_save(self, update_fields: AbstractSet[str] | None) -> set[str]:
         """The watched columns that `Model.save` will write, by attribute name."""
         if self.before is None:
             return set(WATCHED)
-        columns = set(WATCHED) - self.get_deferred_fields()
-        if update_fields is not None:
-            columns &= {_field(name).attname for name in update_fields}
-        return columns
+        if update_fields is None:
+            return set(WATCHED) - self.get_deferred_fields()
+        return {name for name in WATCHED if {name, _field(name).name} & update_fields}
 
     def _evaluate_expressions(self, saved: AbstractSet[str], using: str) -> None:
         """Turn `order.amount = F("amount") + 1` into its value, which the lock on the row keeps true."""
@@ -263,10 +275,10 @@ class ApiToken(models.Model):
         return self.name
 
 
-def _stored(name: str, value: object) -> Decimal:
-    """A number as its column will hold it, so that it compares equal to what is read back."""
-    amount: Decimal = _field(name).to_python(value)
-    return amount.quantize(Decimal(1).scaleb(-AMOUNT_PLACES))
+def _stored(name: str, value: object) -> Any:
+    """A value as its column will hold it, so that it compares equal to what is read back."""
+    stored = _field(name).to_python(value)
+    return stored.quantize(Decimal(1).scaleb(-AMOUNT_PLACES)) if isinstance(stored, Decimal) else stored
 
 
 def _field(name: str) -> "models.Field[Any, Any]":

@@ -9,7 +9,7 @@ from functools import cache
 from babel.numbers import get_currency_precision, list_currencies
 
 # Where Unicode's customary digits, which Babel carries, differ from the minor units of ISO 4217 (list one): shops
-# charge 58.50 RSD though nobody pays it in coins.
+# charge 58.50 RSD although there are no such coins.
 ISO_DIGITS = {"IQD": 3} | dict.fromkeys(
     ("AFN", "ALL", "IRR", "KPW", "LAK", "LBP", "MGA", "MMK", "RSD", "SOS", "SYP", "YER"), 2
 )

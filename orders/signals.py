@@ -1,4 +1,4 @@
-"""What `post_save` does not tell: orders that were inserted many at once."""
+"""The signal for orders that were inserted with `bulk_create`, which sends no `post_save`."""
 
 from django.dispatch import Signal
 

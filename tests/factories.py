@@ -57,7 +57,7 @@ def callbacks_for(affiliate: Affiliate, url: str, **fields: Any) -> tuple[Callba
 
 
 def orders_told_at(urls: list[str], orders_each: int) -> None:
-    """For each URL an affiliate who is told there of so many new orders."""
+    """For each URL an affiliate with a callback there and so many new orders."""
     for url in urls:
         affiliate = AffiliateFactory()
         CallbackSettingFactory(affiliate=affiliate, url=url)

@@ -36,14 +36,14 @@ def login_of(affiliate: Affiliate) -> User:
     return affiliate.user or User(username=affiliate.email, email=affiliate.email)
 
 
-def may_be_managed_by(person: User, affiliate: Affiliate) -> bool:
-    """Whether this person may change the affiliate's login: one that opens the panel as well is for administrators."""
+def may_be_managed_by(actor: User, affiliate: Affiliate) -> bool:
+    """Whether `actor` may change the affiliate's login. That of a member of staff is for administrators."""
     user = affiliate.user
-    return person.is_superuser or user is None or not (user.is_staff or user.is_superuser)
+    return actor.is_superuser or user is None or not (user.is_staff or user.is_superuser)
 
 
 def grant(affiliate: Affiliate, password: str) -> User:
-    """Let the affiliate sign in with this password. Sessions that were begun with an earlier one end."""
+    """Let the affiliate sign in with this password. Sessions that began with an earlier password end."""
     with transaction.atomic():
         user = login_of(affiliate)
         user.username = user.email = affiliate.email
@@ -57,7 +57,7 @@ def grant(affiliate: Affiliate, password: str) -> User:
 
 
 def revoke(affiliate: Affiliate) -> None:
-    """Take the affiliate's login away. One that opens more than the portal is only let go of."""
+    """Take the affiliate's login away. A member of staff keeps the account, without the portal."""
     with transaction.atomic():
         user, affiliate.user = affiliate.user, None
         affiliate.save(update_fields=["user"])
@@ -66,7 +66,7 @@ def revoke(affiliate: Affiliate) -> None:
 
 
 def follow_email(affiliate: Affiliate) -> None:
-    """Keep the name of the login what the affiliate's e-mail is; one that opens the panel as well keeps its own."""
+    """Rename the login after the affiliate's e-mail changed. A member of staff keeps their name."""
     user = affiliate.user
     if user is not None and not user.is_staff and user.username != affiliate.email:
         user.username = user.email = affiliate.email

@@ -6,6 +6,6 @@ app_name = "portal"
 urlpatterns = [
     path("", views.home, name="home"),
     path("login/", views.PortalLogin.as_view(), name="login"),
-    path("logout/", views.leave, name="logout"),
+    path("logout/", views.log_out, name="logout"),
     path("deliveries/<int:pk>/", views.delivery, name="delivery"),
 ]

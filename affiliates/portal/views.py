@@ -1,6 +1,6 @@
 """The portal: an affiliate signs in and sees their own callback settings and deliveries. Nothing can be changed here.
 
-Every query starts from the affiliate who is signed in, so another's id is not found rather than forbidden.
+Every query starts from the affiliate who is signed in, so another affiliate's delivery is a 404.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ from affiliates.models import Affiliate
 from callbacks.models import Delivery
 from callbacks.reports import callback_health
 
-PAGE = 25
+PAGE_SIZE = 25
 
 
 def _affiliate_of(user: AbstractBaseUser | AnonymousUser) -> Affiliate | None:
@@ -32,7 +32,7 @@ def _affiliate_of(user: AbstractBaseUser | AnonymousUser) -> Affiliate | None:
 
 
 class PortalLoginForm(AuthenticationForm):
-    """Asks for e-mail and password; lets in only those who have something to see."""
+    """Asks for e-mail and password; lets in affiliates only."""
 
     def confirm_login_allowed(self, user: AbstractBaseUser) -> None:
         super().confirm_login_allowed(user)  # type: ignore[arg-type]  # the stubs know no custom user models
@@ -59,16 +59,16 @@ def for_affiliates(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespo
 
 
 def _deliveries_of(affiliate: Affiliate) -> QuerySet[Delivery]:
-    """What was sent for their orders. What the merchant only tried, perhaps with made-up values, is none of it."""
+    """What was sent for their orders, without the merchant's tests, whose values may be made up."""
     return Delivery.objects.filter(affiliate=affiliate).exclude(origin=Delivery.Origin.TEST)
 
 
 @require_safe
 @for_affiliates
 def home(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
-    """The affiliate's callbacks, each with how it does, and their deliveries, newest first."""
+    """The affiliate's callbacks with their health, and their deliveries, newest first."""
     deliveries = _deliveries_of(affiliate).select_related("setting").order_by("-pk")
-    page = Paginator(deliveries, PAGE).get_page(request.GET.get("page"))
+    page = Paginator(deliveries, PAGE_SIZE).get_page(request.GET.get("page"))
     context = {"affiliate": affiliate, "callbacks": callback_health.callbacks_of(affiliate), "page": page}
     return render(request, "portal/home.html", context)
 
@@ -83,6 +83,6 @@ def delivery(request: HttpRequest, affiliate: Affiliate, pk: int) -> HttpRespons
 
 
 @require_POST
-def leave(request: HttpRequest) -> HttpResponse:
+def log_out(request: HttpRequest) -> HttpResponse:
     logout(request)
     return redirect("portal:login")

@@ -1,0 +1,5 @@
+"""The tabs of an affiliate's profile in the admin: `views`, and `facts`, the figures in their head.
+
+The Profile tab is the admin's own form, `affiliates.admin`. The S2S Callback section of the Settings tab is
+`callbacks.setup`, what the Reconciliation tab shows is `callbacks.reports.reconciliation`.
+"""

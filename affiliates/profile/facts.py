@@ -1,4 +1,4 @@
-"""What the head of an affiliate's profile says: how much they brought, and whether they heard of it."""
+"""The figures in the head of an affiliate's profile: orders, commission, share of deliveries that succeeded."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,13 +10,13 @@ from django.utils import timezone
 
 from affiliates.models import Affiliate
 
-RECENTLY = timedelta(days=30)
-LOOKED_AT = 5000  # of somebody with more deliveries in that time, the last ones say it as well
+RECENT = timedelta(days=30)
+MAX_DELIVERIES = 5000  # the latest, that the share is computed from
 
 
 @dataclass(frozen=True, slots=True)
 class Commission:
-    """What was earned in one currency, by orders that were not rejected."""
+    """The commission in one currency, without rejected orders."""
 
     amount: Decimal
     currency: str
@@ -24,7 +24,7 @@ class Commission:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """`delivered` is a share in percent; None if nothing was tried lately."""
+    """`delivered` is the percentage of the deliveries of the last 30 days that succeeded; None if there were none."""
 
     orders: int
     commissions: tuple[Commission, ...]
@@ -32,7 +32,8 @@ class Facts:
 
 
 def facts_of(affiliate: Affiliate) -> Facts:
-    rows = affiliate.orders.order_by().values("currency").annotate(n=Count("pk"), earned=_earned())
+    earned = Sum("commission", filter=~Q(status="rejected"))
+    rows = affiliate.orders.order_by().values("currency").annotate(n=Count("pk"), earned=earned)
     by_currency = sorted(rows, key=lambda row: (-row["n"], row["currency"]))
     return Facts(
         orders=sum(row["n"] for row in by_currency),
@@ -41,14 +42,10 @@ def facts_of(affiliate: Affiliate) -> Facts:
     )
 
 
-def _earned() -> Sum:
-    return Sum("commission", filter=~Q(status="rejected"))
-
-
 def _delivered(affiliate: Affiliate) -> float | None:
     recorded = affiliate.deliveries.exclude(origin="test").order_by("-pk")
-    last = recorded[:LOOKED_AT].values_list("created_at", "attempt_count", "status")
-    begin = timezone.now() - RECENTLY
+    last = recorded[:MAX_DELIVERIES].values_list("created_at", "attempt_count", "status")
+    begin = timezone.now() - RECENT
     tried = [status for created_at, attempts, status in last if created_at >= begin and attempts]
     return 100 * tried.count("succeeded") / len(tried) if tried else None
 

@@ -22,23 +22,22 @@ from affiliates.forms import PortalPasswordForm
 from affiliates.models import Affiliate
 from affiliates.portal import access
 from affiliates.profile import facts
-from callbacks.reports import reconciliation as statements
-from callbacks.reports.reconciliation import Month
+from callbacks.reports.reconciliation import HEADINGS, Month, csv_rows, reconcile
 from config.listing.csv_download import csv_response
 from config.request import go_to, is_fetch, may_see
 
-PAGE = 25
+PAGE_SIZE = 25
 Tab = Callable[[HttpRequest, Affiliate], HttpResponseBase]
 View = Callable[..., HttpResponseBase]
 
 
-def for_staff(*permissions: str) -> Callable[[Tab], View]:
-    """Hand a view the affiliate of its path, and let only staff through who have one of these permissions."""
+def for_staff(is_permitted: Callable[[HttpRequest], bool]) -> Callable[[Tab], View]:
+    """Hand a view the affiliate of its path, and let only those through for whom `is_permitted` holds."""
 
     def decorate(view: Tab) -> View:
         @wraps(view)
         def wrapped(request: HttpRequest, pk: int) -> HttpResponseBase:
-            if not any(request.user.has_perm(permission) for permission in permissions):
+            if not is_permitted(request):
                 raise PermissionDenied
             return view(request, get_object_or_404(Affiliate.objects.select_related("user"), pk=pk))
 
@@ -47,26 +46,29 @@ def for_staff(*permissions: str) -> Callable[[Tab], View]:
     return decorate
 
 
-may_view = for_staff("affiliates.view_affiliate", "affiliates.change_affiliate")
-may_change = for_staff("affiliates.change_affiliate")
+def _may_change(request: HttpRequest) -> bool:
+    return request.user.has_perm("affiliates.change_affiliate")
+
+
+def _may_reconcile(request: HttpRequest) -> bool:
+    return may_see(request, Affiliate) and request.user.has_perm("callbacks.view_delivery")
+
+
+for_viewers = for_staff(lambda request: may_see(request, Affiliate))
 
 
 def context_of(request: HttpRequest, affiliate: Affiliate, tab: str) -> dict[str, Any]:
-    """What every tab of the profile shows, with the parts of the admin around it."""
+    """The context of a tab: the head of the profile, and what every page of the admin needs."""
     return admin.site.each_context(request) | profile_of(affiliate, tab) | {"title": affiliate.name}
 
 
 def profile_of(affiliate: Affiliate, tab: str) -> dict[str, Any]:
     """The head of the profile."""
-    return {
-        "affiliate": affiliate,
-        "facts": facts.facts_of(affiliate),
-        "tab": tab,
-    }
+    return {"affiliate": affiliate, "facts": facts.facts_of(affiliate), "tab": tab}
 
 
 @require_safe
-@may_view
+@for_viewers
 def links(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
     rows = affiliate.links.annotate(order_count=Count("orders")).order_by("-pk")
     context = context_of(request, affiliate, "links") | {
@@ -77,7 +79,7 @@ def links(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
 
 
 @require_safe
-@may_view
+@for_viewers
 def orders(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
     rows = affiliate.orders.order_by("-pk")
     context = context_of(request, affiliate, "orders") | {"page": _page(request, rows)}
@@ -85,10 +87,10 @@ def orders(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
 
 
 @require_safe
-@may_view
+@for_viewers
 def settings(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
     context = context_of(request, affiliate, "settings") | {
-        "may_change": request.user.has_perm("affiliates.change_affiliate"),
+        "may_change": _may_change(request),
         "may_set_password": _may_set_password(request, affiliate),
         "parameter": django_settings.REFERRAL_PARAMETER,
         "portal_url": request.build_absolute_uri(reverse("portal:home")),
@@ -98,23 +100,20 @@ def settings(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
 
 @require_safe
 def suggest(request: HttpRequest) -> HttpResponse:
-    """Whom somebody may mean who types into the field of an affiliate."""
+    """Suggestions for a field in which an affiliate is typed."""
     if not may_see(request, Affiliate):
         raise PermissionDenied
-    found = search.suggest(request.GET.get("q", "")[: search.LONGEST])
-    return JsonResponse({"found": [search.written(affiliate) for affiliate in found]})
+    found = search.suggest(request.GET.get("q", "")[: search.MAX_LENGTH])
+    return JsonResponse({"found": [search.label_of(affiliate) for affiliate in found]})
 
 
 @require_safe
-@may_view
+@for_staff(_may_reconcile)
 def reconciliation(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
-    """What came of the orders of one month."""
-    if not request.user.has_perm("callbacks.view_delivery"):
-        raise PermissionDenied
+    """What became of the orders of one month."""
     month, newest = _month(request), Month.of(timezone.now())
     context = context_of(request, affiliate, "reconciliation") | {
-        "statement": statements.statement(affiliate, month),
-        "results": [result.value for result in statements.Result],
+        "reconciliation": reconcile(affiliate, month),
         "older": month.before if month.begins_at > affiliate.created_at else None,
         "newer": month.after if month.begins_at < newest.begins_at else None,
     }
@@ -122,25 +121,23 @@ def reconciliation(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
 
 
 @require_safe
-@may_view
+@for_staff(_may_reconcile)
 def reconciliation_export(request: HttpRequest, affiliate: Affiliate) -> HttpResponseBase:
     """The same as CSV, order by order."""
-    if not request.user.has_perm("callbacks.view_delivery"):
-        raise PermissionDenied
     month = _month(request)
     filename = f"reconciliation-{affiliate.code}-{month}.csv".replace("~", "-")
-    return csv_response(filename, statements.HEADINGS, statements.paper(affiliate, month))
+    return csv_response(filename, HEADINGS, csv_rows(affiliate, month))
 
 
 def _month(request: HttpRequest) -> Month:
-    """The month that the address names; the present one if it names none."""
+    """The month that the address names; the current one if it names none."""
     return Month.named(request.GET.get("month", "")) or Month.of(timezone.now())
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@may_change
+@for_staff(_may_change)
 def portal_password(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
-    """Give the affiliate a login for the portal, or the one they have another password."""
+    """Make a login for the affiliate's portal, or give it another password."""
     if not _may_set_password(request, affiliate):
         raise PermissionDenied
     is_new = affiliate.user is None
@@ -149,7 +146,7 @@ def portal_password(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
         form.save()
         what = "can sign in to the portal now" if is_new else "has a new password for the portal"
         messages.success(request, f"{affiliate} {what}, as {affiliate.email}.")
-        return _back(request, affiliate)
+        return go_to(request, _portal_access_url(affiliate))
     context = _portal_context(request, affiliate) | {"title": "Set portal password", "form": form}
     name = "portal_form.html" if is_fetch(request) else "portal.html"
     status = 422 if form.is_bound else 200
@@ -157,15 +154,15 @@ def portal_password(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@may_change
+@for_staff(_may_change)
 def portal_off(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
-    """Ask once more, then delete the affiliate's login."""
+    """Ask for confirmation, then delete the affiliate's login."""
     if affiliate.user is None:
         return redirect(_portal_access_url(affiliate))
     if request.method == "POST":
         access.revoke(affiliate)
         messages.success(request, f"{affiliate} can no longer sign in to the portal.")
-        return _back(request, affiliate)
+        return go_to(request, _portal_access_url(affiliate))
     context = _portal_context(request, affiliate) | {"title": "Turn portal access off"}
     return render(request, "admin/affiliates/affiliate/portal_off.html", context)
 
@@ -179,11 +176,7 @@ def _portal_context(request: HttpRequest, affiliate: Affiliate) -> dict[str, Any
 
 
 def _page(request: HttpRequest, rows: "QuerySet[Any]") -> "Page[Any]":
-    return Paginator(rows, PAGE).get_page(request.GET.get("page"))
-
-
-def _back(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
-    return go_to(request, _portal_access_url(affiliate))
+    return Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))
 
 
 def _portal_access_url(affiliate: Affiliate) -> str:

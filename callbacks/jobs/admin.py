@@ -148,7 +148,7 @@ def links_of(job: Job) -> list[tuple[str, str]]:
     """Where its deliveries are in the log: what the link says, and its address."""
     log = reverse("admin:callbacks_delivery_changelist")
     if job.kind == Job.Kind.RESEND:
-        selection = Selection.kept(job.chosen)
+        selection = Selection.from_data(job.chosen)
         links = [("What matches the filter now", log + selection.query)]
         whole = selection.without(STATE, CODE)
         more = ("The same, whatever became of them", log + whole.query)

@@ -109,7 +109,7 @@ class _Work:
 def _work_of(job: Job) -> _Work | str:
     """What there is to do, or the sentence that says why nothing can be sent any more."""
     if job.kind == Job.Kind.RESEND:
-        return _Work(Selection.kept(job.chosen).deliveries(), resend.resend)
+        return _Work(Selection.from_data(job.chosen).deliveries(), resend.resend)
     if job.setting is None:
         return "Its callback was deleted."
     backfill = Backfill.of(job.setting, job.chosen)

@@ -66,7 +66,7 @@ def resend(request: HttpRequest) -> HttpResponse:
             keys,
             left_out={} if with_delivered else _only(counted.counts, DELIVERED),
             kind=Job.Kind.RESEND,
-            chosen=Selection(selection.chosen, with_delivered).to_be_kept,
+            chosen=Selection(selection.chosen, with_delivered).data,
             words=" · ".join(f"{name}: {value}" for name, value in description) or "Every delivery",
         )
     context = {

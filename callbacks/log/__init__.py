@@ -1,0 +1,6 @@
+"""The log of deliveries in the admin: `admin` has the list and the page of one, `filters` also the search.
+
+`selection` is what the list's filters select, as data for jobs. `live` keeps open pages up to date, `export` makes the
+CSV, `explain` says why an order was sent or not. Resending is `callbacks.delivery.resend`, resending many is
+`callbacks.jobs`, figures are `callbacks.reports`.
+"""

@@ -1,4 +1,4 @@
-"""The log: all deliveries, and the story of one. Nothing in it can be changed; it can be sent again."""
+"""The log: the list of deliveries and the page of one. They can be resent, and not be changed."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from affiliates.filters import AffiliateFilter
 from callbacks.delivery import resend
-from callbacks.log import export, live, search
+from callbacks.log import export, filters, live
 from callbacks.log.filters import CodeFilter, HostFilter, OriginFilter, StateFilter
 from callbacks.models import Delivery, audit
 from config.listing.csv_download import csv_response
@@ -27,14 +27,14 @@ from config.listing.keys import key_in
 from config.listing.pages import LongChangeList
 from config.request import actor
 
-NAMED = 5  # how many refused deliveries a message names; the others are counted
+MAX_NAMED = 5  # refused deliveries that messages name; the others are counted
 
 
 class DeliveryList(LongChangeList):
-    """Reads which answers to the deliveries of a page read like a refusal."""
+    """Marks the deliveries of a page whose answer looks like a refusal."""
 
     def prepare(self, rows: list[Delivery]) -> None:
-        live.note_soft_failures(rows)
+        live.mark_soft_failures(rows)
 
 
 class DeliveryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
@@ -91,7 +91,7 @@ class DeliveryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscrip
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Delivery], search_term: str
     ) -> tuple[QuerySet[Delivery], bool]:
-        return search.search(queryset, search_term), False
+        return filters.search(queryset, search_term), False
 
     # --- what may be done ----------------------------------------------------
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -110,7 +110,7 @@ class DeliveryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscrip
         return request.user.has_perm("callbacks.resend_delivery")
 
     def get_action_choices(self, request: HttpRequest, default_choices: Any = ()) -> list[tuple[str, str]]:
-        """No empty choice: there is but one action."""
+        """Without an empty choice, as there is one action only."""
         return super().get_action_choices(request, list(default_choices))
 
     @admin.action(description="Resend", permissions=["resend"])
@@ -128,22 +128,22 @@ class DeliveryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscrip
         ]
 
     def live_view(self, request: HttpRequest) -> HttpResponse:
-        """How the deliveries that the address names do now, for the script that keeps a page up to date."""
+        """Updates of the deliveries that the address names, for the script that keeps a page up to date."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        return JsonResponse(live.news_of(request.GET.get("ids", "")), headers={"Cache-Control": "no-store"})
+        return JsonResponse(live.updates(request.GET.get("ids", "")), headers={"Cache-Control": "no-store"})
 
     def export_view(self, request: HttpRequest) -> HttpResponseBase:
-        """All that the filters in the address let through, as CSV."""
+        """The deliveries that the filters in the address select, as CSV."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         try:
-            chosen = self.get_changelist_instance(request)
+            changelist = self.get_changelist_instance(request)
         except IncorrectLookupParameters:
             raise Http404 from None
-        assert isinstance(chosen, LongChangeList)
+        assert isinstance(changelist, LongChangeList)
         filename = f"deliveries-{timezone.now():%Y-%m-%d}.csv"
-        return csv_response(filename, export.HEADINGS, export.deliveries(chosen.queryset, chosen.keys))
+        return csv_response(filename, export.HEADINGS, export.csv_rows(changelist.queryset, changelist.keys))
 
     def resend_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         if not self.has_resend_permission(request):
@@ -159,13 +159,13 @@ class DeliveryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscrip
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """The story of one delivery, in the place of a form."""
+        """The page of one delivery, in the place of a form."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         found = Delivery.objects.select_related("affiliate", "order__link", "setting")
         delivery = get_object_or_404(found, pk=key_in(object_id))
         attempts = list(delivery.attempts.order_by("-pk"))
-        if len(attempts) > delivery.attempt_count:  # one was written between the two questions
+        if len(attempts) > delivery.attempt_count:  # one was written between the two queries
             delivery = get_object_or_404(found, pk=delivery.pk)
         audit.name_actors(delivery, attempts)
         context = self.admin_site.each_context(request) | {
@@ -183,14 +183,14 @@ class DeliveryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscrip
 
 
 def _resend(request: HttpRequest, ids: list[int]) -> None:
-    """Resend these and say how many go out again, and why the others do not."""
+    """Resend these deliveries; say how many are sent again, and why the others are not."""
     with transaction.atomic():
         resent = resend.resend(ids)
         audit.note_resent(Delivery.objects.filter(pk__in=set(ids) - resent.refused.keys()), actor(request))
     if resent.count:
         what = "1 delivery is" if resent.count == 1 else f"{resent.count:,} deliveries are"
         messages.success(request, f"{what} on the way again.")
-    refused = list(Delivery.objects.filter(pk__in=list(resent.refused)[:NAMED]))
+    refused = list(Delivery.objects.filter(pk__in=list(resent.refused)[:MAX_NAMED]))
     for delivery in refused:
         messages.warning(request, f"{delivery} was not resent. {resent.refused[delivery.pk]}")
     if len(resent.refused) > len(refused):

@@ -1,6 +1,6 @@
 """Says in a sentence what became of an order for each callback of its affiliate, also where nothing was recorded.
 
-Reads what is there: settings, deliveries, their last attempts, hosts in trouble. It decides nothing.
+It reads settings, deliveries, their last attempts and hosts in trouble, and changes nothing.
 """
 
 from collections import defaultdict
@@ -12,24 +12,25 @@ from django.utils import timezone
 
 from affiliates.models import Affiliate
 from callbacks.delivery import circuit_breaker, reconcile
-from callbacks.editor import soft_failures
 from callbacks.models import Attempt, CallbackSetting, Delivery, EventType, TroubledHost
 from orders.models import Order
 
 Status = Delivery.Status
-MOST = 200  # deliveries of one order that are looked at, the newest
-# States of their own, beside those of a delivery: why there is none.
-NO_SETTING, NOT_RECORDED, NOT_DUE = "not_set", "not_recorded", "not_due"
+MAX_DELIVERIES = 200  # of one order, the newest, are looked at
+# States of an order without a delivery, beside those of a delivery.
+NOT_SET, NOT_RECORDED, NOT_DUE = "not_set", "not_recorded", "not_due"
 
-PAST = (
+BYPASSED = (
     "it was written with raw SQL or QuerySet.update(), which send no signal. “manage.py reconcile” finds and sends it."
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """Whether one callback was told of an order. `state` is a delivery's, or says why there is none; `title` names
-    the callback, `affiliate` is another than the order's if the order was theirs before.
+class Explanation:
+    """What became of an order for one callback.
+
+    `state` is that of the latest `delivery`, or says why there is none; `title` names the callback. `affiliate` is not
+    the order's if the order was given to another one since. `count` is how many deliveries there are.
     """
 
     state: str
@@ -41,40 +42,47 @@ class Answer:
     count: int = 0
 
 
-def why(order: Order) -> list[Answer]:
-    """An answer for each callback of the order's affiliate, and for those who were told of it besides.
+def explain(order: Order) -> list[Explanation]:
+    """An explanation for each callback of the order's affiliate, and for every other callback with a delivery of it.
 
-    None for an order without an affiliate of whom nobody was told. As many queries for one delivery as for many.
+    Empty for an order without an affiliate and without deliveries. The number of queries does not depend on the number
+    of deliveries.
     """
     recorded = order.deliveries.exclude(origin=Delivery.Origin.TEST)
-    deliveries = list(recorded.select_related("setting", "affiliate").order_by("-pk")[:MOST])
-    told: dict[tuple[int | None, str, int | None], list[Delivery]] = defaultdict(list)
+    deliveries = list(recorded.select_related("setting", "affiliate").order_by("-pk")[:MAX_DELIVERIES])
+    by_callback: dict[tuple[int | None, str, int | None], list[Delivery]] = defaultdict(list)
     for delivery in deliveries:
-        told[delivery.affiliate_id, delivery.event, delivery.setting_id].append(delivery)
+        by_callback[delivery.affiliate_id, delivery.event, delivery.setting_id].append(delivery)
     facts = _Facts(order, deliveries)
-    answers = []
+    explanations = []
     if order.affiliate is not None:
         settings = list(CallbackSetting.objects.filter(affiliate=order.affiliate).order_by("event", "pk"))
         for event in EventType:
             of_event = [setting for setting in settings if setting.event == event]
             for setting in of_event:
-                mine = told.pop((order.affiliate_id, event.value, setting.pk), [])
-                answers.append(_answer(order.affiliate, mine, facts) if mine else _silence(order, setting, facts))
-            if not of_event and (order.affiliate_id, event.value, None) not in told:
-                answers.append(_no_setting(order.affiliate, event))
-    answers += [_answer(rest[0].affiliate, rest, facts) for rest in told.values() if rest[0].affiliate]
-    return answers
+                recorded_for = by_callback.pop((order.affiliate_id, event.value, setting.pk), [])
+                explanations.append(
+                    _recorded(order.affiliate, recorded_for, facts)
+                    if recorded_for
+                    else _not_recorded(order, order.affiliate, setting, facts)
+                )
+            if not of_event and (order.affiliate_id, event.value, None) not in by_callback:
+                sentence = f"Nobody was told, because {order.affiliate.name} has no callback for this event."
+                explanations.append(Explanation(NOT_SET, _title(None, event), sentence, order.affiliate))
+    others = [found for found in by_callback.values() if found[0].affiliate]
+    return explanations + [_recorded(found[0].affiliate, found, facts) for found in others]
 
 
 def in_short(order: Order, first_set_up_at: datetime | None, first_created_at: datetime | None) -> tuple[str, str]:
-    """Why an order that nothing was recorded for has nothing: the state, and a few words.
+    """Why an order has no deliveries: the state, and a few words.
 
-    The times are when the first callback of its affiliate was set up, and the first for created orders.
+    `first_set_up_at` is when the first callback of its affiliate was set up, `first_created_at` when the first one for
+    created orders was.
     """
     if order.affiliate_id is None:
-        return NO_SETTING, "No affiliate"
+        return NOT_SET, "No affiliate"
     if first_set_up_at is None:
-        return NO_SETTING, "No callback"
+        return NOT_SET, "No callback"
     if first_created_at is None:
         return NOT_DUE, "Unchanged"
     if first_created_at > order.created_at:
@@ -84,33 +92,25 @@ def in_short(order: Order, first_set_up_at: datetime | None, first_created_at: d
 
 # --- where something was recorded ----------------------------------------------
 class _Facts:
-    """What the sentences of one order need to know, asked for once."""
+    """What the sentences of one order need, read once."""
 
     def __init__(self, order: Order, deliveries: list[Delivery]) -> None:
-        self.deliveries = deliveries
         last = Attempt.objects.filter(delivery__in=deliveries).order_by().values("delivery").annotate(last=Max("pk"))
         attempts = Attempt.objects.filter(pk__in=[row["last"] for row in last])
-        self.details = {attempt.delivery_id: _said(attempt) for attempt in attempts}
-        hosts = {delivery.setting.host for delivery in deliveries if delivery.setting}
-        self.troubled = TroubledHost.objects.in_bulk(hosts)
-        last_told = next((d for d in deliveries if d.affiliate_id == order.affiliate_id), None)
-        self.is_as_told = last_told is None or reconcile.is_recorded(order, last_told)
+        self.details = {each.delivery_id: f"{each.detail} {each.soft_failure}".rstrip() for each in attempts}
+        self.troubled = TroubledHost.objects.in_bulk({d.setting.host for d in deliveries if d.setting})
+        last_recorded = next((d for d in deliveries if d.affiliate_id == order.affiliate_id), None)
+        self.is_as_recorded = last_recorded is None or reconcile.is_recorded(order, last_recorded)
 
 
-def _said(attempt: Attempt) -> str:
-    """The sentence of an attempt, and what speaks against its success."""
-    doubt = soft_failures.find(attempt.response_excerpt) if attempt.is_success else ""
-    return f"{attempt.detail} {doubt}".rstrip()
-
-
-def _answer(affiliate: Affiliate | None, deliveries: list[Delivery], facts: _Facts) -> Answer:
-    """What became of the last of several deliveries of one event for one callback."""
+def _recorded(affiliate: Affiliate | None, deliveries: list[Delivery], facts: _Facts) -> Explanation:
+    """What became of the latest of several deliveries of one event for one callback."""
     last = deliveries[0]
     assert affiliate is not None
-    return Answer(
+    return Explanation(
         state=last.state,
         title=_title(last.setting, EventType(last.event)),
-        sentence=sentence_about(last, facts.details.get(last.pk, ""), facts.troubled),
+        sentence=_sentence_about(last, facts.details.get(last.pk, ""), facts.troubled),
         affiliate=affiliate,
         setting=last.setting,
         delivery=last,
@@ -118,8 +118,11 @@ def _answer(affiliate: Affiliate | None, deliveries: list[Delivery], facts: _Fac
     )
 
 
-def sentence_about(delivery: Delivery, detail: str, troubled: dict[str, TroubledHost]) -> str:
-    """How far a delivery got and what it waits for. `detail` is the sentence of its last attempt."""
+def _sentence_about(delivery: Delivery, detail: str, troubled: dict[str, TroubledHost]) -> str:
+    """How far a delivery got and what it waits for.
+
+    `detail` is the sentence of its last attempt, `troubled` are the hosts in trouble.
+    """
     if delivery.status == Status.SUCCEEDED:
         return f"Sent. {detail}".rstrip()
     if delivery.status == Status.SKIPPED:
@@ -151,34 +154,29 @@ def waits_for(delivery: Delivery, troubled: dict[str, TroubledHost] | None = Non
         troubled = TroubledHost.objects.in_bulk([setting.host])
     host = troubled.get(setting.host)
     if host is not None and host.failures >= circuit_breaker.THRESHOLD:
+        every = circuit_breaker.PROBE_EVERY.seconds
         return (
             f"It is held back: {setting.host} did not answer {host.failures} times in a row, so it gets one request "
-            f"every {circuit_breaker.PROBE_EVERY.seconds} seconds until it answers again. No attempt is used up meanwhile."
+            f"every {every} seconds until it answers again. No attempt is used up meanwhile."
         )
     if delivery.next_attempt_at is not None and delivery.next_attempt_at > timezone.now():
         return "It is tried again by itself."
     return "It is due and goes out as soon as a worker is free."
 
 
-# --- where nothing was ---------------------------------------------------------
-def _no_setting(affiliate: Affiliate, event: EventType) -> Answer:
-    sentence = f"Nobody was told, because {affiliate.name} has no callback for this event."
-    return Answer(NO_SETTING, _title(None, event), sentence, affiliate)
+# --- where nothing was recorded ------------------------------------------------
+def _not_recorded(order: Order, affiliate: Affiliate, setting: CallbackSetting, facts: _Facts) -> Explanation:
+    """Why this callback has no delivery of the order."""
+    state, sentence = _why_not_recorded(order, setting, facts)
+    return Explanation(state, _title(setting, EventType(setting.event)), sentence, affiliate, setting)
 
 
-def _silence(order: Order, setting: CallbackSetting, facts: _Facts) -> Answer:
-    """Why there is no delivery of this order for a callback that there is."""
-    assert order.affiliate is not None
-    state, sentence = _why_silent(order, setting, facts)
-    return Answer(state, _title(setting, EventType(setting.event)), sentence, order.affiliate, setting)
-
-
-def _why_silent(order: Order, setting: CallbackSetting, facts: _Facts) -> tuple[str, str]:
+def _why_not_recorded(order: Order, setting: CallbackSetting, facts: _Facts) -> tuple[str, str]:
     if setting.event == EventType.UPDATED:
-        if not facts.is_as_told and order.updated_at < setting.created_at:
+        if not facts.is_as_recorded and order.updated_at < setting.created_at:
             return NOT_DUE, "Not sent, because the order was changed before this callback was set up."
-        if not facts.is_as_told:
-            return NOT_RECORDED, f"The order is not what was last told of it, and nothing was recorded: {PAST}"
+        if not facts.is_as_recorded:
+            return NOT_RECORDED, f"The order is not what was last told of it, and nothing was recorded: {BYPASSED}"
         since = "since it came in" if setting.created_at <= order.created_at else "since this callback was set up"
         return NOT_DUE, (
             f"Not sent, because nothing has changed {since} that a tracker hears of: number, amount, commission, "
@@ -186,7 +184,7 @@ def _why_silent(order: Order, setting: CallbackSetting, facts: _Facts) -> tuple[
         )
     if setting.created_at > order.created_at:
         return NOT_DUE, "Not sent, because this order came in before the callback was set up."
-    return NOT_RECORDED, f"Nothing was recorded when this order was saved: {PAST}"
+    return NOT_RECORDED, f"Nothing was recorded when this order was saved: {BYPASSED}"
 
 
 def _title(setting: CallbackSetting | None, event: EventType) -> str:

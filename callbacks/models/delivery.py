@@ -13,6 +13,7 @@ from django.db.models import Q
 from django.urls import reverse
 
 from affiliates.models import Affiliate
+from callbacks.editor import soft_failures
 from callbacks.models.setting import EventType
 from orders.models import Order
 
@@ -90,7 +91,8 @@ class Delivery(models.Model):
 
     IS_RETRYING = Q(status="pending") & ~Q(last_error_kind="")
 
-    is_doubted, asked_by = False, ""  # set by `callbacks.log.live` and `callbacks.models.audit`, for pages
+    is_soft_failure = False  # set by `callbacks.log.live`, for pages
+    requested_by = ""  # set by `callbacks.models.audit`, for pages
 
     class Meta:
         verbose_name_plural = "deliveries"
@@ -198,7 +200,7 @@ class Attempt(models.Model):
     total_ms = models.FloatField(null=True, blank=True)
     created_at = models.DateTimeField(help_text="When the attempt began.")
 
-    asked_by = ""  # set by `callbacks.models.audit`, for pages
+    requested_by = ""  # set by `callbacks.models.audit`, for pages
 
     class Meta:
         ordering: ClassVar = ["-pk"]
@@ -209,3 +211,8 @@ class Attempt(models.Model):
     @property
     def is_success(self) -> bool:
         return self.status_code is not None and 200 <= self.status_code < 300 and not self.error_kind
+
+    @property
+    def soft_failure(self) -> str:
+        """The sentence that says why the answer looks like a refusal although it was 2xx; "" if it does not."""
+        return soft_failures.find(self.response_excerpt) if self.is_success else ""

@@ -1,4 +1,4 @@
-"""How callbacks do, in one word each: read from the last request that was sent for a setting."""
+"""The health of callbacks, from the last request that was sent for each. Tests do not count."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,17 +20,17 @@ class Health(TextChoices):
 
 
 @dataclass(frozen=True, slots=True)
-class Callback:
-    """One of an affiliate's callbacks and the last request sent for it; or an event that none is set for.
+class CallbackStatus:
+    """A callback of an affiliate with the last delivery and attempt for it; or an event without a callback.
 
-    `place` is its place among the `count` callbacks of its event, from 1.
+    `position` is its position among the `count` callbacks of its event, from 1.
     """
 
     event: EventType
     setting: CallbackSetting | None
     last: Delivery | None
     attempt: Attempt | None
-    place: int = 1
+    position: int = 1
     count: int = 0
 
     @property
@@ -41,35 +41,35 @@ class Callback:
             return Health.PAUSED
         if self.last is None:
             return Health.SILENT
-        if not is_told_of(self.setting.request_changed_at, self.last.last_attempt_at):
+        if not is_sent_since(self.setting.request_changed_at, self.last.last_attempt_at):
             return Health.CHANGED
         return Health.FAILING if self.last.last_error_kind else Health.WORKING
 
     @property
     def anchor(self) -> str:
-        if self.setting is None or self.place == 1:
+        if self.setting is None or self.position == 1:
             return self.event.value.replace(".", "-")
         return f"callback-{self.setting.pk}"
 
     @property
     def name(self) -> str:
-        """What tells it from the others; "" where there is nothing to tell apart."""
+        """The name to show; "" for the only callback of an event with the default name."""
         return self.setting.name if self.setting and (self.count > 1 or self.setting.has_own_name) else ""
 
     @property
     def is_last(self) -> bool:
-        return self.place >= self.count
+        return self.position >= self.count
 
     @property
     def has_room(self) -> bool:
-        """Whether one more may be set for this event."""
+        """Whether one more callback may be set up for this event."""
         return 0 < self.count < names.AT_MOST
 
 
-def callbacks_of(affiliate: Affiliate) -> list[Callback]:
-    """The callbacks of one affiliate, *created* first; for an event without one, that there is none.
+def callbacks_of(affiliate: Affiliate) -> list[CallbackStatus]:
+    """The callbacks of an affiliate, *created* first, and one without a setting for an event without callbacks.
 
-    Takes three queries, however many there are.
+    Takes three queries, however many callbacks there are.
     """
     last = _sent_last()
     found = CallbackSetting.objects.filter(affiliate=affiliate).annotate(last_pk=Subquery(last.values("pk")[:1]))
@@ -85,27 +85,27 @@ def callbacks_of(affiliate: Affiliate) -> list[Callback]:
     callbacks = []
     for event, settings_ in settings_of.items():
         if not settings_:
-            callbacks.append(Callback(EventType(event), None, None, None))
-        for place, setting in enumerate(settings_, start=1):
+            callbacks.append(CallbackStatus(EventType(event), None, None, None))
+        for position, setting in enumerate(settings_, start=1):
             delivery = deliveries.get(last_pks[setting.pk])
             tried = attempts.get(delivery.attempt_pk) if delivery else None
-            callbacks.append(Callback(EventType(event), setting, delivery, tried, place, len(settings_)))
+            callbacks.append(CallbackStatus(EventType(event), setting, delivery, tried, position, len(settings_)))
     return callbacks
 
 
-def is_told_of(changed_at: datetime | None, last_attempt_at: datetime | None) -> bool:
-    """Whether what was sent last says how a callback does whose request was changed then."""
+def is_sent_since(changed_at: datetime | None, last_attempt_at: datetime | None) -> bool:
+    """Whether something was sent since the callback's request was changed; only then does it say how it does now."""
     return last_attempt_at is not None and (changed_at is None or changed_at < last_attempt_at)
 
 
 def _sent_last() -> QuerySet[Delivery]:
-    """What was sent for the setting of the outer query, the last first. A test says nothing of how it does."""
+    """The deliveries that were sent for the setting of the outer query, the last first, without tests."""
     sent = Delivery.objects.filter(setting=OuterRef("pk"), last_attempt_at__isnull=False)
     return sent.exclude(origin=Delivery.Origin.TEST).order_by("-last_attempt_at")
 
 
-def with_health(affiliates: "QuerySet[Affiliate]") -> "QuerySet[Affiliate]":
-    """Affiliates with `callback_count` (how many of the two events one is set for) and `health` (failing if one is)."""
+def with_health(affiliates: QuerySet[Affiliate]) -> QuerySet[Affiliate]:
+    """Affiliates with `callback_count` (events that have a callback) and `health` (failing if one callback is)."""
     last = _sent_last()
     sent = CallbackSetting.objects.filter(affiliate=OuterRef("pk")).annotate(
         last_kind=Subquery(last.values("last_error_kind")[:1]), last_at=Subquery(last.values("last_attempt_at")[:1])

@@ -1,6 +1,6 @@
-"""Which endpoints fail, the worst first: hosts that something waits for another try at, or was given up at, lately.
+"""Which endpoints are in trouble, the worst first: hosts where deliveries are retried or failed lately.
 
-Looked for from what failed, not from the settings, so that a thousand endpoints that work cost nothing.
+It starts from deliveries that failed, not from the settings, so that endpoints that work take no time.
 """
 
 from collections import Counter, defaultdict
@@ -18,21 +18,21 @@ from callbacks.models import Attempt, CallbackSetting, Delivery
 from callbacks.reports import callback_health
 
 Status = Delivery.Status
-LOOKED_AT = 5000  # deliveries of each kind that the endpoints are found by
-READ = 500  # answers, the latest, that are read for whether they look like a yes
-MOST = 200  # settings that are looked at more closely, those with the most trouble
-# By nobody's hand: so it must be seen until somebody turns it on again, or removes it.
+MAX_DELIVERIES = 5000  # of each kind, that endpoints are found by
+MAX_ANSWERS = 500  # the latest, that are searched for soft failures
+MAX_SETTINGS = 200  # of each kind, those with the most trouble
+# No person paused these callbacks, so they are listed until somebody resumes or removes them.
 SWITCHED_OFF: dict[str, Any] = {"is_active": False, "pause_reason": CallbackSetting.PauseReason.GONE}
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A host in trouble. The last answer is the latest of its callbacks', of what they send now.
+    """A host in trouble. `last_...` is the latest answer to what its callbacks send now.
 
-    `state` is the first that holds of `gone` (a callback there was switched off), `held`, `failing`, `doubted` (it says
-    200 and seems to mean no), `recovered`, and `changed` if nothing was sent since.
+    `state` is the first that holds of `gone` (a callback was paused after 410 Gone), `held` by the circuit breaker,
+    `failing`, `soft_failure` (2xx, but looks like a refusal), `recovered`, and `changed` (nothing was sent since).
 
-    `waiting` deliveries are tried again, `failed` ones were given up in the time looked at.
+    `waiting` deliveries are retried, `failed` ones failed for good in the time looked at.
     """
 
     host: str
@@ -50,27 +50,29 @@ class Endpoint:
 
 
 def in_trouble(recent: QuerySet[Delivery]) -> list[Endpoint]:
-    """The endpoints where one of these deliveries failed, or any waits for another try; those that still fail first."""
+    """The endpoints where one of the `recent` deliveries failed, or any delivery is retried; recovered ones last."""
     retrying = Delivery.objects.filter(Delivery.IS_RETRYING, attempt_count__gt=0)
-    waiting = Counter(retrying.order_by("next_attempt_at").values_list("setting", flat=True)[:LOOKED_AT])
-    given_up = recent.filter(status=Status.FAILED).order_by("-pk")
-    failed = Counter(given_up.values_list("setting", flat=True)[:LOOKED_AT])
-    worst = [pk for pk, _ in (waiting + failed).most_common(MOST) if pk is not None]
-    doubted = _doubted()
-    worst += doubted
-    worst += CallbackSetting.objects.filter(**SWITCHED_OFF).order_by("-pk").values_list("pk", flat=True)[:MOST]
+    waiting = Counter(retrying.order_by("next_attempt_at").values_list("setting", flat=True)[:MAX_DELIVERIES])
+    failed_for_good = recent.filter(status=Status.FAILED).order_by("-pk")
+    failed = Counter(failed_for_good.values_list("setting", flat=True)[:MAX_DELIVERIES])
+    worst = [pk for pk, _ in (waiting + failed).most_common(MAX_SETTINGS) if pk is not None]
+    soft_failing = _soft_failing()
+    worst += soft_failing
+    worst += CallbackSetting.objects.filter(**SWITCHED_OFF).order_by("-pk").values_list("pk", flat=True)[:MAX_SETTINGS]
     held = {host for host, is_held in circuit_breaker.troubled().items() if is_held}
     by_host = defaultdict(list)
     for setting in _with_last_answer(worst):
         by_host[setting.host].append(setting)
-    found = [_endpoint(host, settings, waiting, failed, doubted, host in held) for host, settings in by_host.items()]
+    found = [
+        _endpoint(host, settings, waiting, failed, soft_failing, host in held) for host, settings in by_host.items()
+    ]
     return sorted(found, key=lambda each: (each.has_recovered, each.state != "gone", -each.waiting - each.failed))
 
 
-def _doubted() -> set[int]:
-    """The callbacks whose last answer, among the latest of all, is a success that does not look like a yes."""
+def _soft_failing() -> set[int]:
+    """The callbacks whose last answer, if it is among the latest of all, is 2xx and looks like a refusal."""
     newest = Attempt.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
-    answers = Attempt.objects.filter(pk__gt=newest - READ).exclude(trigger=Delivery.Trigger.TEST).order_by("pk")
+    answers = Attempt.objects.filter(pk__gt=newest - MAX_ANSWERS).exclude(trigger=Delivery.Trigger.TEST).order_by("pk")
     last = {}
     for setting, code, excerpt in answers.values_list("delivery__setting", "status_code", "response_excerpt"):
         last[setting] = excerpt if code is not None and 200 <= code < 300 else ""
@@ -90,14 +92,14 @@ def _endpoint(
     settings: list[CallbackSetting],
     waiting: Counter[int],
     failed: Counter[int],
-    doubted: set[int],
+    soft_failing: set[int],
     is_held: bool,
 ) -> Endpoint:
-    # What is annotated is no attribute that types know of; a callback that nothing was sent for has none of it.
+    # `vars`, because annotations are no typed attributes. They are None for a callback that nothing was sent for.
     answers = [
         vars(setting)
         for setting in settings
-        if callback_health.is_told_of(setting.request_changed_at, vars(setting)["its_last_attempt_at"])
+        if callback_health.is_sent_since(setting.request_changed_at, vars(setting)["its_last_attempt_at"])
     ]
     failing = [answer for answer in answers if answer["its_last_error_kind"]]
     last = max(failing or answers, key=lambda answer: answer["its_last_attempt_at"], default={})
@@ -105,7 +107,7 @@ def _endpoint(
         "gone": any(s.pause_reason == SWITCHED_OFF["pause_reason"] and not s.is_active for s in settings),
         "held": is_held,
         "failing": bool(failing),
-        "doubted": any(setting.pk in doubted for setting in settings),
+        "soft_failure": any(setting.pk in soft_failing for setting in settings),
         "recovered": bool(answers),
         "changed": True,
     }

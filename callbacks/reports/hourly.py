@@ -1,7 +1,7 @@
-"""Counts requests by the hour, a stretch of attempts at a time, so that a chart of a month reads some hundred rows.
+"""Counts requests by the hour, a batch of attempts at a time, so that a chart of a month reads some hundred rows.
 
-Attempts are numbered before they are committed, so a younger one may be there before an older one is. What is not older
-than `SETTLED` therefore stays uncounted, and who reads adds it to the hours that are counted.
+Attempts get their primary keys before they are committed, so one with a higher key may be visible before one with a
+lower key. Attempts of the last `SETTLE_TIME` are therefore not counted yet; `since` adds them to the counted hours.
 """
 
 from collections.abc import Iterator
@@ -16,14 +16,14 @@ from django.utils import timezone
 
 from callbacks.models import Attempt, CountedUpTo, Delivery, HourlyCount
 
-SETTLED = timedelta(minutes=1)  # after its beginning an attempt is written within its longest time, which is shorter
-STRETCH = 20_000  # attempts that are counted at once
-MOST_UNCOUNTED = 50_000  # of more that wait to be counted, the newest are read
+SETTLE_TIME = timedelta(minutes=1)  # longer than it takes from the beginning of an attempt until its row is written
+BATCH_SIZE = 20_000  # attempts that are counted at once
+MAX_UNCOUNTED = 50_000  # attempts, the newest, that `since` adds
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """The requests that began within some time."""
+    """How many requests began within some time, by their results."""
 
     delivered: int = 0
     refused: int = 0
@@ -33,68 +33,74 @@ class Counts:
     def requests(self) -> int:
         return self.delivered + self.refused + self.unanswered
 
+    @property
+    def rate(self) -> float | None:
+        """Percent of the requests that were answered 2xx; None if there were none."""
+        return 100 * self.delivered / self.requests if self.requests else None
+
     def __add__(self, other: "Counts") -> "Counts":
         return Counts(
             self.delivered + other.delivered, self.refused + other.refused, self.unanswered + other.unanswered
         )
 
 
-def count() -> int:
-    """Add the next stretch of settled attempts to their hours; returns how many keys that was, 0 if none is left.
+def count(batch_size: int = BATCH_SIZE) -> int:
+    """Add the next batch of settled attempts to their hours. Returns how many keys that was, 0 if none are left.
 
-    Reads before it writes, so that nobody waits for it: if another counted the same meanwhile, his count holds.
+    It reads before it locks anything. If another process counted the same attempts meanwhile, nothing is added.
     """
     counted = CountedUpTo.objects.values_list("attempt_id", flat=True).first()
     if counted is None:
         counted = CountedUpTo.objects.get_or_create(pk=1)[0].attempt_id
-    last = _end_of_stretch(counted)
-    tallies = list(_by_hour(Attempt.objects.filter(pk__gt=counted, pk__lte=last))) if last > counted else []
+    last = _last_of_batch(counted, batch_size)
+    hours = list(_by_hour(Attempt.objects.filter(pk__gt=counted, pk__lte=last))) if last > counted else []
     with transaction.atomic():
         if last == counted or not CountedUpTo.objects.filter(attempt_id=counted).update(attempt_id=last):
             return 0
-        for begins_at, tally in tallies:
+        for begins_at, counts in hours:
             HourlyCount.objects.get_or_create(begins_at=begins_at)
             HourlyCount.objects.filter(begins_at=begins_at).update(
-                delivered=F("delivered") + tally.delivered,
-                refused=F("refused") + tally.refused,
-                unanswered=F("unanswered") + tally.unanswered,
+                delivered=F("delivered") + counts.delivered,
+                refused=F("refused") + counts.refused,
+                unanswered=F("unanswered") + counts.unanswered,
             )
     return last - counted
 
 
-def _end_of_stretch(counted: int) -> int:
-    """The key up to which attempts may be counted: that of the last one before the first that is not settled."""
-    horizon = timezone.now() - SETTLED
+def _last_of_batch(counted: int, batch_size: int) -> int:
+    """The key of the last attempt to be counted next: of the batch, or before the first that is not settled."""
+    settled_until = timezone.now() - SETTLE_TIME
     later = Attempt.objects.order_by("pk").filter(pk__gt=counted)
-    stretch = later.order_by().filter(pk__lte=counted + STRETCH)
-    found = stretch.aggregate(last=Max("pk"), young=Min("pk", filter=Q(created_at__gt=horizon)))
-    if found["young"] is not None:
-        return int(found["young"]) - 1
+    batch = later.order_by().filter(pk__lte=counted + batch_size)
+    unsettled = Min("pk", filter=Q(created_at__gt=settled_until))
+    found = batch.aggregate(last=Max("pk"), unsettled=unsettled)
+    if found["unsettled"] is not None:
+        return int(found["unsettled"]) - 1
     if found["last"] is not None:
         return int(found["last"])
-    first = later.values_list("pk", flat=True).first()  # beyond a gap: what was between is pruned
+    first = later.values_list("pk", flat=True).first()  # after a gap, where attempts were pruned
     return counted if first is None else first - 1
 
 
 def since(moment: datetime) -> dict[datetime, Counts]:
-    """The requests of each hour that began at `moment` or later and had any, what is not counted yet included."""
+    """The requests of each hour that began at `moment` or later and had any, also those that are not counted yet."""
     hours = {
-        begins_at: Counts(*tally)
-        for begins_at, *tally in HourlyCount.objects.filter(begins_at__gte=moment).values_list(
+        begins_at: Counts(*counts)
+        for begins_at, *counts in HourlyCount.objects.filter(begins_at__gte=moment).values_list(
             "begins_at", "delivered", "refused", "unanswered"
         )
     }
     counted = CountedUpTo.objects.values_list("attempt_id", flat=True).first() or 0
     newest = Attempt.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
-    uncounted = Attempt.objects.filter(pk__gt=max(counted, newest - MOST_UNCOUNTED))
-    for begins_at, tally in _by_hour(uncounted):
+    uncounted = Attempt.objects.filter(pk__gt=max(counted, newest - MAX_UNCOUNTED))
+    for begins_at, counts in _by_hour(uncounted):
         if begins_at >= moment:
-            hours[begins_at] = hours.get(begins_at, Counts()) + tally
+            hours[begins_at] = hours.get(begins_at, Counts()) + counts
     return hours
 
 
 def _by_hour(attempts: QuerySet[Attempt]) -> Iterator[tuple[datetime, Counts]]:
-    # The text of a time begins alike on every database: cut off after the hour it groups faster than a truncated time.
+    # On every database the text of a time begins with date and hour, and grouping by that is faster than by TruncHour.
     hour = Substr(Cast("created_at", TextField()), 1, 13)
     result = Case(
         When(error_kind="", then=Value("delivered")),
@@ -103,9 +109,9 @@ def _by_hour(attempts: QuerySet[Attempt]) -> Iterator[tuple[datetime, Counts]]:
         output_field=CharField(),
     )
     sent = attempts.order_by().exclude(trigger=Delivery.Trigger.TEST)
-    rows = sent.values_list(hour, result).annotate(amount=Count("pk"))
+    rows = sent.values_list(hour, result).annotate(number=Count("pk"))
     hours: dict[str, dict[str, Any]] = {}
-    for text, name, amount in rows:
-        hours.setdefault(text, {})[name] = amount
-    for text, amounts in hours.items():
-        yield datetime.strptime(text, "%Y-%m-%d %H").replace(tzinfo=UTC), Counts(**amounts)
+    for text, name, number in rows:
+        hours.setdefault(text, {})[name] = number
+    for text, numbers in hours.items():
+        yield datetime.strptime(text, "%Y-%m-%d %H").replace(tzinfo=UTC), Counts(**numbers)

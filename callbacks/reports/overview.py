@@ -1,6 +1,6 @@
-"""The figures of the overview: how the last day went, what waits, which endpoints fail, and how it went over time.
+"""The figures of the overview: the last day, what waits, endpoints in trouble, and requests over time.
 
-Each is read within bounds that an index serves, so that it costs the same with a thousand deliveries and with millions.
+Each query is bounded and uses an index, so that it takes as long with a thousand deliveries as with millions.
 """
 
 from dataclasses import dataclass
@@ -18,35 +18,35 @@ from orders.models import Order
 
 Status = Delivery.Status
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
-OUT_OF_ORDER = timedelta(minutes=10)  # rows are numbered in the order of their times, give or take a transaction
-MOST_WAITING = 10_000  # are counted; of more it is said that there are more
-SHOWN, RECOVERED, FAILURES = 8, 3, 5  # endpoints in trouble, with those that are out of it; deliveries that failed
-COUNTED = "origin=counted"  # in the log's address: without tests, as in the figures that lead there
-TIMED = 1000  # requests that the answer times are taken from, the latest
+OUT_OF_ORDER = timedelta(minutes=10)  # by which `created_at` may differ from the order of primary keys, at most
+MAX_WAITING = 10_000  # deliveries that are counted
+MAX_ENDPOINTS, MAX_RECOVERED, MAX_FAILURES = 8, 3, 5  # that are shown
+MAX_TIMED = 1000  # requests, the latest, that answer times are taken from
+NOT_TEST = "origin=counted"  # in the log's address: no tests, as in these figures
 
 
 # --- now -------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What waits to be sent: how many, whether there are more than that, and when the oldest of them happened."""
+    """How many deliveries wait to be sent, whether there are more than `count`, and when the oldest was recorded."""
 
     count: int
     is_more: bool
     oldest_at: datetime | None
 
 
-def waiting() -> Waiting:
+def waiting(limit: int = MAX_WAITING) -> Waiting:
     pending = Delivery.objects.filter(status=Status.PENDING).order_by("next_attempt_at")
-    counts, oldest = 0, []
-    for part in (pending.filter(attempt_count=0), pending.filter(attempt_count__gt=0)):
-        found = part.values("pk", "created_at")[: MOST_WAITING + 1].aggregate(n=Count("pk"), oldest=Min("created_at"))
-        counts += found["n"]
+    count, oldest = 0, []
+    for part in (pending.filter(attempt_count=0), pending.filter(attempt_count__gt=0)):  # an index each
+        found = part.values("pk", "created_at")[: limit + 1].aggregate(n=Count("pk"), oldest=Min("created_at"))
+        count += found["n"]
         oldest += [found["oldest"]] if found["oldest"] else []
-    return Waiting(min(counts, MOST_WAITING), counts > MOST_WAITING, min(oldest, default=None))
+    return Waiting(min(count, limit), count > limit, min(oldest, default=None))
 
 
 def recent(moment: datetime) -> QuerySet[Delivery]:
-    """The deliveries that happened since then, without tests, which are no event."""
+    """The deliveries that were recorded since then, without tests."""
     first = first_pk_since(Delivery, moment - OUT_OF_ORDER)
     rows = Delivery.objects.order_by().filter(pk__gte=first, created_at__gte=moment)
     return rows.exclude(origin=Delivery.Origin.TEST)
@@ -54,16 +54,16 @@ def recent(moment: datetime) -> QuerySet[Delivery]:
 
 @dataclass(frozen=True, slots=True)
 class AnswerTimes:
-    """Milliseconds that half of the latest requests took at most, and nineteen of twenty; None without any."""
+    """The median and the 95th percentile of the latest `count` requests, in milliseconds; None without any."""
 
     p50: float | None
     p95: float | None
     count: int
 
 
-def answer_times() -> AnswerTimes:
+def answer_times(limit: int = MAX_TIMED) -> AnswerTimes:
     latest = Attempt.objects.order_by("-pk").exclude(trigger=Delivery.Trigger.TEST)
-    taken = sorted(ms for ms in latest.values_list("total_ms", flat=True)[:TIMED] if ms is not None)
+    taken = sorted(ms for ms in latest.values_list("total_ms", flat=True)[:limit] if ms is not None)
     if not taken:
         return AnswerTimes(None, None, 0)
     p50, p95 = (taken[min(len(taken) - 1, len(taken) * share // 100)] for share in (50, 95))
@@ -78,20 +78,11 @@ def orders_since(moment: datetime) -> int:
 # --- over time -------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """The requests between two moments; the deliveries of that time are at `query` in the log."""
+    """The requests of an hour or a day. `query` is the address of that time's deliveries in the log."""
 
     begins_at: datetime
-    tally: Counts
+    counts: Counts
     query: str
-
-    @property
-    def rate(self) -> float | None:
-        """Percent of the requests that were answered 2xx; None if there were none."""
-        return rate_of(self.tally)
-
-
-def rate_of(tally: Counts) -> float | None:
-    return 100 * tally.delivered / tally.requests if tally.requests else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,16 +105,16 @@ def range_named(name: str) -> Range:
 
 
 def over_time(chosen: Range, first: datetime, hours: dict[datetime, Counts]) -> list[Bar]:
-    """The bars of a range from its `first` moment on, the oldest first; the last one goes on. Days are of UTC."""
+    """The bars of a range from its `first` moment on, the oldest first. Days are those of UTC."""
     sums = [Counts()] * chosen.bars
-    for begins_at, tally in hours.items():
+    for begins_at, counts in hours.items():
         place = (begins_at - first) // chosen.width
         if 0 <= place < chosen.bars:
-            sums[place] += tally
+            sums[place] += counts
     bars = []
-    for place, tally in enumerate(sums):
+    for place, counts in enumerate(sums):
         begins_at = first + chosen.width * place
-        bars.append(Bar(begins_at, tally, _query(begins_at, begins_at + chosen.width, chosen.width)))
+        bars.append(Bar(begins_at, counts, _query(begins_at, chosen.width)))
     return bars
 
 
@@ -132,40 +123,39 @@ def _first_of(chosen: Range, now: datetime) -> datetime:
     return (last if chosen.width == HOUR else last.replace(hour=0)) - chosen.width * (chosen.bars - 1)
 
 
-def _query(begin: datetime, end: datetime, width: timedelta) -> str:
+def _query(begin: datetime, width: timedelta) -> str:
     if width == HOUR:
-        return f"{COUNTED}&from={begin:%Y-%m-%dT%H:%M}&to={end:%Y-%m-%dT%H:%M}"
-    return f"{COUNTED}&from={begin:%Y-%m-%d}&to={begin:%Y-%m-%d}"
+        return f"{NOT_TEST}&from={begin:%Y-%m-%dT%H:%M}&to={begin + width:%Y-%m-%dT%H:%M}"
+    return f"{NOT_TEST}&from={begin:%Y-%m-%d}&to={begin:%Y-%m-%d}"
 
 
 # --- all of it -------------------------------------------------------------------
 def overview(chosen: Range) -> dict[str, Any]:
-    """What the first page of the admin shows, by the names that its template knows."""
+    """The context of the admin's first page."""
     now = timezone.now().astimezone(UTC)
     since, today = now - DAY, now.replace(hour=0, minute=0, second=0, microsecond=0)
     first, last_day = _first_of(chosen, now), since.replace(minute=0, second=0, microsecond=0)
     hours = hourly.since(min(first, last_day))
-    lately = sum((tally for begins_at, tally in hours.items() if begins_at >= last_day), Counts())
-    happened = recent(since)
-    troubled = endpoint_health.in_trouble(happened)
-    still = [endpoint for endpoint in troubled if not endpoint.has_recovered]
-    shown = troubled[: min(SHOWN, max(len(still), RECOVERED))]
+    lately = sum((counts for begins_at, counts in hours.items() if begins_at >= last_day), Counts())
+    recorded = recent(since)
+    endpoints = endpoint_health.in_trouble(recorded)
+    still_failing = [endpoint for endpoint in endpoints if not endpoint.has_recovered]
+    shown = endpoints[: min(MAX_ENDPOINTS, max(len(still_failing), MAX_RECOVERED))]
     return {
         "since": f"{since:%Y-%m-%dT%H:%M}",
         "today": f"{today:%Y-%m-%d}",
         "lately": lately,
-        "rate": rate_of(lately),
         "waiting": waiting(),
-        "failed": happened.filter(status=Status.FAILED).count(),
-        "skipped": happened.filter(status=Status.SKIPPED).count(),
+        "failed": recorded.filter(status=Status.FAILED).count(),
+        "skipped": recorded.filter(status=Status.SKIPPED).count(),
         "times": answer_times(),
         "orders_today": orders_since(today),
         "endpoints": shown,
-        "more_endpoints": len(troubled) - len(shown),
+        "more_endpoints": len(endpoints) - len(shown),
         "failures": Delivery.objects.filter(status=Status.FAILED)
         .exclude(origin=Delivery.Origin.TEST)
         .select_related("affiliate")
-        .order_by("-pk")[:FAILURES],
+        .order_by("-pk")[:MAX_FAILURES],
         "ranges": RANGES,
         "range": chosen,
         "bars": over_time(chosen, first, hours),

@@ -1,7 +1,7 @@
-"""What came of one affiliate's orders of one month, callback by callback: the paper for a dispute.
+"""What became of one affiliate's orders of one month, callback by callback: proof in a dispute.
 
-For each order the last postback of an event counts, since that told the tracker how the order stands. An order that
-came in after its callback was set up, and that nothing was recorded for, is missing.
+For each order the last delivery of an event counts, since it told the tracker how the order stands. An order is missing
+if it came in after its callback was set up and has no delivery for it.
 """
 
 from collections import Counter, defaultdict
@@ -20,8 +20,8 @@ from callbacks.models import Attempt, CallbackSetting, Delivery, EventType
 from orders import money
 from orders.models import Order
 
-BATCH = 500  # orders that the CSV is made of at once
-SHOWN = 20  # orders in the list of what did not get through
+BATCH_SIZE = 500  # orders that are read at once for the CSV
+MAX_SHOWN = 20  # orders in the list of those that were not delivered
 Status = Delivery.Status
 
 
@@ -85,7 +85,7 @@ class Month:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """How the orders went with one callback. `setting` is None where there is none, or none any more."""
+    """How many orders had which result with one callback. `setting` is None if there is none, or if it was deleted."""
 
     event: EventType
     setting: CallbackSetting | None
@@ -99,8 +99,10 @@ class Line:
     def orders(self) -> int:
         return sum(self.counts.values())
 
-    def of(self, result: str) -> int:
-        return self.counts[Result(result)]
+    @property
+    def results(self) -> list[tuple[str, int]]:
+        """The number of orders for each result, in the order of the table's columns."""
+        return [(result.value, self.counts[result]) for result in Result]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +117,13 @@ class Sums:
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
-    """A month. `troubles` are orders that a callback was not told of: the order, the callback, and what came of it."""
+    """A month. `undelivered` are orders that failed or are missing: the order, the callback's title, the result."""
 
     month: Month
     sums: tuple[Sums, ...]
     lines: tuple[Line, ...]
-    troubles: tuple[tuple[Order, str, Result], ...]
-    more_troubles: int
+    undelivered: tuple[tuple[Order, str, Result], ...]
+    more_undelivered: int
 
     @property
     def orders(self) -> int:
@@ -129,39 +131,39 @@ class Reconciliation:
 
 
 def orders_of(affiliate: Affiliate, month: Month) -> QuerySet[Order]:
-    """The orders that came in through the affiliate in that month, and still are theirs."""
+    """The orders of that month that belong to the affiliate now."""
     return affiliate.orders.filter(created_at__gte=month.begins_at, created_at__lt=month.ends_at)
 
 
-def statement(affiliate: Affiliate, month: Month) -> Reconciliation:
-    """The month in figures, with the orders that did not get through, the newest first."""
+def reconcile(affiliate: Affiliate, month: Month) -> Reconciliation:
+    """The month in figures, with the orders that were not delivered, the newest first."""
     orders = orders_of(affiliate, month)
     sums = _sums(orders)
     settings = _settings_of(affiliate)
-    counts, troubles = _told_of(affiliate, month)
+    counts, undelivered = _count_recorded(affiliate, month)
     columns = _columns(settings, set(counts))
     for event, pk in columns:
-        untold = sum(each.orders for each in sums) - counts[event, pk].total()
-        if untold and event == EventType.CREATED:  # who was told of no update was not changed
+        unrecorded = sum(each.orders for each in sums) - counts[event, pk].total()
+        if unrecorded and event == EventType.CREATED:  # an order without a delivery for updates was not changed
             missing = _missing(orders, settings[pk]) if pk else []
-            troubles += [(order, (event, pk), Result.MISSING) for order in missing]
+            undelivered += [(order, (event, pk), Result.MISSING) for order in missing]
             counts[event, pk][Result.MISSING] = len(missing)
             if pk or not any(setting.event == event for setting in settings.values()):
-                counts[event, pk][Result.NO_CALLBACK] = untold - len(missing)
-    troubles.sort(key=lambda trouble: (-trouble[0], columns.index(trouble[1])))
+                counts[event, pk][Result.NO_CALLBACK] = unrecorded - len(missing)
+    undelivered.sort(key=lambda found: (-found[0], columns.index(found[1])))
     lines = {key: Line(EventType(key[0]), settings.get(key[1] or 0), +counts[key]) for key in columns}
-    shown = Order.objects.in_bulk([pk for pk, _, _ in troubles[:SHOWN]])
+    shown = Order.objects.in_bulk([pk for pk, _, _ in undelivered[:MAX_SHOWN]])
     return Reconciliation(
         month=month,
         sums=sums,
         lines=tuple(lines.values()),
-        troubles=tuple((shown[pk], lines[key].title, result) for pk, key, result in troubles[:SHOWN]),
-        more_troubles=max(0, len(troubles) - SHOWN),
+        undelivered=tuple((shown[pk], lines[key].title, result) for pk, key, result in undelivered[:MAX_SHOWN]),
+        more_undelivered=max(0, len(undelivered) - MAX_SHOWN),
     )
 
 
-Key = tuple[str, int | None]  # an event, and the callback setting that is told of it
-Trouble = tuple[int, Key, Result]  # an order, and what came of it with which callback
+Key = tuple[str, int | None]  # an event and the primary key of a callback setting; None for a deleted one, or none
+Undelivered = tuple[int, Key, Result]  # the primary key of an order, the callback, the result
 
 
 def _settings_of(affiliate: Affiliate) -> dict[int, CallbackSetting]:
@@ -169,57 +171,57 @@ def _settings_of(affiliate: Affiliate) -> dict[int, CallbackSetting]:
     return {setting.pk: setting for setting in settings}
 
 
-def _columns(settings: dict[int, CallbackSetting], told: set[Key]) -> list[Key]:
-    """Every callback there is, those that were told of an order, and of each event one at least."""
-    keys = {(setting.event, setting.pk) for setting in settings.values()} | told
+def _columns(settings: dict[int, CallbackSetting], recorded: set[Key]) -> list[Key]:
+    """Every callback, deleted ones with deliveries included; for an event without any, one without a setting."""
+    keys = {(setting.event, setting.pk) for setting in settings.values()} | recorded
     keys |= {(event.value, None) for event in EventType if event.value not in {event for event, _ in keys}}
     return sorted(keys, key=lambda key: (key[0], key[1] or 0))
 
 
-def _told_of(affiliate: Affiliate, month: Month) -> tuple[dict[Key, Counter[Result]], list[Trouble]]:
-    """Of each callback, how many orders of the month it was told of with what result; and those where that failed.
+def _count_recorded(affiliate: Affiliate, month: Month) -> tuple[dict[Key, Counter[Result]], list[Undelivered]]:
+    """For each callback, how many orders of the month have a delivery with which result; and the failed ones.
 
-    In one statement, for a month may have a hundred thousand deliveries. The state of an order's last one is found in
-    one go by its place in `OF_STATUS`, carried in the lowest digit of the key.
+    One statement, as a month may have a hundred thousand deliveries. Its MAX finds the last delivery of an order
+    together with its status, whose index in `OF_STATUS` is the last digit of a number that begins with the key.
     """
     statuses = list(OF_STATUS)
-    places = " ".join(f"WHEN '{status}' THEN {place}" for place, status in enumerate(statuses))
+    digits = " ".join(f"WHEN '{status}' THEN {digit}" for digit, status in enumerate(statuses))
     sql = f"""
         SELECT event, setting_id, last %% 10, CASE last %% 10 WHEN {statuses.index(Status.FAILED)} THEN id END, COUNT(*)
         FROM (
-            SELECT o.id, d.event, d.setting_id, MAX(d.id * 10 + CASE d.status {places} END) AS last
+            SELECT o.id, d.event, d.setting_id, MAX(d.id * 10 + CASE d.status {digits} END) AS last
             FROM orders_order o JOIN callbacks_delivery d ON d.order_id = o.id
             WHERE o.affiliate_id = %s AND o.created_at >= %s AND o.created_at < %s
                 AND d.affiliate_id = o.affiliate_id AND d.origin <> '{Delivery.Origin.TEST}'
             GROUP BY o.id, d.event, d.setting_id
-        ) told GROUP BY 1, 2, 3, 4
+        ) recorded GROUP BY 1, 2, 3, 4
     """  # noqa: S608 - names of our own
     bounds = [connection.ops.adapt_datetimefield_value(bound) for bound in (month.begins_at, month.ends_at)]
     counts: dict[Key, Counter[Result]] = defaultdict(Counter)
-    failed: list[Trouble] = []
+    failed: list[Undelivered] = []
     with connection.cursor() as cursor:
         cursor.execute(sql, [affiliate.pk, *bounds])
-        for event, setting, place, order, amount in cursor.fetchall():
-            counts[event, setting][OF_STATUS[statuses[place]]] += amount
+        for event, setting, digit, order, number in cursor.fetchall():
+            counts[event, setting][OF_STATUS[statuses[digit]]] += number
             if order is not None:
                 failed.append((order, (event, setting), Result.FAILED))
     return counts, failed
 
 
 def _missing(orders: QuerySet[Order], setting: CallbackSetting) -> list[int]:
-    """Those of the orders that came in after the callback was set up, and that it was told nothing of."""
-    told = Delivery.objects.filter(order=OuterRef("pk"), affiliate=setting.affiliate_id, setting=setting)
-    told = told.exclude(origin=Delivery.Origin.TEST)
-    return list(orders.filter(~Exists(told), created_at__gte=setting.created_at).values_list("pk", flat=True))
+    """Those of the orders that came in after the callback was set up, and have no delivery for it."""
+    recorded = Delivery.objects.filter(order=OuterRef("pk"), affiliate=setting.affiliate_id, setting=setting)
+    recorded = recorded.exclude(origin=Delivery.Origin.TEST)
+    return list(orders.filter(~Exists(recorded), created_at__gte=setting.created_at).values_list("pk", flat=True))
 
 
 def _result(key: Key, created_at: datetime, status: str | None, settings: dict[int, CallbackSetting]) -> Result | None:
-    """What came of an order for a callback; None if there was nothing to tell it."""
+    """What became of an order for a callback; None if nothing was to be sent."""
     if status is not None:
         return OF_STATUS[status]
     event, pk = key
     if event != EventType.CREATED:
-        return None  # it was not changed
+        return None  # because the order was not changed
     if pk is None:
         return Result.NO_CALLBACK if not any(setting.event == event for setting in settings.values()) else None
     return Result.NO_CALLBACK if settings[pk].created_at > created_at else Result.MISSING
@@ -231,7 +233,7 @@ def _sums(orders: QuerySet[Order]) -> tuple[Sums, ...]:
     return tuple(sorted(rows, key=lambda sums: (-sums.orders, sums.currency)))
 
 
-# --- the paper -------------------------------------------------------------------
+# --- CSV -------------------------------------------------------------------------
 REASONS = {
     Result.MISSING: "Nothing was recorded for this order.",
     Result.NO_CALLBACK: "There was no callback when this order came in.",
@@ -242,33 +244,33 @@ HEADINGS = (
 )  # fmt: skip
 
 
-def paper(affiliate: Affiliate, month: Month) -> Iterator[tuple[Any, ...]]:
-    """A row for each order and callback, in the order of `HEADINGS`, the oldest first; read some orders at a time."""
+def csv_rows(affiliate: Affiliate, month: Month, batch_size: int = BATCH_SIZE) -> Iterator[tuple[Any, ...]]:
+    """A row for each order and callback, in the order of `HEADINGS`, the oldest first; read a batch at a time."""
     settings = _settings_of(affiliate)
     orders = orders_of(affiliate, month).order_by("pk")
-    batch = list(orders[:BATCH])
+    batch = list(orders[:batch_size])
     while batch:
-        told = _told(affiliate, batch)
-        details = _details(delivery for last in told.values() for delivery in last.values())
+        recorded = _last_deliveries(affiliate, batch)
+        details = _details(delivery for last in recorded.values() for delivery in last.values())
         for order in batch:
-            for key in _columns(settings, set(told[order.pk])):
-                delivery = told[order.pk].get(key)
+            for key in _columns(settings, set(recorded[order.pk])):
+                delivery = recorded[order.pk].get(key)
                 status = delivery.status if delivery else None
                 if result := _result(key, order.created_at, status, settings):
-                    yield _row(
-                        order, Line(EventType(key[0]), settings.get(key[1] or 0), Counter()), result, delivery, details
-                    )
-        batch = list(orders.filter(pk__gt=batch[-1].pk)[:BATCH]) if len(batch) == BATCH else []
+                    line = Line(EventType(key[0]), settings.get(key[1] or 0), Counter())
+                    yield _row(order, line, result, delivery, details)
+        is_last = len(batch) < batch_size
+        batch = [] if is_last else list(orders.filter(pk__gt=batch[-1].pk)[:batch_size])
 
 
-def _told(affiliate: Affiliate, orders: list[Order]) -> dict[int, dict[Key, Delivery]]:
-    """The last delivery of each order to each callback. Who only tried a callback has told nobody."""
-    told: dict[int, dict[Key, Delivery]] = defaultdict(dict)
+def _last_deliveries(affiliate: Affiliate, orders: list[Order]) -> dict[int, dict[Key, Delivery]]:
+    """The last delivery of each order for each callback, without tests."""
+    last: dict[int, dict[Key, Delivery]] = defaultdict(dict)
     recorded = Delivery.objects.filter(order__in=orders).exclude(origin=Delivery.Origin.TEST).order_by("order_id", "pk")
     for delivery in recorded.defer("variables"):
-        if delivery.affiliate_id == affiliate.pk:  # asked for it, SQLite would go through all that they were ever told
-            told[delivery.order_id or 0][delivery.event, delivery.setting_id] = delivery
-    return told
+        if delivery.affiliate_id == affiliate.pk:  # in the query, it would make SQLite read all their deliveries
+            last[delivery.order_id or 0][delivery.event, delivery.setting_id] = delivery
+    return last
 
 
 def _details(deliveries: Iterable[Delivery]) -> dict[int, str]:

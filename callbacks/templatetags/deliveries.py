@@ -1,44 +1,186 @@
-"""What became of an order: an answer for each callback, and every delivery of it."""
+"""How deliveries and attempts are shown, and what became of an order: sentences, shares of time, words.
 
+How a callback is shown is the library `callbacks`.
+"""
+
+import shlex
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from django import template
 from django.template.context import Context
+from django.utils import timezone
 
+from callbacks.editor import corrections
 from callbacks.log import explain
-from callbacks.models import Delivery
-from callbacks.reports.reconciliation import Line
+from callbacks.models import Attempt, CallbackSetting, Delivery
+from callbacks.postback.variables import LINK_QUERY, NAMES, VARIABLES
 from config.theme.templatetags.theme import chip
 from orders.models import Order
 
 register = template.Library()
 
-SHOWN = 50
+MAX_LISTED = 50  # deliveries of one order
+# What a kind of failure is called where there is room for two words; the attempt itself has the whole sentence.
+ERROR_WORDS = {
+    "status": "Refused",
+    "redirect": "Redirect",
+    "blocked_address": "Blocked address",
+    "blocked_port": "Blocked port",
+    "dns": "Name not found",
+    "connect": "No connection",
+    "timeout": "Too slow",
+    "tls": "No secure connection",
+    "closed": "Broke off",
+    "protocol": "Not HTTP",
+    "proxy": "Proxy",
+    "too_large": "Headers too long",
+    "bad_url": "Bad URL",
+    "bad_request": "Bad request",
+}
+ORDINALS = ("", "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
+SET_BY_CURL = frozenset({"content-length", "host", "connection"})  # headers
 
 
-@register.inclusion_tag("admin/callbacks/log/why.html", takes_context=True)
-def why(context: Context, order: Order) -> dict[str, Any]:
+# --- what became of an order ---------------------------------------------------
+@register.inclusion_tag("admin/callbacks/log/explanations.html", takes_context=True)
+def explanations(context: Context, order: Order) -> dict[str, Any]:
     may_set_up = context["perms"]["callbacks"]["add_callbacksetting"]
-    return {"answers": explain.why(order), "order": order, "may_set_up": may_set_up}
+    return {"explanations": explain.explain(order), "order": order, "may_set_up": may_set_up}
 
 
 @register.inclusion_tag("admin/callbacks/log/deliveries_of_order.html")
 def deliveries_of(order: Order) -> dict[str, Any]:
-    """Every delivery of an order, tests too, if there are others than those that `why` speaks of."""
-    found = list(order.deliveries.select_related("affiliate", "setting").order_by("-pk")[:SHOWN])
-    told = (delivery for delivery in found if delivery.origin != Delivery.Origin.TEST)
-    callbacks = {(delivery.affiliate_id, delivery.event, delivery.setting_id) for delivery in told}
-    return {"deliveries": found if len(found) > len(callbacks) else [], "order": order}
+    """Every delivery of an order, tests included; none if `explanations` names each of them already."""
+    found = list(order.deliveries.select_related("affiliate", "setting").order_by("-pk")[:MAX_LISTED])
+    explained = {(d.affiliate_id, d.event, d.setting_id) for d in found if d.origin != Delivery.Origin.TEST}
+    return {"deliveries": found if len(found) > len(explained) else [], "order": order}
 
 
 @register.inclusion_tag("theme/chip.html")
-def why_in_short(order: Any) -> dict[str, Any]:
+def short_explanation(order: Any) -> dict[str, Any]:
     """The chip of an order without deliveries, which is annotated with when its affiliate's callbacks were set up."""
     state, words = explain.in_short(order, order.first_set_up_at, order.first_created_at)
     return chip(state, words)
 
 
+# --- a delivery ----------------------------------------------------------------
+register.filter("waits_for", explain.waits_for)
+
+
 @register.filter
-def count_of(line: Line, result: str) -> int:
-    """How many orders came to that with a callback."""
-    return line.of(result)
+def is_overdue(delivery: Delivery) -> bool:
+    """Whether it only waits for a worker to take it."""
+    return delivery.next_attempt_at is not None and delivery.next_attempt_at <= timezone.now()
+
+
+@register.filter
+def snapshot(delivery: Delivery) -> list[tuple[str, str]]:
+    """The frozen values in the order of the table of variables, the link's parameters where that names them."""
+    values = dict(delivery.variables)
+    rows = []
+    for variable in VARIABLES:
+        if variable.name in NAMES:
+            rows.append((variable.name, str(values.pop(variable.name, ""))))
+        else:
+            rows += sorted((name, str(value)) for name, value in values.items() if name.startswith(LINK_QUERY))
+    return rows
+
+
+@register.filter
+def has_link(values: dict[str, str]) -> bool:
+    """Whether the customer came through a link, which has a path if nothing else."""
+    return any(value for name, value in values.items() if name.startswith("link."))
+
+
+# --- an attempt ----------------------------------------------------------------
+@register.filter
+def error_words(kind: str) -> str:
+    return ERROR_WORDS.get(kind, "Failed")
+
+
+@register.filter
+def ordinal(number: int) -> str:
+    if number < len(ORDINALS):
+        return ORDINALS[number]
+    ending = "th" if number % 100 in {11, 12, 13} else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
+
+
+@register.filter
+def duration(value: timedelta) -> str:
+    """`8 s`, `5 min 3 s`, `2 h 10 min`, `3 d 4 h`: the two largest units."""
+    seconds = max(0, round(value.total_seconds()))
+    parts: list[tuple[int, str]] = []
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min"), (1, "s")):
+        count, seconds = divmod(seconds, size)
+        if count or (parts and len(parts) < 2):
+            parts.append((count, unit))
+    shown = [f"{count} {unit}" for count, unit in parts[:2] if count]
+    return " ".join(shown) or "less than a second"
+
+
+@register.filter
+def waited_since(attempt: Attempt, earlier: datetime) -> timedelta:
+    """The time from an earlier moment to the beginning of this attempt."""
+    return attempt.created_at - earlier
+
+
+@register.filter
+def curl_command(attempt: Attempt) -> str:
+    """The `curl` command that sends the request of this attempt, quoted for a POSIX shell; "" if none was sent."""
+    if not attempt.url:
+        return ""
+    parts = [["curl", "--include", "--globoff"]]
+    if attempt.method != "GET":
+        parts.append(["--request", attempt.method])
+    headers = [(name, value) for name, value in attempt.request_headers if name.lower() not in SET_BY_CURL]
+    parts += [["--header", f"{name}: {value}"] for name, value in headers]
+    if attempt.request_body:
+        parts.append(["--data-raw", attempt.request_body])
+    parts.append([attempt.url])
+    return " \\\n  ".join(shlex.join(part) for part in parts)
+
+
+@register.filter
+def moved_template(attempt: Attempt, setting: CallbackSetting | None) -> str:
+    """The template of the callback at the address that the tracker pointed to; "" if there is none."""
+    locations = [value for name, value in attempt.response_headers if name.lower() == "location"]
+    if setting is None or attempt.error_kind != "redirect" or not locations:
+        return ""
+    return corrections.redirected(setting.url, attempt.url, locations[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """One part of the time: `start` and `share` in percent of the whole."""
+
+    name: str
+    css_class: str
+    ms: float
+    start: float
+    share: float
+
+
+@register.filter
+def phases(attempt: Attempt) -> list[Phase]:
+    """The phases that an attempt went through, one after the other; none if nothing was measured."""
+    measured = [
+        ("name", "dns", attempt.dns_ms),
+        ("connect", "connect", attempt.connect_ms),
+        ("TLS", "tls", attempt.tls_ms),
+        ("answer", "answer", attempt.first_byte_ms),
+    ]
+    spent = [(name, css_class, ms) for name, css_class, ms in measured if ms and ms >= 0.05]
+    known = sum(ms for _, _, ms in spent)
+    rest = (attempt.total_ms or 0) - known
+    if rest > 0.05:
+        spent.append(("rest" if attempt.first_byte_ms else "waiting", "rest", rest))
+    whole = sum(ms for _, _, ms in spent)
+    found, start = [], 0.0
+    for name, css_class, ms in spent:
+        share = 100 * ms / whole
+        found.append(Phase(name, css_class, ms, round(start, 2), round(share, 2)))
+        start += share
+    return found

@@ -1,4 +1,4 @@
-"""The HTTP API: a shop's back end hands over orders and their changes. JSON in, JSON out."""
+"""The HTTP API: a shop's back end hands over orders and their changes as JSON."""
 
 from decimal import Decimal
 from typing import Any, Literal
@@ -89,7 +89,7 @@ def place_order(request: HttpRequest, order: OrderIn) -> Status[dict[str, Any]]:
     fields = {name: value for name, value in given.items() if value is not None or name == "commission"}
     try:
         placed = place.place(number, fields, affiliate_code=affiliate, link_url=link)
-    except IntegrityError:  # the same new number, handed over twice at the same time: the other one was first
+    except IntegrityError:  # a request at the same time has just made this order
         placed = place.place(number, fields, affiliate_code=affiliate, link_url=link)
     return Status(201 if placed.is_new else 200, _shown(placed.order))
 

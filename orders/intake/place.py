@@ -1,4 +1,4 @@
-"""What people and programs do with orders: hand one over, and find whom a referral URL names."""
+"""The one way in for all that hands over orders: saves one, and finds the affiliate and link of its referral URL."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from django.db import transaction
 from affiliates.models import Affiliate, Link, affiliate_named_by, code_in, validate_text
 from orders.models import Order
 
-# What a program may say of an order, besides its number and the URL it came in through.
+# Besides the number, the affiliate and the link.
 FIELDS = ("amount", "commission", "currency", "status")
 
 
@@ -38,7 +38,7 @@ def place(number: str, fields: Mapping[str, Any], *, affiliate_code: str | None,
             if name in fields:
                 setattr(order, name, fields[name])
         try:
-            _attribute(order, affiliate_code, link_url)
+            _set_affiliate_and_link(order, affiliate_code, link_url)
         except ValidationError as error:
             errors |= error.error_dict
         try:
@@ -52,7 +52,7 @@ def place(number: str, fields: Mapping[str, Any], *, affiliate_code: str | None,
 
 
 def _check_text(**texts: str) -> None:
-    """Refuse what no database could be asked for."""
+    """Refuse texts that would be an error in a query."""
     errors = {}
     for name, text in texts.items():
         try:
@@ -63,8 +63,8 @@ def _check_text(**texts: str) -> None:
         raise ValidationError(errors)
 
 
-def _attribute(order: Order, affiliate_code: str | None, link_url: str | None) -> None:
-    """Set the affiliate and the link that an order came in through."""
+def _set_affiliate_and_link(order: Order, affiliate_code: str | None, link_url: str | None) -> None:
+    """Set the affiliate and the link of an order."""
     if affiliate_code is not None:
         order.affiliate = Affiliate.objects.filter(code=affiliate_code).first() if affiliate_code else None
         if affiliate_code and order.affiliate is None:
@@ -84,7 +84,7 @@ def resolve_link(affiliate: Affiliate | None, url: str) -> tuple[Affiliate | Non
     """The affiliate and the link of an order that came in through `url`, the link made if it is new.
 
     Without `affiliate`, the link's referral parameter names it. Raises `ValidationError` with code `bad_link` (no
-    valid http or https URL), `link_of_another_affiliate`, or `unknown_referral` (nobody has that code). An empty
+    valid http or https URL), `link_of_another_affiliate`, or `unknown_referral` (no affiliate has that code). An empty
     `url` gives no link.
     """
     url = url.strip()

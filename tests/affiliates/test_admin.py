@@ -5,15 +5,14 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from affiliates.models import Affiliate
-from affiliates.profile import facts as profile
+from affiliates.profile.facts import Facts, facts_of
 from callbacks.models import CallbackSetting, Delivery
 from tests.factories import AffiliateFactory, CallbackSettingFactory, LinkFactory, OrderFactory, callbacks_for
+from tests.queries import assert_same_queries
 
 pytestmark = pytest.mark.django_db
 
@@ -99,22 +98,12 @@ def test_list_search_and_filters_find(admin_client: Client, query: str, expected
 
 
 def test_list_takes_as_many_queries_for_thirty_as_for_one(admin_client: Client) -> None:
-    def count() -> int:
-        with CaptureQueriesContext(connection) as queries:
-            admin_client.get(LIST)
-        return len(queries)
-
     def add() -> None:
         affiliate = AffiliateFactory()
         OrderFactory(affiliate=affiliate)
         attempted(callbacks_for(affiliate, URL)[0])
 
-    add()
-    count()
-    one = count()
-    for _ in range(29):
-        add()
-    assert count() == one
+    assert_same_queries(lambda: admin_client.get(LIST), add)
     assert len(listed(admin_client)) == 30
 
 
@@ -175,14 +164,14 @@ def test_facts_count_orders_earnings_by_currency_and_deliveries() -> None:
         attempted(setting)
     attempted(setting, "status", "failed")
     Delivery.objects.create(setting=setting, event="order.created", status="skipped", skip_reason="paused")
-    facts = profile.facts_of(affiliate)
+    facts = facts_of(affiliate)
     assert facts.orders == 3
     assert [(earned.amount, earned.currency) for earned in facts.commissions] == [(10, "USD"), (100, "JPY")]
     assert facts.delivered == pytest.approx(200 / 3)
 
 
-def test_facts_of_newcomer_are_empty() -> None:
-    assert profile.facts_of(AffiliateFactory()) == profile.Facts(0, (), None)
+def test_facts_of_a_new_affiliate_are_empty() -> None:
+    assert facts_of(AffiliateFactory()) == Facts(0, (), None)
 
 
 def test_facts_share_is_never_rounded_up_to_all(admin_client: Client) -> None:

@@ -1,4 +1,4 @@
-"""Who is meant by what was typed into the field of an affiliate, and who is suggested there."""
+"""Finding the affiliate that was typed into a form, and suggesting some."""
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -20,35 +20,35 @@ def joe() -> Affiliate:
 @pytest.mark.parametrize(
     "text", ["joe", "Joe's Coffee Blog (joe)", "Joe's Coffee Blog", "joe's coffee blog", "Joe@blog.example"]
 )
-def test_affiliate_is_meant_by_code_name_or_address(joe: Affiliate, text: str) -> None:
+def test_identify_code_name_or_address_finds_the_affiliate(joe: Affiliate, text: str) -> None:
     AffiliateFactory(name="joe", code="other")
-    assert search.meant_by(text) == joe
+    assert search.identify(text) == joe
 
 
 @pytest.mark.parametrize(
     ("text", "code", "named"),
     [
-        ("Coffee", "unknown_affiliate", "Joe's Coffee Blog (joe)"),  # nobody is guessed at
+        ("Coffee", "unknown_affiliate", "Joe's Coffee Blog (joe)"),  # no guessing
         ("Somebody Else (joe)", "unknown_affiliate", ""),
         ("nobody", "unknown_affiliate", ""),
         ("Twin", "several_affiliates", "Twin (twin-1), Twin (twin-2)"),
     ],
 )
-def test_affiliate_not_told_by_what_was_typed_is_refused(joe: Affiliate, text: str, code: str, named: str) -> None:
+def test_identify_none_or_several_is_refused(joe: Affiliate, text: str, code: str, named: str) -> None:
     for number in (1, 2):
         AffiliateFactory(name="Twin", code=f"twin-{number}")
     with pytest.raises(ValidationError) as refused:
-        search.meant_by(text)
+        search.identify(text)
     assert refused.value.code == code
     assert named in refused.value.messages[0]
 
 
-def test_name_that_ends_like_a_suggestion_is_a_name(joe: Affiliate) -> None:
+def test_identify_name_that_ends_like_a_label_is_a_name(joe: Affiliate) -> None:
     other = AffiliateFactory(name="Not (joe)", code="other")
-    assert search.meant_by("Not (joe)") == other
+    assert search.identify("Not (joe)") == other
 
 
-def test_suggestions_hold_what_was_typed_and_are_few(admin_client: Client, joe: Affiliate) -> None:
+def test_suggestions_contain_what_was_typed_and_are_few(admin_client: Client, joe: Affiliate) -> None:
     AffiliateFactory.create_batch(30)
 
     def found(text: str) -> list[str]:
@@ -58,19 +58,19 @@ def test_suggestions_hold_what_was_typed_and_are_few(admin_client: Client, joe: 
         assert "Joe's Coffee Blog (joe)" in found(text)
     assert found("nobody") == []
     assert found("\0joe")[0] == "Joe's Coffee Blog (joe)"
-    assert len(found("")) == search.SUGGESTED
+    assert len(found("")) == search.MAX_SUGGESTED
 
 
-def test_affiliate_is_meant_by_code_in_other_case_if_nobody_else_is_called_so(joe: Affiliate) -> None:
-    assert search.meant_by("JOE") == joe
+def test_identify_code_in_other_case_finds_the_affiliate_if_it_is_the_only_one(joe: Affiliate) -> None:
+    assert search.identify("JOE") == joe
     other = AffiliateFactory(code="Joe")
     with pytest.raises(ValidationError) as refused:
-        search.meant_by("JOE")
+        search.identify("JOE")
     assert refused.value.code == "several_affiliates"
-    assert search.meant_by("Joe") == other
+    assert search.identify("Joe") == other
 
 
-def test_affiliate_is_meant_by_primary_key_where_nobody_has_that_code(joe: Affiliate) -> None:
-    assert search.meant_by(str(joe.pk)) == joe
+def test_identify_primary_key_finds_the_affiliate_if_nobody_has_it_as_a_code(joe: Affiliate) -> None:
+    assert search.identify(str(joe.pk)) == joe
     other = AffiliateFactory(code=str(joe.pk))
-    assert search.meant_by(str(joe.pk)) == other
+    assert search.identify(str(joe.pk)) == other

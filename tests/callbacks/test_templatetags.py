@@ -1,12 +1,11 @@
-"""What the pages of the log are made of: the command to repeat a request, shares of time, words."""
+"""How deliveries are shown: the command that repeats a request, shares of time, words."""
 
 from datetime import timedelta
 
 import pytest
 
-from callbacks.log import curl
 from callbacks.models import Attempt
-from callbacks.templatetags import postbacks
+from callbacks.templatetags import deliveries
 
 
 def test_curl_command_repeats_the_request_quoted_for_a_shell() -> None:
@@ -16,24 +15,24 @@ def test_curl_command_repeats_the_request_quoted_for_a_shell() -> None:
         request_headers=[["Content-Length", "7"], ["webhook-id", "a b"]],
         request_body="{'x':1}",
     )
-    assert curl.command(sent) == (
+    assert deliveries.curl_command(sent) == (
         "curl --include --globoff \\\n  --request POST \\\n  --header 'webhook-id: a b' \\\n"
         "  --data-raw '{'\"'\"'x'\"'\"':1}' \\\n  'https://tracker.example/?a=it'\"'\"'s&b=[1]'"
     )
-    assert curl.command(Attempt(method="GET", url="")) == ""
+    assert deliveries.curl_command(Attempt(method="GET", url="")) == ""
 
 
 def test_phases_are_shares_of_the_whole_and_add_up() -> None:
     measured = Attempt(dns_ms=5, connect_ms=23, tls_ms=37, first_byte_ms=70, total_ms=142)
-    phases = postbacks.phases(measured)
+    phases = deliveries.phases(measured)
     assert [(phase.name, phase.ms) for phase in phases] == [
         ("name", 5), ("connect", 23), ("TLS", 37), ("answer", 70), ("rest", 7),
     ]  # fmt: skip
     assert sum(phase.share for phase in phases) == pytest.approx(100, abs=0.1)
     assert phases[-1].start + phases[-1].share == pytest.approx(100, abs=0.1)
-    assert postbacks.phases(Attempt()) == []
+    assert deliveries.phases(Attempt()) == []
     silent = Attempt(connect_ms=23, total_ms=10_000)
-    assert [phase.name for phase in postbacks.phases(silent)] == ["connect", "waiting"]
+    assert [phase.name for phase in deliveries.phases(silent)] == ["connect", "waiting"]
 
 
 @pytest.mark.parametrize(
@@ -42,11 +41,11 @@ def test_phases_are_shares_of_the_whole_and_add_up() -> None:
      (273600, "3 d 4 h"), (86405, "1 d"), (-3, "less than a second")],
 )  # fmt: skip
 def test_duration_names_the_two_largest_units(seconds: float, expected: str) -> None:
-    assert postbacks.duration(timedelta(seconds=seconds)) == expected
+    assert deliveries.duration(timedelta(seconds=seconds)) == expected
 
 
 @pytest.mark.parametrize(
     ("number", "expected"), [(1, "first"), (10, "tenth"), (11, "11th"), (21, "21st"), (112, "112th")]
 )
 def test_ordinal_is_a_word_as_long_as_there_is_one(number: int, expected: str) -> None:
-    assert postbacks.ordinal(number) == expected
+    assert deliveries.ordinal(number) == expected

@@ -35,12 +35,12 @@ ONE_OF_EACH = """
 import json
 from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
-from affiliates import access
+from affiliates.portal import access
 from affiliates.models import Affiliate, Link
 from callbacks.models import Job
 from callbacks.models import Attempt, CallbackSetting, Delivery
 from django.utils import timezone
-from orders import tokens
+from orders.intake import tokens
 from orders.models import ApiToken, Order
 joe, is_new = Affiliate.objects.get_or_create(name="Looked At", email="looked@e.example", code="lookedat")
 if is_new:
@@ -63,7 +63,7 @@ if is_new:
 print("ids", json.dumps({
     "joe": joe.pk, "newcomer": Affiliate.objects.get(code="alone").pk, "link": joe.links.get().pk,
     "unused_link": joe.links.get().pk, "order": joe.orders.get().pk, "delivery": joe.deliveries.earliest("pk").pk,
-    "doubted": joe.deliveries.latest("pk").pk,
+    "soft_failure": joe.deliveries.latest("pk").pk,
     "errand": Job.objects.get(words="Looked at").pk,
     "setting": joe.callback_settings.order_by("pk").first().pk, "token": ApiToken.objects.get(name="looked at").pk,
     "clerk": User.objects.get(username="clerk").pk, "content_type": ContentType.objects.get_for_model(Delivery).pk,
@@ -100,8 +100,8 @@ def test_every_page_of_the_admin_is_accessible_and_fits_its_window(browser_page,
     browser_page.emulate_media(color_scheme=scheme)
     paths = pages_of("administrator", "admin/", there)
     assert len(paths) > 40
-    doubted = f"/admin/callbacks/delivery/{there.doubted.pk}/change/"
-    assert found_wrong(browser_page, stack, [*paths, *STATES, doubted]) == {}
+    soft_failure = f"/admin/callbacks/delivery/{there.soft_failure.pk}/change/"
+    assert found_wrong(browser_page, stack, [*paths, *STATES, soft_failure]) == {}
     browser_page.goto(f"{stack.base_url}/admin/nothing-there/")
     assert faults(browser_page) == []
 

@@ -50,11 +50,11 @@ def test_order_list_since_a_date_leaves_older_ones_out(admin_client):
     assert found(admin_client.get(LIST + html.unescape(past_7_days))) == ["#new"]
 
 
-def test_affiliate_filter_beyond_its_length_still_names_the_chosen_one(admin_client, monkeypatch):
-    monkeypatch.setattr(filters, "LISTED", 1)
-    AffiliateFactory(name="Aaron")
+@pytest.mark.parametrize("url", [LIST, "/admin/callbacks/delivery/"])
+def test_affiliate_filter_beyond_its_length_still_names_the_chosen_one(admin_client, url):
+    AffiliateFactory.create_batch(filters.MAX_LISTED, name="Aaron")
     zoe = AffiliateFactory(name="Zoe")
-    OrderFactory(affiliate=zoe)
-    assert "Zoe" not in admin_client.get(LIST).content.decode().partition('class="table')[0]
-    chosen = admin_client.get(f"{LIST}?affiliate__id__exact={zoe.pk}").content.decode()
+    assert ">Zoe" not in admin_client.get(url).content.decode()
+    chosen = admin_client.get(f"{url}?affiliate__id__exact={zoe.pk}").content.decode()
     assert "Affiliate: Zoe" in chosen
+    assert ">Zoe" in chosen

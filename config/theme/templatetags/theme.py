@@ -35,7 +35,7 @@ CHIPS: dict[str, tuple[str, str, str]] = {
     "working": ("ok", "check", "Working"),
     "failing": ("bad", "alert", "Failing"),
     "gone": ("bad", "pause", "Switched itself off"),
-    "doubted": ("warn", "info", "Says 200, means no?"),
+    "soft_failure": ("warn", "info", "Says 200, means no?"),
     "held": ("bad", "pause", "Held back"),
     "recovered": ("ok", "check", "Recovered"),
     "silent": ("idle", "ring", "Nothing sent yet"),

@@ -383,14 +383,17 @@ def test_backfilled_order_is_told_of_in_every_figure(joe: Affiliate) -> None:
     order = Order.objects.get()
     setting = CallbackSettingFactory(affiliate=joe)
     month = Month.of(order.created_at)
-    (before,) = (line for line in reconciliation.statement(joe, month).lines if line.setting)
-    assert before.of("delivered") == 0
+    (before,) = (line for line in reconciliation.reconcile(joe, month).lines if line.setting)
+    assert before.counts["delivered"] == 0
     do_all(to_backfill(setting))
-    (answer,) = (answer for answer in explain.why(order) if answer.setting)
-    assert (answer.state, answer.sentence) == ("pending", "It is due and goes out as soon as a worker is free.")
+    (explanation,) = (found for found in explain.explain(order) if found.setting)
+    assert (explanation.state, explanation.sentence) == (
+        "pending",
+        "It is due and goes out as soon as a worker is free.",
+    )
     Delivery.objects.update(status="succeeded", next_attempt_at=None, last_attempt_at=timezone.now())
-    (line,) = (line for line in reconciliation.statement(joe, month).lines if line.setting)
-    assert line.of("delivered") == 1
+    (line,) = (line for line in reconciliation.reconcile(joe, month).lines if line.setting)
+    assert line.counts["delivered"] == 1
     assert list(reconcile.missed(order.created_at)) == []
     order.status = "approved"
     order.save()

@@ -1,13 +1,11 @@
-"""Why an order was or was not told of, callback by callback, in a sentence."""
+"""What became of an order, callback by callback, in a sentence."""
 
 import uuid
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from affiliates.models import Affiliate
@@ -16,6 +14,7 @@ from callbacks.log import explain
 from callbacks.models import Attempt, CallbackSetting, Delivery, EventType, TroubledHost
 from orders.models import Order
 from tests.factories import AffiliateFactory, CallbackSettingFactory, LinkFactory, OrderFactory, callbacks_for
+from tests.queries import assert_same_queries
 
 pytestmark = pytest.mark.django_db
 
@@ -27,10 +26,10 @@ def joe() -> Affiliate:
     return AffiliateFactory(name="Joe")
 
 
-def told(order: Order, event: str = "order.created") -> explain.Answer:
+def explained(order: Order, event: str = "order.created") -> explain.Explanation:
     order = Order.objects.select_related("affiliate", "link").get(pk=order.pk)
-    [answer] = [answer for answer in explain.why(order) if EventType(event).label in answer.title]
-    return answer
+    [found] = [found for found in explain.explain(order) if EventType(event).label in found.title]
+    return found
 
 
 def come_to(order: Order, status: str, detail: str = "", **fields: Any) -> None:
@@ -67,57 +66,57 @@ def come_to(order: Order, status: str, detail: str = "", **fields: Any) -> None:
          "No answer came within 10 seconds. It is tried again by itself."),
     ],
 )  # fmt: skip
-def test_why_of_a_recorded_event_tells_how_far_it_got(
+def test_explain_recorded_event_says_how_far_it_got(
     joe: Affiliate, status: str, detail: str, fields: dict[str, Any], state: str, expected: str
 ) -> None:
     CallbackSettingFactory(affiliate=joe, url=URL)
     order = OrderFactory(affiliate=joe)
     come_to(order, status, detail, **fields)
-    answer = told(order)
-    assert (answer.state, answer.sentence) == (state, expected)
-    assert answer.delivery == order.deliveries.get()
+    explanation = explained(order)
+    assert (explanation.state, explanation.sentence) == (state, expected)
+    assert explanation.delivery == order.deliveries.get()
 
 
-def test_why_of_what_waits_for_a_paused_callback_says_so(joe: Affiliate) -> None:
+def test_explain_paused_callback_says_so(joe: Affiliate) -> None:
     setting = CallbackSettingFactory(affiliate=joe, url=URL)
     order = OrderFactory(affiliate=joe)
     CallbackSetting.objects.filter(pk=setting.pk).update(is_active=False)
-    assert "The callback is paused" in told(order).sentence
+    assert "The callback is paused" in explained(order).sentence
 
 
 @pytest.mark.parametrize(
     ("failures", "is_held"), [(circuit_breaker.THRESHOLD - 1, False), (circuit_breaker.THRESHOLD, True)]
 )
-def test_why_of_what_the_breaker_holds_names_the_host(joe: Affiliate, failures: int, is_held: bool) -> None:
+def test_explain_host_held_by_the_circuit_breaker_is_named(joe: Affiliate, failures: int, is_held: bool) -> None:
     CallbackSettingFactory(affiliate=joe, url=URL)
     order = OrderFactory(affiliate=joe)
     TroubledHost.objects.create(host="tracker.example", failures=failures, probe_at=timezone.now())
-    assert ("held back: tracker.example did not answer 10 times in a row" in told(order).sentence) == is_held
+    assert ("held back: tracker.example did not answer 10 times in a row" in explained(order).sentence) == is_held
 
 
-def test_why_counts_several_and_speaks_of_the_last(joe: Affiliate) -> None:
+def test_explain_several_deliveries_counts_them_and_is_about_the_last(joe: Affiliate) -> None:
     callbacks_for(joe, URL)
     order = OrderFactory(affiliate=joe)
     for status in ("approved", "rejected"):
         order.status = status
         order.save()
-    answer = told(order, "order.updated")
-    assert answer.count == 2
-    assert answer.delivery is not None
-    assert answer.delivery.variables["order.status"] == "rejected"
+    explanation = explained(order, "order.updated")
+    assert explanation.count == 2
+    assert explanation.delivery is not None
+    assert explanation.delivery.variables["order.status"] == "rejected"
 
 
-def test_why_after_the_callback_was_deleted_still_tells_of_it(joe: Affiliate) -> None:
+def test_explain_deleted_callback_is_still_there(joe: Affiliate) -> None:
     setting = CallbackSettingFactory(affiliate=joe, url=URL)
     order = OrderFactory(affiliate=joe)
     setting.delete()
-    answer = told(order)
-    assert (answer.state, answer.setting, answer.title) == ("pending", None, "Order created callback")
-    assert "callback was deleted" in answer.sentence
-    assert told(order, "order.updated").state == "not_set"
+    explanation = explained(order)
+    assert (explanation.state, explanation.setting, explanation.title) == ("pending", None, "Order created callback")
+    assert "callback was deleted" in explanation.sentence
+    assert explained(order, "order.updated").state == "not_set"
 
 
-def test_why_of_an_order_that_moved_tells_of_both_affiliates(joe: Affiliate) -> None:
+def test_explain_order_of_another_affiliate_now_has_both(joe: Affiliate) -> None:
     marta = AffiliateFactory(name="Marta")
     for affiliate in (joe, marta):
         callbacks_for(affiliate, URL)
@@ -125,8 +124,8 @@ def test_why_of_an_order_that_moved_tells_of_both_affiliates(joe: Affiliate) -> 
     order.affiliate = marta
     order.save()
     order = Order.objects.get(pk=order.pk)
-    answers = [(answer.affiliate.name, answer.title, answer.state) for answer in explain.why(order)]
-    assert sorted(answers) == [
+    found = [(found.affiliate.name, found.title, found.state) for found in explain.explain(order)]
+    assert sorted(found) == [
         ("Joe", "Order created callback", "pending"),
         ("Joe", "Order updated callback", "pending"),
         ("Marta", "Order created callback", "pending"),
@@ -135,75 +134,70 @@ def test_why_of_an_order_that_moved_tells_of_both_affiliates(joe: Affiliate) -> 
 
 
 # --- not recorded ------------------------------------------------------------------
-def test_why_without_an_affiliate_has_no_answers() -> None:
-    assert explain.why(OrderFactory(affiliate=None)) == []
+def test_explain_without_an_affiliate_is_empty() -> None:
+    assert explain.explain(OrderFactory(affiliate=None)) == []
 
 
-def test_why_without_a_callback_says_that_there_is_none(joe: Affiliate) -> None:
+def test_explain_without_a_callback_says_that_there_is_none(joe: Affiliate) -> None:
     order = OrderFactory(affiliate=joe)
     for event in EventType:
-        answer = told(order, event)
-        assert (answer.state, answer.setting) == ("not_set", None)
-        assert "Joe has no callback for this event" in answer.sentence
+        explanation = explained(order, event)
+        assert (explanation.state, explanation.setting) == ("not_set", None)
+        assert "Joe has no callback for this event" in explanation.sentence
 
 
-def test_why_of_an_order_older_than_the_callback_says_so(joe: Affiliate) -> None:
+def test_explain_order_older_than_the_callback_says_so(joe: Affiliate) -> None:
     order = OrderFactory(affiliate=joe)
     callbacks_for(joe, URL)
-    assert told(order).state == "not_due"
-    assert "came in before the callback was set up" in told(order).sentence
-    assert "nothing has changed since this callback was set up" in told(order, "order.updated").sentence
+    assert explained(order).state == "not_due"
+    assert "came in before the callback was set up" in explained(order).sentence
+    assert "nothing has changed since this callback was set up" in explained(order, "order.updated").sentence
 
 
-def test_why_of_an_unchanged_order_says_that_nothing_changed(joe: Affiliate) -> None:
+def test_explain_unchanged_order_says_that_nothing_changed(joe: Affiliate) -> None:
     callbacks_for(joe, URL)
     order = OrderFactory(affiliate=joe, link=LinkFactory(affiliate=joe))
     order.save()
-    answer = told(order, "order.updated")
-    assert answer.state == "not_due"
-    assert "nothing has changed since it came in that a tracker hears of" in answer.sentence
+    explanation = explained(order, "order.updated")
+    assert explanation.state == "not_due"
+    assert "nothing has changed since it came in that a tracker hears of" in explanation.sentence
 
 
-def test_why_of_an_order_written_past_the_application_names_the_command(joe: Affiliate) -> None:
+def test_explain_order_written_without_a_signal_names_the_command(joe: Affiliate) -> None:
     callbacks_for(joe, URL)
     order = OrderFactory(affiliate=joe)
     Order.objects.filter(pk=order.pk).update(status="approved")
-    answer = told(order, "order.updated")
-    assert answer.state == "not_recorded"
-    assert "manage.py reconcile" in answer.sentence
+    explanation = explained(order, "order.updated")
+    assert explanation.state == "not_recorded"
+    assert "manage.py reconcile" in explanation.sentence
     Delivery.objects.all().delete()
-    assert told(order).state == "not_recorded"
+    assert explained(order).state == "not_recorded"
 
 
-def test_why_of_an_order_changed_before_its_callback_does_not_blame_anybody(joe: Affiliate) -> None:
+def test_explain_order_changed_before_its_callback_was_not_due(joe: Affiliate) -> None:
     CallbackSettingFactory(affiliate=joe, url=URL)
     order = OrderFactory(affiliate=joe)
     order.status = "approved"
     order.save()
     CallbackSettingFactory(affiliate=joe, url=URL, event=EventType.UPDATED)
-    answer = told(order, "order.updated")
-    assert (answer.state, "before this callback was set up" in answer.sentence) == ("not_due", True)
+    explanation = explained(order, "order.updated")
+    assert (explanation.state, "before this callback was set up" in explanation.sentence) == ("not_due", True)
 
 
-def test_why_asks_as_often_for_thirty_deliveries_as_for_one(joe: Affiliate) -> None:
-    def count() -> int:
-        with CaptureQueriesContext(connection) as queries:
-            explain.why(Order.objects.select_related("affiliate", "link").get(pk=order.pk))
-        return len(queries)
+def test_explain_takes_as_many_queries_for_thirty_deliveries_as_for_one(joe: Affiliate) -> None:
+    def change() -> None:
+        order.amount += 1
+        order.save()
 
     callbacks_for(joe, URL)
     order = OrderFactory(affiliate=joe)
-    order.status = "approved"
-    order.save()
-    few = count()
-    for number in range(30):
-        order.amount = number + 1
-        order.save()
-    assert count() == few
+    assert_same_queries(
+        lambda: explain.explain(Order.objects.select_related("affiliate", "link").get(pk=order.pk)), change
+    )
 
 
 # --- in the admin --------------------------------------------------------------------
-def test_order_page_answers_for_each_callback(admin_client: Client, joe: Affiliate) -> None:
+def test_order_page_explains_each_callback(admin_client: Client, joe: Affiliate) -> None:
     CallbackSettingFactory(affiliate=joe, url=URL)
     order = OrderFactory(affiliate=joe)
     page = admin_client.get(order.get_absolute_url()).content.decode()
@@ -214,7 +208,7 @@ def test_order_page_answers_for_each_callback(admin_client: Client, joe: Affilia
     assert "No affiliate brought this order" in nobody
 
 
-def test_order_list_says_in_short_why_there_is_nothing(admin_client: Client, joe: Affiliate) -> None:
+def test_order_list_says_in_short_why_there_are_no_deliveries(admin_client: Client, joe: Affiliate) -> None:
     def shown(order: Order) -> str:
         page = admin_client.get(f"/admin/orders/order/?q={order.number.lstrip('#')}").content.decode()
         return page.partition('class="why-link"')[2].partition("</a>")[0]
@@ -233,14 +227,5 @@ def test_order_list_says_in_short_why_there_is_nothing(admin_client: Client, joe
     assert "Not recorded" in shown(sent)
 
 
-def test_order_list_asks_as_often_for_thirty_as_for_one(admin_client: Client, joe: Affiliate) -> None:
-    def count() -> int:
-        with CaptureQueriesContext(connection) as queries:
-            admin_client.get("/admin/orders/order/")
-        return len(queries)
-
-    OrderFactory(affiliate=joe)
-    count()
-    one = count()
-    OrderFactory.create_batch(29)
-    assert count() == one
+def test_order_list_takes_as_many_queries_for_thirty_as_for_one(admin_client: Client) -> None:
+    assert_same_queries(lambda: admin_client.get("/admin/orders/order/"), OrderFactory)

@@ -1,4 +1,4 @@
-"""Where a delivery comes from: a test is shown as one, counts nowhere, is sent once; the log finds it by its origin."""
+"""The origin of deliveries: a test is shown as one, is not counted, is sent once; the log filters by origin."""
 
 import csv
 import io
@@ -17,8 +17,7 @@ from affiliates.profile import facts
 from callbacks.delivery import circuit_breaker, dispatcher, queue, reconcile, resend
 from callbacks.log import explain
 from callbacks.models import Attempt, CallbackSetting, CountedUpTo, Delivery, EventType, HourlyCount, TroubledHost
-from callbacks.reports import callback_health, hourly, reconciliation
-from callbacks.reports import overview as dashboard
+from callbacks.reports import callback_health, hourly, overview, reconciliation
 from callbacks.reports.reconciliation import Month
 from callbacks.setup import test_send
 from orders.models import Order
@@ -33,7 +32,7 @@ PASSWORD = "a long enough passphrase"
 
 @pytest.fixture
 def order(joe: Affiliate, receiver: Receiver) -> Order:
-    """One that went out, so that there is something to be counted."""
+    """One that was sent, so that there is something to be counted."""
     callbacks_for(joe, receiver.url("/pb?o={{order.number}}"))
     order: Order = OrderFactory(affiliate=joe, number="#77")
     dispatcher.run()
@@ -44,15 +43,15 @@ def order(joe: Affiliate, receiver: Receiver) -> Order:
 def send_test(order: Order, user: User, event: str = "order.created") -> Delivery:
     assert order.affiliate
     setting = CallbackSetting.objects.select_related("affiliate").get(affiliate=order.affiliate, event=event)
-    trial = test_send.send(setting, order, user.pk)
-    assert trial.attempt
-    return trial.attempt.delivery
+    sent = test_send.send(setting, order, user.pk)
+    assert sent.attempt
+    return sent.attempt.delivery
 
 
-def overview(order: Order) -> Any:
-    shown = dashboard.overview(dashboard.RANGES[0])
-    names = ("lately", "rate", "waiting", "failed", "skipped", "times", "endpoints", "more_endpoints")
-    return [shown[name] for name in names] + [list(shown["failures"]), [bar.tally for bar in shown["bars"]]]
+def figures(order: Order) -> Any:
+    shown = overview.overview(overview.RANGES[0])
+    names = ("lately", "waiting", "failed", "skipped", "times", "endpoints", "more_endpoints")
+    return [shown[name] for name in names] + [list(shown["failures"]), [bar.counts for bar in shown["bars"]]]
 
 
 def counted_hours(order: Order) -> Any:
@@ -64,11 +63,12 @@ def counted_hours(order: Order) -> Any:
     return list(HourlyCount.objects.values("delivered", "refused", "unanswered"))
 
 
-def statement(order: Order) -> Any:
+def reconciled(order: Order) -> Any:
     assert order.affiliate
     month = Month.of(order.created_at)
-    found = reconciliation.statement(order.affiliate, month)
-    return [line.counts for line in found.lines], found.troubles, list(reconciliation.paper(order.affiliate, month))
+    found = reconciliation.reconcile(order.affiliate, month)
+    rows = list(reconciliation.csv_rows(order.affiliate, month))
+    return [line.counts for line in found.lines], found.undelivered, rows
 
 
 def callbacks(order: Order) -> Any:
@@ -99,18 +99,18 @@ def badge(order: Order) -> Any:
 
 
 def missed(order: Order) -> Any:
-    """Written past the signal before the test, which must not pass for having told anybody of it."""
+    """The order is changed without a signal before the test, which must not count as the missing delivery."""
     Order.objects.update(status="approved")
     return [(found.event, found.state.status) for found in reconcile.missed(order.created_at - timedelta(days=1))]
 
 
-def why(order: Order) -> Any:
-    return explain.why(order)
+def explained(order: Order) -> Any:
+    return explain.explain(order)
 
 
 @pytest.mark.parametrize(
     "reader",
-    [overview, counted_hours, statement, callbacks, orders, badge, missed, why],
+    [figures, counted_hours, reconciled, callbacks, orders, badge, missed, explained],
     ids=lambda reader: reader.__name__,
 )
 def test_test_changes_nothing_that_is_counted(order: Order, admin_user: User, reader: Callable[[Order], Any]) -> None:
@@ -135,7 +135,7 @@ def test_test_alone_leaves_the_overview_with_the_first_steps(
 
 
 @pytest.mark.parametrize(("answer", "status"), [(Answer(), "succeeded"), (Answer(raw=b"", end="close"), "failed")])
-def test_test_neither_asks_nor_tells_the_breaker(
+def test_test_neither_asks_nor_informs_the_circuit_breaker(
     order: Order, admin_user: User, receiver: Receiver, answer: Answer, status: str
 ) -> None:
     host = CallbackSetting.objects.all()[0].host
@@ -179,18 +179,18 @@ def test_test_is_not_sent_again(order: Order, admin_user: User, receiver: Receiv
 # --- where it is seen --------------------------------------------------------------
 def test_log_marks_tests_and_finds_deliveries_by_origin(order: Order, admin_user: User) -> None:
     event = Delivery.objects.get()
-    tried = send_test(order, admin_user)
+    tested = send_test(order, admin_user)
     backfilled = Delivery.objects.get(pk=send_test(order, admin_user).pk)
     Delivery.objects.filter(pk=backfilled.pk).update(origin="backfill")
     client = signed_in()
     for query, expected in (
-        ("", [backfilled, tried, event]),
+        ("", [backfilled, tested, event]),
         ("?origin=event", [event]),
         ("?origin=counted", [backfilled, event]),
-        ("?origin=test", [tried]),
+        ("?origin=test", [tested]),
         ("?origin=backfill", [backfilled]),
-        ("?origin=nonsense", [backfilled, tried, event]),
-        ("?origin=test&q=77", [tried]),
+        ("?origin=nonsense", [backfilled, tested, event]),
+        ("?origin=test&q=77", [tested]),
     ):
         page = client.get(LOG + query)
         assert list(page.context["cl"].result_list) == expected, query
@@ -221,12 +221,12 @@ def test_page_of_an_order_lists_its_tests_as_such(order: Order, admin_user: User
 def test_portal_shows_no_tests(order: Order, admin_user: User, joe: Affiliate) -> None:
     joe.user = User.objects.create_user(joe.email, joe.email, PASSWORD)
     joe.save()
-    event, tried = Delivery.objects.get(), send_test(order, admin_user)
+    event, tested = Delivery.objects.get(), send_test(order, admin_user)
     client = Client()
     client.force_login(joe.user)
     assert list(client.get("/portal/").context["page"]) == [event]
     assert client.get(f"/portal/deliveries/{event.pk}/").status_code == 200
-    assert client.get(f"/portal/deliveries/{tried.pk}/").status_code == 404
+    assert client.get(f"/portal/deliveries/{tested.pk}/").status_code == 404
 
 
 def test_export_names_the_origin(order: Order, admin_user: User) -> None:

@@ -83,7 +83,7 @@ def test_selection_is_what_the_list_shows(admin_client: Client, log: None, joe: 
     assert set(found.values_list("pk", flat=True)) == shown
     again = admin_client.get(LOG + selection.query).context["cl"].result_list
     assert {delivery.pk for delivery in again} == shown
-    assert Selection.kept(selection.to_be_kept) == selection
+    assert Selection.from_data(selection.data) == selection
 
 
 def test_every_filter_of_the_list_is_known(rf: Any, admin_user: User, log: None) -> None:

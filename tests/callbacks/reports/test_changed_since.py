@@ -1,4 +1,4 @@
-"""A callback that now sends something else, or elsewhere, is not said to do as it did before."""
+"""The health of a callback that was changed does not come from what was sent before."""
 
 from datetime import timedelta
 

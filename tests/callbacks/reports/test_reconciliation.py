@@ -1,15 +1,14 @@
-"""The month of one affiliate: what came of each order with each callback, on the page and as CSV."""
+"""The month of one affiliate: what became of each order with each callback, on the page and as CSV."""
 
 import csv
 import io
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from affiliates.models import Affiliate
@@ -18,6 +17,7 @@ from callbacks.reports import reconciliation
 from callbacks.reports.reconciliation import Month, Result
 from orders.models import Order
 from tests.factories import AffiliateFactory, CallbackSettingFactory, OrderFactory
+from tests.queries import assert_same_queries
 
 pytestmark = pytest.mark.django_db
 
@@ -54,7 +54,7 @@ def set_up(affiliate: Affiliate, event: str = EventType.CREATED, day: int = 1, m
 
 
 def lines(affiliate: Affiliate, month: Month = MARCH) -> dict[str, dict[str, int]]:
-    found = reconciliation.statement(affiliate, month)
+    found = reconciliation.reconcile(affiliate, month)
     return {line.title: {result.value: count for result, count in line.counts.items()} for line in found.lines}
 
 
@@ -76,12 +76,12 @@ def test_month_that_is_none_is_none(name: str) -> None:
 
 
 # --- figures -------------------------------------------------------------------
-def test_statement_sorts_the_orders_of_a_month_by_what_came_of_them(joe: Affiliate) -> None:
+def test_reconcile_sorts_the_orders_of_a_month_by_what_came_of_them(joe: Affiliate) -> None:
     early = order_in_march(joe, None, day=2)
     set_up(joe, day=3)
     for status in ("succeeded", "succeeded", "failed", "pending", "skipped", None):
         order_in_march(joe, status)
-    found = reconciliation.statement(joe, MARCH)
+    found = reconciliation.reconcile(joe, MARCH)
     assert lines(joe) == {
         "Order created callback": {
             "delivered": 2, "failed": 1, "waiting": 1, "skipped": 1, "missing": 1, "no callback": 1,
@@ -90,11 +90,11 @@ def test_statement_sorts_the_orders_of_a_month_by_what_came_of_them(joe: Affilia
     }  # fmt: skip
     assert [line.orders for line in found.lines] == [7, 0]
     assert found.orders == 7
-    assert [result for _, _, result in found.troubles] == [Result.MISSING, Result.FAILED]
-    assert early not in [order for order, _, _ in found.troubles]
+    assert [result for _, _, result in found.undelivered] == [Result.MISSING, Result.FAILED]
+    assert early not in [order for order, _, _ in found.undelivered]
 
 
-def test_statement_counts_orders_of_the_month_and_the_affiliate_alone(joe: Affiliate) -> None:
+def test_reconcile_counts_orders_of_the_month_and_the_affiliate_alone(joe: Affiliate) -> None:
     set_up(joe)
     order_in_march(joe, day=31)
     for moment in (MARCH.begins_at - timedelta(microseconds=1), MARCH.ends_at):
@@ -104,7 +104,7 @@ def test_statement_counts_orders_of_the_month_and_the_affiliate_alone(joe: Affil
     assert lines(joe)["Order created callback"] == {"delivered": 1}
 
 
-def test_statement_goes_by_the_last_of_several_updates(joe: Affiliate) -> None:
+def test_reconcile_goes_by_the_last_of_several_updates(joe: Affiliate) -> None:
     set_up(joe, EventType.UPDATED)
     order = order_in_march(joe)
     for amount, status in ((1, "failed"), (2, "succeeded")):
@@ -115,40 +115,31 @@ def test_statement_goes_by_the_last_of_several_updates(joe: Affiliate) -> None:
     assert lines(joe)["Order updated callback"] == {"delivered": 1}
 
 
-def test_statement_without_a_callback_says_so_of_every_order(joe: Affiliate) -> None:
+def test_reconcile_without_a_callback_says_so_of_every_order(joe: Affiliate) -> None:
     order_in_march(joe)
     assert lines(joe) == {"Order created callback": {"no callback": 1}, "Order updated callback": {}}
 
 
-def test_statement_still_has_what_a_deleted_callback_was_told(joe: Affiliate) -> None:
+def test_reconcile_still_has_what_a_deleted_callback_was_told(joe: Affiliate) -> None:
     old = set_up(joe)
     order_in_march(joe)
     old.delete()
     assert lines(joe)["Order created callback"] == {"delivered": 1}
 
 
-def test_statement_sums_up_by_currency(joe: Affiliate) -> None:
+def test_reconcile_sums_up_by_currency(joe: Affiliate) -> None:
     for amount, currency in (("10", "USD"), ("20.50", "USD"), ("1200", "JPY")):
         order_in_march(joe, amount=amount, currency=currency, commission="1")
-    found = reconciliation.statement(joe, MARCH).sums
+    found = reconciliation.reconcile(joe, MARCH).sums
     assert [(sums.currency, sums.orders, sums.amount, sums.commission) for sums in found] == [
         ("USD", 2, 30.5, 2),
         ("JPY", 1, 1200, 1),
     ]
 
 
-def test_statement_asks_as_often_for_thirty_orders_as_for_one(joe: Affiliate) -> None:
-    def queries() -> int:
-        with CaptureQueriesContext(connection) as captured:
-            reconciliation.statement(joe, MARCH)
-        return len(captured)
-
+def test_reconcile_takes_as_many_queries_for_thirty_orders_as_for_one(joe: Affiliate) -> None:
     set_up(joe)
-    order_in_march(joe, "failed")
-    one = queries()
-    for _ in range(29):
-        order_in_march(joe, "failed")
-    assert queries() == one
+    assert_same_queries(lambda: reconciliation.reconcile(joe, MARCH), lambda: order_in_march(joe, "failed"))
 
 
 # --- the page ------------------------------------------------------------------
@@ -170,7 +161,7 @@ def test_page_shows_the_month_and_leads_to_why(admin_client: Client, joe: Affili
 
 def test_page_of_no_month_shows_this_one(admin_client: Client, joe: Affiliate) -> None:
     answer = admin_client.get(page_url(joe, "?month=nonsense"))
-    assert str(answer.context["statement"].month) == f"{timezone.now():%Y-%m}"
+    assert str(answer.context["reconciliation"].month) == f"{timezone.now():%Y-%m}"
     assert "brought no orders in this month" in answer.content.decode()
     assert 'rel="next"' not in answer.content.decode()
 
@@ -179,7 +170,7 @@ def test_profile_leads_to_reconciliation(admin_client: Client, joe: Affiliate) -
     assert page_url(joe) in admin_client.get(joe.get_absolute_url()).content.decode()
 
 
-def test_page_and_paper_are_for_those_who_may_see_affiliate_and_log(client: Client, joe: Affiliate) -> None:
+def test_page_and_csv_are_for_those_who_may_see_affiliate_and_log(client: Client, joe: Affiliate) -> None:
     user = User.objects.create_user("staff", is_staff=True)
     client.force_login(user)
     for codenames, status in (
@@ -192,17 +183,14 @@ def test_page_and_paper_are_for_those_who_may_see_affiliate_and_log(client: Clie
             assert client.get(page_url(joe, rest)).status_code == status
 
 
-# --- the paper -----------------------------------------------------------------
-def paper(client: Client, affiliate: Affiliate) -> list[dict[str, str]]:
+# --- CSV -----------------------------------------------------------------------
+def csv_of(client: Client, affiliate: Affiliate) -> list[dict[str, str]]:
     answer = client.get(page_url(affiliate, "export/?month=2026-03"))
     assert answer.headers["Content-Disposition"] == 'attachment; filename="reconciliation-joe-2026-03.csv"'
     return list(csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode(), newline="")))
 
 
-def test_paper_has_a_row_for_each_order_and_callback(
-    admin_client: Client, joe: Affiliate, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(reconciliation, "BATCH", 2)
+def test_csv_has_a_row_for_each_order_and_callback(admin_client: Client, joe: Affiliate) -> None:
     order_in_march(joe, None, number="#0", day=2)
     set_up(joe, day=3)
     for number, status in enumerate(("succeeded", "failed", "skipped", None), start=1):
@@ -211,7 +199,7 @@ def test_paper_has_a_row_for_each_order_and_callback(
     for detail in ("No answer.", "The tracker answered 404 Not Found."):
         Attempt.objects.create(delivery=failed, method="GET", detail=detail, created_at=timezone.now())
     Delivery.objects.filter(pk=failed.pk).update(attempt_count=2, last_status_code=404, last_error_kind="status")
-    rows = paper(admin_client, joe)
+    rows = csv_of(admin_client, joe)
     assert [(row["Order"], row["Result"], row["Reason"]) for row in rows] == [
         ("#0", "no callback", "There was no callback when this order came in."),
         ("#1", "delivered", ""),
@@ -220,42 +208,30 @@ def test_paper_has_a_row_for_each_order_and_callback(
         ("#4", "missing", "Nothing was recorded for this order."),
     ]
     assert tuple(rows[0]) == reconciliation.HEADINGS
+    assert [row[0] for row in reconciliation.csv_rows(joe, MARCH, batch_size=2)] == [row["Order"] for row in rows]
     assert (rows[2]["Attempts"], rows[2]["Last code"], rows[2]["Event id"]) == ("2", "404", str(failed.event_id))
     assert (rows[1]["Amount"], rows[1]["Commission"], rows[1]["Host"]) == ("58.00", "8.70", "tracker.example")
 
 
-def test_paper_and_page_agree(admin_client: Client, joe: Affiliate) -> None:
+def test_csv_and_page_agree(admin_client: Client, joe: Affiliate) -> None:
     set_up(joe)
     set_up(joe, EventType.UPDATED)
     for status in ("succeeded", "failed", "failed", None, "pending"):
         order = order_in_march(joe, status)
         order.status = "approved"
         order.save()
-    rows = paper(admin_client, joe)
+    rows = csv_of(admin_client, joe)
     counted = {
-        (line.title, result.value): line.of(result)
-        for line in reconciliation.statement(joe, MARCH).lines
-        for result in Result
-        if line.of(result)
+        (line.title, result): count
+        for line in reconciliation.reconcile(joe, MARCH).lines
+        for result, count in line.results
+        if count
     }
-    found: dict[tuple[str, str], int] = {}
-    for row in rows:
-        key = row["Callback"], row["Result"]
-        found[key] = found.get(key, 0) + 1
+    found = Counter((row["Callback"], row["Result"]) for row in rows)
     assert found == counted
     assert len(found) == 5
 
 
-def test_paper_asks_as_often_for_thirty_orders_as_for_one(admin_client: Client, joe: Affiliate) -> None:
-    def queries() -> int:
-        with CaptureQueriesContext(connection) as captured:
-            paper(admin_client, joe)
-        return len(captured)
-
+def test_csv_takes_as_many_queries_for_thirty_orders_as_for_one(admin_client: Client, joe: Affiliate) -> None:
     set_up(joe)
-    order_in_march(joe, "failed")
-    queries()
-    one = queries()
-    for _ in range(29):
-        order_in_march(joe, "failed")
-    assert queries() == one
+    assert_same_queries(lambda: csv_of(admin_client, joe), lambda: order_in_march(joe, "failed"))

@@ -4,7 +4,7 @@ import pytest
 from django.core.exceptions import ValidationError
 
 from affiliates.models import Affiliate, Link
-from orders.intake import place as services
+from orders.intake.place import Placed, place, resolve_link
 from orders.models import Order
 from tests.factories import AffiliateFactory, LinkFactory
 
@@ -18,13 +18,13 @@ def joe() -> Affiliate:
 
 def code_of(affiliate: Affiliate | None, url: str) -> str | None:
     with pytest.raises(ValidationError) as caught:
-        services.resolve_link(affiliate, url)
+        resolve_link(affiliate, url)
     return caught.value.code
 
 
 def test_resolve_link_new_url_makes_the_link_of_the_affiliate_it_names(joe: Affiliate) -> None:
     url = "https://shop.example/p?ref=joe&sub_id=fb#top"
-    owner, link = services.resolve_link(None, f"  {url} ")
+    owner, link = resolve_link(None, f"  {url} ")
     assert owner == joe
     assert link is not None
     assert (link.affiliate, link.url) == (joe, url)
@@ -32,23 +32,23 @@ def test_resolve_link_new_url_makes_the_link_of_the_affiliate_it_names(joe: Affi
 
 def test_resolve_link_known_url_finds_the_same_link(joe: Affiliate) -> None:
     link = LinkFactory(affiliate=joe, url="https://shop.example/?ref=joe")
-    assert services.resolve_link(joe, link.url) == (joe, link)
+    assert resolve_link(joe, link.url) == (joe, link)
     assert Link.objects.count() == 1
 
 
 def test_resolve_link_of_a_chosen_affiliate_needs_no_parameter(joe: Affiliate) -> None:
-    _, link = services.resolve_link(joe, "https://shop.example/landing")
+    _, link = resolve_link(joe, "https://shop.example/landing")
     assert link is not None
     assert link.affiliate == joe
 
 
 def test_resolve_link_empty_is_no_link(joe: Affiliate) -> None:
-    assert services.resolve_link(joe, " ") == (joe, None)
+    assert resolve_link(joe, " ") == (joe, None)
 
 
 def test_resolve_link_parameter_of_another_name_is_configurable(joe: Affiliate, settings: Any) -> None:
     settings.REFERRAL_PARAMETER = "aff"
-    assert services.resolve_link(None, "https://shop.example/?aff=joe")[0] == joe
+    assert resolve_link(None, "https://shop.example/?aff=joe")[0] == joe
 
 
 @pytest.mark.parametrize(
@@ -71,28 +71,28 @@ def test_resolve_link_naming_nobody_is_refused(joe: Affiliate, url: str) -> None
     assert code_of(None, url) == "unknown_referral"
 
 
-def place(number: str = "#1", affiliate: str | None = None, link: str | None = None, **fields: Any) -> services.Placed:
-    return services.place(number, fields, affiliate_code=affiliate, link_url=link)
+def placed_with(number: str = "#1", affiliate: str | None = None, link: str | None = None, **fields: Any) -> Placed:
+    return place(number, fields, affiliate_code=affiliate, link_url=link)
 
 
 def test_place_new_order_through_a_link_belongs_to_its_affiliate(joe: Affiliate) -> None:
-    placed = place(amount="58.00", currency="usd", link="https://shop.example/?ref=joe")
+    placed = placed_with(amount="58.00", currency="usd", link="https://shop.example/?ref=joe")
     order = Order.objects.get()
-    assert placed == services.Placed(order, is_new=True)
+    assert placed == Placed(order, is_new=True)
     assert (order.affiliate, order.link, order.currency) == (joe, Link.objects.get(), "USD")
 
 
 def test_place_same_order_again_changes_what_is_named_and_nothing_else(joe: Affiliate) -> None:
-    place(amount="58.00", affiliate="joe", link="https://shop.example/?ref=joe")
-    placed = place(status="approved")
+    placed_with(amount="58.00", affiliate="joe", link="https://shop.example/?ref=joe")
+    placed = placed_with(status="approved")
     order = Order.objects.get()
     assert not placed.is_new
     assert (order.status, order.amount, order.affiliate, order.link) == ("approved", 58, joe, Link.objects.get())
 
 
 def test_place_affiliate_cleared_is_nobodys_order(joe: Affiliate) -> None:
-    place(amount="58.00", affiliate="joe")
-    place(affiliate="")
+    placed_with(amount="58.00", affiliate="joe")
+    placed_with(affiliate="")
     assert Order.objects.get().affiliate is None
 
 
@@ -110,6 +110,6 @@ def test_place_affiliate_cleared_is_nobodys_order(joe: Affiliate) -> None:
 )
 def test_place_bad_fields_are_refused_together(given: dict[str, str], expected: dict[str, list[str]]) -> None:
     with pytest.raises(ValidationError) as caught:
-        place(**given)
+        placed_with(**given)
     assert {name: [e.code for e in errors] for name, errors in caught.value.error_dict.items()} == expected
     assert not Order.objects.exists()
