@@ -35,12 +35,12 @@ ONE_OF_EACH = """
 import json
 from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
-from affiliates import access
+from affiliates.portal import access
 from affiliates.models import Affiliate, Link
 from callbacks.models import Job
 from callbacks.models import Attempt, CallbackSetting, Delivery
 from django.utils import timezone
-from orders import tokens
+from orders.intake import tokens
 from orders.models import ApiToken, Order
 joe, is_new = Affiliate.objects.get_or_create(name="Looked At", email="looked@e.example", code="lookedat")
 if is_new:
