@@ -22,7 +22,7 @@ from callbacks.jobs.backfill import Backfill
 from callbacks.log.selection import Selection
 from callbacks.models import Job
 from callbacks.models.job import NAMED
-from config.listing.keys import scan
+from config.listing.keys import find_rows
 
 log = logging.getLogger(__name__)
 
@@ -90,12 +90,12 @@ def _paid_until(errand: Job, now: datetime) -> datetime:
 
 def _next(rows: QuerySet[Any], errand: Job, amount: int) -> tuple[Sequence[int], int]:
     """The next rows, and the key up to which nothing is left after them."""
-    found, looked_to = scan(
+    found, stopped_at = find_rows(
         rows.order_by("pk").values_list("pk", flat=True), amount, errand.position + 1, errand.last, 1
     )
     if len(found) == amount:
         return found, found[-1]
-    return found, errand.last if looked_to is None else looked_to
+    return found, errand.last if stopped_at is None else stopped_at
 
 
 class _Resending:

@@ -119,8 +119,8 @@ def test_user_list_says_what_each_is(admin_client, clerk):
 def test_user_list_is_filtered_by_role(admin_client, clerk, role, found):
     for name in ("sue", "max", "sam"):
         User.objects.create_user(name, is_staff=True)
-    roles.give(User.objects.get(username="sue"), roles.SUPPORT)
-    roles.give(User.objects.get(username="max"), roles.MERCHANT)
+    roles.set_role(User.objects.get(username="sue"), roles.SUPPORT)
+    roles.set_role(User.objects.get(username="max"), roles.MERCHANT)
     shown = admin_client.get(LIST, {"role": role}).context["cl"].result_list
     assert [user.username for user in shown] == [found]
 
@@ -134,7 +134,7 @@ def test_user_list_asks_no_more_for_more_users(admin_client):
     queries()
     few = queries()
     for number in range(20):
-        roles.give(User.objects.create_user(f"user{number}", is_staff=True), roles.SUPPORT)
+        roles.set_role(User.objects.create_user(f"user{number}", is_staff=True), roles.SUPPORT)
     assert queries() == few
 
 

@@ -56,8 +56,8 @@ def make() -> World:
     people["affiliate"].refresh_from_db()
     people["administrator"].is_superuser = True
     people["administrator"].save()
-    roles.give(people["support"], roles.SUPPORT)
-    roles.give(people["merchant"], roles.MERCHANT)
+    roles.set_role(people["support"], roles.SUPPORT)
+    roles.set_role(people["merchant"], roles.MERCHANT)
     joe = AffiliateFactory(name="Joe", code="joe", user=people["affiliate"])
     setting = CallbackSettingFactory(affiliate=joe)
     link = LinkFactory(affiliate=joe)

@@ -16,6 +16,7 @@ from affiliates.models import Affiliate
 from callbacks.delivery import resend
 from callbacks.jobs import estimate, views
 from callbacks.models import CallbackSetting, Delivery, Job
+from config.listing.keys import Limits
 from orders.models import Order
 from tests.callbacks.jobs.steps import do_all
 from tests.callbacks.panel import of, settings_of, text_of
@@ -170,8 +171,7 @@ def test_count_that_takes_too_long_says_more_than(
     admin_client: Client, setting: CallbackSetting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failed(setting, 5)
-    monkeypatch.setattr(estimate, "STRETCH", 2)
-    monkeypatch.setattr(estimate, "TIME_S", 0.0)
+    monkeypatch.setattr(estimate, "LIMITS", Limits(time_s=0.0, size=2))
     text = text_of(admin_client, RESEND)
     assert "more than 2</td>" in text
     confirmed(admin_client, RESEND)
