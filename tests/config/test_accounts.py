@@ -30,10 +30,19 @@ def change_url(user):
     return reverse("admin:auth_user_change", args=[user.pk])
 
 
-def test_user_added_is_asked_for_permissions_next(admin_client):
-    typed = {"username": "clerk", "usable_password": "true", "password1": PASSWORD, "password2": PASSWORD}
+def test_user_added_gets_an_e_mail_address_and_a_password_and_a_role_next(admin_client):
+    typed = {"username": "clerk", "email": "clerk@shop.example", "password1": PASSWORD, "password2": PASSWORD}
     response = admin_client.post(LIST + "add/", typed)
-    assert response.url == change_url(User.objects.get(username="clerk"))
+    user = User.objects.get(username="clerk")
+    assert response.url == change_url(user)
+    assert user.email == "clerk@shop.example"
+    assert user.check_password(PASSWORD)
+
+
+def test_user_added_without_a_password_is_refused_beside_the_field(admin_client):
+    typed = {"username": "clerk", "email": "", "password1": "", "password2": ""}
+    assert page(admin_client.post(LIST + "add/", typed)).count('data-code="required"') == 2
+    assert not User.objects.filter(username="clerk").exists()
 
 
 def typed_for(user, role, **more):
