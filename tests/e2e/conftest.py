@@ -9,7 +9,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 import requests
-from playwright.sync_api import Browser, ConsoleMessage, Page, SetCookieParam, expect
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
 from tests.conftest import CLUSTER_URL
 from tests.e2e.installation import Installation
@@ -85,7 +85,7 @@ def browser_page(page: Page) -> Iterator[Page]:
 
 
 @pytest.fixture(scope="session")
-def merchant_cookie(stack: Installation) -> SetCookieParam:
+def merchant_cookie(stack: Installation) -> dict[str, str]:
     """The session of the merchant, who signed in once."""
     assert stack.login
     url = f"{stack.base_url}/admin/login/"
@@ -97,7 +97,7 @@ def merchant_cookie(stack: Installation) -> SetCookieParam:
 
 
 @pytest.fixture
-def merchant(stack: Installation, browser_page: Page, merchant_cookie: SetCookieParam) -> Page:
+def merchant(stack: Installation, browser_page: Page, merchant_cookie: dict[str, str]) -> Page:
     """The overview, open for a merchant who has signed in."""
     browser_page.context.add_cookies([merchant_cookie])
     browser_page.goto(f"{stack.base_url}/admin/")
@@ -105,7 +105,7 @@ def merchant(stack: Installation, browser_page: Page, merchant_cookie: SetCookie
 
 
 @pytest.fixture
-def merchant_without_scripts(stack: Installation, browser: Browser, merchant_cookie: SetCookieParam) -> Iterator[Page]:
+def merchant_without_scripts(stack: Installation, browser: Browser, merchant_cookie: dict[str, str]) -> Iterator[Page]:
     with browser.new_context(java_script_enabled=False) as context:
         context.add_cookies([merchant_cookie])
         page = context.new_page()
