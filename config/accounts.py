@@ -54,19 +54,18 @@ class PermissionsField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg
         return str(obj.name).removeprefix("Can ").capitalize()
 
 
-def _shown_choices() -> list[tuple[str, str]]:
-    return [
-        (key, render_to_string("admin/auth/user/role.html", {"name": name, "may": may})) for key, name, may in CHOICES
-    ]
-
-
 class RoleField(forms.ChoiceField):
     """A choice of role, each with a sentence that says what it may do."""
 
     widget = forms.RadioSelect
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(choices=_shown_choices, **kwargs)
+        super().__init__(choices=self._labelled, **kwargs)
+
+    @staticmethod
+    def _labelled() -> list[tuple[str, str]]:
+        template = "admin/auth/user/role.html"
+        return [(key, render_to_string(template, {"name": name, "may": may})) for key, name, may in CHOICES]
 
 
 class AccountForm(UserChangeForm):  # type: ignore[type-arg]  # not subscriptable at run time
@@ -213,9 +212,6 @@ class AccountAdmin(UserAdmin):  # type: ignore[type-arg]  # not subscriptable at
     def get_form(self, request: HttpRequest, obj: User | None = None, **kwargs: Any) -> Any:  # type: ignore[override]  # UserAdmin's own, which the stubs do not know
         form = super().get_form(request, obj, **kwargs)
         return type(form.__name__, (form,), {"editor": request.user})
-
-    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        return PermissionsField(label="May", queryset=grantable(), required=False)
 
 
 def register() -> None:

@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.functional import cached_property
 
 from config.listing.keys import Keys
-from config.listing.period import Period, whole_day
+from config.listing.period import Period
 
 
 class PeriodFilter(admin.SimpleListFilter):
@@ -56,7 +56,7 @@ class PeriodFilter(admin.SimpleListFilter):
         ]
         for display, first, last in periods:
             yield {
-                "selected": (self.first, self.last) == (whole_day(first), whole_day(last)),
+                "selected": Period.of(_text(first), _text(last)) == self.period,
                 "query_string": changelist.get_query_string({self.FROM: _text(first), self.TO: _text(last)}),
                 "display": display,
             }

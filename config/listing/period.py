@@ -74,7 +74,3 @@ def _bound(text: Any) -> Bound | None:
     except ValueError:
         return None
     return Bound(moment.replace(tzinfo=UTC), is_day="T" not in text) if 1970 < moment.year < 9999 else None
-
-
-def whole_day(day: date | None) -> Bound | None:
-    return Bound(datetime(day.year, day.month, day.day, tzinfo=UTC), is_day=True) if day else None

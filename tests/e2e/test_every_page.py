@@ -61,10 +61,10 @@ if is_new:
         status_code=200, detail="The tracker answered 200 OK.", response_excerpt="success=false;err_msg=no click")
     Job.objects.create(kind="resend", words="Looked at", first=1, last=1, position=1, state="finished")
 print("ids", json.dumps({
-    "joe": joe.pk, "newcomer": Affiliate.objects.get(code="alone").pk, "link": joe.links.get().pk,
+    "joe": joe.pk, "marta": Affiliate.objects.get(code="alone").pk, "link": joe.links.get().pk,
     "unused_link": joe.links.get().pk, "order": joe.orders.get().pk, "delivery": joe.deliveries.earliest("pk").pk,
-    "doubted": joe.deliveries.latest("pk").pk,
-    "errand": Job.objects.get(words="Looked at").pk,
+    "soft_failure": joe.deliveries.latest("pk").pk,
+    "job": Job.objects.get(words="Looked at").pk,
     "setting": joe.callback_settings.order_by("pk").first().pk, "token": ApiToken.objects.get(name="looked at").pk,
     "clerk": User.objects.get(username="clerk").pk, "content_type": ContentType.objects.get_for_model(Delivery).pk,
 }))
@@ -101,8 +101,8 @@ def test_every_page_of_the_admin_is_accessible_and_fits_its_window(browser_page,
     sign_in(browser_page, stack)
     paths = pages_of("administrator", "admin/", there)
     assert len(paths) > 40
-    doubted = f"/admin/callbacks/delivery/{there.doubted.pk}/change/"
-    assert found_wrong(browser_page, stack, [*paths, *STATES, doubted]) == {}
+    soft_failure = f"/admin/callbacks/delivery/{there.soft_failure.pk}/change/"
+    assert found_wrong(browser_page, stack, [*paths, *STATES, soft_failure]) == {}
     browser_page.goto(f"{stack.base_url}/admin/nothing-there/")
     assert faults(browser_page) == []
 

@@ -72,7 +72,7 @@ def test_merchant_pastes_a_voluum_url_and_takes_the_suggestion(stack: Installati
 
 NEW_AFFILIATE = """
 from affiliates.models import Affiliate
-Affiliate.objects.create(name="Nora Newcomer", email="n@newcomer.example", code="nora", commission_rate="0.1")
+Affiliate.objects.create(name="Nora New", email="n@new.example", code="nora", commission_rate="0.1")
 """
 KEITARO = "https://keitaro.example/12a34b5/postback"
 LISTS = "lead_status=2%2C5&sale_status=1&rejected_status=reject,trash"
@@ -93,7 +93,7 @@ def test_merchant_sets_up_documented_urls_of_voluum_and_keitaro_with_a_paste_and
 ) -> None:
     page = merchant
     stack.manage("shell", code=NEW_AFFILIATE)
-    open_settings(page, "Nora Newcomer")
+    open_settings(page, "Nora New")
     for event, (documented, mended) in DOCUMENTED.items():
         row_of(page, event).get_by_role("link", name="Set up").click()
         window = window_of(page, event)
