@@ -54,22 +54,14 @@ class PermissionsField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg
         return str(obj.name).removeprefix("Can ").capitalize()
 
 
-class RoleField(forms.ChoiceField):
-    """A choice of role, each with a sentence that says what it may do."""
-
-    widget = forms.RadioSelect
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(choices=self._labelled, **kwargs)
-
-    @staticmethod
-    def _labelled() -> list[tuple[str, str]]:
-        template = "admin/auth/user/role.html"
-        return [(key, render_to_string(template, {"name": name, "may": may})) for key, name, may in CHOICES]
+def _roles_to_choose() -> list[tuple[str, str]]:
+    """The choices, each with the sentence that says what it may do."""
+    template = "admin/auth/user/role.html"
+    return [(key, render_to_string(template, {"name": name, "may": may})) for key, name, may in CHOICES]
 
 
 class AccountForm(UserChangeForm):  # type: ignore[type-arg]  # not subscriptable at run time
-    role = RoleField()
+    role = forms.ChoiceField(choices=_roles_to_choose, widget=forms.RadioSelect)
     user_permissions = PermissionsField(label="May", queryset=Permission.objects.none(), required=False)
     editor: User | None = None  # who fills in the form
 

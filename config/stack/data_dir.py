@@ -23,9 +23,11 @@ def secret_key_in(directory: Path) -> str:
     if not path.exists():
         directory.mkdir(parents=True, exist_ok=True)
         draft = _private_draft(path, secrets.token_urlsafe(50))
-        with suppress(FileExistsError):
-            os.link(draft, path)
-        draft.unlink()
+        try:
+            with suppress(FileExistsError):
+                os.link(draft, path)
+        finally:
+            draft.unlink()
     return path.read_text(encoding="ascii").strip()
 
 

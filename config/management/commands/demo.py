@@ -48,7 +48,8 @@ class Command(BaseCommand):
         with transaction.atomic():
             affiliates = {code: _affiliate(name, email, code, rate) for name, email, code, rate in AFFILIATES}
             self._add_callback_to_echo(affiliates["joe"])
-            links = {code: [_link(affiliates[code], tail) for tail in tails] for code, tails in LINKS.items()}
+            find = Link.objects.find_or_make
+            links = {code: [find(affiliates[code], SHOP + tail) for tail in tails] for code, tails in LINKS.items()}
             for number, (code, link, amount, status) in enumerate(ORDERS, start=100001):
                 _order(f"#{number}", links[code][link], Decimal(amount), status)
 
@@ -67,10 +68,6 @@ def _affiliate(name: str, email: str, code: str, rate: str) -> Affiliate:
     affiliate.full_clean()
     affiliate.save()
     return affiliate
-
-
-def _link(affiliate: Affiliate, tail: str) -> Link:
-    return Link.objects.find_or_make(affiliate, f"{SHOP}{tail}")
 
 
 def _order(number: str, link: Link, amount: Decimal, status: str) -> None:
