@@ -1,7 +1,7 @@
 """Postbacks: what is sent to affiliates' trackers, when, and what became of it. One room for each subject:
 
 - `postback`  what is sent: variables, filters, the rendered URL, body, headers, signature. A wrong URL starts here.
-- `editor`    a URL while it is typed or pasted: checks, repairs, other systems' placeholders, what is known of trackers.
+- `editor`    a URL while it is typed or pasted: checks, repairs, other systems' placeholders, known trackers.
 - `egress`    the wire: addresses that may be called, name lookups, proxy, one HTTP request and its outcome.
 - `delivery`  the engine: which callbacks an order concerns, the queue, sending, retries, resending one by one.
 - `jobs`      what takes longer than a request: resending many, sending past orders.
@@ -10,7 +10,8 @@
 - `reports`   figures: the overview, the health of callbacks and endpoints, an affiliate's month.
 - `models`    the tables of all of these.
 
-Rooms further down this list of layers never import one above it: jobs; setup, log, reports; delivery; models; editor;
-postback; egress. Beside the rooms: `admin`, `urls`, `tasks` (Celery) and `receivers` (of saved orders) only wire them up.
+A room never imports one that stands before it in this order: jobs; setup, log, reports; delivery; models; editor;
+postback; egress. The modules beside them only connect: `admin`, `urls`, `tasks` (of Celery) and `receivers` (of saved
+orders).
 Orders and how they arrive (a new shop) are `orders`; the affiliate's profile and portal are `affiliates`.
 """

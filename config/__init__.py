@@ -1,4 +1,8 @@
-"""The project: settings, URLs, the admin site, Celery and the processes that make up a running stack."""
+"""The project itself: what is no app's. Settings, URLs, Celery, the admin site, users and their roles, system checks.
+
+`stack/` starts the processes of an installation, `listing/` has what long lists share, `theme/` the looks of all pages.
+Affiliates, orders and callbacks are apps of their own beside this package.
+"""
 
 from config.celery import app as celery_app
 

@@ -1,6 +1,7 @@
-"""Who may use the admin: Django's users, with the few fields that matter here, and one question: which role.
+"""The admin's pages of users: Django's, with fewer fields and one choice, which role the user has.
 
-Administrators alone come here. Whoever may change an account can make it, or themselves, into anything.
+Only administrators may open them, because who may change a user could make anybody an administrator. What each role may
+do is said by `config.roles`.
 """
 
 import functools
@@ -30,14 +31,14 @@ CHOICES = (
 
 
 def grantable() -> QuerySet[Permission]:
-    """The permissions that open a page: those that a role holds."""
+    """The permissions that some page asks for: those that a role has."""
     held = frozenset[str]().union(*(role.permissions for role in roles.ROLES))
     named = [Q(content_type__app_label=app, codename=code) for app, code in (name.split(".") for name in sorted(held))]
     return Permission.objects.filter(functools.reduce(operator.or_, named)).select_related("content_type")
 
 
-def key_of(user: User) -> str:
-    """The choice that stands for what this user may do now."""
+def role_key(user: User) -> str:
+    """The key in `CHOICES` of what this user may do now."""
     if not user.is_staff:
         return NONE
     if user.is_superuser:
@@ -53,25 +54,16 @@ class PermissionsField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg
         return str(obj.name).removeprefix("Can ").capitalize()
 
 
-def _shown_choices() -> list[tuple[str, str]]:
-    return [
-        (key, render_to_string("admin/auth/user/role.html", {"name": name, "may": may})) for key, name, may in CHOICES
-    ]
-
-
-class RoleField(forms.ChoiceField):
-    """One of the roles; each choice says below its name what it means."""
-
-    widget = forms.RadioSelect
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(choices=_shown_choices, **kwargs)
+def _roles_to_choose() -> list[tuple[str, str]]:
+    """The choices, each with the sentence that says what it may do."""
+    template = "admin/auth/user/role.html"
+    return [(key, render_to_string(template, {"name": name, "may": may})) for key, name, may in CHOICES]
 
 
 class AccountForm(UserChangeForm):  # type: ignore[type-arg]  # not subscriptable at run time
-    role = RoleField()
+    role = forms.ChoiceField(choices=_roles_to_choose, widget=forms.RadioSelect)
     user_permissions = PermissionsField(label="May", queryset=Permission.objects.none(), required=False)
-    editor: User | None = None  # who has the form in front of them
+    editor: User | None = None  # who fills in the form
 
     class Meta:
         model = User
@@ -82,7 +74,7 @@ class AccountForm(UserChangeForm):  # type: ignore[type-arg]  # not subscriptabl
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.initial["role"] = key_of(self.instance)
+        self.initial["role"] = role_key(self.instance)
         permissions = self.fields.get("user_permissions")
         if isinstance(permissions, forms.ModelMultipleChoiceField):
             permissions.queryset = grantable()
@@ -90,7 +82,7 @@ class AccountForm(UserChangeForm):  # type: ignore[type-arg]  # not subscriptabl
             self.fields["password"].help_text = ""
 
     def clean(self) -> dict[str, Any]:
-        """Nobody shuts themselves out, so that there is always an administrator left."""
+        """No administrators can take their own rights away, so there is always one left."""
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         if self.editor is not None and self.editor.pk == self.instance.pk:
             if cleaned.get("role", ADMINISTRATOR) != ADMINISTRATOR:
@@ -108,7 +100,7 @@ class AccountForm(UserChangeForm):  # type: ignore[type-arg]  # not subscriptabl
 
     def _save_m2m(self) -> None:
         super()._save_m2m()  # type: ignore[misc]  # the stubs leave it out
-        roles.give(self.instance, BY_KEY.get(self.cleaned_data["role"]))
+        roles.set_role(self.instance, BY_KEY.get(self.cleaned_data["role"]))
 
 
 class NewAccountForm(UserCreationForm):  # type: ignore[type-arg]  # not subscriptable at run time
@@ -122,12 +114,12 @@ class NewAccountForm(UserCreationForm):  # type: ignore[type-arg]  # not subscri
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for name in ("password1", "password2"):
-            self.fields[name].required = True  # Django's own check comes later, so the label would say "optional"
+            self.fields[name].required = True  # Django requires them only later, so the label would say "optional"
         self.fields["password2"].label = "Password again"
 
 
 class PasswordForm(AdminPasswordChangeForm):  # type: ignore[type-arg]  # not subscriptable at run time
-    """A new password for somebody. Who may log in at all is a tick on their page, not a kind of password."""
+    """A new password for a user. Whether the user may log in is set on their page, not by an unusable password."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -170,21 +162,20 @@ class AccountAdmin(UserAdmin):  # type: ignore[type-arg]  # not subscriptable at
         ("Permissions", {"fields": ("user_permissions",)}),
     )
 
-    # --- who may come here ---------------------------------------------------
+    # --- who may open these pages ----------------------------------------------
     def has_module_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(roles.ADMINISTRATION)
 
     def has_view_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        return request.user.has_perm(roles.ADMINISTRATION)
+        return self.has_module_permission(request)
+
+    has_change_permission = has_view_permission
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm(roles.ADMINISTRATION)
-
-    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        return request.user.has_perm(roles.ADMINISTRATION)
+        return self.has_module_permission(request)
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        return request.user.has_perm(roles.ADMINISTRATION) and obj != request.user
+        return self.has_module_permission(request) and obj != request.user
 
     # --- the list ------------------------------------------------------------
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
@@ -196,7 +187,7 @@ class AccountAdmin(UserAdmin):  # type: ignore[type-arg]  # not subscriptable at
 
     @admin.display(description="Role", ordering="is_staff")
     def role(self, user: User) -> str:
-        key = key_of(user)
+        key = role_key(user)
         if key == NONE:
             return "Affiliate" if hasattr(user, "affiliate") else "None"
         return next(name for known, name, _ in CHOICES if known == key)
@@ -214,11 +205,8 @@ class AccountAdmin(UserAdmin):  # type: ignore[type-arg]  # not subscriptable at
         form = super().get_form(request, obj, **kwargs)
         return type(form.__name__, (form,), {"editor": request.user})
 
-    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        return PermissionsField(label="May", queryset=grantable(), required=False)
-
 
 def register() -> None:
-    """Put these pages in the place of those that Django registered. Groups are the roles', and have no page."""
+    """Replace the pages that Django registered. Groups hold the permissions of roles and have no page."""
     admin.site.unregister([User, Group])
     admin.site.register(User, AccountAdmin)

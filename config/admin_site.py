@@ -1,6 +1,6 @@
-"""The admin site of this project, in the place of Django's: its navigation and its overview.
+"""The admin site of this project, in the place of Django's: its navigation and its overview page.
 
-What stands on an app's pages is said by the app's own `admin` module.
+The pages of an app are in the app's own `admin` module.
 """
 
 from collections.abc import Callable, Iterator
@@ -46,7 +46,7 @@ class Section:
     items: tuple[Item, ...]
 
 
-# Section, and its lines: label, icon, permissions (all of them are needed), name of the page.
+# Section, and its lines: label, icon, permissions (all of them are needed), URL name.
 NAVIGATION: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
     ("", (("Overview", "overview", "", "index"),)),
     (
@@ -83,8 +83,8 @@ class PostbacksAdminSite(AdminSite):
     enable_nav_sidebar = False  # Django's; ours is in each_context
 
     def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Callable[..., Any]:  # type: ignore[override]  # the stubs promise the very type of the view
-        """As Django's, but the browser may keep a form that was refused: whoever goes back from the saved one would
-        meet an error of the browser in its place.
+        """As Django's, but the browser may keep a form that was refused. Otherwise the Back button, pressed on the page
+        after it, shows the browser's own error page.
         """
         inner = super().admin_view(view, cacheable)
 
@@ -108,7 +108,7 @@ class PostbacksAdminSite(AdminSite):
         return super().index(request, _overview(request) | (extra_context or {}))
 
     def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponseBase:  # type: ignore[override]  # the stubs know no redirect
-        """To the admin's own log-in; elsewhere one leaves to the portal's."""
+        """Lead to the admin's own log-in. LOGOUT_REDIRECT_URL is that of the portal."""
         return LogoutView.as_view(next_page="admin:login")(request)
 
 
@@ -126,9 +126,9 @@ def _navigation(request: HttpRequest) -> Iterator[Section]:
 def _item(request: HttpRequest, label: str, icon: str, name: str) -> Item:
     url = reverse(name if ":" in name else f"admin:{name}")
     is_current = request.path == url if name == "index" else request.path.startswith(url)
-    is_log = label == "Deliveries"
-    lately = overview.recent(timezone.now() - DAY) if is_log else Delivery.objects.none()
-    failed = lately.filter(status=Delivery.Status.FAILED).count()
+    failed = 0
+    if label == "Deliveries":
+        failed = overview.recent(timezone.now() - DAY).filter(status=Delivery.Status.FAILED).count()
     return Item(label, url, icon, is_current, failed, "failed in the last 24 hours" if failed else "")
 
 
@@ -148,7 +148,7 @@ def _overview(request: HttpRequest) -> dict[str, Any]:
 
 
 def _chart_of(bars: list[overview.Bar], log: str) -> dict[str, Any]:
-    """The bars as the script that draws them takes them. `log` is the address of the log."""
+    """The data for the script that draws the charts. `log` is the address of the list of deliveries."""
     return {
         "times": [bar.begins_at.isoformat() for bar in bars],
         "delivered": [bar.counts.delivered for bar in bars],

@@ -1,4 +1,4 @@
-"""The project as an app (commands, checks, theme) and the admin site it puts in the place of Django's."""
+"""The project as an app (its commands and checks), and the admin app with our site in the place of Django's."""
 
 from django.apps import AppConfig
 from django.contrib.admin.apps import AdminConfig
@@ -9,9 +9,9 @@ class ConfigConfig(AppConfig):
     name = "config"
 
     def ready(self) -> None:
-        from config import checks, db_locks  # registers the system checks  # noqa: F401 - importing registers
+        from config import checks, db_locks  # noqa: F401 - importing `checks` registers them
 
-        db_locks.begin()
+        db_locks.prepare_connections()
 
 
 class PostbacksAdminConfig(AdminConfig):
@@ -19,7 +19,7 @@ class PostbacksAdminConfig(AdminConfig):
 
     def ready(self) -> None:
         super().ready()
-        from config import accounts, roles  # models are there only now
+        from config import accounts, roles  # they need models, which are loaded only now
 
         accounts.register()
-        post_migrate.connect(roles.keep_up_to_date, sender=self, dispatch_uid="roles")
+        post_migrate.connect(roles.sync_groups, sender=self, dispatch_uid="roles")

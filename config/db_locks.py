@@ -1,9 +1,9 @@
-"""How a process waits for a lock of the database: for how long, and on SQLite how often it looks whether it is free.
+"""How a process waits for a lock of the database: for how long, and on SQLite how often it tries again.
 
-Between two looks SQLite itself sleeps longer and longer, up to a tenth of a second. Where many write a little each,
-one that has waited twice is overtaken again and again, and orders were told of after a third of a second.
+SQLite's own waiting sleeps longer each time, up to a tenth of a second. Where many processes write a little each, one
+that has waited twice is then overtaken again and again. So SQLite is told not to wait, and we try every millisecond.
 
-PostgreSQL is asked not to compile statements before it runs them: for a page's, that takes longer than they do.
+PostgreSQL is asked not to compile statements: for those of a page, compiling takes longer than running.
 """
 
 import sqlite3
@@ -14,48 +14,51 @@ from typing import Any
 from django.db import OperationalError
 from django.db.backends.signals import connection_created
 
-LOOK_EVERY_S = 0.001
+RETRY_EVERY_S = 0.001
+SQLITE_TIMEOUT_S = 20.0
 
-patience_s = 20.0
+_timeout_s: float | None = None
 
 
-def begin() -> None:
-    """From now on, for every connection of this process."""
+def prepare_connections() -> None:
+    """Prepare every connection that this process opens from now on."""
     connection_created.connect(_prepare)
 
 
-def be_brief(seconds: float) -> None:
-    """Wait no longer than this, on PostgreSQL too: for a process that has other things to look after."""
-    global patience_s, lock_timeout
-    patience_s, lock_timeout = seconds, f"{seconds * 1000:.0f}ms"
+def set_timeout(seconds: float | None) -> None:
+    """Wait no longer than this for a lock. None is 20 seconds on SQLite, and PostgreSQL's own setting.
 
-
-lock_timeout = ""  # of PostgreSQL; its own if there is none
+    PostgreSQL is told when a connection is opened, so connections that are open already keep what they have.
+    """
+    global _timeout_s  # noqa: PLW0603 - one for the process, which its connections are prepared with
+    _timeout_s = seconds
 
 
 def _prepare(connection: Any, **_: Any) -> None:
-    if connection.vendor == "sqlite":
-        with connection.cursor() as cursor:
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
             cursor.execute("PRAGMA busy_timeout = 0")
-        if _insist not in connection.execute_wrappers:
-            connection.execute_wrappers.append(_insist)
-    else:
-        with connection.cursor() as cursor:
+            if _retry_while_locked not in connection.execute_wrappers:
+                connection.execute_wrappers.append(_retry_while_locked)
+        else:
             cursor.execute("SET jit = off")
-            if lock_timeout:
-                cursor.execute(f"SET lock_timeout = '{lock_timeout}'")
+            if _timeout_s is not None:
+                cursor.execute(f"SET lock_timeout = '{_timeout_s * 1000:.0f}ms'")
 
 
-def _insist(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
-    """Execute, again and again while somebody else writes. A transaction waits at its beginning and not later."""
+def _retry_while_locked(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
+    """Execute a statement, again and again while somebody else writes.
+
+    Inside a transaction it is executed once: an IMMEDIATE transaction has waited for the lock when it began.
+    """
     give_up_at = None
     while True:
         try:
             return execute(sql, params, many, context)
         except OperationalError as error:
             now = time.monotonic()
-            give_up_at = give_up_at or now + patience_s
+            give_up_at = give_up_at or now + (SQLITE_TIMEOUT_S if _timeout_s is None else _timeout_s)
             is_busy = getattr(error.__cause__, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
             if not is_busy or context["connection"].in_atomic_block or now >= give_up_at:
                 raise
-            time.sleep(LOOK_EVERY_S)
+            time.sleep(RETRY_EVERY_S)

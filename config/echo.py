@@ -1,6 +1,6 @@
-"""The built-in receiver: answers any request under /echo/ and shows the last ones, to try callbacks out with.
+"""The built-in receiver: answers any request under /echo/ and shows the last ones, to try callbacks with.
 
-There in demo and debug mode only. What it got lives in this process's memory: one web process, gone with it.
+It exists in demo and debug mode only. The requests are kept in the memory of the one web process.
 """
 
 from collections import deque
@@ -36,7 +36,7 @@ _received: deque[Received] = deque(maxlen=KEPT)
 @csrf_exempt
 def receive(request: HttpRequest, path: str) -> HttpResponse:
     """Answer 200, or what `?status=` in the URL asks for (200 to 599), and keep the request."""
-    status = _wished_status(request)
+    status = _requested_status(request)
     _received.appendleft(
         Received(
             received_at=timezone.now(),
@@ -60,6 +60,6 @@ def show(request: HttpRequest) -> HttpResponse:
     return render(request, "echo/requests.html", context)
 
 
-def _wished_status(request: HttpRequest) -> int:
-    wished = request.GET.get("status", "")
-    return int(wished) if wished.isascii() and wished.isdigit() and 200 <= int(wished) < 600 else 200
+def _requested_status(request: HttpRequest) -> int:
+    text = request.GET.get("status", "")
+    return int(text) if text.isascii() and text.isdigit() and 200 <= int(text) < 600 else 200

@@ -1,10 +1,9 @@
-"""What people of the panel may do: the one table of roles, and the groups that carry them.
+"""What the users of the admin may do: the table of roles, and the groups that hold their permissions.
 
-The groups are made and kept as the table says after each `migrate`. Administrators are superusers and need no group.
-Which view asks for which permission is the view's own affair; who gives somebody a role is `config.accounts`.
+After each `migrate` the groups are made equal to the table. Administrators are superusers and need no group. Each view
+says itself which permission it needs; the pages on which a user gets a role are `config.accounts`.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,20 +14,20 @@ from django.contrib.auth.management import create_permissions
 from django.contrib.auth.models import User
 from django.db import transaction
 
-# Asked of whoever manages accounts. There is no such permission to give away, and superusers have every one.
+# Needed to manage accounts. No such permission exists in the database: superusers have it, nobody else can get it.
 ADMINISTRATION = "config.administration"
 
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """`name` is the group's, `may` what it says in one line, `permissions` as `app.action_model`."""
+    """`name` is that of its group, `may` one sentence for people, `permissions` are `app.action_model`."""
 
     name: str
     may: str
     permissions: frozenset[str]
 
 
-def _on(model: str, actions: str) -> frozenset[str]:
+def _permissions(model: str, actions: str) -> frozenset[str]:
     app, name = model.split(".")
     return frozenset(f"{app}.{action}_{name}" for action in actions.split())
 
@@ -36,33 +35,33 @@ def _on(model: str, actions: str) -> frozenset[str]:
 SUPPORT = Role(
     "Support",
     "Sees affiliates, orders, callbacks and deliveries, and resends. Changes no setting.",
-    _on("affiliates.affiliate", "view")
-    | _on("affiliates.link", "view")
-    | _on("orders.order", "view")
-    | _on("callbacks.callbacksetting", "view")
-    | _on("callbacks.delivery", "view resend"),
+    _permissions("affiliates.affiliate", "view")
+    | _permissions("affiliates.link", "view")
+    | _permissions("orders.order", "view")
+    | _permissions("callbacks.callbacksetting", "view")
+    | _permissions("callbacks.delivery", "view resend"),
 )
 MERCHANT = Role(
     "Merchant",
     "Sets up callbacks, resends, changes affiliates and orders, gives portal passwords and API tokens.",
     SUPPORT.permissions
-    | _on("affiliates.affiliate", "add change delete")
-    | _on("affiliates.link", "add change delete")
-    | _on("orders.order", "add change delete")
-    | _on("orders.apitoken", "view add delete")
-    | _on("callbacks.callbacksetting", "add change delete"),
+    | _permissions("affiliates.affiliate", "add change delete")
+    | _permissions("affiliates.link", "add change delete")
+    | _permissions("orders.order", "add change delete")
+    | _permissions("orders.apitoken", "view add delete")
+    | _permissions("callbacks.callbacksetting", "add change delete"),
 )
 ROLES = (MERCHANT, SUPPORT)
 
 
 def role_of(user: User) -> Role | None:
-    """The role whose group the user is in; of two, the one that may do more."""
+    """The role whose group the user is in; of two, the one that comes first in `ROLES`."""
     held = {group.name for group in user.groups.all()}
     return next((role for role in ROLES if role.name in held), None)
 
 
-def give(user: User, role: Role | None) -> None:
-    """Put the user into the group of this role and out of those of the others; other groups stay."""
+def set_role(user: User, role: Role | None) -> None:
+    """Move the user to the group of this role. Groups that are no role's stay as they are."""
     groups = user.groups.model.objects.filter(name__in=[known.name for known in ROLES])
     with transaction.atomic():
         user.groups.remove(*groups)
@@ -70,26 +69,22 @@ def give(user: User, role: Role | None) -> None:
             user.groups.add(*(group for group in groups if group.name == role.name))
 
 
-def keep_up_to_date(
-    sender: AppConfig, using: str, apps: Apps = installed, verbosity: int = 0, interactive: bool = False, **_: Any
+def sync_groups(
+    sender: AppConfig, using: str, apps: Apps = installed, verbosity: int = 0, interactive: bool = False, **kwargs: Any
 ) -> None:
-    """After `migrate` and `flush`: the groups have exactly the permissions of the table. No other group is touched."""
+    """Runs after `migrate` and `flush`. Gives the groups exactly the permissions of the table; other groups stay."""
     try:
         groups, permissions = apps.get_model("auth", "Group"), apps.get_model("auth", "Permission")
-    except LookupError:  # the tables of people are not there yet, or no more
+    except LookupError:  # a state of the database without the tables of users
         return
     for label in sorted({name.split(".")[0] for role in ROLES for name in role.permissions}):
-        # Django does the same once it comes to that app, which is after ours.
+        # Django creates them too, but only when it comes to that app, which is after this one.
         create_permissions(installed.get_app_config(label), verbosity, interactive, using, apps)
-    there = {
+    by_name = {
         f"{permission.content_type.app_label}.{permission.codename}": permission
         for permission in permissions.objects.using(using).select_related("content_type")
     }
     for role in ROLES:
-        group, _made = groups.objects.using(using).get_or_create(name=role.name)
-        group.permissions.set(_found(role.permissions, there))
-
-
-def _found(names: Iterable[str], there: dict[str, Any]) -> list[Any]:
-    """Those permissions that this state of the database knows: an old one, migrated back to, has fewer."""
-    return [there[name] for name in sorted(names) if name in there]
+        group, _ = groups.objects.using(using).get_or_create(name=role.name)
+        # A database that was migrated back to an earlier state has fewer permissions.
+        group.permissions.set(by_name[name] for name in sorted(role.permissions) if name in by_name)

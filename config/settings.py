@@ -8,7 +8,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from kombu import Queue
 
-from config.secret import broker_url_in, secret_key_in
+from config.stack.data_dir import broker_url_in, secret_key_in
 
 VERSION = "0.1.0"
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -16,7 +16,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 environ.Env.read_env(BASE_DIR / ".env")
 
-# --- the place ---------------------------------------------------------------
+# --- where it runs -----------------------------------------------------------
 DATA_DIR = Path(env.str("DATA_DIR", "") or BASE_DIR / "var").absolute()
 try:
     PORT = int(env.str("PORT", "") or 8000)
@@ -116,10 +116,10 @@ else:
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- broker ------------------------------------------------------------------
-# Without one it is the embedded Valkey of this installation, which leaves its URL in DATA_DIR while it runs.
+# Without REDIS_URL it is the embedded Valkey of this installation, whose URL is in DATA_DIR while it runs.
 REDIS_URL = env.str("REDIS_URL", "") or broker_url_in(DATA_DIR) or "redis://127.0.0.1:6379/0"
-# The broker is a doorbell and nobody waits at it: a ring that takes longer than this is given up. With what else saving
-# an order takes, that stays below a quarter of a second.
+# The broker only wakes workers. A wake-up that takes longer than this is given up, so that saving an order takes less
+# than a quarter of a second even then.
 BROKER_TIMEOUT = 0.2
 CELERY_BROKER_URL = REDIS_URL
 CELERY_BROKER_TRANSPORT_OPTIONS = {
@@ -133,8 +133,8 @@ CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_DEFAULT_QUEUE = "postbacks"
-# A ring that was taken is gone: nothing is written down at the broker about it, which a broker without room would
-# refuse, and nothing is put back when the broker goes away, which ends the worker (kombu 5.7, `restore_unacked_once`).
+# A wake-up that a worker took is gone: the broker keeps no note of it, which a full broker would refuse to take, and
+# nothing is put back when the broker goes away, which would end the worker (kombu 5.7, `restore_unacked_once`).
 CELERY_TASK_QUEUES = [Queue(CELERY_TASK_DEFAULT_QUEUE, routing_key=CELERY_TASK_DEFAULT_QUEUE, no_ack=True)]
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
@@ -160,7 +160,7 @@ AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
 AXES_LOCKOUT_TEMPLATE = "429.html"
 AXES_VERBOSE = False
-AXES_ENABLE_ADMIN = False  # whom it locked out is in the log
+AXES_ENABLE_ADMIN = False  # the log says who was locked out
 
 # --- the browser -------------------------------------------------------------
 LANGUAGE_CODE = "en-us"
@@ -187,7 +187,7 @@ CONTENT_SECURITY_POLICY = {
 }
 
 # --- when it fails -----------------------------------------------------------
-DEFAULT_EXCEPTION_REPORTER_FILTER = "config.error_reports.ReporterFilter"
+DEFAULT_EXCEPTION_REPORTER_FILTER = "config.views.ErrorReportFilter"
 
 # --- log ---------------------------------------------------------------------
 LOGGING = {

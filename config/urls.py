@@ -1,4 +1,4 @@
-"""Where everything is. /echo/ exists in demo and debug mode only."""
+"""The URLs of the project. /echo/ exists in demo and debug mode only."""
 
 from django.conf import settings
 from django.contrib import admin

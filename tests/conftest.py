@@ -108,7 +108,7 @@ def django_db_modify_db_settings(
 
 @pytest.fixture
 def broker(pytestconfig: pytest.Config) -> Valkey:
-    """The real broker of this process, empty, and an open bell."""
+    """The real broker of this process, empty; after an earlier failure of it, wake-ups are sent again."""
     import redis
 
     from callbacks.delivery import wakeup

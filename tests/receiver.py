@@ -152,6 +152,11 @@ class Receiver:
             assert came, f"{len(self.requests)} of {count} requests came within {timeout} s"
             return list(self.requests)
 
+    def requests_at(self, path: str) -> list[Received]:
+        """The requests so far for that path, whatever their query."""
+        with self._changed:
+            return [request for request in self.requests if request.path == path]
+
     def wait_for_connections(self, count: int, timeout: float = 5.0) -> None:
         """Wait until exactly `count` connections are open. AssertionError if that takes longer than `timeout`."""
         with self._changed:

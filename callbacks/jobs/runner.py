@@ -23,7 +23,7 @@ from callbacks.jobs.backfill import Backfill
 from callbacks.log.selection import Selection
 from callbacks.models import Job
 from callbacks.models.job import NAMED
-from config.listing.keys import scan
+from config.listing.keys import find_rows
 
 log = logging.getLogger(__name__)
 
@@ -92,10 +92,12 @@ def _paid_until(job: Job, now: datetime) -> datetime:
 
 def _next(rows: QuerySet[Any], job: Job, amount: int) -> tuple[Sequence[int], int]:
     """The keys of the next rows, and the key up to which nothing is left once they are done."""
-    found, looked_to = scan(rows.order_by("pk").values_list("pk", flat=True), amount, job.position + 1, job.last, 1)
+    found, stopped_at = find_rows(
+        rows.order_by("pk").values_list("pk", flat=True), amount, job.position + 1, job.last, 1
+    )
     if len(found) == amount:
         return found, found[-1]
-    return found, job.last if looked_to is None else looked_to
+    return found, job.last if stopped_at is None else stopped_at
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from callbacks.log.selection import Selection, UnknownFilterError
 from callbacks.models import CallbackSetting, Delivery, EventType, Job
 from callbacks.setup.preview import Preview, preview
 from callbacks.setup.views import in_sentence, settings_url
-from config.listing.keys import Keys, scan
+from config.listing.keys import Keys, find_rows
 from config.listing.period import Period
 from config.request import actor, may_see
 from orders.models import Order
@@ -136,7 +136,7 @@ def _previews(request: HttpRequest, wanted: Backfill, keys: Keys) -> list[Previe
     if not may_see(request, Order):
         return []
     rows = wanted.orders().select_related("link").order_by("pk")
-    orders, _ = scan(rows, SHOWN, keys.first, keys.last, 1)  # there may be a million that were sent already
+    orders, _ = find_rows(rows, SHOWN, keys.first, keys.last, 1)  # there may be a million that were sent already
     return [preview(wanted.setting, wanted.setting.url, order) for order in orders]
 
 

@@ -1,6 +1,6 @@
-"""Rows as CSV, a piece at a time, so that a million of them take no more memory than a hundred.
+"""Rows as CSV, sent in pieces, so that a million of them take no more memory than a hundred.
 
-What a spreadsheet would run as a formula is made text by an apostrophe before it, as OWASP has it.
+A cell that a spreadsheet would run as a formula gets an apostrophe in front, as OWASP advises.
 """
 
 import csv
@@ -28,15 +28,15 @@ def _pieces(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[
     buffer = io.StringIO()
     writer = csv.writer(buffer)
     writer.writerow(headings)
-    yield _taken(buffer)  # before the first rows are found, which may take long where few are let through
+    yield _drain(buffer)  # before the first rows are found, which may take long if the filter lets few through
     for number, row in enumerate(rows, start=1):
         writer.writerow([cell(value) for value in row])
         if number % 200 == 0:
-            yield _taken(buffer)
-    yield _taken(buffer)
+            yield _drain(buffer)
+    yield _drain(buffer)
 
 
-def _taken(buffer: io.StringIO) -> str:
+def _drain(buffer: io.StringIO) -> str:
     text = buffer.getvalue()
     buffer.seek(0)
     buffer.truncate()
@@ -44,7 +44,7 @@ def _taken(buffer: io.StringIO) -> str:
 
 
 def cell(value: Any) -> str:
-    """A value as it stands in a cell: times in UTC, nothing as an empty cell, no text that would be run."""
+    """A value as text: times in UTC, None as an empty cell, a formula as text."""
     if value is None:
         return ""
     if isinstance(value, datetime):

@@ -1,4 +1,4 @@
-"""The filter by date that lists of more than one app have."""
+"""The admin's filter by date."""
 
 from datetime import UTC, date, timedelta
 from typing import Any
@@ -10,11 +10,11 @@ from django.utils import timezone
 from django.utils.functional import cached_property
 
 from config.listing.keys import Keys
-from config.listing.period import Period, whole_day
+from config.listing.period import Period
 
 
 class PeriodFilter(admin.SimpleListFilter):
-    """By when it happened, in UTC: from one day through another, or from one minute to another, as the address says."""
+    """By `created_at`, in UTC: from one day through another, or from one minute to another, as the address says."""
 
     title = "date"
     template = "admin/period_filter.html"
@@ -39,7 +39,7 @@ class PeriodFilter(admin.SimpleListFilter):
         return []
 
     def choices(self, changelist: Any) -> Any:
-        """Some periods that end today. What else the form has to carry along is left in `carried`."""
+        """Usual periods. Sets `carried` to the other parameters of the list, which the filter's form has to keep."""
         others = changelist.filter_params.items()
         self.carried = [
             (name, value) for name, values in others if name not in {self.FROM, self.TO} for value in values
@@ -56,7 +56,7 @@ class PeriodFilter(admin.SimpleListFilter):
         ]
         for display, first, last in periods:
             yield {
-                "selected": (self.first, self.last) == (whole_day(first), whole_day(last)),
+                "selected": Period.of(_text(first), _text(last)) == self.period,
                 "query_string": changelist.get_query_string({self.FROM: _text(first), self.TO: _text(last)}),
                 "display": display,
             }

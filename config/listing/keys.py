@@ -1,12 +1,12 @@
 """Pages of lists that are too long to count: newest first, cut by primary key, each in bounded time.
 
-No index serves every mix of filters. So the rows are looked through from the newest to the oldest, a stretch of primary
-keys at a time, until the page is full or the time is up; then the page says how far it looked, and the next one goes on
-from there. A condition that an index serves gets through millions of rows that way, one that none serves through some
-ten thousand a page.
+No index serves every mix of filters. So rows are read from the newest to the oldest, one range of primary keys after
+another, until the page is full or the time is up; then the page says how far it got, and the next page continues there.
+A filter that an index serves gets through millions of rows per page, any other through some ten thousand.
 """
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,10 +14,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import Model, QuerySet
 
-BEFORE, AFTER = "before", "after"  # in the address of a page: the primary key it lies below, or above
-TIME_S = 0.1
-STRETCH = 10_000  # primary keys, to begin with
-SWIFT_S = 0.015  # a stretch that took no longer may be followed by one four times as long
+BEFORE, AFTER = "before", "after"  # parameters of a page's address: its rows have keys below, or above, this one
 LARGEST_KEY = 2**63 - 1
 
 
@@ -28,15 +25,15 @@ def key_in(text: str) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Rows newest first. `older` and `newer` are the keys to go on from, None if there is nothing there.
+    """Rows newest first. `older` and `newer` are the keys to continue from, None if there is nothing there.
 
-    `looked_to` is the key of the last row looked at, if the time was up before the page was full.
+    `stopped_at` is the last key that was looked at, if the time was up before the page was full.
     """
 
     rows: list[Any]
     older: int | None = None
     newer: int | None = None
-    looked_to: int | None = None
+    stopped_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,56 +47,84 @@ class Keys:
         return Keys(max(self.first, other.first), min(self.last, other.last))
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Of one search through a table: for how long, and how many keys at a time.
+
+    The first range has `size` keys. A range that took no longer than `fast_s` is followed by one four times as long.
+    """
+
+    time_s: float = 0.1
+    size: int = 10_000
+    fast_s: float = 0.015
+
+    def ranges(self, begin: int, end: int, step: int) -> Iterator[tuple[int, int]]:
+        """Ranges of keys, both ends included. The caller reads each one before it asks for the next.
+
+        `step` is 1 upwards and -1 downwards. The last range reaches `end` unless the time was up before.
+        """
+        size, started_at = self.size, time.monotonic()
+        while (end - begin) * step >= 0:
+            until = begin + (size - 1) * step
+            until = min(until, end) if step > 0 else max(until, end)
+            range_started_at = time.monotonic()
+            yield begin, until
+            now = time.monotonic()
+            if now - started_at > self.time_s:
+                return
+            if now - range_started_at < self.fast_s:
+                size *= 4
+            begin = until + step
+
+
 def page_of(
-    queryset: QuerySet[Any], size: int, *, before: int | None = None, after: int | None = None, keys: Keys = Keys()
+    queryset: QuerySet[Any],
+    size: int,
+    *,
+    before: int | None = None,
+    after: int | None = None,
+    keys: Keys = Keys(),
+    limits: Limits = Limits(),
 ) -> Page:
     """The page of up to `size` rows below the primary key `before`, or above `after`; the newest without either."""
-    newest = every(queryset.model).order_by("-pk").values_list("pk", flat=True).first()
+    newest = all_rows(queryset.model).order_by("-pk").values_list("pk", flat=True).first()
     if newest is None:
         return Page([])
     keys &= Keys(last=newest)
     first, last = keys.first, keys.last
     if after is not None:
-        rows, looked_to = scan(queryset.order_by("pk"), size + 1, max(after + 1, first), last, 1)
+        rows, stopped_at = find_rows(queryset.order_by("pk"), size + 1, max(after + 1, first), last, 1, limits)
         if len(rows) > size:
             return Page(rows[:size][::-1], older=rows[0].pk, newer=rows[size - 1].pk)
-        if looked_to is not None:
-            return Page(rows[::-1], older=after + 1, newer=looked_to, looked_to=looked_to)
+        if stopped_at is not None:
+            return Page(rows[::-1], older=after + 1, newer=stopped_at, stopped_at=stopped_at)
         # All that is newer fits on the first page.
     begin = last if before is None else min(before - 1, last)
-    rows, looked_to = scan(queryset.order_by("-pk"), size + 1, begin, first, -1)
+    rows, stopped_at = find_rows(queryset.order_by("-pk"), size + 1, begin, first, -1, limits)
     newer = None if before is None or begin == last else before - 1
     if len(rows) > size:
         rows = rows[:size]
         return Page(rows, older=rows[-1].pk, newer=newer)
-    return Page(rows, older=looked_to, newer=newer, looked_to=looked_to)
+    return Page(rows, older=stopped_at, newer=newer, stopped_at=stopped_at)
 
 
-def scan(queryset: QuerySet[Any], amount: int, begin: int, end: int, step: int) -> tuple[list[Any], int | None]:
-    """Up to `amount` rows from one key to another, and the last key looked at if the time was up before the end.
+def find_rows(
+    queryset: QuerySet[Any], amount: int, begin: int, end: int, step: int, limits: Limits = Limits()
+) -> tuple[list[Any], int | None]:
+    """Up to `amount` rows from one key to another, and the last key looked at if the time was up before `end`.
 
     `step` is 1 upwards and -1 downwards, which `queryset` is ordered by.
     """
     rows: list[Any] = []
-    stretch, began = STRETCH, time.monotonic()
-    while (end - begin) * step >= 0:
-        until = begin + (stretch - 1) * step
-        if (until - end) * step > 0:
-            until = end
-        since = time.monotonic()
-        rows += queryset.filter(pk__range=sorted((begin, until)))[: amount - len(rows)]
-        now = time.monotonic()
-        if len(rows) == amount or until == end:
+    until = end
+    for start, until in limits.ranges(begin, end, step):
+        rows += queryset.filter(pk__range=sorted((start, until)))[: amount - len(rows)]
+        if len(rows) == amount:
             return rows, None
-        if now - began > TIME_S:
-            return rows, until
-        if now - since < SWIFT_S:
-            stretch *= 4
-        begin = until + step
-    return rows, None
+    return rows, None if until == end else until
 
 
-def every(model: type[Model]) -> QuerySet[Any]:
+def all_rows(model: type[Model]) -> QuerySet[Any]:
     return model._default_manager.all()  # noqa: SLF001 - Django's documented name
 
 
@@ -107,7 +132,7 @@ def first_pk_since(model: type[Model], moment: datetime) -> int:
     """The primary key from which on rows have a `created_at` of `moment` or later; 0 if there are no rows.
 
     Found by halving, in one query. Rows that were saved side by side may stand in another order than their times, so
-    who wants to be exact asks for some minutes earlier, and for the time itself as well.
+    callers that must be exact ask for some minutes earlier, and filter by the time itself as well.
     """
     table = connection.ops.quote_name(model._meta.db_table)  # noqa: SLF001 - Django's documented name
     middle = "(low + high) / 2"

@@ -1,4 +1,4 @@
-"""The admin's list of rows that are too many to count; what it does is `config.listing.keys`."""
+"""The admin's list of rows that are too many to count, made of the pages of `config.listing.keys`."""
 
 from datetime import datetime
 from functools import reduce
@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 
-from config.listing.keys import AFTER, BEFORE, Keys, every, key_in, page_of
+from config.listing.keys import AFTER, BEFORE, Keys, Limits, all_rows, key_in, page_of
 
 
 class LongChangeList(ChangeList):
@@ -18,6 +18,8 @@ class LongChangeList(ChangeList):
 
     A filter that knows between which primary keys its rows lie says so in an attribute `keys`.
     """
+
+    limits = Limits()
 
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         self.before, self.after = (key_in(request.GET.get(name, "")) for name in (BEFORE, AFTER))
@@ -30,7 +32,8 @@ class LongChangeList(ChangeList):
         return super().get_queryset(request, exclude_parameters)
 
     def get_results(self, request: HttpRequest) -> None:
-        self.page = page_of(self.queryset, self.list_per_page, before=self.before, after=self.after, keys=self.keys)
+        rows, size = self.queryset, self.list_per_page
+        self.page = page_of(rows, size, before=self.before, after=self.after, keys=self.keys, limits=self.limits)
         self.prepare(self.page.rows)
         self.result_list = self.page.rows
         self.result_count = len(self.page.rows)
@@ -46,11 +49,11 @@ class LongChangeList(ChangeList):
         return reduce(and_, (spec.keys for spec in self.filter_specs if hasattr(spec, "keys")), Keys())
 
     @cached_property
-    def looked_to(self) -> datetime | None:
-        """How far back was looked, if the time was up before the page was full."""
-        if self.page.looked_to is None:
+    def searched_back_to(self) -> datetime | None:
+        """The time of the last row looked at, if the time was up before the page was full."""
+        if self.page.stopped_at is None:
             return None
-        looked_at = every(self.model).filter(pk__lte=self.page.looked_to).order_by("-pk")
+        looked_at = all_rows(self.model).filter(pk__lte=self.page.stopped_at).order_by("-pk")
         return looked_at.values_list("created_at", flat=True).first()
 
     @property

@@ -1,4 +1,4 @@
-"""A period of time as an address names it, and the rows that were made in it."""
+"""A period of time as it stands in an address, and the rows that were made in it."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -9,31 +9,31 @@ from django.db.models import Model, QuerySet
 from config.listing.keys import Keys, first_pk_since
 
 DAY = timedelta(days=1)
-# Rows are numbered in the order in which they were saved, give or take the length of a transaction.
+# Primary keys follow the order of saving, but for rows whose transactions overlapped.
 OUT_OF_ORDER = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """From the beginning of one bound to the end of another, either of which may be open."""
+    """From the beginning of `first` to the end of `last`. None is no bound."""
 
     first: "Bound | None" = None
     last: "Bound | None" = None
 
     @classmethod
     def of(cls, first: Any, last: Any) -> "Period":
-        """As an address says it; what cannot be read is open."""
+        """From the texts of an address. A text that cannot be read is no bound."""
         return cls(_bound(first), _bound(last))
 
     def __str__(self) -> str:
-        """In words; "" if both ends are open."""
+        """In words; "" without any bound."""
         first, last = (str(bound) if bound else "" for bound in (self.first, self.last))
         if first and last:
             return first if self.first == self.last else f"{first} to {last}"
         return f"since {first}" if first else f"until {last}" if last else ""
 
     def narrow(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Those rows that were made in it."""
+        """The rows that were made in it."""
         if self.first:
             queryset = queryset.filter(created_at__gte=self.first.begins_at)
         if self.last:
@@ -41,7 +41,7 @@ class Period:
         return queryset
 
     def keys_of(self, model: type[Model]) -> Keys:
-        """Between which primary keys those rows lie."""
+        """The primary keys that these rows lie between."""
         first = first_pk_since(model, self.first.begins_at - OUT_OF_ORDER) if self.first else 0
         if self.last is None:
             return Keys(first)
@@ -68,13 +68,9 @@ class Bound:
 
 
 def _bound(text: Any) -> Bound | None:
-    """`2026-03-14` is the whole day, `2026-03-14T09:30` a moment of it; anything else is none."""
+    """`2026-03-14` is the whole day, `2026-03-14T09:30` a moment of it, anything else None."""
     try:
         moment = datetime.fromisoformat(text or "")
     except ValueError:
         return None
     return Bound(moment.replace(tzinfo=UTC), is_day="T" not in text) if 1970 < moment.year < 9999 else None
-
-
-def whole_day(day: date | None) -> Bound | None:
-    return Bound(datetime(day.year, day.month, day.day, tzinfo=UTC), is_day=True) if day else None

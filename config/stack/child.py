@@ -1,6 +1,6 @@
-"""Child processes: each in a session of its own, its output named line by line, none outliving its parent.
+"""Child processes: each in a session of its own, each line of output with its name in front, none outlives its parent.
 
-What they are and in which order they start and end is said by `config.stack.supervisor`.
+Which children there are, and in which order they start and end, is said by `config.stack.supervisor`.
 """
 
 import contextlib
@@ -19,21 +19,21 @@ _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 def bound_to(parent: int, number: int = signal.SIGTERM) -> Callable[[], None]:
-    """What a new child of process `parent` runs first: on Linux the kernel then sends it signal `number` when its
-    parent dies, however it dies. The parent's main thread must make the child: the kernel watches that thread.
+    """A `preexec_fn` for a child of process `parent`: on Linux the kernel then sends it signal `number` when its parent
+    dies, however it dies. The parent's main thread must start the child, because the kernel watches that thread.
     """
 
     def bind() -> None:  # pragma: no cover - between fork and exec nothing is measured
         if _libc is not None:
             _libc.prctl(_PR_SET_PDEATHSIG, number)
-            if os.getppid() != parent:  # it died before the kernel was told
+            if os.getppid() != parent:  # it died before `prctl` was called
                 os._exit(1)
 
     return bind
 
 
 class Child:
-    """One running child process. What it prints appears here with its name in front, unless `log` says where else."""
+    """A running child process. Its output goes to `log`, or without one to our output with its name in front."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class Child:
                 stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C in the terminal reaches the parent alone, which ends them in order
+                start_new_session=True,  # Ctrl-C reaches the parent alone, which stops the children in order
                 pass_fds=pass_fds,
                 preexec_fn=bound_to(os.getpid()),  # noqa: PLW1509 - one system call, in a fork of the main thread
             )
@@ -69,7 +69,7 @@ class Child:
 
     @property
     def ending(self) -> str:
-        """How it ended, as a person says it: `ended with exit status 3`, `was ended by SIGKILL`."""
+        """How it ended, for a sentence: `ended with exit status 3`, `was ended by SIGKILL`."""
         code = self.process.returncode
         if code is None:
             return "is still running"
@@ -78,13 +78,13 @@ class Child:
                 return f"was ended by {signal.Signals(-code).name}"
         return f"ended with exit status {code}"
 
-    def stop(self, patience_s: float, is_hurried: Callable[[], bool] = lambda: False) -> None:
-        """Ask it to end; after `patience_s`, or once `is_hurried`, end it and all that it started."""
+    def stop(self, timeout_s: float, is_hurried: Callable[[], bool] = lambda: False) -> None:
+        """Ask it to end; after `timeout_s`, or once `is_hurried` is true, kill it and all that it started."""
         self.signal(signal.SIGTERM)
-        deadline = time.monotonic() + patience_s
+        deadline = time.monotonic() + timeout_s
         while not self.has_ended() and time.monotonic() < deadline and not is_hurried():
             time.sleep(0.02)
-        with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody of its session is left
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # no process of its session is left
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         self._reader.join(timeout=1)
@@ -100,5 +100,5 @@ class Child:
             for line in lines:
                 if not (text := line.decode("utf-8", "replace").rstrip()):
                     continue
-                with contextlib.suppress(OSError, ValueError):  # nobody reads us any more: go on emptying the pipe
+                with contextlib.suppress(OSError, ValueError):  # our output is closed, but the pipe must be emptied
                     print(f"{self.name:>6} | {text}", flush=True)  # noqa: T201 - this is the output of the command

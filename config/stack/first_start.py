@@ -1,4 +1,4 @@
-"""What somebody finds who starts it for the first time: a login, and unless unwanted something to look at."""
+"""What a new installation is filled with: a login and, unless --no-demo is given, demo data and a login for support."""
 
 import secrets
 import subprocess
@@ -20,36 +20,36 @@ class Login:
     password: str
 
 
-def is_new() -> bool:
-    """Whether nobody can sign in as the merchant yet and there is nothing to see."""
+def is_first_start() -> bool:
+    """Whether nobody can sign in to the admin yet and there is nothing to see."""
     return not (_has_staff() or Affiliate.objects.exists() or Order.objects.exists())
 
 
-def make_demo(env: Mapping[str, str]) -> None:
-    """Fill the database with demo data, in a process with the stack's own settings, which says what went wrong."""
+def add_demo_data(env: Mapping[str, str]) -> None:
+    """Run `manage.py demo` with the environment of the stack's processes, which opens loopback to callbacks."""
     command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "demo"]
     subprocess.run(command, env=env, check=False, stdin=subprocess.DEVNULL, start_new_session=True)
 
 
-def make_login() -> Login | None:
-    """A merchant's login with a random password that nothing keeps, or None if there is a staff user already."""
+def add_merchant() -> Login | None:
+    """An administrator with a random password that is kept nowhere, or None if somebody can sign in already."""
     if _has_staff():
         return None
     users = get_user_model().objects
-    names = ("merchant", *(f"merchant{number}" for number in range(2, 1000)))  # an affiliate may be called so
+    names = ("merchant", *(f"merchant{number}" for number in range(2, 1000)))  # an affiliate may have the name
     username = next(name for name in names if not users.filter(username=name).exists())
     login = Login(username, secrets.token_urlsafe(12))
     users.create_superuser(login.username, "", login.password)
     return login
 
 
-def make_support() -> Login | None:
-    """A login to see the demo with as support does, or None if somebody is called so."""
+def add_support() -> Login | None:
+    """A user who sees the demo as support does, or None if there is one of that name."""
     if get_user_model().objects.filter(username="support").exists():
         return None
     login = Login("support", secrets.token_urlsafe(12))
     user = get_user_model().objects.create_user(login.username, "", login.password, is_staff=True)
-    roles.give(user, roles.SUPPORT)
+    roles.set_role(user, roles.SUPPORT)
     return login
 
 

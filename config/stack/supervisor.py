@@ -1,9 +1,8 @@
 """Starts, watches and stops all that an installation needs on one machine: Valkey, worker, beat and web, as children.
 
-What stands in the way of a start is one sentence (`StackError`). What is made in a new database is `config.stack.first_start`.
+What has to be there before is `config.stack.prerequisites`; a new database is filled by `config.stack.first_start`.
 """
 
-import fcntl
 import http.client
 import os
 import signal
@@ -17,25 +16,18 @@ from typing import IO
 
 import redis
 from django.conf import settings
-from django.core.checks import run_checks
-from django.core.management import call_command
-from django.db import DatabaseError, connection, connections
-from django.db.migrations.executor import MigrationExecutor
 
 from callbacks.delivery import wakeup
+from config.stack import prerequisites
 from config.stack.child import Child
+from config.stack.prerequisites import StackError
 from config.stack.valkey import Valkey, ValkeyError
 
-READY_S = 120.0
-LOCK_S = 5.0  # how long the last start's Valkey may take to end
-WATCH_S = 0.1
+READY_TIMEOUT_S = 120.0
+WATCH_EVERY_S = 0.1
 # How long each child may take to end, in the order in which they are asked. The worker finishes what is on the wire.
-PATIENCE_S = {"web": 5.0, "beat": 5.0, "worker": 15.0}
-HURRY_S = 1.0  # a second signal that comes sooner is the same one, sent to a whole group of processes
-
-
-class StackError(Exception):
-    """Why the stack could not be started, or did not stay up, in one sentence."""
+STOP_TIMEOUTS_S = {"web": 5.0, "beat": 5.0, "worker": 15.0}
+SAME_SIGNAL_S = 1.0  # a second signal that comes sooner is the first one, sent to a whole group of processes
 
 
 class Stack:
@@ -57,18 +49,18 @@ class Stack:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._on_signal)
         with ExitStack() as ending:
-            _check_environment()
-            listener = ending.enter_context(_open_port())
-            lock = ending.enter_context(_lock())
-            _reach_database()
+            prerequisites.check_settings()
+            listener = ending.enter_context(prerequisites.open_port())
+            lock = ending.enter_context(prerequisites.lock_data_dir())
+            prerequisites.reach_database()
             self._start_broker(ending, lock)
-            _migrate(self.say)
+            prerequisites.migrate(self.say)
             self._set_environment()
             ending.callback(self._stop_children)
-            began_at = datetime.now(UTC)
+            started_at = datetime.now(UTC)
             self.say("Starting worker, beat and web ...")
             self._start_children(listener)
-            if self._wait_until_ready(began_at):
+            if self._wait_until_ready(started_at):
                 on_ready(self)
                 self._watch()
 
@@ -76,7 +68,7 @@ class Stack:
         now = time.monotonic()
         if self.stopped_at is None:
             self.stopped_at = now
-        elif now - self.stopped_at > HURRY_S:
+        elif now - self.stopped_at > SAME_SIGNAL_S:
             self.is_hurried = True
 
     # --- start ---------------------------------------------------------------
@@ -84,7 +76,7 @@ class Stack:
         url = os.environ.get("REDIS_URL", "")
         if not url:
             try:
-                # It holds the lock too, so that a next start waits for its end even if this process is killed.
+                # It holds the lock too, so that the next start waits for its end even if this process is killed.
                 valkey = Valkey(settings.DATA_DIR, pass_fds=[lock.fileno()])
             except (ValkeyError, OSError) as error:
                 raise StackError(str(error)) from error
@@ -92,7 +84,7 @@ class Stack:
             self.watched.append(valkey.child)
             url = valkey.url
         settings.REDIS_URL = settings.CELERY_BROKER_URL = url  # this process looks for the worker's heartbeat there
-        _reach_broker(url)
+        prerequisites.reach_broker(url)
 
     def _set_environment(self) -> None:
         self.env = os.environ | {
@@ -112,17 +104,9 @@ class Stack:
 
     def _start_children(self, listener: socket.socket) -> None:
         level = self.env["LOG_LEVEL"].lower()
-        # On somebody's own machine that it runs as root, say in a container, is no news.
-        celery = [
-            sys.executable,
-            "-W",
-            "ignore:You're running the worker with superuser",
-            "-m",
-            "celery",
-            "--quiet",
-            "--skip-checks",
-        ]
-        celery += ["-A", "config"]
+        # Celery warns of running as root, which is usual in a container.
+        celery = [sys.executable, "-W", "ignore:You're running the worker with superuser", "-m", "celery"]
+        celery += ["--quiet", "--skip-checks", "-A", "config"]
         # It is the only worker: looking for others at the start would take a second.
         alone = ["--without-mingle", "--without-gossip"]
         schedule = str(settings.DATA_DIR / "beat-schedule")
@@ -135,23 +119,25 @@ class Stack:
         self.watched.append(child)
 
     # --- watch ---------------------------------------------------------------
-    def _wait_until_ready(self, began_at: datetime) -> bool:
+    def _wait_until_ready(self, started_at: datetime) -> bool:
         """Whether the web answers and a worker has taken a task; False if a signal came first."""
-        deadline = time.monotonic() + READY_S
-        while self._is_wanted():
-            if _is_worker_there(began_at) and _is_web_there():
+        deadline = time.monotonic() + READY_TIMEOUT_S
+        while self._goes_on():
+            if _worker_is_ready(started_at) and _web_is_ready():
                 return True
             if time.monotonic() > deadline:
-                raise StackError(f"It was not ready within {READY_S:.0f} seconds; what was printed above may say why.")
+                raise StackError(
+                    f"It was not ready within {READY_TIMEOUT_S:.0f} seconds; what was printed above may say why."
+                )
             time.sleep(0.02)
         return False
 
     def _watch(self) -> None:
-        while self._is_wanted():
-            time.sleep(WATCH_S)
+        while self._goes_on():
+            time.sleep(WATCH_EVERY_S)
 
-    def _is_wanted(self) -> bool:
-        """False once a signal asked for the end. Raises `StackError` if a child has ended by itself."""
+    def _goes_on(self) -> bool:
+        """False once a signal asked it to stop. Raises `StackError` if a child has ended by itself."""
         if self.stopped_at is not None:
             return False
         for child in self.watched:
@@ -161,15 +147,15 @@ class Stack:
 
     # --- stop ----------------------------------------------------------------
     def _stop_children(self) -> None:
-        for name, patience_s in PATIENCE_S.items():
+        for name, timeout_s in STOP_TIMEOUTS_S.items():
             if child := self.children.get(name):
-                child.stop(patience_s, lambda: self.is_hurried)
+                child.stop(timeout_s, lambda: self.is_hurried)
 
 
 def gunicorn(bind: str, *, workers: int) -> list[str]:
     """The command that serves the site at `bind`."""
     threads = ["--worker-class=gthread", "--threads=8"]
-    # A long callback URL that arrives at the echo receiver is one request line.
+    # The echo receiver gets a long callback URL as one request line.
     limits = ["--limit-request-line=8190", "--timeout=30", "--graceful-timeout=5", "--no-control-socket"]
     return [
         *(sys.executable, "-m", "gunicorn", "config.wsgi", f"--bind={bind}", f"--workers={workers}"),
@@ -177,94 +163,15 @@ def gunicorn(bind: str, *, workers: int) -> list[str]:
     ]
 
 
-# --- what must be so before ----------------------------------------------------
-def _check_environment() -> None:
-    for message in run_checks(tags=["postbacks"]):
-        raise StackError(f"{message.msg} {message.hint}")
-
-
-def _open_port() -> socket.socket:
-    """The socket that the web will listen on: taken now, so that nothing comes in between."""
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind(("127.0.0.1", settings.PORT))
-        listener.listen()
-    except OSError as error:
-        listener.close()
-        raise StackError(
-            f"Port {settings.PORT} cannot be used ({error.strerror}): choose another one, "
-            f"such as PORT={settings.PORT + 1 if settings.PORT < 65535 else 8000}."
-        ) from error
-    return listener
-
-
-def _lock() -> IO[str]:
-    """The lock on DATA_DIR. The kernel takes it back when the last process that holds it ends, however it ends."""
-    try:
-        settings.DATA_DIR.mkdir(parents=True, exist_ok=True)
-        lock = (settings.DATA_DIR / "lock").open("w")
-    except OSError as error:
-        raise StackError(f"DATA_DIR cannot be used ({error.strerror}): {settings.DATA_DIR}") from error
-    deadline = time.monotonic() + LOCK_S
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            if time.monotonic() > deadline:
-                lock.close()
-                raise StackError(
-                    f"It is running already with its data in {settings.DATA_DIR}: choose another DATA_DIR for a "
-                    "second one."
-                ) from None
-            time.sleep(0.05)
-        else:
-            return lock
-
-
-def _reach_database() -> None:
-    try:
-        connection.ensure_connection()
-    except DatabaseError as error:
-        raise StackError(f"The database cannot be reached: {_reason(error)}") from error
-
-
-def _migrate(say: Callable[[str], object]) -> None:
-    try:
-        executor = MigrationExecutor(connection)
-        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
-            say("Bringing the database up to date ...")
-            call_command("migrate", interactive=False, verbosity=0)
-    except DatabaseError as error:
-        raise StackError(f"The database could not be brought up to date: {_reason(error)}") from error
-    finally:
-        connections.close_all()
-
-
-def _reason(error: Exception) -> str:
-    """The first line of what the database said, without the password."""
-    reason = next(iter(str(error).splitlines()), type(error).__name__)
-    password = str(settings.DATABASES["default"].get("PASSWORD") or "")
-    return reason.replace(password, "***") if password else reason
-
-
-def _reach_broker(url: str) -> None:
-    try:
-        with redis.Redis.from_url(url, socket_timeout=5, socket_connect_timeout=5) as client:
-            client.ping()
-    except (redis.RedisError, OSError, ValueError) as error:
-        raise StackError(f"The broker at REDIS_URL cannot be reached: {error}") from error
-
-
-# --- what must be so for it to be ready ---------------------------------------
-def _is_worker_there(began_at: datetime) -> bool:
+# --- is it ready? --------------------------------------------------------------
+def _worker_is_ready(started_at: datetime) -> bool:
     with suppress(redis.RedisError, OSError):
         beat_at = wakeup.last_heartbeat()
-        return beat_at is not None and beat_at >= began_at
+        return beat_at is not None and beat_at >= started_at
     return False
 
 
-def _is_web_there() -> bool:
+def _web_is_ready() -> bool:
     web = http.client.HTTPConnection("127.0.0.1", settings.PORT, timeout=1)
     try:
         web.request("GET", "/healthz")

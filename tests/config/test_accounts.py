@@ -30,10 +30,19 @@ def change_url(user):
     return reverse("admin:auth_user_change", args=[user.pk])
 
 
-def test_user_added_is_asked_for_permissions_next(admin_client):
-    typed = {"username": "clerk", "usable_password": "true", "password1": PASSWORD, "password2": PASSWORD}
+def test_user_added_gets_an_e_mail_address_and_a_password_and_a_role_next(admin_client):
+    typed = {"username": "clerk", "email": "clerk@shop.example", "password1": PASSWORD, "password2": PASSWORD}
     response = admin_client.post(LIST + "add/", typed)
-    assert response.url == change_url(User.objects.get(username="clerk"))
+    user = User.objects.get(username="clerk")
+    assert response.url == change_url(user)
+    assert user.email == "clerk@shop.example"
+    assert user.check_password(PASSWORD)
+
+
+def test_user_added_without_a_password_is_refused_beside_the_field(admin_client):
+    typed = {"username": "clerk", "email": "", "password1": "", "password2": ""}
+    assert page(admin_client.post(LIST + "add/", typed)).count('data-code="required"') == 2
+    assert not User.objects.filter(username="clerk").exists()
 
 
 def typed_for(user, role, **more):
@@ -119,8 +128,8 @@ def test_user_list_says_what_each_is(admin_client, clerk):
 def test_user_list_is_filtered_by_role(admin_client, clerk, role, found):
     for name in ("sue", "max", "sam"):
         User.objects.create_user(name, is_staff=True)
-    roles.give(User.objects.get(username="sue"), roles.SUPPORT)
-    roles.give(User.objects.get(username="max"), roles.MERCHANT)
+    roles.set_role(User.objects.get(username="sue"), roles.SUPPORT)
+    roles.set_role(User.objects.get(username="max"), roles.MERCHANT)
     shown = admin_client.get(LIST, {"role": role}).context["cl"].result_list
     assert [user.username for user in shown] == [found]
 
@@ -134,7 +143,7 @@ def test_user_list_asks_no_more_for_more_users(admin_client):
     queries()
     few = queries()
     for number in range(20):
-        roles.give(User.objects.create_user(f"user{number}", is_staff=True), roles.SUPPORT)
+        roles.set_role(User.objects.create_user(f"user{number}", is_staff=True), roles.SUPPORT)
     assert queries() == few
 
 

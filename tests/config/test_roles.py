@@ -52,7 +52,7 @@ def test_migrate_makes_groups_that_are_missing():
 
 def test_migrate_brings_groups_back_to_the_table_and_keeps_their_members():
     user = User.objects.create_user("sue")
-    roles.give(user, roles.SUPPORT)
+    roles.set_role(user, roles.SUPPORT)
     support = Group.objects.get(name="Support")
     support.permissions.set(Permission.objects.filter(codename="delete_order"))
     migrate()

@@ -1,10 +1,12 @@
-"""Whoever watches: alive, and ready."""
+"""What operators see: alive, ready, and errors without secrets."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import redis
 from django.db.utils import ConnectionHandler
+from django.views.debug import ExceptionReporter
 
 from callbacks.delivery import wakeup
 from config import views
@@ -12,7 +14,7 @@ from config.stack.valkey import Valkey
 
 
 @pytest.fixture(autouse=True)
-def _fresh_bell():
+def _new_broker_client():
     wakeup._valkey.cache_clear()
     yield
     wakeup._valkey.cache_clear()
@@ -61,14 +63,26 @@ def test_readyz_without_a_broker_is_503(client, settings):
 
 
 @pytest.mark.django_db
-def test_readyz_without_a_database_is_503(client, broker: Valkey, monkeypatch):
+def test_readyz_without_a_database_is_503(rf, broker: Valkey):
+    wakeup.record_heartbeat()
     nowhere = {"ENGINE": "django.db.backends.postgresql", "NAME": "x", "HOST": "127.0.0.1", "PORT": "1"}
-    monkeypatch.setattr(views, "connection", ConnectionHandler({"default": nowhere})["default"])
-    answer = client.get("/readyz")
+    answer = views.readyz(rf.get("/readyz"), database=ConnectionHandler({"default": nowhere})["default"])
     assert answer.status_code == 503
-    assert answer.json()["database"] == "The database does not answer."
+    assert json.loads(answer.content)["database"] == "The database does not answer."
 
 
 def test_root_leads_to_the_admin(client):
     answer = client.get("/")
     assert (answer.status_code, answer["Location"]) == (302, "/admin/")
+
+
+@pytest.mark.parametrize(
+    "name", ["CALLBACKS_PROXY_URL", "REDIS_URL", "CELERY_BROKER_URL", "DATABASE_URL", "SECRET_KEY"]
+)
+def test_error_report_does_not_show_a_password(settings, rf, name):
+    secret = "http://us:s3cret@host:3128"
+    setattr(settings, name, secret)
+    reporter = ExceptionReporter(rf.get("/", **{name: secret}), RuntimeError, RuntimeError("something else"), None)
+    for page in (reporter.get_traceback_html(), reporter.get_traceback_text()):
+        assert name in page
+        assert "s3cret" not in page

@@ -8,11 +8,14 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from playwright.sync_api import ConsoleMessage, Page
+import requests
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
 from tests.conftest import CLUSTER_URL
 from tests.e2e.installation import Installation
 from tests.receiver import Receiver
+
+expect.set_options(timeout=20_000)  # a machine that runs all tests at once is a slow one
 
 
 def free_port() -> int:
@@ -79,3 +82,32 @@ def browser_page(page: Page) -> Iterator[Page]:
     page.on("pageerror", lambda error: problems.append(str(error)))
     yield page
     assert problems == []
+
+
+@pytest.fixture(scope="session")
+def merchant_cookie(stack: Installation) -> dict[str, str]:
+    """The session of the merchant, who signed in once."""
+    assert stack.login
+    url = f"{stack.base_url}/admin/login/"
+    with requests.Session() as client:
+        client.get(url, timeout=10)
+        typed = {"username": stack.login.username, "password": stack.login.password}
+        client.post(url, typed | {"csrfmiddlewaretoken": client.cookies["csrftoken"]}, timeout=10)
+        return {"name": "sessionid", "value": client.cookies["sessionid"], "url": stack.base_url}
+
+
+@pytest.fixture
+def merchant(stack: Installation, browser_page: Page, merchant_cookie: dict[str, str]) -> Page:
+    """The overview, open for a merchant who has signed in."""
+    browser_page.context.add_cookies([merchant_cookie])
+    browser_page.goto(f"{stack.base_url}/admin/")
+    return browser_page
+
+
+@pytest.fixture
+def merchant_without_scripts(stack: Installation, browser: Browser, merchant_cookie: dict[str, str]) -> Iterator[Page]:
+    with browser.new_context(java_script_enabled=False) as context:
+        context.add_cookies([merchant_cookie])
+        page = context.new_page()
+        page.goto(f"{stack.base_url}/admin/")
+        yield page

@@ -1,14 +1,11 @@
 """Callbacks of many affiliates at once, in a browser on the real stack: the same one set up, then its host replaced."""
 
-from collections.abc import Iterator
+from playwright.sync_api import Page, expect
 
-import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
-
-from tests.e2e.installation import Installation, wait_until
-from tests.e2e.test_merchant_path import add_order, arrived, sign_in
+from tests.e2e.browser import add_order, faults
+from tests.e2e.installation import Installation
 from tests.receiver import Receiver
+from tests.waiting import wait_until
 
 SET_UP = """
 from affiliates.models import Affiliate, Link
@@ -34,26 +31,6 @@ for setting in CallbackSetting.objects.filter(affiliate__code__in=["crowd3", "cr
 """
 
 
-@pytest.fixture
-def merchant(stack: Installation, browser_page: Page) -> Page:
-    sign_in(stack, browser_page)
-    return browser_page
-
-
-@pytest.fixture
-def merchant_without_scripts(stack: Installation, browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(java_script_enabled=False)
-    page = context.new_page()
-    sign_in(stack, page)
-    yield page
-    context.close()
-
-
-def axe_finds_nothing(page: Page) -> None:
-    found = Axe().run(page)
-    assert found.violations_count == 0, found.generate_report()
-
-
 def test_merchant_sets_the_same_callback_up_for_many_and_replaces_its_host(
     stack: Installation, session_receiver: Receiver, merchant: Page
 ) -> None:
@@ -71,7 +48,7 @@ def test_merchant_sets_the_same_callback_up_for_many_and_replaces_its_host(
     expect(page.locator(".chosen")).to_contain_text(
         "9 affiliates: Crowd 0, Crowd 1, Crowd 2, Crowd 3, Crowd 4 and 4 more"
     )
-    axe_finds_nothing(page)
+    assert faults(page) == []
 
     field, shown = page.get_by_label("URL"), page.locator("#setup-preview")
     field.press_sequentially(session_receiver.url("/crowd") + "?cid={clickid}")
@@ -80,29 +57,29 @@ def test_merchant_sets_the_same_callback_up_for_many_and_replaces_its_host(
     expect(shown.locator(".wire")).to_contain_text("/crowd?cid=click0")
     page.get_by_label("Preview with the newest order of").select_option(label="Crowd 5 · #CROWD5")
     expect(shown.locator(".wire")).to_contain_text("/crowd?cid=click5")
-    axe_finds_nothing(page)
+    assert faults(page) == []
     page.get_by_role("button", name="Preview").click()
 
     expect(page.locator(".wire")).to_contain_text(["{{link.sub_id}}", "cid=click0", "cid=click1", "cid=click2"])
     expect(page.locator('[data-effect="new"] summary')).to_have_text("8 get a new callback")
     expect(page.locator('[data-effect="changed"]')).to_contain_text("https://gone.example/?a=1")
-    axe_finds_nothing(page)
+    assert faults(page) == []
     page.get_by_role("button", name="Back", exact=True).click()
     expect(field).to_have_value(session_receiver.url("/crowd") + "?cid={{link.sub_id}}")
     page.get_by_role("button", name="Preview").click()
     page.get_by_role("button", name="Set up 8 callbacks and change 1").click()
     expect(page.get_by_role("status")).to_contain_text("set up for 8 affiliates and changed for 1 affiliate.")
-    axe_finds_nothing(page)
+    assert faults(page) == []
     add_order(page, "#930001", "https://shop.example/?ref=crowd7&sub_id=first")
-    wait_until(lambda: arrived(session_receiver, "/crowd"), 5)
-    assert arrived(session_receiver, "/crowd")[0].target == "/crowd?cid=first"
+    wait_until(lambda: session_receiver.requests_at("/crowd"), 5)
+    assert session_receiver.requests_at("/crowd")[0].target == "/crowd?cid=first"
 
     # The tracker moves: what could not be delivered goes to the new host by itself.
     port = session_receiver.port
     stack.manage("shell", code=FALL_SILENT.format(port=port))
     add_order(page, "#930002", "https://shop.example/?ref=crowd3&sub_id=waits")
     page.get_by_role("link", name="Replace a host").click()
-    axe_finds_nothing(page)
+    assert faults(page) == []
     page.get_by_role("link", name=f"Replace silent.invalid:{port}").click()
     page.get_by_label("New host").fill("192.168.1.1")
     page.get_by_role("button", name="Preview").click()
@@ -111,11 +88,11 @@ def test_merchant_sets_the_same_callback_up_for_many_and_replaces_its_host(
     page.get_by_label("New host").fill(f"127.0.0.1:{port}")
     page.get_by_role("button", name="Preview").click()
     expect(page.get_by_role("heading", name="2 callbacks of 2 affiliates would be changed")).to_be_visible()
-    axe_finds_nothing(page)
+    assert faults(page) == []
     page.get_by_role("button", name="Replace in 2 callbacks").click()
     expect(page.get_by_role("status")).to_contain_text(f"2 callbacks have the host 127.0.0.1:{port} now")
     kept = f"cid=waits&u=http://silent.invalid:{port}/"
-    wait_until(lambda: any(request.target == f"/crowd?{kept}" for request in arrived(session_receiver, "/crowd")), 30)
+    wait_until(lambda: f"/crowd?{kept}" in [request.target for request in session_receiver.requests_at("/crowd")], 30)
 
 
 def test_same_callback_and_another_host_work_without_scripts(

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 import requests
 
-from tests.e2e.installation import Installation, wait_until
-from tests.receiver import Answer, Received, Receiver
+from tests.e2e.installation import Installation
+from tests.receiver import Answer, Receiver
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.both
 
@@ -32,10 +33,6 @@ def hand_over(stack: Installation, token: str, **order: Any) -> requests.Respons
     )
 
 
-def arrived_at(receiver: Receiver, path: str) -> list[Received]:
-    return [request for request in receiver.requests if request.path == path]
-
-
 def log_of(stack: Installation, number: str) -> str:
     code = (
         "from callbacks.models import Attempt\n"
@@ -55,15 +52,15 @@ def test_order_handed_over_arrives_exactly_within_a_second_and_is_logged(
         answer = hand_over(stack, token, number=f"#{number}", amount="58.00", currency="USD", link=link)
         assert answer.status_code == 201, answer.text
         answered_at, target = time.time(), f"/quick?order=%23{number}&amount=58.00&subid=fb%20summer&status=new"
-        wait_until(lambda wanted=target: wanted in [r.target for r in arrived_at(session_receiver, "/quick")], 10)
-        took.append(arrived_at(session_receiver, "/quick")[-1].at - answered_at)
+        wait_until(lambda wanted=target: wanted in [r.target for r in session_receiver.requests_at("/quick")], 10)
+        took.append(session_receiver.requests_at("/quick")[-1].at - answered_at)
     assert min(took) < 1
     wait_until(lambda: "attempt initial 200" in log_of(stack, "#900001"), 10)
     assert session_receiver.url("/quick?order=%23900001&") in log_of(stack, "#900001")
 
     assert hand_over(stack, token, number="#900001", status="approved").status_code == 200
-    wait_until(lambda: len(arrived_at(session_receiver, "/quick")) == 4, 10)
-    assert arrived_at(session_receiver, "/quick")[3].target.endswith("&status=approved")
+    wait_until(lambda: len(session_receiver.requests_at("/quick")) == 4, 10)
+    assert session_receiver.requests_at("/quick")[3].target.endswith("&status=approved")
 
 
 def test_order_refused_by_the_tracker_is_sent_again_after_five_seconds(
@@ -72,8 +69,8 @@ def test_order_refused_by_the_tracker_is_sent_again_after_five_seconds(
     session_receiver.answer("/shy", Answer(status=503), Answer(status=200))
     stack.manage("shell", code=SET_UP.format(code="shy", url=session_receiver.url("/shy") + TEMPLATE))
     hand_over(stack, token, number="#900010", amount="1", currency="USD", affiliate="shy")
-    wait_until(lambda: len(arrived_at(session_receiver, "/shy")) == 2, 30)
-    first, second = arrived_at(session_receiver, "/shy")
+    wait_until(lambda: len(session_receiver.requests_at("/shy")) == 2, 30)
+    first, second = session_receiver.requests_at("/shy")
     assert 5 <= second.at - first.at < 15
     assert first.header("webhook-id") == second.header("webhook-id")
     wait_until(lambda: "attempt retry 200" in log_of(stack, "#900010"), 10)

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.e2e.browser import LOOKS, faults, look_like, sign_in
 from tests.e2e.installation import Installation, Login
-from tests.e2e.test_admin_frame import faults, sign_in
 from tests.roles import world as worlds
 from tests.roles.matrix import seen_by
 
@@ -61,10 +61,10 @@ if is_new:
         status_code=200, detail="The tracker answered 200 OK.", response_excerpt="success=false;err_msg=no click")
     Job.objects.create(kind="resend", words="Looked at", first=1, last=1, position=1, state="finished")
 print("ids", json.dumps({
-    "joe": joe.pk, "newcomer": Affiliate.objects.get(code="alone").pk, "link": joe.links.get().pk,
+    "joe": joe.pk, "marta": Affiliate.objects.get(code="alone").pk, "link": joe.links.get().pk,
     "unused_link": joe.links.get().pk, "order": joe.orders.get().pk, "delivery": joe.deliveries.earliest("pk").pk,
     "soft_failure": joe.deliveries.latest("pk").pk,
-    "errand": Job.objects.get(words="Looked at").pk,
+    "job": Job.objects.get(words="Looked at").pk,
     "setting": joe.callback_settings.order_by("pk").first().pk, "token": ApiToken.objects.get(name="looked at").pk,
     "clerk": User.objects.get(username="clerk").pk, "content_type": ContentType.objects.get_for_model(Delivery).pk,
 }))
@@ -93,11 +93,12 @@ def pages_of(person: str, begin: str, there: SimpleNamespace) -> list[str]:
     return [worlds.path_of(route, there) for route in routes if route != "admin/login/"]
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_every_page_of_the_admin_is_accessible_and_fits_its_window(browser_page, stack, there, width, scheme):
+    look_like(browser_page, width, scheme)
+    browser_page.goto(f"{stack.base_url}/admin/login/")
+    assert faults(browser_page) == []
     sign_in(browser_page, stack)
-    browser_page.set_viewport_size({"width": width, "height": 800})
-    browser_page.emulate_media(color_scheme=scheme)
     paths = pages_of("administrator", "admin/", there)
     assert len(paths) > 40
     soft_failure = f"/admin/callbacks/delivery/{there.soft_failure.pk}/change/"
@@ -110,18 +111,16 @@ def test_every_page_of_the_admin_is_accessible_and_fits_its_window(browser_page,
 def test_every_page_that_support_may_open_is_accessible_and_fits_its_window(browser_page, stack, there, width, scheme):
     assert stack.support
     sign_in(browser_page, stack, stack.support)
-    browser_page.set_viewport_size({"width": width, "height": 800})
-    browser_page.emulate_media(color_scheme=scheme)
+    look_like(browser_page, width, scheme)
     assert found_wrong(browser_page, stack, pages_of("support", "admin/", there)) == {}
     browser_page.goto(f"{stack.base_url}/admin/auth/user/")
     expect(browser_page.get_by_role("heading", name="Your account may not do this")).to_be_visible()
     assert faults(browser_page) == []
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_every_page_of_the_portal_is_accessible_and_fits_its_window(browser_page, stack, there, width, scheme):
-    browser_page.set_viewport_size({"width": width, "height": 800})
-    browser_page.emulate_media(color_scheme=scheme)
+    look_like(browser_page, width, scheme)
     browser_page.goto(f"{stack.base_url}/portal/")
     assert faults(browser_page) == []
     browser_page.get_by_label("E-mail").fill(PORTAL.username)
@@ -147,9 +146,8 @@ def test_support_sees_a_callback_without_its_buttons_and_resends(browser_page, s
     expect(page.get_by_role("status")).to_contain_text("1 delivery is on the way again.")
 
 
-def test_administrator_makes_somebody_support(browser_page, stack, there):
-    page = browser_page
-    sign_in(page, stack)
+def test_administrator_makes_somebody_support(merchant, stack, there):
+    page = merchant
     page.goto(f"{stack.base_url}/admin/auth/user/{there.clerk.pk}/change/")
     permissions = page.get_by_role("group", name="Permissions")
     expect(permissions).to_be_visible()

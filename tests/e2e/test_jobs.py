@@ -1,18 +1,16 @@
 """A merchant repairs in the browser: resends all that match, and sends past orders to a new callback."""
 
 import re
-from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
+from tests.e2e.browser import faults_in_every_look
 from tests.e2e.installation import Installation
-from tests.e2e.test_admin_frame import LOOKS, faults, sign_in
 from tests.receiver import Received, Receiver
 
 pytestmark = pytest.mark.both
 
-expect.set_options(timeout=20_000)  # a machine that runs all tests at once is a slow one
 FAILED = """
 from affiliates.models import Affiliate
 from callbacks.models import CallbackSetting, Delivery
@@ -41,30 +39,11 @@ print("affiliate", affiliate.pk)
 """
 
 
-@pytest.fixture
-def merchant(browser_page: Page, stack: Installation) -> Page:
-    sign_in(browser_page, stack)
-    return browser_page
-
-
-@pytest.fixture
-def merchant_without_scripts(stack: Installation, browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(java_script_enabled=False)
-    page = context.new_page()
-    sign_in(page, stack)
-    yield page
-    context.close()
-
-
 def made(stack: Installation, receiver: Receiver, code: str, script: str, count: int) -> int:
     """Returns the id of the affiliate."""
     url = receiver.url(f"/{code}?order={{{{order.number}}}}&id={{{{event.id}}}}")
     said = stack.manage("shell", code=script.format(name=code.capitalize(), code=code, url=url, count=count))
     return int(said.rpartition("affiliate ")[2])
-
-
-def came(receiver: Receiver, code: str) -> list[Received]:
-    return [request for request in receiver.requests if request.path == f"/{code}"]
 
 
 def ids_of(requests: list[Received]) -> set[str | None]:
@@ -74,10 +53,12 @@ def ids_of(requests: list[Received]) -> set[str | None]:
 def test_merchant_resends_all_that_match_stops_it_and_goes_on(
     stack: Installation, merchant: Page, session_receiver: Receiver
 ) -> None:
-    affiliate = made(stack, session_receiver, "hawthorn", FAILED, 60)
+    affiliate = made(stack, session_receiver, "hawthorn", FAILED, 120)
     merchant.goto(f"{stack.base_url}/admin/callbacks/delivery/?status__exact=failed&affiliate__id__exact={affiliate}")
+    assert faults_in_every_look(merchant) == []
     merchant.get_by_role("link", name="Resend all that match").click()
-    expect(merchant.get_by_role("row", name="60 to be resent")).to_be_visible()
+    expect(merchant.get_by_role("row", name="120 to be resent")).to_be_visible()
+    assert faults_in_every_look(merchant) == []
     expect(merchant.locator(".facts-list")).to_contain_text("Hawthorn")
     merchant.get_by_label("At most").select_option("5")
     merchant.get_by_role("button", name="Start resending").click()
@@ -86,20 +67,22 @@ def test_merchant_resends_all_that_match_stops_it_and_goes_on(
     bar = merchant.get_by_role("progressbar", name="Progress")
     expect(bar).not_to_have_attribute("value", "0.0")
     expect(merchant.locator("#job-bar")).to_contain_text(re.compile(r"About \d+ s left, at most 5 a second"))
+    assert faults_in_every_look(merchant) == []
     assert merchant.evaluate("window.stayed")
     merchant.get_by_role("button", name="Stop").click()
     expect(merchant.get_by_role("heading", name=re.compile("Stopped"))).to_be_visible()
+    assert faults_in_every_look(merchant) == []
     stopped_at = merchant.locator("#job-bar strong").inner_text()
     merchant.reload()
     expect(merchant.locator("#job-bar strong")).to_have_text(stopped_at)
-    assert 0 < int(stopped_at) < 60
+    assert 0 < int(stopped_at) < 120
     merchant.get_by_role("button", name="Continue").click()
     expect(merchant.get_by_role("heading", name=re.compile("Finished"))).to_be_visible(timeout=40_000)
-    expect(merchant.get_by_text("60 postbacks were handed on")).to_be_visible()
+    expect(merchant.get_by_text("120 postbacks were handed on")).to_be_visible()
     merchant.get_by_role("link", name="The same, whatever became of them").click()
     expect(merchant.locator("#result_list").get_by_text("Succeeded")).to_have_count(50)  # a page of them
-    requests = came(session_receiver, "hawthorn")
-    assert len(requests) == len(ids_of(requests)) == 60
+    requests = session_receiver.requests_at("/hawthorn")
+    assert len(requests) == len(ids_of(requests)) == 120
 
 
 def test_merchant_sends_past_orders_to_a_new_callback(
@@ -107,8 +90,10 @@ def test_merchant_sends_past_orders_to_a_new_callback(
 ) -> None:
     affiliate = made(stack, session_receiver, "rowan", PAST, 12)
     merchant.goto(f"{stack.base_url}/admin/affiliates/affiliate/{affiliate}/settings/")
+    assert faults_in_every_look(merchant) == []
     merchant.get_by_role("link", name="Send past orders to order created callback").click()
     expect(merchant.get_by_role("row", name="12 to be sent")).to_be_visible()
+    assert faults_in_every_look(merchant) == []
     expect(merchant.get_by_text("order=rowan-0")).to_be_visible()
     merchant.get_by_label("From").fill("2000-01-01")
     merchant.get_by_role("button", name="Count").click()
@@ -122,10 +107,11 @@ def test_merchant_sends_past_orders_to_a_new_callback(
     expect(merchant.locator("#result_list").get_by_text("Succeeded")).to_have_count(12)
     rows.first.get_by_role("link").first.click()
     expect(merchant.get_by_text("Backfill: this order came in before")).to_be_visible()
-    requests = came(session_receiver, "rowan")
+    requests = session_receiver.requests_at("/rowan")
     assert sorted(dict(request.query)["order"] for request in requests) == sorted(f"rowan-{n}" for n in range(12))
     merchant.goto(f"{stack.base_url}/admin/callbacks/errand/")
     expect(merchant.get_by_role("row", name=re.compile("Rowan.*Finished.*12 of 12"))).to_be_visible()
+    assert faults_in_every_look(merchant) == []
 
 
 def test_resend_and_backfill_work_without_scripts(
@@ -148,37 +134,3 @@ def test_resend_and_backfill_work_without_scripts(
     page.get_by_role("button", name="Count").click()
     page.get_by_role("button", name="Send 8 orders").click()
     expect(page.get_by_role("heading", name=re.compile("^Backfill of"))).to_be_visible()
-
-
-@pytest.mark.parametrize(("width", "scheme"), LOOKS)
-def test_every_page_of_an_errand_is_accessible_and_fits_its_window(
-    stack: Installation, merchant: Page, session_receiver: Receiver, width: int, scheme: str
-) -> None:
-    code = f"elder{width}"
-    affiliate = made(stack, session_receiver, code, FAILED, 400)
-    merchant.set_viewport_size({"width": width, "height": 800})
-    merchant.emulate_media(color_scheme=scheme)
-    found = {}
-
-    def look(name: str) -> None:
-        if wrong := faults(merchant):
-            found[name] = wrong
-
-    merchant.goto(f"{stack.base_url}/admin/callbacks/delivery/?affiliate__id__exact={affiliate}")
-    look("log")
-    merchant.get_by_role("link", name="Resend all that match").click()
-    look("resend")
-    merchant.get_by_label("At most").select_option("5")
-    merchant.get_by_role("button", name="Start resending").click()
-    expect(merchant.get_by_role("heading", name=re.compile("Running"))).to_be_visible()
-    look("running")
-    merchant.get_by_role("button", name="Stop").click()
-    expect(merchant.get_by_role("heading", name=re.compile("Stopped"))).to_be_visible()
-    look("stopped")
-    merchant.goto(f"{stack.base_url}/admin/callbacks/errand/")
-    look("list")
-    merchant.goto(f"{stack.base_url}/admin/affiliates/affiliate/{affiliate}/settings/")
-    look("settings")
-    merchant.get_by_role("link", name="Send past orders to order created callback").click()
-    look("backfill")
-    assert found == {}

@@ -1,16 +1,13 @@
 """What a merchant watches in the browser: rows and pages that follow what happens, charts, and all of it as tables."""
 
 import re
-from collections.abc import Iterator
 
-import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
+from tests.e2e.browser import faults
 from tests.e2e.installation import Installation
-from tests.e2e.test_admin_frame import faults, sign_in
 from tests.receiver import Answer, Receiver
 
-expect.set_options(timeout=20_000)  # a machine that runs all tests at once is a slow one
 ORDER = """
 from affiliates.models import Affiliate
 from callbacks.models import CallbackSetting
@@ -23,21 +20,6 @@ print("delivery", order.deliveries.get().pk)
 CHANNELS = (
     "canvas => [...canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data].filter(Boolean).length"
 )
-
-
-@pytest.fixture
-def merchant(browser_page: Page, stack: Installation) -> Page:
-    sign_in(browser_page, stack)
-    return browser_page
-
-
-@pytest.fixture
-def merchant_without_scripts(stack: Installation, browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(java_script_enabled=False)
-    page = context.new_page()
-    sign_in(page, stack)
-    yield page
-    context.close()
 
 
 def order_comes_in(stack: Installation, receiver: Receiver, code: str, number: str) -> int:
@@ -83,12 +65,21 @@ def test_page_of_a_delivery_counts_down_and_shows_the_answer_when_it_comes(
     assert faults(merchant) == []
 
 
-def test_overview_draws_its_charts_and_has_them_as_a_table(stack: Installation, merchant: Page) -> None:
+def test_overview_draws_charts_in_either_theme_has_them_as_a_table_and_leads_to_the_deliveries(
+    stack: Installation, merchant: Page
+) -> None:
+    merchant.emulate_media(color_scheme="light")
     merchant.goto(f"{stack.base_url}/admin/")
     for name in ("requests", "rate"):
         canvas = merchant.locator(f"canvas[data-chart={name}]")
         expect(canvas).to_be_visible()
         assert canvas.evaluate(CHANNELS) > 1000
+    picture = "canvas => canvas.toDataURL()"
+    light = merchant.locator("canvas[data-chart=requests]").evaluate(picture)
+    merchant.get_by_role("button", name="Dark").click()
+    merchant.wait_for_function(
+        f"light => ({picture})(document.querySelector('canvas[data-chart=requests]')) !== light", arg=light
+    )
     merchant.get_by_role("link", name="30 days").click()
     expect(merchant.get_by_role("link", name="30 days")).to_have_attribute("aria-current", "true")
     merchant.get_by_text("As a table").click()
@@ -97,26 +88,12 @@ def test_overview_draws_its_charts_and_has_them_as_a_table(stack: Installation, 
     expect(merchant.get_by_role("heading", name="Deliveries")).to_be_visible()
     expect(merchant.locator("#result_list tbody tr").first).to_be_visible()
 
-
-def test_press_on_a_bar_leads_to_its_deliveries(stack: Installation, merchant: Page) -> None:
     merchant.goto(f"{stack.base_url}/admin/?range=week")
     canvas = merchant.locator("canvas[data-chart=requests]")
     box = canvas.bounding_box()
     assert box
     canvas.click(position={"x": box["width"] - 30, "y": box["height"] / 2})
     merchant.wait_for_url(re.compile(r"/admin/callbacks/delivery/\?origin=counted&from=\d{4}-\d\d-\d\d&to="))
-
-
-def test_charts_are_drawn_anew_in_the_colours_of_another_theme(stack: Installation, merchant: Page) -> None:
-    merchant.emulate_media(color_scheme="light")
-    merchant.goto(f"{stack.base_url}/admin/")
-    picture = "canvas => canvas.toDataURL()"
-    canvas = merchant.locator("canvas[data-chart=requests]")
-    light = canvas.evaluate(picture)
-    merchant.get_by_role("button", name="Dark").click()
-    merchant.wait_for_function(
-        f"light => ({picture})(document.querySelector('canvas[data-chart=requests]')) !== light", arg=light
-    )
 
 
 def test_overview_filters_and_reconciliation_work_without_scripts(

@@ -1,17 +1,14 @@
 """A callback is tried out before it is saved: the button in its window, in a browser on the real stack."""
 
 import time
-from collections.abc import Iterator
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
+from tests.e2e.browser import faults, open_window, row_of, sign_in
 from tests.e2e.installation import Installation
-from tests.e2e.test_merchant_path import arrived, open_settings, row_of, sign_in, window_of
 from tests.receiver import Answer, Receiver
 
-expect.set_options(timeout=15_000)  # a machine that runs all tests at once is a slow one
 SET_UP = """
 from affiliates.models import Affiliate, Link
 from orders.models import Order
@@ -30,27 +27,15 @@ def affiliates(stack: Installation) -> None:
 
 
 @pytest.fixture
-def window(stack: Installation, browser_page: Page, affiliates: None) -> Locator:
+def window(merchant: Page, affiliates: None) -> Locator:
     """The window of a callback that is not set up yet."""
-    return opened_window(stack, browser_page)
+    return opened_window(merchant)
 
 
-def opened_window(stack: Installation, page: Page) -> Locator:
-    sign_in(stack, page)
-    open_settings(page, "Trying Tom")
-    row_of(page, "created").get_by_role("link", name="Set up").click()
-    found = window_of(page, "created")
-    expect(found.get_by_label("URL")).to_be_focused()
-    return found
-
-
-@pytest.fixture
-def without_scripts(stack: Installation, browser: Browser, affiliates: None) -> Iterator[Page]:
-    context = browser.new_context(java_script_enabled=False)
-    page = context.new_page()
-    sign_in(stack, page)
-    yield page
-    context.close()
+def opened_window(page: Page) -> Locator:
+    window = open_window(page, "Trying Tom", "created")
+    expect(window.get_by_label("URL")).to_be_focused()
+    return window
 
 
 def test_merchant_sends_a_test_and_sees_what_the_tracker_answers(window: Locator, session_receiver: Receiver) -> None:
@@ -71,8 +56,8 @@ def test_merchant_sends_a_test_and_sees_what_the_tracker_answers(window: Locator
     expect(window.locator("[data-said]")).to_have_text("Test sent. The tracker answered 200 OK.")
     expect(result).to_be_in_viewport()
     expect(send).to_be_focused()
-    assert [request.target for request in arrived(session_receiver, "/tom")] == ["/tom?o=%23tom-LINKED&c=x%26y"]
-    assert Axe().run(page).violations_count == 0
+    assert [request.target for request in session_receiver.requests_at("/tom")] == ["/tom?o=%23tom-LINKED&c=x%26y"]
+    assert faults(page) == []
 
     expect(result.get_by_text("before your last change")).to_be_hidden()
     window.get_by_label("URL").fill(typed + "&more=1")
@@ -80,7 +65,7 @@ def test_merchant_sends_a_test_and_sees_what_the_tracker_answers(window: Locator
     send.click()
     expect(result).to_contain_text("The tracker answered 503 Service Unavailable.")
     expect(result).to_contain_text("The answer was empty.")
-    assert Axe().run(page).violations_count == 0
+    assert faults(page) == []
 
     with page.expect_popup() as opened:
         result.get_by_role("link", name="See it in the log").click()
@@ -88,12 +73,12 @@ def test_merchant_sends_a_test_and_sees_what_the_tracker_answers(window: Locator
     expect(log.get_by_role("heading", level=1)).to_contain_text("Test")
     expect(log.locator(".timeline")).to_contain_text("A test is sent once and never repeated.")
     expect(log.get_by_role("button", name="Resend")).to_have_count(0)
-    assert Axe().run(log).violations_count == 0
+    assert faults(log) == []
     log.get_by_role("link", name="Deliveries").first.click()
     log.locator("details.filter", has_text="origin").locator("summary").click()
     log.get_by_role("link", name="Tests", exact=True).click()
     expect(log.locator("#result_list tbody tr").first).to_contain_text("#tom-LINKED")
-    assert Axe().run(log).violations_count == 0
+    assert faults(log) == []
     log.close()
 
     expect(window.get_by_label("URL")).to_have_value(typed + "&more=1")  # and nothing is saved
@@ -107,7 +92,7 @@ def test_test_of_what_cannot_be_called_says_why(window: Locator, session_receive
     expect(window.locator("#setup-check .errorlist")).to_contain_text("10.0.0.1 is a private address")
     expect(window.get_by_label("URL")).to_be_focused()
     expect(window.locator("#setup-test")).to_contain_text("Nothing was sent: something in the form has to be put right")
-    assert Axe().run(window.page).violations_count == 0
+    assert faults(window.page) == []
     session_receiver.answer("/broken", Answer(raw=b"", end="close"))
     window.get_by_label("URL").fill(session_receiver.url("/broken") + TEMPLATE)
     window.get_by_role("button", name="Send test").click()
@@ -117,7 +102,7 @@ def test_test_of_what_cannot_be_called_says_why(window: Locator, session_receive
     window.get_by_label("URL").fill("https://nowhere.invalid/x" + TEMPLATE)
     window.get_by_role("button", name="Send test").click()
     expect(window.locator("#setup-test")).to_contain_text("The name nowhere.invalid")
-    assert Axe().run(window.page).violations_count == 0
+    assert faults(window.page) == []
 
 
 def test_window_can_be_closed_while_a_test_is_on_its_way(window: Locator, session_receiver: Receiver) -> None:
@@ -137,7 +122,8 @@ def test_window_can_be_closed_while_a_test_is_on_its_way(window: Locator, sessio
 def test_test_that_gets_no_answer_of_the_server_says_so(
     stack: Installation, page: Page, affiliates: None, session_receiver: Receiver
 ) -> None:
-    window = opened_window(stack, page)  # on a page whose console may say that the network is away
+    sign_in(page, stack)  # on a page whose console may say that the network is away
+    window = opened_window(page)
     window.get_by_label("URL").fill(session_receiver.url("/x") + TEMPLATE)
     expect(window.locator("#setup-preview .wire")).to_be_visible()
     page.context.set_offline(True)
@@ -149,19 +135,18 @@ def test_test_that_gets_no_answer_of_the_server_says_so(
 
 
 def test_merchant_without_scripts_sends_a_test_and_submits_what_was_typed(
-    without_scripts: Page, session_receiver: Receiver
+    merchant_without_scripts: Page, affiliates: None, session_receiver: Receiver
 ) -> None:
-    page = without_scripts
+    page = merchant_without_scripts
     session_receiver.answer("/pam", Answer(404, body=b"unknown click"))
-    open_settings(page, "Plain Pam")
-    row_of(page, "created").get_by_role("link", name="Set up").click()
+    open_window(page, "Plain Pam", "created")
     typed = session_receiver.url("/pam") + TEMPLATE
     page.get_by_label("URL").fill(typed)
     page.get_by_label("Preview with order").select_option(index=1)
     page.get_by_role("button", name="Send test").click()
     expect(page.get_by_role("region", name="Result of the test")).to_contain_text("The tracker answered 404 Not Found.")
     expect(page.get_by_label("Answer", exact=True)).to_have_text("unknown click")
-    assert [request.target for request in arrived(session_receiver, "/pam")] == ["/pam?o=%23pam-LINKED&c=x%26y"]
+    assert [request.target for request in session_receiver.requests_at("/pam")] == ["/pam?o=%23pam-LINKED&c=x%26y"]
     expect(page.get_by_label("URL")).to_have_value(typed)
     page.get_by_role("button", name="Submit").click()
     expect(row_of(page, "created")).to_contain_text("Nothing sent yet")

@@ -1,13 +1,12 @@
 """Several URLs for one event, in a browser on the real stack: added, filtered, each with a secret that is replaced."""
 
-import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from tests.e2e.installation import Installation, wait_until
-from tests.e2e.test_merchant_path import add_order, arrived, open_settings, row_of, sign_in, window_of
+from tests.e2e.browser import add_order, faults, open_settings, open_window, row_of
+from tests.e2e.installation import Installation
 from tests.receiver import Received, Receiver
+from tests.waiting import wait_until
 
 NAME = "Two Trackers"
 SET_UP = """
@@ -19,13 +18,6 @@ from callbacks.models import CallbackSetting
 print(CallbackSetting.objects.get(name="Keitaro").secret)
 """
 TEMPLATE = "?order={{order.number}}&cid={{link.sub_id}}"
-
-
-@pytest.fixture
-def merchant(stack: Installation, browser_page: Page) -> Page:
-    stack.manage("shell", code=SET_UP)
-    sign_in(stack, browser_page)
-    return browser_page
 
 
 def verifies(secret: str, request: Received) -> bool:
@@ -45,13 +37,12 @@ def test_merchant_adds_a_second_url_for_approved_orders_and_rotates_a_secret(
     stack: Installation, session_receiver: Receiver, merchant: Page
 ) -> None:
     page = merchant
-    open_settings(page, NAME)
-    row_of(page, "created").get_by_role("link", name="Set up").click()
-    window = window_of(page, "created")
+    stack.manage("shell", code=SET_UP)
+    window = open_window(page, NAME, "created")
     window.get_by_label("URL").fill(session_receiver.url("/one") + TEMPLATE)
     window.get_by_role("button", name="Submit").click()
     old = secret_of(row_of(page, "created"))
-    assert Axe().run(page).violations_count == 0
+    assert faults(page) == []
 
     page.get_by_role("link", name="Add another URL for order created").click()
     expect(window.get_by_label("URL")).to_be_focused()
@@ -59,7 +50,7 @@ def test_merchant_adds_a_second_url_for_approved_orders_and_rotates_a_secret(
     window.get_by_label("Name").fill("Keitaro")
     window.locator("summary", has_text="Status filter").click()
     window.get_by_label("Approved").check()
-    assert Axe().run(page).violations_count == 0
+    assert faults(page) == []
     window.get_by_role("button", name="Submit").click()
     expect(window).to_be_hidden()
     second = page.locator(".callback", has_text="Keitaro")
@@ -69,13 +60,13 @@ def test_merchant_adds_a_second_url_for_approved_orders_and_rotates_a_secret(
     expect(page.locator("#setting-changes")).to_contain_text("set up the order created callback “Keitaro”")
 
     add_order(page, "#920001", "https://shop.example/?ref=two&sub_id=a")
-    wait_until(lambda: arrived(session_receiver, "/one"), 5)
-    assert verifies(old, arrived(session_receiver, "/one")[0])
+    wait_until(lambda: session_receiver.requests_at("/one"), 5)
+    assert verifies(old, session_receiver.requests_at("/one")[0])
     page.get_by_role("link", name="Deliveries").click()
     skipped = page.locator("#result_list tbody tr", has_text="#920001").filter(has_text="Skipped")
     skipped.get_by_role("link", name="#920001").click()
     expect(page.locator(".timeline")).to_contain_text("The callback is for certain statuses only")
-    assert arrived(session_receiver, "/two") == []
+    assert session_receiver.requests_at("/two") == []
 
     open_settings(page, NAME)
     expect(page.get_by_label("Signing secret of the order created callback")).to_have_count(0)
@@ -89,12 +80,12 @@ def test_merchant_adds_a_second_url_for_approved_orders_and_rotates_a_secret(
     expect(window.get_by_role("group", name="New signing secret for order created callback")).to_contain_text(
         "24 hours"
     )
-    assert Axe().run(page).violations_count == 0
+    assert faults(page) == []
     window.get_by_role("button", name="Rotate").click()
     expect(window.get_by_label("Signing secret of the order created callback")).to_be_focused()
     new = secret_of(window)
     assert new != old
-    assert Axe().run(page).violations_count == 0
+    assert faults(page) == []
     expect(window.get_by_label("URL")).to_have_value(typed)
     window.get_by_role("link", name="Cancel").click()
     expect(page.locator("#setting-changes")).to_contain_text("gave a new signing secret to")
@@ -102,8 +93,8 @@ def test_merchant_adds_a_second_url_for_approved_orders_and_rotates_a_secret(
     expect(page.get_by_label("Signing secret of the order created callback")).to_have_count(0)
 
     add_order(page, "#920002", "https://shop.example/?ref=two&sub_id=b")
-    wait_until(lambda: len(arrived(session_receiver, "/one")) == 2, 5)
-    request = arrived(session_receiver, "/one")[1]
+    wait_until(lambda: len(session_receiver.requests_at("/one")) == 2, 5)
+    request = session_receiver.requests_at("/one")[1]
     assert verifies(new, request)
     assert verifies(old, request)
 
@@ -113,4 +104,4 @@ def test_merchant_adds_a_second_url_for_approved_orders_and_rotates_a_secret(
     expect(row_of(page, "created")).to_contain_text("Working")
     page.locator("#setting-changes").get_by_role("link", name="Show all 4").click()
     expect(page.get_by_role("listitem").filter(has_text="paused the order created callback “Keitaro”")).to_be_visible()
-    assert Axe().run(page).violations_count == 0
+    assert faults(page) == []

@@ -97,8 +97,8 @@ def test_portal_login_that_opens_the_panel_too_is_for_administrators(world: Worl
 
 
 def test_portal_shows_an_affiliate_their_own_deliveries_only(world: World) -> None:
-    other = CallbackSettingFactory(affiliate=world.newcomer)
-    order = OrderFactory(affiliate=world.newcomer, number="#900")
+    other = CallbackSettingFactory(affiliate=world.marta)
+    order = OrderFactory(affiliate=world.marta, number="#900")
     foreign = Delivery.objects.get(order=order, setting=other)
     Delivery.objects.filter(pk=foreign.pk).update(last_attempt_at=timezone.now())
     client = world.client("affiliate")

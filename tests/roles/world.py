@@ -31,13 +31,13 @@ ACTION = " !"  # stands between the address of a list and the name of an action 
 @dataclass(frozen=True)
 class World:
     joe: Affiliate
-    newcomer: Affiliate
+    marta: Affiliate
     link: Link
     unused_link: Link
     order: Order
     setting: CallbackSetting
     delivery: Delivery
-    errand: Job
+    job: Job
     token: ApiToken
     clerk: User
     content_type: ContentType
@@ -56,8 +56,8 @@ def make() -> World:
     people["affiliate"].refresh_from_db()
     people["administrator"].is_superuser = True
     people["administrator"].save()
-    roles.give(people["support"], roles.SUPPORT)
-    roles.give(people["merchant"], roles.MERCHANT)
+    roles.set_role(people["support"], roles.SUPPORT)
+    roles.set_role(people["merchant"], roles.MERCHANT)
     joe = AffiliateFactory(name="Joe", code="joe", user=people["affiliate"])
     setting = CallbackSettingFactory(affiliate=joe)
     link = LinkFactory(affiliate=joe)
@@ -68,13 +68,13 @@ def make() -> World:
     tokens.create("shop")
     return World(
         joe=joe,
-        newcomer=AffiliateFactory(name="Marta", code="marta"),
+        marta=AffiliateFactory(name="Marta", code="marta"),
         link=link,
         unused_link=LinkFactory(affiliate=joe, url="https://shop.example/sale?ref=joe"),
         order=order,
         setting=setting,
         delivery=delivery,
-        errand=Job.objects.create(
+        job=Job.objects.create(
             kind="resend", words="Every delivery", first=1, last=delivery.pk, position=0, state="waiting"
         ),
         token=ApiToken.objects.get(),
@@ -122,14 +122,14 @@ def path_of(route: str, world: World) -> str:
 def _values(world: World) -> list[tuple[str, dict[str, Any]]]:
     """Begin of an address -> what stands for its parameters; the more particular lines come first."""
     return [
-        ("admin/affiliates/affiliate/<path:object_id>/delete/", {"<path:object_id>": world.newcomer.pk}),
+        ("admin/affiliates/affiliate/<path:object_id>/delete/", {"<path:object_id>": world.marta.pk}),
         ("admin/affiliates/link/<path:object_id>/delete/", {"<path:object_id>": world.unused_link.pk}),
         (
             "admin/affiliates/affiliate/<int:affiliate_id>/",
             {"<int:affiliate_id>": world.joe.pk, "<event:event>": "created", "<int:pk>": world.setting.pk},
         ),
         ("admin/affiliates/affiliate/same-callback/", {"<slug:choice>": "forgotten"}),
-        ("admin/callbacks/errand/", {"<int:pk>": world.errand.pk, "<path:object_id>": world.errand.pk}),
+        ("admin/callbacks/errand/", {"<int:pk>": world.job.pk, "<path:object_id>": world.job.pk}),
         ("admin/affiliates/affiliate/", {"<int:pk>": world.joe.pk, "<path:object_id>": world.joe.pk}),
         ("admin/affiliates/link/", {"<path:object_id>": world.link.pk}),
         ("admin/orders/order/", {"<path:object_id>": world.order.pk}),
@@ -200,7 +200,7 @@ def typed(route: str, world: World) -> dict[str, Any]:
     if not is_action:
         return TYPED.get(route, lambda _: {})(world)
     chosen = {
-        "admin/affiliates/affiliate/": world.newcomer,
+        "admin/affiliates/affiliate/": world.marta,
         "admin/affiliates/link/": world.unused_link,
         "admin/orders/order/": world.order,
         "admin/callbacks/delivery/": world.delivery,

@@ -1,4 +1,4 @@
-"""`manage.py demo`: a small programme to look at, made through the same models as everything else."""
+"""`manage.py demo`: fills an empty database with demo data, through the models."""
 
 from decimal import Decimal
 from typing import Any
@@ -47,12 +47,13 @@ class Command(BaseCommand):
             return
         with transaction.atomic():
             affiliates = {code: _affiliate(name, email, code, rate) for name, email, code, rate in AFFILIATES}
-            self._point_at_echo(affiliates["joe"])
-            links = {code: [_link(affiliates[code], tail) for tail in tails] for code, tails in LINKS.items()}
+            self._add_callback_to_echo(affiliates["joe"])
+            find = Link.objects.find_or_make
+            links = {code: [find(affiliates[code], SHOP + tail) for tail in tails] for code, tails in LINKS.items()}
             for number, (code, link, amount, status) in enumerate(ORDERS, start=100001):
                 _order(f"#{number}", links[code][link], Decimal(amount), status)
 
-    def _point_at_echo(self, affiliate: Affiliate) -> None:
+    def _add_callback_to_echo(self, affiliate: Affiliate) -> None:
         setting = CallbackSetting(affiliate=affiliate, event=EventType.CREATED, url=ECHO.format(port=settings.PORT))
         try:
             setting.full_clean()
@@ -69,11 +70,7 @@ def _affiliate(name: str, email: str, code: str, rate: str) -> Affiliate:
     return affiliate
 
 
-def _link(affiliate: Affiliate, tail: str) -> Link:
-    return Link.objects.find_or_make(affiliate, f"{SHOP}{tail}")
-
-
 def _order(number: str, link: Link, amount: Decimal, status: str) -> None:
     order = Order(number=number, affiliate=link.affiliate, link=link, amount=amount, status=status)
-    order.full_clean(exclude=["commission"])  # worked out from the affiliate's rate when it is saved
+    order.full_clean(exclude=["commission"])  # calculated from the affiliate's rate by save()
     order.save()

@@ -7,12 +7,13 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import connections
 
 from config.stack import first_start
-from config.stack.supervisor import Stack, StackError
+from config.stack.prerequisites import StackError
+from config.stack.supervisor import Stack
 
 
 class Command(BaseCommand):
     help = "Starts everything on this machine: database, broker, worker, beat and web. Ctrl-C ends it."
-    requires_system_checks = ()  # the stack makes those that concern it; Django's own take their time
+    requires_system_checks = ()  # the stack runs ours; Django's own take long
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
@@ -27,16 +28,16 @@ class Command(BaseCommand):
             sys.exit(1)
 
     def _welcome(self, stack: Stack) -> None:
-        is_new_demo = stack.is_demo and first_start.is_new()
+        is_new_demo = stack.is_demo and first_start.is_first_start()
         if is_new_demo:
             self._say("Filling in demo data ...")
-            first_start.make_demo(stack.env)
-        if login := first_start.make_login():
+            first_start.add_demo_data(stack.env)
+        if login := first_start.add_merchant():
             self.stdout.write(
                 f"Sign in at {stack.address}admin/ as {login.username} with the password {login.password}\n"
                 "It is shown this once. You can change it there."
             )
-        if is_new_demo and (support := first_start.make_support()):
+        if is_new_demo and (support := first_start.add_support()):
             self.stdout.write(
                 f"Support, who sees everything and changes no setting, signs in as {support.username} "
                 f"with the password {support.password}"

@@ -1,4 +1,4 @@
-"""`manage.py serve`: the web process of a production, in this process's place."""
+"""`manage.py serve`: becomes the web process of a production."""
 
 import os
 import sys
@@ -15,7 +15,7 @@ class Command(BaseCommand):
     help = (
         "Serves the site for production. Worker and beat run beside it: celery -A config worker, celery -A config beat."
     )
-    requires_system_checks = ()  # made below, with those for production
+    requires_system_checks = ()  # run below, with those for production
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--host", default="127.0.0.1", help="the address to listen on; PORT is the port")

@@ -1,4 +1,4 @@
-"""What the theme's templates say again and again: icons, chips of state, times, amounts, initials."""
+"""Tags and filters for the parts that many pages share: icons, chips of state, times, amounts, list cells."""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ from django.utils.text import capfirst
 
 register = template.Library()
 
-# State -> tone, icon and word. What a state is called here is what every page calls it.
+# State -> tone, icon and word. Every page calls a state by its word here.
 CHIPS: dict[str, tuple[str, str, str]] = {
     # deliveries
     "pending": ("busy", "clock", "Waiting"),
@@ -23,12 +23,12 @@ CHIPS: dict[str, tuple[str, str, str]] = {
     "failed": ("bad", "cross", "Failed"),
     "skipped": ("idle", "skip", "Skipped"),
     "retrying": ("warn", "resend", "Retrying"),
-    # what came of an order in a month
+    # an order in the reconciliation of a month
     "delivered": ("ok", "check", "Delivered"),
     "waiting": ("busy", "clock", "Waiting"),
     "missing": ("bad", "alert", "Missing"),
     "no callback": ("idle", "ring", "No callback"),
-    # why an order has none
+    # why an order has no delivery
     "not_recorded": ("bad", "alert", "Not recorded"),
     "not_due": ("idle", "ring", "Nothing to send"),
     # callbacks and an affiliate's deliveries
@@ -56,7 +56,7 @@ CHIPS: dict[str, tuple[str, str, str]] = {
     "affiliate_pending": ("warn", "clock", "Pending"),
     "affiliate_approved": ("ok", "check", "Approved"),
     "affiliate_blocked": ("bad", "skip", "Blocked"),
-    # people
+    # users
     "on": ("ok", "check", "On"),
     "off": ("idle", "ring", "Off"),
 }
@@ -93,12 +93,12 @@ def percent(rate: Decimal) -> str:
 
 @register.filter
 def share(percents: float) -> str:
-    """`12 %`, `99.9 %`, `100 %`: what a part of the whole is, with one digit at most."""
+    """`12 %`, `99.9 %`, `100 %`: a part of the whole, with one decimal at most."""
     return _percents(Decimal(str(rounded_share(percents))))
 
 
 def rounded_share(percents: float) -> float:
-    """To one digit; never up to all, never down to nothing."""
+    """Rounded to one decimal, but never up to 100 and never down to 0."""
     return percents if percents in {0, 100} else min(max(round(percents, 1), 0.1), 99.9)
 
 
@@ -108,7 +108,7 @@ def _percents(number: Decimal) -> str:
 
 @register.filter
 def milliseconds(value: float | None) -> str:
-    """`142 ms`, `0.4 ms`, `3.2 s`: as exact as it matters."""
+    """`142 ms`, `0.4 ms`, `3.2 s`."""
     if value is None:
         return ""
     if value >= 1000:
@@ -126,7 +126,7 @@ def initials(name: str) -> str:
 # --- lists -------------------------------------------------------------------
 @register.filter
 def labelled(cells: Iterable[str], headers: Sequence[dict[str, Any]]) -> list[str]:
-    """The cells of a row, each with its column's name, which narrow windows show beside the value."""
+    """The cells of a row, each with the name of its column, which narrow windows show beside the value."""
     return [
         SafeString(cell.replace("<td", format_html('<td data-label="{}"', _label(header)), 1))
         for cell, header in zip(cells, headers, strict=False)
@@ -139,7 +139,7 @@ def _label(header: dict[str, Any]) -> str:
 
 @register.filter
 def list_title(opts: Any) -> str:
-    """What the list of these is called, on its own page and on the way to it."""
+    """The title of the admin's list of a model, for the list itself and for links to it."""
     model_admin = admin.site.get_model_admin(opts.model) if admin.site.is_registered(opts.model) else None
     return getattr(model_admin, "list_title", "") or capfirst(opts.verbose_name_plural)
 

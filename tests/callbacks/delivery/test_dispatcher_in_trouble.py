@@ -21,10 +21,11 @@ LOCK = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "BEGIN; LOCK TABLE callbacks_
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def impatient() -> Iterator[None]:
     """We wait for a lock as briefly as a worker does, or rather less."""
-    monkeypatch.setattr(db_locks, "patience_s", 0.1)
-    monkeypatch.setattr(db_locks, "lock_timeout", "100ms")
+    db_locks.set_timeout(0.1)
+    yield
+    db_locks.set_timeout(None)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from affiliates.models import Affiliate
 from callbacks.delivery import resend
 from callbacks.jobs import views
 from callbacks.models import CallbackSetting, Delivery, Job
+from config.listing.keys import Limits
 from orders.models import Order
 from tests.callbacks.jobs.steps import do_all
 from tests.callbacks.panel import client_with, of, settings_of, text_of
@@ -162,7 +163,7 @@ def test_count_that_takes_too_long_says_more_than(
     admin_client: Client, setting: CallbackSetting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failed(setting, 5)
-    monkeypatch.setattr(views, "estimate", partial(views.estimate, stretch=2, time_s=0.0))
+    monkeypatch.setattr(views, "estimate", partial(views.estimate, limits=Limits(time_s=0.0, size=2)))
     text = text_of(admin_client, RESEND)
     assert "more than 2</td>" in text
     confirmed(admin_client, RESEND)

@@ -18,7 +18,9 @@ from django.utils import timezone
 
 from callbacks.log import export
 from callbacks.models import CallbackSetting, Delivery
-from config.listing import csv_download, keys
+from config.listing import csv_download
+from config.listing.keys import Keys, Limits
+from config.listing.pages import LongChangeList
 from orders.models import Order
 from tests.factories import CallbackSettingFactory, OrderFactory
 
@@ -181,8 +183,7 @@ def test_list_of_many_is_followed_by_links_without_counting(admin_client: Client
 def test_list_that_looked_only_so_far_says_so_and_goes_on(
     admin_client: Client, setting: CallbackSetting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keys, "TIME_S", -1.0)
-    monkeypatch.setattr(keys, "STRETCH", 2)
+    monkeypatch.setattr(LongChangeList, "limits", Limits(time_s=-1.0, size=2))
     for n in range(1, 5):
         deliver(setting, f"#{n}", last_status_code=404 if n == 1 else 200)
     page = admin_client.get(f"{LIST}?code=404")
@@ -270,7 +271,7 @@ def test_export_reads_all_rows_with_one_query_a_batch(setting: CallbackSetting, 
     for n in range(6):
         deliver(setting, f"#{n}")
     with CaptureQueriesContext(connection) as captured:
-        rows = list(export.csv_rows(Delivery.objects.all(), keys.Keys(), batch_size))
+        rows = list(export.csv_rows(Delivery.objects.all(), Keys(), batch_size))
     assert [row[3] for row in rows] == [f"#{n}" for n in (5, 4, 3, 2, 1, 0)]
     assert len(captured) == queries
 

@@ -15,7 +15,6 @@ from callbacks.delivery import circuit_breaker
 from callbacks.models import Attempt, CallbackSetting, Delivery, TroubledHost
 from callbacks.reports import endpoint_health, overview
 from callbacks.reports.hourly import Counts
-from config import admin_site
 from tests.factories import CallbackSettingFactory, OrderFactory
 from tests.queries import assert_same_queries
 
@@ -240,11 +239,6 @@ def test_chart_holds_what_the_table_says(admin_client: Client) -> None:
     row = re.search(rf'<a href="{re.escape(html.escape(figures["links"][-1]))}">.*?</tr>', page, re.DOTALL)
     assert row is not None
     assert re.findall(r'is-number">([^<]+)<', row[0]) == ["3", "1", "1", "1", "33.3\N{NO-BREAK SPACE}%"]
-
-
-def test_chart_of_nearly_all_does_not_say_all() -> None:
-    bars = [overview.Bar(timezone.now(), counts, "") for counts in (Counts(2499, 1), Counts(2500, 0))]
-    assert admin_site._chart_of(bars, "/log/")["rate"] == [99.9, 100]
 
 
 def test_overview_takes_as_many_queries_for_thirty_of_everything_as_for_one(admin_client: Client) -> None:

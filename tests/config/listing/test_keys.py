@@ -7,7 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from affiliates.models import Affiliate
-from config.listing import keys as paging
+from config.listing.keys import Keys, Limits, Page, first_pk_since, page_of
 from tests.factories import AffiliateFactory
 
 pytestmark = pytest.mark.django_db
@@ -24,64 +24,61 @@ def rows() -> list[int]:
     return list(Affiliate.objects.order_by("-pk").values_list("pk", flat=True))
 
 
-def keys(page: paging.Page) -> list[int]:
+def keys(page: Page) -> list[int]:
     return [row.pk for row in page.rows]
 
 
-def walked(size: int) -> list[int]:
+def walked(size: int, limits: Limits) -> list[int]:
     """All keys by following `older` from the newest page on, and then back by `newer` to the same pages."""
-    pages = [paging.page_of(Affiliate.objects.all(), size)]
+    every = Affiliate.objects.all()
+    pages = [page_of(every, size, limits=limits)]
     while (older := pages[-1].older) is not None:
-        pages.append(paging.page_of(Affiliate.objects.all(), size, before=older))
+        pages.append(page_of(every, size, before=older, limits=limits))
     for earlier, later in zip(pages[-2::-1], pages[:0:-1], strict=True):
         assert later.newer is not None
-        assert keys(paging.page_of(Affiliate.objects.all(), size, after=later.newer))[-1] == keys(earlier)[-1]
+        assert keys(page_of(every, size, after=later.newer, limits=limits))[-1] == keys(earlier)[-1]
     return [key for page in pages for key in keys(page)]
 
 
 @pytest.mark.parametrize("size", [1, 7, 39, 40, 41, 100])
-@pytest.mark.parametrize("stretch", [1, 3, 10_000])
-def test_pages_followed_to_the_end_hold_each_row_once(
-    rows: list[int], monkeypatch: pytest.MonkeyPatch, size: int, stretch: int
-) -> None:
-    monkeypatch.setattr(paging, "STRETCH", stretch)
-    assert walked(size) == rows
+@pytest.mark.parametrize("first_range", [1, 3, 10_000])
+def test_pages_followed_to_the_end_hold_each_row_once(rows: list[int], size: int, first_range: int) -> None:
+    assert walked(size, Limits(size=first_range)) == rows
 
 
 def test_pages_stay_within_the_keys_that_a_filter_lets_through(rows: list[int]) -> None:
-    within = paging.Keys(rows[-3], rows[3]) & paging.Keys(first=rows[-5])
-    first = paging.page_of(Affiliate.objects.all(), 10, keys=within)
+    within = Keys(rows[-3], rows[3]) & Keys(first=rows[-5])
+    first = page_of(Affiliate.objects.all(), 10, keys=within)
     assert (keys(first), first.newer) == (rows[3:13], None)
-    second = paging.page_of(Affiliate.objects.all(), 100, before=first.older, keys=within)
+    second = page_of(Affiliate.objects.all(), 100, before=first.older, keys=within)
     assert (keys(second), second.older) == (rows[13:-4], None)
-    assert keys(paging.page_of(Affiliate.objects.all(), 10, after=second.newer, keys=within)) == rows[3:13]
-    assert keys(paging.page_of(Affiliate.objects.all(), 10, keys=paging.Keys(rows[0] + 1))) == []
+    assert keys(page_of(Affiliate.objects.all(), 10, after=second.newer, keys=within)) == rows[3:13]
+    assert keys(page_of(Affiliate.objects.all(), 10, keys=Keys(rows[0] + 1))) == []
 
 
-def test_page_that_ran_out_of_time_says_how_far_it_looked(rows: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(paging, "STRETCH", 5)
-    monkeypatch.setattr(paging, "TIME_S", -1.0)
-    monkeypatch.setattr(paging, "SWIFT_S", -1.0)
+def test_page_that_ran_out_of_time_says_where_it_stopped(rows: list[int]) -> None:
+    limits = Limits(time_s=-1.0, size=5, fast_s=-1.0)
     oldest = Affiliate.objects.filter(pk=rows[-1])
-    page = paging.page_of(oldest, 10)
+    page = page_of(oldest, 10, limits=limits)
     assert keys(page) == []
-    assert page.looked_to == page.older == rows[0] - 4
+    assert page.stopped_at == page.older == rows[0] - 4
     seen = []
     while page.older is not None:
-        page = paging.page_of(oldest, 10, before=page.older)
+        page = page_of(oldest, 10, before=page.older, limits=limits)
         seen += keys(page)
     assert seen == [rows[-1]]
-    newest = paging.page_of(Affiliate.objects.filter(pk=rows[0]), 10, after=rows[-1])
-    assert (keys(newest), newest.newer) == ([], newest.looked_to)
+    newest = page_of(Affiliate.objects.filter(pk=rows[0]), 10, after=rows[-1], limits=limits)
+    assert newest.stopped_at is not None
+    assert (keys(newest), newest.newer) == ([], newest.stopped_at)
 
 
 def test_page_of_nothing_is_empty() -> None:
-    assert paging.page_of(Affiliate.objects.all(), 10) == paging.Page([])
+    assert page_of(Affiliate.objects.all(), 10) == Page([])
 
 
 @pytest.mark.parametrize("bounds", [{"before": 0}, {"before": 10**18}, {"after": 10**18}, {"after": 0}])
 def test_page_beyond_the_ends_is_answered(rows: list[int], bounds: dict[str, int]) -> None:
-    page = paging.page_of(Affiliate.objects.all(), 100, **bounds)
+    page = page_of(Affiliate.objects.all(), 100, **bounds)
     assert keys(page) in ([], rows)
 
 
@@ -90,11 +87,11 @@ def test_first_key_since_a_moment_is_that_of_the_first_later_row(rows: list[int]
     moment = START + timedelta(minutes=minutes)
     later = Affiliate.objects.filter(created_at__gte=moment).order_by("pk").values_list("pk", flat=True).first()
     with CaptureQueriesContext(connection) as queries:
-        found = paging.first_pk_since(Affiliate, moment)
+        found = first_pk_since(Affiliate, moment)
     assert len(queries) == 1
     earlier = Affiliate.objects.filter(created_at__lt=moment).order_by("-pk").values_list("pk", flat=True).first()
     assert (earlier or 0) < found <= (later or rows[0] + 1)
 
 
 def test_first_key_of_an_empty_table_is_zero() -> None:
-    assert paging.first_pk_since(Affiliate, START) == 0
+    assert first_pk_since(Affiliate, START) == 0

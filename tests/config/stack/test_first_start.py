@@ -16,38 +16,38 @@ pytestmark = pytest.mark.django_db
 
 
 def test_login_is_made_once_and_works(rf):
-    assert first_start.is_new()
-    login = first_start.make_login()
+    assert first_start.is_first_start()
+    login = first_start.add_merchant()
     user = authenticate(rf.post("/admin/login/"), username=login.username, password=login.password)
     assert user
     assert user.is_superuser
-    assert first_start.make_login() is None
-    assert not first_start.is_new()
+    assert first_start.add_merchant() is None
+    assert not first_start.is_first_start()
 
 
 def test_login_takes_another_name_where_an_affiliate_has_it():
     get_user_model().objects.create_user("merchant", password="x")
-    assert first_start.make_login().username == "merchant2"
+    assert first_start.add_merchant().username == "merchant2"
 
 
 def test_login_is_made_anew_when_nobody_is_staff_any_more():
-    first = first_start.make_login()
+    first = first_start.add_merchant()
     get_user_model().objects.filter(username=first.username).update(is_active=False)
-    assert first_start.make_login().username == "merchant2"
+    assert first_start.add_merchant().username == "merchant2"
 
 
 def test_login_of_support_is_made_once_and_sees_without_changing(rf):
-    login = first_start.make_support()
+    login = first_start.add_support()
     user = authenticate(rf.post("/admin/login/"), username=login.username, password=login.password)
     assert (user.is_staff, user.is_superuser) == (True, False)
     assert user.has_perm("callbacks.resend_delivery")
     assert not user.has_perm("callbacks.change_callbacksetting")
-    assert first_start.make_support() is None
+    assert first_start.add_support() is None
 
 
 def test_database_with_affiliates_is_not_new():
     AffiliateFactory()
-    assert not first_start.is_new()
+    assert not first_start.is_first_start()
 
 
 def test_demo_makes_a_small_programme(settings):
@@ -60,7 +60,7 @@ def test_demo_makes_a_small_programme(settings):
     assert setting.event == "order.created"
     assert setting.affiliate.code == "joe"
     assert Delivery.objects.filter(status="pending").count() == setting.affiliate.orders.count() == 6
-    assert not first_start.is_new()
+    assert not first_start.is_first_start()
 
 
 def test_demo_without_loopback_leaves_the_callback_out(capsys):

@@ -5,7 +5,7 @@ import stat
 import pytest
 import redis
 
-from config.secret import broker_url_in
+from config.stack.data_dir import broker_url_in
 from config.stack.valkey import Valkey, ValkeyError
 
 

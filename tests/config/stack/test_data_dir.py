@@ -1,9 +1,9 @@
-"""What is kept in the data directory for its owner's eyes."""
+"""What an installation keeps in its data directory."""
 
 import stat
 from concurrent.futures import ThreadPoolExecutor
 
-from config.secret import broker_url_in, keep, secret_key_in
+from config.stack.data_dir import broker_url_in, secret_key_in, write_private
 
 
 def test_secret_key_is_made_once_and_readable_by_its_owner_alone(tmp_path):
@@ -22,9 +22,9 @@ def test_secret_key_made_by_many_at_once_is_one(tmp_path):
         assert len(keys) == 1
 
 
-def test_kept_text_replaces_what_was_there(tmp_path):
+def test_private_file_replaces_what_was_there(tmp_path):
     assert broker_url_in(tmp_path) == ""
     for text in ("first", "second"):
-        keep(tmp_path / "broker_url", text)
+        write_private(tmp_path / "broker_url", text)
         assert broker_url_in(tmp_path) == text
     assert stat.S_IMODE((tmp_path / "broker_url").stat().st_mode) == 0o600

@@ -1,0 +1,89 @@
+"""What a start needs: valid settings, a free port, a data directory, a database that is up to date, a broker.
+
+Each function either provides it or raises `StackError`. The processes are started by `config.stack.supervisor`.
+"""
+
+import socket
+from collections.abc import Callable
+from typing import IO
+
+import redis
+from django.conf import settings
+from django.core.checks import run_checks
+from django.core.management import call_command
+from django.db import DatabaseError, connection, connections
+from django.db.migrations.executor import MigrationExecutor
+
+from config.stack import data_dir
+
+LOCK_TIMEOUT_S = 5.0  # the Valkey of the last start may need so long to end
+
+
+class StackError(Exception):
+    """Why the stack could not be started, or did not stay up, in one sentence."""
+
+
+def check_settings() -> None:
+    for message in run_checks(tags=["postbacks"]):
+        raise StackError(f"{message.msg} {message.hint}")
+
+
+def open_port() -> socket.socket:
+    """The socket that the web process will listen on, opened now so that nobody else takes the port meanwhile."""
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", settings.PORT))
+        listener.listen()
+    except OSError as error:
+        listener.close()
+        raise StackError(
+            f"Port {settings.PORT} cannot be used ({error.strerror}): choose another one, "
+            f"such as PORT={settings.PORT + 1 if settings.PORT < 65535 else 8000}."
+        ) from error
+    return listener
+
+
+def lock_data_dir() -> IO[str]:
+    try:
+        return data_dir.lock(settings.DATA_DIR, LOCK_TIMEOUT_S)
+    except BlockingIOError:
+        raise StackError(
+            f"It is running already with its data in {settings.DATA_DIR}: choose another DATA_DIR for a second one."
+        ) from None
+    except OSError as error:
+        raise StackError(f"DATA_DIR cannot be used ({error.strerror}): {settings.DATA_DIR}") from error
+
+
+def reach_database() -> None:
+    try:
+        connection.ensure_connection()
+    except DatabaseError as error:
+        raise StackError(f"The database cannot be reached: {_reason(error)}") from error
+
+
+def migrate(say: Callable[[str], object]) -> None:
+    try:
+        executor = MigrationExecutor(connection)
+        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+            say("Bringing the database up to date ...")
+            call_command("migrate", interactive=False, verbosity=0)
+    except DatabaseError as error:
+        raise StackError(f"The database could not be brought up to date: {_reason(error)}") from error
+    finally:
+        connections.close_all()
+
+
+def _reason(error: Exception) -> str:
+    """The first line of what the database said, without the password."""
+    reason = next(iter(str(error).splitlines()), type(error).__name__)
+    password = str(settings.DATABASES["default"].get("PASSWORD") or "")
+    return reason.replace(password, "***") if password else reason
+
+
+def reach_broker(url: str) -> None:
+    try:
+        with redis.Redis.from_url(url, socket_timeout=5, socket_connect_timeout=5) as client:
+            client.ping()
+    except (redis.RedisError, OSError, ValueError) as error:
+        raise StackError(f"The broker at REDIS_URL cannot be reached: {error}") from error
