@@ -44,7 +44,7 @@ def install(directory: Path, *packages: str) -> subprocess.CompletedProcess[str]
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=600,
     )
 
 
