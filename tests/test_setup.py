@@ -45,7 +45,7 @@ def install(directory: Path, *packages: str) -> subprocess.CompletedProcess[str]
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
-        timeout=120,
+        timeout=600,
     )
 
 
