@@ -103,18 +103,17 @@ def test_record_affiliate_without_callback_records_nothing() -> None:
     assert recorded() == []
 
 
-def test_record_paused_callback_is_skipped_with_the_reason(affiliate: Affiliate) -> None:
-    CallbackSetting.objects.update(is_active=False)
+@pytest.mark.parametrize(
+    ("model", "fields", "reason"),
+    [(CallbackSetting, {"is_active": False}, "paused"), (Affiliate, {"status": "blocked"}, "affiliate_blocked")],
+)
+def test_record_what_does_not_apply_is_skipped_with_the_reason(
+    affiliate: Affiliate, model: Any, fields: dict[str, Any], reason: str
+) -> None:
+    model.objects.update(**fields)
     OrderFactory(affiliate=affiliate)
     delivery = Delivery.objects.get()
-    assert (delivery.status, delivery.skip_reason, delivery.next_attempt_at) == ("skipped", "paused", None)
-
-
-def test_record_blocked_affiliate_is_skipped_with_the_reason(affiliate: Affiliate) -> None:
-    affiliate.status = Affiliate.Status.BLOCKED
-    affiliate.save()
-    OrderFactory(affiliate=affiliate)
-    assert Delivery.objects.get().skip_reason == "affiliate_blocked"
+    assert (delivery.status, delivery.skip_reason, delivery.next_attempt_at) == ("skipped", reason, None)
 
 
 def test_record_rolled_back_order_leaves_nothing(affiliate: Affiliate) -> None:
