@@ -15,6 +15,7 @@ from affiliates.portal import access
 from affiliates.profile import facts, views
 from callbacks.reports.callback_health import Health, with_health
 from callbacks.setup.bulk import choice
+from config.listing.columns import CREATED, column
 from config.theme.templatetags.theme import percent
 
 
@@ -59,9 +60,7 @@ class AffiliateAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscri
     def get_queryset(self, request: HttpRequest) -> QuerySet[Affiliate]:
         return with_health(facts.with_order_count(super().get_queryset(request)))
 
-    @admin.display(description="Status", ordering="status")
-    def status_chip(self, affiliate: Affiliate) -> str:
-        return render_to_string("admin/affiliates/status.html", {"affiliate": affiliate})
+    status_chip = column("Status", "admin/affiliates/status.html", "affiliate", ordering="status")
 
     @admin.display(description="Orders", ordering="order_count")
     def orders(self, affiliate: Any) -> int:
@@ -166,6 +165,4 @@ class LinkAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptabl
     def get_readonly_fields(self, request: HttpRequest, obj: Link | None = None) -> tuple[str, ...]:
         return ("affiliate",) if obj else ()  # because the orders of a link belong to its affiliate
 
-    @admin.display(description="First seen", ordering="created_at")
-    def first_seen(self, link: Link) -> str:
-        return render_to_string("admin/affiliates/first_seen.html", {"link": link})
+    first_seen = column("First seen", CREATED, ordering="created_at")

@@ -19,6 +19,7 @@ from django.http import HttpRequest
 from django.template.loader import render_to_string
 
 from config import roles
+from config.listing.columns import column
 
 ADMINISTRATOR, CHOSEN, NONE = "administrator", "chosen", "none"
 BY_KEY = {role.name.lower(): role for role in roles.ROLES}
@@ -192,13 +193,8 @@ class AccountAdmin(UserAdmin):  # type: ignore[type-arg]  # not subscriptable at
             return "Affiliate" if hasattr(user, "affiliate") else "None"
         return next(name for known, name, _ in CHOICES if known == key)
 
-    @admin.display(description="Log-in", ordering="is_active")
-    def is_on(self, user: User) -> str:
-        return render_to_string("admin/auth/user/state.html", {"user": user})
-
-    @admin.display(description="Last seen", ordering="last_login")
-    def last_seen(self, user: User) -> str:
-        return render_to_string("admin/auth/user/last_seen.html", {"user": user})
+    is_on = column("Log-in", "admin/auth/user/state.html", "user", ordering="is_active")
+    last_seen = column("Last seen", "admin/auth/user/last_seen.html", "user", ordering="last_login")
 
     # --- one account ---------------------------------------------------------
     def get_form(self, request: HttpRequest, obj: User | None = None, **kwargs: Any) -> Any:  # type: ignore[override]  # UserAdmin's own, which the stubs do not know

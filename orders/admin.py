@@ -12,6 +12,7 @@ from django.template.response import TemplateResponse
 
 from affiliates.filters import AffiliateFilter
 from affiliates.models import Affiliate
+from config.listing.columns import CREATED, column
 from config.listing.filters import PeriodFilter
 from config.listing.pages import LongChangeList
 from orders.forms import OrderForm
@@ -156,17 +157,9 @@ class OrderAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptab
     def money_commission(self, order: Order) -> str:
         return render_to_string("admin/orders/money.html", {"amount": order.commission, "currency": order.currency})
 
-    @admin.display(description="Status")
-    def status_chip(self, order: Order) -> str:
-        return render_to_string("admin/orders/status.html", {"order": order})
-
-    @admin.display(description="Deliveries")
-    def deliveries(self, order: Any) -> str:
-        return render_to_string("admin/orders/deliveries.html", {"order": order})
-
-    @admin.display(description="Came in")
-    def created(self, order: Order) -> str:
-        return render_to_string("admin/orders/created.html", {"order": order})
+    status_chip = column("Status", "admin/orders/status.html", "order")
+    deliveries = column("Deliveries", "admin/orders/deliveries.html", "order")
+    created = column("Came in", CREATED)
 
 
 @admin.register(ApiToken)
@@ -211,10 +204,5 @@ class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscrip
         context = self.admin_site.each_context(request) | context
         return TemplateResponse(request, "admin/orders/apitoken/made.html", context)
 
-    @admin.display(description="Made", ordering="created_at")
-    def created(self, record: ApiToken) -> str:
-        return render_to_string("admin/orders/apitoken/made_at.html", {"record": record})
-
-    @admin.display(description="Action")
-    def revoke(self, record: ApiToken) -> str:
-        return render_to_string("admin/orders/apitoken/revoke.html", {"record": record})
+    created = column("Made", CREATED, ordering="created_at")
+    revoke = column("Action", "admin/orders/apitoken/revoke.html", "record")

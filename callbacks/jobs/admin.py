@@ -14,12 +14,13 @@ from django.views.decorators.http import require_POST, require_safe
 
 from callbacks.log.selection import AFFILIATE, CODE, EVENT, FROM, ORIGIN, STATE, TO, Selection
 from callbacks.models import Delivery, Job
+from config.listing.columns import CREATED, ReadOnlyAdmin, column
 from config.listing.keys import key_in
 
 AGAIN_MS = 1000
 
 
-class JobAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
+class JobAdmin(ReadOnlyAdmin):
     change_list_template = "admin/callbacks/jobs/change_list.html"
     list_display = ("what", "started", "who", "state_column", "result")
     list_display_links = ("what",)
@@ -39,32 +40,15 @@ class JobAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable
     def what(self, job: Job) -> str:
         return f"{job.get_kind_display()}: {job.words}"
 
-    @admin.display(description="Started")
-    def started(self, job: Job) -> str:
-        return render_to_string("admin/callbacks/jobs/time.html", {"time": job.created_at})
+    started = column("Started", CREATED)
+    state_column = column("State", "admin/callbacks/jobs/state.html", "job")
+    result = column("Sent", "admin/callbacks/jobs/result.html", "job")
 
     @admin.display(description="By")
     def who(self, job: Job) -> str:
         return job.user_name
 
-    @admin.display(description="State")
-    def state_column(self, job: Job) -> str:
-        return render_to_string("admin/callbacks/jobs/state.html", {"job": job})
-
-    @admin.display(description="Sent")
-    def result(self, job: Job) -> str:
-        return render_to_string("admin/callbacks/jobs/result.html", {"job": job})
-
     # --- what may be done ----------------------------------------------------
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Job | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Job | None = None) -> bool:
-        return False
-
     def has_view_permission(self, request: HttpRequest, obj: Job | None = None) -> bool:
         return self.admin_site.get_model_admin(Delivery).has_view_permission(request)
 

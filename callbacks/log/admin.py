@@ -10,7 +10,6 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
-from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
@@ -21,6 +20,7 @@ from callbacks.delivery import resend
 from callbacks.log import export, filters, live
 from callbacks.log.filters import CodeFilter, HostFilter, OriginFilter, StateFilter
 from callbacks.models import Delivery, audit
+from config.listing.columns import CREATED, ReadOnlyAdmin, column
 from config.listing.csv_download import csv_response
 from config.listing.filters import PeriodFilter
 from config.listing.keys import key_in
@@ -37,7 +37,7 @@ class DeliveryList(LongChangeList):
         live.mark_soft_failures(rows)
 
 
-class DeliveryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
+class DeliveryAdmin(ReadOnlyAdmin):
     change_list_template = "admin/callbacks/log/change_list.html"
     actions = ("resend_selected",)
     list_display = ("order_column", "time", "affiliate_column", "event_column", "state", "last_code", "next_attempt")
@@ -60,29 +60,12 @@ class DeliveryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscrip
     def order_column(self, delivery: Delivery) -> str:
         return delivery.order_number or "(order)"
 
-    @admin.display(description="Time")
-    def time(self, delivery: Delivery) -> str:
-        return render_to_string("admin/callbacks/log/time.html", {"time": delivery.created_at})
-
-    @admin.display(description="Affiliate")
-    def affiliate_column(self, delivery: Delivery) -> str:
-        return render_to_string("admin/callbacks/log/affiliate.html", {"affiliate": delivery.affiliate})
-
-    @admin.display(description="Event")
-    def event_column(self, delivery: Delivery) -> str:
-        return render_to_string("admin/callbacks/log/event.html", {"delivery": delivery})
-
-    @admin.display(description="State")
-    def state(self, delivery: Delivery) -> str:
-        return render_to_string("admin/callbacks/log/live_state.html", {"delivery": delivery})
-
-    @admin.display(description="Last code")
-    def last_code(self, delivery: Delivery) -> str:
-        return render_to_string("admin/callbacks/log/code.html", {"delivery": delivery})
-
-    @admin.display(description="Next attempt")
-    def next_attempt(self, delivery: Delivery) -> str:
-        return render_to_string("admin/callbacks/log/next_attempt.html", {"delivery": delivery})
+    time = column("Time", CREATED)
+    affiliate_column = column("Affiliate", "admin/callbacks/log/affiliate.html", "delivery")
+    event_column = column("Event", "admin/callbacks/log/event.html", "delivery")
+    state = column("State", "admin/callbacks/log/live_state.html", "delivery")
+    last_code = column("Last code", "admin/callbacks/log/code.html", "delivery")
+    next_attempt = column("Next attempt", "admin/callbacks/log/next_attempt.html", "delivery")
 
     # --- finding -------------------------------------------------------------
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[DeliveryList]:
@@ -94,15 +77,6 @@ class DeliveryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscrip
         return filters.search(queryset, search_term), False
 
     # --- what may be done ----------------------------------------------------
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Delivery | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Delivery | None = None) -> bool:
-        return False
-
     def has_view_permission(self, request: HttpRequest, obj: Delivery | None = None) -> bool:
         return any(request.user.has_perm(f"callbacks.{action}_delivery") for action in ("view", "resend"))
 

@@ -30,7 +30,7 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture
 def loopback(settings: Any, receiver: Receiver) -> Iterator[None]:
-    """Open this test's receiver for the pump, and nothing else."""
+    """Open this test's receiver for the dispatcher, and nothing else."""
     from callbacks.delivery import dispatcher  # Django is set up only now
 
     settings.CALLBACKS_ALLOWED_NETWORKS = (ipaddress.ip_network("127.0.0.1/32"),)

@@ -14,12 +14,6 @@ pytestmark = pytest.mark.django_db
 START = datetime(2026, 3, 1, tzinfo=UTC)
 
 
-@pytest.fixture(autouse=True)
-def _ample_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Many short stretches outlast the time of a page where a machine is slow, and its pages are shorter then."""
-    monkeypatch.setattr(paging, "TIME_S", 3600.0)
-
-
 @pytest.fixture
 def rows() -> list[int]:
     """Primary keys of forty rows, a minute apart, with gaps between them."""
@@ -49,7 +43,7 @@ def walked(size: int, limits: Limits) -> list[int]:
 @pytest.mark.parametrize("size", [1, 7, 39, 40, 41, 100])
 @pytest.mark.parametrize("first_range", [1, 3, 10_000])
 def test_pages_followed_to_the_end_hold_each_row_once(rows: list[int], size: int, first_range: int) -> None:
-    assert walked(size, Limits(size=first_range)) == rows
+    assert walked(size, Limits(time_s=3600.0, size=first_range)) == rows
 
 
 def test_pages_stay_within_the_keys_that_a_filter_lets_through(rows: list[int]) -> None:
