@@ -161,6 +161,8 @@ class Delivery(models.Model):
     def save(self, *args: Any, **kwargs: Any) -> None:
         if self.affiliate_id is None and self.setting is not None:
             self.affiliate_id = self.setting.affiliate_id
+            if fields := kwargs.get("update_fields"):
+                kwargs["update_fields"] = {*fields, "affiliate"}
         super().save(*args, **kwargs)
 
     def get_absolute_url(self) -> str:

@@ -122,13 +122,14 @@ class CallbackSetting(models.Model):
         if self._state.adding:
             self.name = names.free(self.name, self.other_names())
         self.host = targets.host_of(self.url)
-        fields = kwargs.get("update_fields")
-        if not self._state.adding and (fields is None or {"method", "url", "body_format"} & set(fields)):
+        if fields := kwargs.get("update_fields"):
+            fields = kwargs["update_fields"] = {*fields, "updated_at"}
+        if not self._state.adding and (fields is None or {"method", "url", "body_format"} & {*fields}):
             before = CallbackSetting.objects.only("method", "url", "body_format").filter(pk=self.pk).first()
             if before is not None and before.request != self.request:
                 self.request_changed_at = timezone.now()
             if fields is not None:
-                kwargs["update_fields"] = {*fields, "host", "request_changed_at"}
+                fields |= {"host", "request_changed_at"}
         super().save(*args, **kwargs)
 
     def clean(self) -> None:

@@ -210,7 +210,7 @@ def test_callbacks_of_an_affiliate_come_by_event_each_with_its_last_attempt(joe:
     earlier, latest, other = attempted(first, 200), attempted(first, 204), attempted(second, 202)
     assert earlier != latest
     found = callback_health.callbacks_of(joe)
-    assert [(c.setting, c.last, c.place, c.count) for c in found] == [
+    assert [(c.setting, c.last, c.position, c.count) for c in found] == [
         (first, latest, 1, 2), (second, other, 2, 2), (updated, None, 1, 1),
     ]  # fmt: skip
     assert [c.attempt and c.attempt.status_code for c in found] == [204, 202, None]
