@@ -1,6 +1,6 @@
 """Postbacks: what is sent to affiliates' trackers, when, and what became of it. One room for each subject:
 
-- `postback`  what is sent: variables, filters, the rendered URL, body, headers, signature. A wrong URL starts here.
+- `postback`  what is sent: variables, filters, URL, HTTP method, body, headers, signature. Wrong postbacks start here.
 - `editor`    a URL while it is typed or pasted: checks, repairs, other systems' placeholders, known trackers.
 - `egress`    the wire: addresses that may be called, name lookups, proxy, one HTTP request and its outcome.
 - `delivery`  the engine: which callbacks an order concerns, the queue, sending, retries, resending one by one.

@@ -1,10 +1,10 @@
 """The tables of callbacks, and the rules that belong to a single row.
 
-`setting` (callback settings, with `names`), `history` (their changes), `delivery` (deliveries, attempts, troubled
-hosts), `job` (resends and backfills), `hourly` (counts of requests), `test_quota` (limits of test sends), `audit` (who
-asked for a request), `sql` (many rows in one statement). Four classes and their tables keep the names of an older
-release, and get their present ones here. Who sends deliveries is `callbacks.delivery`, who runs jobs is
-`callbacks.jobs`.
+`setting` (callback settings: event, HTTP method, URL, ...; with `names`), `history` (their changes), `delivery`
+(deliveries, attempts, troubled hosts), `job` (resends and backfills), `hourly` (counts of requests), `test_quota`
+(limits of test sends), `audit` (who asked for a request), `sql` (many rows in one statement). Four classes and their
+tables keep the names of an older release, and get their present ones here. Who sends deliveries is
+`callbacks.delivery`, who runs jobs is `callbacks.jobs`.
 """
 
 from callbacks.models.delivery import Attempt, Delivery, TroubledHost
