@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import wraps
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from django.contrib.admin import AdminSite
@@ -46,32 +48,17 @@ class Section:
     items: tuple[Item, ...]
 
 
-# Section, and its lines: label, icon, permissions (all of them are needed), URL name.
-NAVIGATION: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
-    ("", (("Overview", "overview", "", "index"),)),
-    (
-        "Affiliates",
-        (
-            ("All Affiliates", "affiliates", "affiliates.view_affiliate", "affiliates_affiliate_changelist"),
-            ("Links", "link", "affiliates.view_link", "affiliates_link_changelist"),
-        ),
-    ),
-    ("Orders", (("All orders", "orders", "orders.view_order", "orders_order_changelist"),)),
-    (
-        "Callbacks",
-        (
-            ("Deliveries", "deliveries", "callbacks.view_delivery", "callbacks_delivery_changelist"),
-            ("Resends, backfills", "resend", "callbacks.view_delivery", "callbacks_errand_changelist"),
-            ("Replace a host", "swap", " ".join(choice.PERMISSIONS), "many:replace-host"),
-        ),
-    ),
-    (
-        "System",
-        (
-            ("Users", "users", roles.ADMINISTRATION, "auth_user_changelist"),
-            ("API tokens", "key", "orders.view_apitoken", "orders_apitoken_changelist"),
-        ),
-    ),
+# Section, label, icon, permissions (all of them are needed), name of the page.
+NAVIGATION = (
+    ("", "Overview", "overview", "", "index"),
+    ("Affiliates", "All Affiliates", "affiliates", "affiliates.view_affiliate", "affiliates_affiliate_changelist"),
+    ("Affiliates", "Links", "link", "affiliates.view_link", "affiliates_link_changelist"),
+    ("Orders", "All orders", "orders", "orders.view_order", "orders_order_changelist"),
+    ("Callbacks", "Deliveries", "deliveries", "callbacks.view_delivery", "callbacks_delivery_changelist"),
+    ("Callbacks", "Resends, backfills", "resend", "callbacks.view_delivery", "callbacks_errand_changelist"),
+    ("Callbacks", "Replace a host", "swap", " ".join(choice.PERMISSIONS), "many:replace-host"),
+    ("System", "Users", "users", roles.ADMINISTRATION, "auth_user_changelist"),
+    ("System", "API tokens", "key", "orders.view_apitoken", "orders_apitoken_changelist"),
 )
 
 
@@ -113,10 +100,10 @@ class PostbacksAdminSite(AdminSite):
 
 
 def _navigation(request: HttpRequest) -> Iterator[Section]:
-    for title, lines in NAVIGATION:
+    for title, lines in groupby(NAVIGATION, itemgetter(0)):
         items = tuple(
             _item(request, label, icon, name)
-            for label, icon, permissions, name in lines
+            for _, label, icon, permissions, name in lines
             if request.user.has_perms(permissions.split())
         )
         if items:

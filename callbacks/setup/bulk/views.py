@@ -5,6 +5,7 @@ chosen is in the session (`choice`), and the name of that choice is in the path.
 """
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 from urllib.parse import urlencode
 
@@ -33,6 +34,21 @@ needs_permission: Callable[[View], View] = permission_required(choice.PERMISSION
 
 
 # --- the same callback for many --------------------------------------------------
+def with_choice(view: View) -> View:
+    """Hand the view which affiliates were chosen, samples of their orders, and the form with what was typed."""
+
+    @needs_permission
+    @wraps(view)
+    def wrapped(request: HttpRequest, choice: str) -> HttpResponse:
+        chosen = _chosen(request, choice)
+        if chosen is None:
+            return _choice_is_gone(request)
+        samples = _samples(request, chosen)
+        return view(request, chosen, samples, _form(request, samples))
+
+    return wrapped
+
+
 @require_http_methods(["GET", "HEAD", "POST"])
 @needs_permission
 def choose(request: HttpRequest) -> HttpResponse:
@@ -52,14 +68,9 @@ def choose(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@needs_permission
-def fill(request: HttpRequest, choice: str) -> HttpResponse:
+@with_choice
+def fill(request: HttpRequest, chosen: Choice, samples: list[Sample], form: SameCallbackForm) -> HttpResponse:
     """The form, empty or with what was typed; and when it is right, what would become of each affiliate."""
-    chosen = _chosen(request, choice)
-    if chosen is None:
-        return _choice_is_gone(request)
-    samples = _samples(request, chosen)
-    form = _form(request, samples)
     if shown := form.pressed(request.POST) if request.method == "POST" else form:
         return _form_page(request, chosen, shown, samples)
     if not form.is_valid():
@@ -68,26 +79,16 @@ def fill(request: HttpRequest, choice: str) -> HttpResponse:
 
 
 @require_POST
-@needs_permission
-def check(request: HttpRequest, choice: str) -> HttpResponse:
+@with_choice
+def check(request: HttpRequest, chosen: Choice, samples: list[Sample], form: SameCallbackForm) -> HttpResponse:
     """What the form says of its fields as they stand now, for a script to show; nothing is saved."""
-    chosen = _chosen(request, choice)
-    if chosen is None:
-        return _choice_is_gone(request)
-    samples = _samples(request, chosen)
-    form = _form(request, samples)
     return render(request, "admin/callbacks/setup/checked.html", {"form": form} | _previewed(request, form, samples))
 
 
 @require_POST
-@needs_permission
-def apply(request: HttpRequest, choice: str) -> HttpResponse:
+@with_choice
+def apply(request: HttpRequest, chosen: Choice, samples: list[Sample], form: SameCallbackForm) -> HttpResponse:
     """Set it up for all who were chosen, as the preview said."""
-    chosen = _chosen(request, choice)
-    if chosen is None:
-        return _choice_is_gone(request)
-    samples = _samples(request, chosen)
-    form = _form(request, samples)
     if not form.is_valid() or "back" in request.POST:
         return _form_page(request, chosen, form, samples, status=200 if "back" in request.POST else 422)
     seen = changes.from_text(request.POST.get("seen", ""))
@@ -99,7 +100,7 @@ def apply(request: HttpRequest, choice: str) -> HttpResponse:
     signing_secrets.to_be_shown(request.session, *result.new)
     if result.rest:
         return _preview_page(request, chosen, form)
-    return redirect("many:done", choice)
+    return redirect("many:done", chosen.name)
 
 
 @require_GET

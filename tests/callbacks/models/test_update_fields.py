@@ -1,4 +1,4 @@
-"""What `save(update_fields=...)` writes besides the named columns: whatever it computes, so that memory and row agree."""
+"""What `save(update_fields=...)` writes besides the named columns: all that it computes, so memory and row agree."""
 
 from collections.abc import Collection, Iterator
 
