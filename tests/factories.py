@@ -15,7 +15,7 @@ class AffiliateFactory(DjangoModelFactory[Affiliate]):
     class Meta:
         model = Affiliate
 
-    name = factory.Sequence(lambda n: f"Affiliate {n}")
+    name = factory.Sequence(lambda n: f"Affiliate {n:06}")  # in the order they are made, as text too
     email = factory.Sequence(lambda n: f"partner{n}@tracker.example")
     code = factory.Sequence(lambda n: f"joe{n}")
     commission_rate = Decimal("0.15")

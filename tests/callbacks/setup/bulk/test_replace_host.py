@@ -49,7 +49,7 @@ def test_replace_host_changes_the_host_and_nothing_else(admin_client: Client) ->
     assert urls() == {url_at("new.example"), url_at("other.example")}
     moved = {(s.host, s.request_changed_at is not None) for s in CallbackSetting.objects.all()}
     assert moved == {("new.example", True), ("other.example", False)}
-    changes = SettingChange.objects.order_by("setting")
+    changes = SettingChange.objects.order_by("setting_id")
     assert [c.setting for c in changes] == settings
     assert {(c.action, c.user_name) for c in changes} == {("changed", "admin")}
     assert changes[0].changes == [{"field": "url", "old": url_at("old.example"), "new": url_at("new.example")}]
