@@ -20,12 +20,12 @@ class Drained:
 
 
 def drain_once(ours: Installation, worker: Worker, amount: int) -> Drained:
-    """Record so many while nobody is told, then ring and wait until all are settled."""
+    """Record so many without a wake-up, then send one and wait until all are settled."""
     ours.record(amount)
     used = processes.cpu_s(worker.pid)
     done = ours.ask("drain")
     if done["count"] != amount:
-        raise RuntimeError(f"Only {done['count']} of {amount} deliveries had waited for the bell.")
+        raise RuntimeError(f"Only {done['count']} of {amount} deliveries had waited for the wake-up.")
     if done["not_succeeded"]:
         raise RuntimeError(f"{done['not_succeeded']} deliveries did not succeed.")
     cpu_ms = (processes.cpu_s(worker.pid) - used) * 1000 / done["count"]

@@ -126,7 +126,7 @@ def save_at_pace(rate: float, seconds: float, but_affiliate: int | None = None) 
 
     def save(order: Order) -> None:
         with transaction.atomic():
-            # The first to be called after the commit, so before the bell rings.
+            # The first to be called after the commit, so before the wake-up is sent.
             transaction.on_commit(lambda: committed.__setitem__(order.number, time.monotonic()))
             order.save()
 
