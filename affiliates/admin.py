@@ -75,17 +75,17 @@ class AffiliateAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscri
     def recent_deliveries(self, affiliate: Any) -> str:
         return render_to_string("admin/callbacks/reports/health.html", {"health": Health(affiliate.health)})
 
-    @admin.action(description="Set up the same callback", permissions=["set_up_many"])
+    @admin.action(description="Set up the same callback", permissions=["set_up_same"])
     def set_up_same(self, request: HttpRequest, queryset: QuerySet[Affiliate]) -> HttpResponse:
         """For the ticked affiliates, or all that the filters select."""
         ids = queryset.order_by().values_list("pk", flat=True)
         return redirect("many:fill", choice.keep(request.session, ids))
 
-    def has_set_up_many_permission(self, request: HttpRequest) -> bool:
+    def has_set_up_same_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perms(choice.PERMISSIONS)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        extra = {"may_set_up_many": self.has_set_up_many_permission(request)}
+        extra = {"may_set_up_same": self.has_set_up_same_permission(request)}
         return super().changelist_view(request, extra | (extra_context or {}))
 
     def get_fields(self, request: HttpRequest, obj: Affiliate | None = None) -> Any:

@@ -23,7 +23,7 @@ class EventConverter:
 register_converter(EventConverter, "event")
 
 app_name = "callbacks"
-view, kept = admin.site.admin_view, views.kept_to_go_back_to
+view, kept = admin.site.admin_view, views.going_back
 form, check, test = kept(view(views.set_up)), view(views.check), kept(view(views.send_test))
 switch = view(views.switch)
 urlpatterns = [

@@ -24,6 +24,7 @@ from callbacks.models import CallbackSetting, Delivery
 from callbacks.reports import overview
 from callbacks.setup.bulk import choice
 from config import roles
+from config.request import allow_going_back
 from config.theme.templatetags.theme import rounded_share
 from orders.models import Order
 
@@ -80,7 +81,7 @@ class PostbacksAdminSite(AdminSite):
             response: HttpResponseBase = inner(request, *args, **kwargs)
             context = getattr(response, "context_data", None) or {}
             if request.method == "POST" and context.get("errors"):
-                response.headers["Cache-Control"] = "private, no-cache"
+                allow_going_back(response)
             return response
 
         return wrapped

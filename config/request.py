@@ -3,6 +3,7 @@
 from django.contrib.auth.models import User
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 
 
@@ -26,3 +27,11 @@ def is_fetch(request: HttpRequest) -> bool:
 def go_to(request: HttpRequest, url: str) -> HttpResponse:
     """A redirect to `url`; for our scripts, JSON that they follow as one."""
     return JsonResponse({"location": url}) if is_fetch(request) else redirect(url)
+
+
+def allow_going_back(response: HttpResponseBase) -> None:
+    """Let the browser keep this answer to a POST, so that its Back button shows the form that was sent.
+
+    The admin forbids that, and the browser would show an error of its own.
+    """
+    response.headers["Cache-Control"] = "private, no-cache"

@@ -5,7 +5,7 @@ deliveries is `callbacks.delivery.outbox`.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -14,12 +14,12 @@ from django.db.models import Min
 from callbacks.delivery import order_events
 from callbacks.delivery.order_events import OrderEvent
 from callbacks.models import CallbackSetting, Delivery, EventType
-from callbacks.postback.variables import Event, snapshot
+from callbacks.postback.variables import LINK_QUERY, Event, snapshot
 from orders.models import Order, OrderState
 
 CHUNK = 500
 # Variables that are not of the order: they differ between two events of an order that did not change.
-NOT_COMPARED = ("event", "event.id", "affiliate.code")
+NOT_COMPARED = frozenset({"event", "event.id", "affiliate.code"})
 
 
 def missed(since: datetime) -> Iterator[OrderEvent]:
@@ -41,7 +41,7 @@ def missed(since: datetime) -> Iterator[OrderEvent]:
 def is_recorded(order: Order, last: Delivery) -> bool:
     """Whether `last`, the last delivery of the order to its affiliate, has the values that the order has now."""
     link_url = order.link.url if order.link else ""
-    return _values(order, order.current_state(), link_url) == _comparable(last.variables)
+    return not _has_changed(order, order.current_state(), link_url, last.variables)
 
 
 def _missed_of(
@@ -51,7 +51,7 @@ def _missed_of(
     for affiliate_id, last in recorded.items():
         status_before = str(last.variables.get("order.status", ""))
         if affiliate_id == order.affiliate_id:
-            if _values(order, state, link_url) != _comparable(last.variables):
+            if _has_changed(order, state, link_url, last.variables):
                 yield OrderEvent(order, EventType.UPDATED, affiliate_id, state, status_before)
         elif status_before != Order.Status.REJECTED:
             gone = replace(state, status=Order.Status.REJECTED.value, link_id=None)
@@ -72,9 +72,9 @@ def _subscribed_since() -> dict[int, datetime]:
     return dict(settings.values("affiliate").annotate(first=Min("created_at")).values_list("affiliate", "first"))
 
 
-def _values(order: Order, state: OrderState, link_url: str) -> dict[str, str]:
-    return _comparable(snapshot(Event("", "", state, order.created_at, "", link_url)))
-
-
-def _comparable(variables: dict[str, str]) -> dict[str, str]:
-    return {name: value for name, value in variables.items() if name not in NOT_COMPARED}
+def _has_changed(order: Order, state: OrderState, link_url: str, recorded: Mapping[str, str]) -> bool:
+    """Whether a value differs from the recorded one. Variables that a later release added or dropped do not count."""
+    now = snapshot(Event("", "", state, order.created_at, "", link_url))
+    names = {name for name in recorded.keys() | now.keys() if name.startswith(LINK_QUERY)}
+    names |= (recorded.keys() & now.keys()) - NOT_COMPARED
+    return any(recorded.get(name, "") != now.get(name, "") for name in names)

@@ -23,7 +23,7 @@ from callbacks.jobs.backfill import ALREADY_SENT, NOT_FOR_STATUS, TO_BE_SENT, Ba
 from callbacks.jobs.estimate import Estimate, estimate
 from callbacks.jobs.forms import PeriodForm, ResendForm, StartForm
 from callbacks.log.selection import Selection, UnknownFilterError
-from callbacks.models import CallbackSetting, Delivery, EventType, Job
+from callbacks.models import CallbackSetting, Delivery, EventType, Job, history
 from callbacks.setup.preview import Preview, preview
 from callbacks.setup.views import in_sentence, settings_url
 from config.listing.keys import Keys, find_rows
@@ -181,7 +181,7 @@ def _start(
         token=form.cleaned_data["token"],
         defaults={
             "user": user,
-            "user_name": user.get_full_name() or user.get_username(),
+            "user_name": history.name_of(user),
             "rate": form.cleaned_data["rate"],
             "first": keys.first,
             "last": max(keys.last, keys.first - 1),

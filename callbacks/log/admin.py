@@ -17,7 +17,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from affiliates.filters import AffiliateFilter
 from callbacks.delivery import resend
-from callbacks.log import export, filters, live
+from callbacks.log import conditions, export, live
 from callbacks.log.filters import CodeFilter, HostFilter, OriginFilter, StateFilter
 from callbacks.models import Delivery, audit
 from config.listing.columns import CREATED, ReadOnlyAdmin, column
@@ -74,7 +74,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Delivery], search_term: str
     ) -> tuple[QuerySet[Delivery], bool]:
-        return filters.search(queryset, search_term), False
+        return conditions.search(queryset, search_term), False
 
     # --- what may be done ----------------------------------------------------
     def has_view_permission(self, request: HttpRequest, obj: Delivery | None = None) -> bool:

@@ -12,8 +12,8 @@ from django.db.models import QuerySet
 from django.http import QueryDict
 
 from affiliates.models import Affiliate
-from callbacks.log import filters
-from callbacks.log.filters import NO_ANSWER, NOT_TEST, STATES
+from callbacks.log import conditions
+from callbacks.log.conditions import NO_ANSWER, NOT_TEST, STATES
 from callbacks.models import Delivery, EventType
 from config.listing.keys import AFTER, BEFORE, Keys
 from config.listing.period import Period
@@ -86,14 +86,14 @@ class Selection:
         return Selection({name: value for name, value in self.chosen.items() if name not in names})
 
     def deliveries(self) -> QuerySet[Delivery]:
-        rows = filters.in_state(Delivery.objects.order_by(), self.chosen.get(STATE, ""))
+        rows = conditions.in_state(Delivery.objects.order_by(), self.chosen.get(STATE, ""))
         if event := self.chosen.get(EVENT):
             rows = rows.filter(event=event)
         if affiliate := self.chosen.get(AFFILIATE):
             rows = rows.filter(affiliate=int(affiliate))
-        rows = filters.of_origin(rows, self.chosen.get(ORIGIN, ""))
-        rows = filters.with_code(filters.at_host(rows, self.chosen.get(HOST, "")), self.chosen.get(CODE, ""))
-        rows = filters.search(self.period.narrow(rows), self.chosen.get(SEARCH, ""))
+        rows = conditions.of_origin(rows, self.chosen.get(ORIGIN, ""))
+        rows = conditions.with_code(conditions.at_host(rows, self.chosen.get(HOST, "")), self.chosen.get(CODE, ""))
+        rows = conditions.search(self.period.narrow(rows), self.chosen.get(SEARCH, ""))
         return rows if self.with_delivered else rows.exclude(status=Delivery.Status.SUCCEEDED)
 
     def keys(self) -> Keys:

@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
 
 from callbacks.models import Attempt, Delivery
+from callbacks.models.history import name_of
 
 RESENT, TESTED = "Resent.", "Test sent."
 
@@ -48,4 +49,4 @@ def name_actors(delivery: Delivery, attempts: Iterable[Attempt]) -> None:
 def _name(note: LogEntry) -> str:
     user = note.user
     assert isinstance(user, User)
-    return user.get_full_name() or user.get_username()
+    return name_of(user)

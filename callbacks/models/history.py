@@ -68,6 +68,10 @@ class SettingChange(models.Model):
 Action = SettingChange.Action
 
 
+def name_of(user: User) -> str:
+    return user.get_full_name() or user.get_username()
+
+
 def values_of(setting: CallbackSetting) -> dict[str, str]:
     """The values of a setting that can be changed, as text; "" for a default that need not be shown."""
     return {
@@ -143,7 +147,7 @@ def _change(
         event=setting.event,
         name=setting.name,
         user=user,
-        user_name=(user.get_full_name() or user.get_username()) if user else "",
+        user_name=name_of(user) if user else "",
         action=action,
         changes=[{"field": field, "old": old, "new": new} for field, (old, new) in values.items() if old != new],
     )

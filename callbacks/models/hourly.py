@@ -4,7 +4,7 @@ from django.db import models
 
 
 class Hour(models.Model):
-    """How many requests began in one hour, by their outcome."""
+    """Imported as `HourlyCount`. How many requests began in one hour, by their outcome."""
 
     begins_at = models.DateTimeField(primary_key=True)
     delivered = models.PositiveIntegerField(default=0, help_text="Answered 2xx.")
@@ -16,7 +16,7 @@ class Hour(models.Model):
 
 
 class Counted(models.Model):
-    """How far the attempts are counted: one row, which is locked while somebody counts."""
+    """Imported as `CountedUpTo`. How far the attempts are counted: one row, which is locked while somebody counts."""
 
     attempt_id = models.BigIntegerField(default=0, help_text="The primary key of the last attempt that is in its hour.")
 

@@ -17,7 +17,7 @@ AT_MOST, WITHIN = 10, timedelta(minutes=1)
 
 
 class Turn(models.Model):
-    """One test that was sent or is being sent. It is deleted when it no longer counts."""
+    """Imported as `TestQuota`. One test that was sent or is being sent. It is deleted when it no longer counts."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     affiliate = models.ForeignKey(Affiliate, on_delete=models.CASCADE, related_name="+")

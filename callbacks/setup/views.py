@@ -24,24 +24,21 @@ from affiliates.models import Affiliate
 from callbacks.models import CallbackSetting, EventType, audit, history
 from callbacks.setup import preview, signing_secrets, test_send
 from callbacks.setup.forms import CallbackSettingForm
-from config.request import actor, go_to, is_fetch, may_see
+from config.request import actor, allow_going_back, go_to, is_fetch, may_see
 from orders.models import Order
 
 PAGE = 25  # changes on a page
 View = Callable[..., HttpResponse]
 
 
-def kept_to_go_back_to(view: View) -> View:
-    """Let the browser keep the answer to a POST, so that going back shows the form that was sent.
-
-    The admin forbids that, and the browser would show an error of its own. Not for what is shown only once.
-    """
+def going_back(view: View) -> View:
+    """Let the browser go back to the form. Not for what is shown only once."""
 
     @wraps(view)
     def wrapped(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
         response = view(request, *args, **kwargs)
         if request.method == "POST":
-            response.headers["Cache-Control"] = "private, no-cache"
+            allow_going_back(response)
         return response
 
     return wrapped

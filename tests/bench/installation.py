@@ -89,7 +89,7 @@ class Installation:
 
     def record(self, amount: int) -> None:
         """Deliveries that wait, and nobody has been told of them."""
-        self.ask("record", amount=amount, rings=False)
+        self.ask("record", amount=amount, wakes=False)
 
     def send(self, amount: int) -> Any:
         """Have so many deliveries recorded, and then sent by the worker."""

@@ -65,10 +65,10 @@ def _orders(amount: int, *, with_callback: bool = True, affiliate: int | None = 
         yield Order(number=number, affiliate=link.affiliate, link=link, amount="58.00", currency="USD")
 
 
-def record(amount: int, affiliate: int | None = None, *, with_callback: bool = True, rings: bool = True) -> float:
-    """Orders that come in by `bulk_create`; returns how many seconds that took. `rings`: a worker hears of them."""
+def record(amount: int, affiliate: int | None = None, *, with_callback: bool = True, wakes: bool = True) -> float:
+    """Orders that come in by `bulk_create`; returns how many seconds that took. `wakes`: a worker is woken."""
     orders = list(_orders(amount, with_callback=with_callback, affiliate=affiliate))
-    wakeup._quiet_until = 0.0 if rings else time.monotonic() + 3600
+    wakeup._quiet_until = 0.0 if wakes else time.monotonic() + 3600
     began = time.monotonic()
     for start in range(0, amount, CHUNK):
         Order.objects.bulk_create(orders[start : start + CHUNK])

@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import path
 
 from callbacks.setup.bulk import views
-from callbacks.setup.views import kept_to_go_back_to
+from callbacks.setup.views import going_back
 
 app_name = "many"
 same = "affiliates/affiliate/same-callback/"
@@ -16,6 +16,4 @@ pages = {
     "done": (f"{same}<slug:choice>/done/", views.done),
     "replace-host": ("callbacks/hosts/", views.hosts),
 }
-urlpatterns = [
-    path(route, kept_to_go_back_to(admin.site.admin_view(view)), name=name) for name, (route, view) in pages.items()
-]
+urlpatterns = [path(route, going_back(admin.site.admin_view(view)), name=name) for name, (route, view) in pages.items()]

@@ -44,6 +44,17 @@ def test_reconcile_updated_past_the_signal_is_sent_once(affiliate: Affiliate) ->
     assert reconcile() == "0 missed, 0 to be sent now."
 
 
+def test_reconcile_after_a_release_with_another_variable_sends_nothing_again(affiliate: Affiliate) -> None:
+    order = OrderFactory(affiliate=affiliate, link=LinkFactory(affiliate=affiliate))
+    delivery = Delivery.objects.get()
+    del delivery.variables["order.currency"]  # as recorded before that variable was there
+    delivery.variables["order.colour"] = "red"  # and by a release that had one more
+    delivery.save()
+    assert reconcile() == "0 missed, 0 to be sent now."
+    Order.objects.update(link=LinkFactory(affiliate=affiliate, url=f"{order.link.url}&clickid=7"))
+    assert reconcile() == "1 missed, 1 to be sent now."
+
+
 def test_reconcile_inserted_past_the_signal_is_sent_once(affiliate: Affiliate) -> None:
     OrderFactory(affiliate=affiliate)
     Delivery.objects.all().delete()

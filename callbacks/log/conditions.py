@@ -1,0 +1,82 @@
+"""Conditions on deliveries by which the log is filtered and jobs select: state, origin, host, code, search.
+
+They know no page, so that the runner of jobs may use them. The list's filters made of them are `callbacks.log.filters`.
+"""
+
+import uuid
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from callbacks.models import CallbackSetting, Delivery
+from callbacks.models.delivery import RETRYING
+from orders.search import find_by_number
+
+Deliveries = QuerySet[Delivery]
+Origin, Status = Delivery.Origin, Delivery.Status
+STATES = {
+    Status.SUCCEEDED.value: "Succeeded",
+    Status.FAILED.value: "Failed",
+    Status.PENDING.value: "Waiting",
+    RETRYING: "Retrying",
+    Status.SENDING.value: "Sending",
+    Status.SKIPPED.value: "Skipped",
+}
+NOT_TEST = "counted"  # the origins that the figures of the overview are made of
+NO_ANSWER = "none"  # the code of deliveries that were not answered
+MAX_FOUND = 5000  # deliveries that a search for an order finds
+
+
+def in_state(deliveries: Deliveries, state: str) -> Deliveries:
+    """Those in that state, or all of them if it is unknown. Written so that the database uses the partial indexes."""
+    every = Delivery.objects.order_by()
+    first = Q(pk__in=every.filter(status=Status.PENDING, attempt_count=0).values("pk"))
+    again = Q(pk__in=every.filter(status=Status.PENDING, attempt_count__gt=0).values("pk"))
+    if state == Status.PENDING:
+        return deliveries.filter(first | again)
+    if state == RETRYING:
+        return deliveries.filter(again, Delivery.IS_RETRYING)
+    if state == Status.SENDING:
+        return deliveries.filter(pk__in=every.filter(status=Status.SENDING).values("pk"))
+    return deliveries.filter(status=state) if state in Status.values else deliveries
+
+
+def of_origin(deliveries: Deliveries, origin: str) -> Deliveries:
+    """Those of that origin, or all of them if it is unknown."""
+    if origin == NOT_TEST:
+        return deliveries.exclude(origin=Origin.TEST)
+    return deliveries.filter(origin=origin) if origin in Origin.values else deliveries
+
+
+def at_host(deliveries: Deliveries, host: str) -> Deliveries:
+    """Those of callbacks with that host, or all of them for ""."""
+    if not host:
+        return deliveries
+    return deliveries.filter(Exists(CallbackSetting.objects.filter(pk=OuterRef("setting"), host=host)))
+
+
+def with_code(deliveries: Deliveries, code: str) -> Deliveries:
+    """Those whose last answer had that code, or one of that class; all of them if it is unknown."""
+    if code == NO_ANSWER:
+        return deliveries.filter(last_status_code=None).exclude(last_error_kind="")
+    if is_code(code):
+        return deliveries.filter(last_status_code=int(code))
+    if code in {"2xx", "3xx", "4xx", "5xx"}:
+        begin = int(code[0]) * 100
+        return deliveries.filter(last_status_code__gte=begin, last_status_code__lt=begin + 100)
+    return deliveries
+
+
+def is_code(text: str) -> bool:
+    return len(text) == 3 and text.isdecimal() and text.isascii()
+
+
+def search(deliveries: Deliveries, text: str) -> Deliveries:
+    """Those of the orders whose number is `text`, or the one with that event id; all of them if it is empty."""
+    term = text.strip()
+    if not term:
+        return deliveries
+    try:
+        return deliveries.filter(event_id=uuid.UUID(term))
+    except ValueError:
+        of_orders = Delivery.objects.order_by().filter(order__in=find_by_number(term))
+        return deliveries.filter(pk__in=list(of_orders.values_list("pk", flat=True)[:MAX_FOUND]))
