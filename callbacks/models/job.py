@@ -22,8 +22,8 @@ FORGOTTEN = timedelta(seconds=15)  # after so long without a step no worker seem
 class Errand(models.Model):
     """What is to be done, between which primary keys (`first` to `last`), how fast, and how far that is.
 
-    Imported as `Job`. The keys are those of deliveries for a resend, and of orders for a backfill. `position` is the last one that is
-    done.
+    Imported as `Job`. The keys are those of deliveries for a resend, and of orders for a backfill. `position` is
+    the last one that is done.
     """
 
     class Kind(models.TextChoices):
