@@ -13,8 +13,8 @@ from callbacks.jobs import runner
 from callbacks.jobs.admin import links_of
 from callbacks.models import CallbackSetting, Delivery, Job
 from tests.callbacks.jobs.steps import do_all, to_backfill, to_resend
-from tests.callbacks.panel import client_with, text_of
-from tests.factories import CallbackSettingFactory, OrderFactory
+from tests.callbacks.panel import text_of
+from tests.factories import CallbackSettingFactory, OrderFactory, client_with
 from tests.queries import count_queries
 
 pytestmark = pytest.mark.django_db

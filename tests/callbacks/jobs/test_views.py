@@ -17,19 +17,14 @@ from callbacks.models import CallbackSetting, Delivery, Job
 from config.listing.keys import Limits
 from orders.models import Order
 from tests.callbacks.jobs.steps import do_all
-from tests.callbacks.panel import client_with, of, settings_of, text_of
-from tests.factories import AffiliateFactory, CallbackSettingFactory, OrderFactory
+from tests.callbacks.panel import of, settings_of, text_of
+from tests.factories import AffiliateFactory, CallbackSettingFactory, OrderFactory, client_with
 from tests.queries import assert_same_queries
 
 pytestmark = pytest.mark.django_db
 
 LOG = "/admin/callbacks/delivery/"
 RESEND = f"{LOG}resend/"
-
-
-@pytest.fixture
-def setting(joe: Affiliate) -> CallbackSetting:
-    return CallbackSettingFactory(affiliate=joe)
 
 
 def failed(setting: CallbackSetting, count: int = 1, **fields: Any) -> list[int]:

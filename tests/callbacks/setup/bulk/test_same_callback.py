@@ -14,8 +14,8 @@ from affiliates.models import Affiliate
 from callbacks.models import CallbackSetting, SettingChange
 from callbacks.setup.bulk import choice, same_callback
 from callbacks.setup.bulk.same_callback import Effect
-from tests.callbacks.panel import BY_SCRIPT, URL, at_once, client_with
-from tests.factories import AffiliateFactory, CallbackSettingFactory, LinkFactory, OrderFactory
+from tests.callbacks.panel import BY_SCRIPT, URL, at_once
+from tests.factories import AffiliateFactory, CallbackSettingFactory, LinkFactory, OrderFactory, client_with
 from tests.queries import count_queries
 
 pytestmark = pytest.mark.django_db
