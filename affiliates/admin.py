@@ -64,8 +64,7 @@ class AffiliateAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscri
 
     @admin.display(description="Orders", ordering="order_count")
     def orders(self, affiliate: Any) -> int:
-        count: int = affiliate.order_count
-        return count
+        return int(affiliate.order_count)
 
     @admin.display(description="Callbacks set", ordering="callback_count")
     def callbacks_set(self, affiliate: Any) -> str:
@@ -101,38 +100,25 @@ class AffiliateAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscri
 
     # --- the profile ---------------------------------------------------------
     def get_urls(self) -> list[URLPattern]:
-        pages = {
-            "links": ("links/", views.links),
-            "orders": ("orders/", views.orders),
-            "settings": ("settings/", views.settings),
-            "reconciliation": ("reconciliation/", views.reconciliation),
-            "reconciliation_export": ("reconciliation/export/", views.reconciliation_export),
-            "portal": ("settings/portal/", views.portal_password),
-            "portal_off": ("settings/portal/off/", views.portal_off),
+        pages: dict[str, tuple[str, views.View]] = {
+            "suggest": ("suggest/", views.suggest),
+            "links": ("<int:pk>/links/", views.links),
+            "orders": ("<int:pk>/orders/", views.orders),
+            "settings": ("<int:pk>/settings/", views.settings),
+            "reconciliation": ("<int:pk>/reconciliation/", views.reconciliation),
+            "reconciliation_export": ("<int:pk>/reconciliation/export/", views.reconciliation_export),
+            "portal": ("<int:pk>/settings/portal/", views.portal_password),
+            "portal_off": ("<int:pk>/settings/portal/off/", views.portal_off),
         }
-        suggest = self.admin_site.admin_view(views.suggest)
-        return (
-            [path("suggest/", suggest, name="affiliates_affiliate_suggest")]
-            + [
-                path(f"<int:pk>/{route}", self.admin_site.admin_view(view), name=f"affiliates_affiliate_{name}")
-                for name, (route, view) in pages.items()
-            ]
-            + super().get_urls()
-        )
+        view = self.admin_site.admin_view
+        own = [path(route, view(page), name=f"affiliates_affiliate_{name}") for name, (route, page) in pages.items()]
+        return own + super().get_urls()
 
-    def render_change_form(
-        self,
-        request: HttpRequest,
-        context: dict[str, Any],
-        add: bool = False,
-        change: bool = False,
-        form_url: str = "",
-        obj: Affiliate | None = None,
-    ) -> HttpResponse:
-        if obj is not None:
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        if obj := kwargs.get("obj"):
             saved = Affiliate.objects.get(pk=obj.pk)  # `obj` has what was typed, even if it has errors
             context |= views.profile_of(saved, "profile") | {"title": saved.name, "subtitle": None}
-        return super().render_change_form(request, context, add, change, form_url, obj)
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: Affiliate, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)

@@ -107,13 +107,7 @@ class OrderAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptab
     empty_title = "No orders yet"
     empty_text = "Your shop hands them over through the API, or you add one here to try it."
     list_display = ("number", "affiliate", "money_amount", "money_commission", "status_chip", "deliveries", "created")
-    list_filter = (
-        "status",
-        DeliveriesFilter,
-        ("affiliate", AffiliateFilter),
-        CurrencyFilter,
-        PeriodFilter,
-    )
+    list_filter = ("status", DeliveriesFilter, ("affiliate", AffiliateFilter), CurrencyFilter, PeriodFilter)
     list_select_related = ("affiliate",)
     list_per_page = 50
     search_fields = ("number", "affiliate__name", "affiliate__code")
@@ -190,10 +184,8 @@ class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscrip
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        context = (extra_context or {}) | {
-            "show_save_and_add_another": False
-        }  # it would skip the page that shows the token
-        return super().add_view(request, form_url, context)
+        # That button would skip the page that shows the token.
+        return super().add_view(request, form_url, (extra_context or {}) | {"show_save_and_add_another": False})
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         obj.token = tokens.issue(obj)

@@ -1,9 +1,13 @@
-"""Makes affiliates, links, orders and callback settings for tests, through the models' own saving."""
+"""Makes affiliates, links, orders, callback settings and staff for tests, and brings deliveries to a state."""
 
 from decimal import Decimal
 from typing import Any
+from uuid import uuid4
 
 import factory
+from django.contrib.auth.models import Permission, User
+from django.test import Client
+from django.utils import timezone
 from factory.django import DjangoModelFactory
 
 from affiliates.models import Affiliate, Link
@@ -65,3 +69,20 @@ def orders_told_at(urls: list[str], orders_each: int) -> None:
             Order(number=f"{affiliate.code}-{n}", affiliate=affiliate, amount=1, currency="USD")
             for n in range(orders_each)
         )
+
+
+def in_state(status: str, **fields: Any) -> dict[str, Any]:
+    """The columns of a delivery in that state, with all that the constraints of the database ask for."""
+    now = timezone.now()
+    lease = {"claim_token": uuid4(), "leased_until": now} if status == "sending" else {}
+    skipped = {"skip_reason": "paused"} if status == "skipped" else {}
+    return {"status": status, "next_attempt_at": now if status == "pending" else None} | lease | skipped | fields
+
+
+def client_with(*permissions: str) -> Client:
+    """Somebody of the staff with these permissions and no others, signed in."""
+    user = User.objects.create_user(uuid4().hex, is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    client = Client()
+    client.force_login(user)
+    return client

@@ -126,13 +126,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
         _resend(request, [delivery.pk])
         return redirect(delivery)
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
+    def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
         """The page of one delivery, in the place of a form."""
         if not self.has_view_permission(request):
             raise PermissionDenied

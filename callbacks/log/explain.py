@@ -60,12 +60,11 @@ def explain(order: Order) -> list[Explanation]:
         for event in EventType:
             of_event = [setting for setting in settings if setting.event == event]
             for setting in of_event:
-                recorded_for = by_callback.pop((order.affiliate_id, event.value, setting.pk), [])
-                explanations.append(
-                    _recorded(order.affiliate, recorded_for, facts)
-                    if recorded_for
-                    else _not_recorded(order, order.affiliate, setting, facts)
-                )
+                if recorded_for := by_callback.pop((order.affiliate_id, event.value, setting.pk), []):
+                    explanations.append(_recorded(order.affiliate, recorded_for, facts))
+                else:
+                    state, sentence = _why_not_recorded(order, setting, facts)
+                    explanations.append(Explanation(state, setting.title, sentence, order.affiliate, setting))
             if not of_event and (order.affiliate_id, event.value, None) not in by_callback:
                 sentence = f"Nobody was told, because {order.affiliate.name} has no callback for this event."
                 explanations.append(Explanation(NOT_SET, _title(None, event), sentence, order.affiliate))
@@ -165,13 +164,8 @@ def waits_for(delivery: Delivery, troubled: dict[str, TroubledHost] | None = Non
 
 
 # --- where nothing was recorded ------------------------------------------------
-def _not_recorded(order: Order, affiliate: Affiliate, setting: CallbackSetting, facts: _Facts) -> Explanation:
-    """Why this callback has no delivery of the order."""
-    state, sentence = _why_not_recorded(order, setting, facts)
-    return Explanation(state, _title(setting, EventType(setting.event)), sentence, affiliate, setting)
-
-
 def _why_not_recorded(order: Order, setting: CallbackSetting, facts: _Facts) -> tuple[str, str]:
+    """Why this callback has no delivery of the order: a state and a sentence."""
     if setting.event == EventType.UPDATED:
         if not facts.is_as_recorded and order.updated_at < setting.created_at:
             return NOT_DUE, "Not sent, because the order was changed before this callback was set up."

@@ -35,5 +35,5 @@ def csv_rows(deliveries: QuerySet[Delivery], keys: Keys, batch_size: int = BATCH
             order = (variables.get(variable, "") for variable in _VARIABLES)
             reason = Delivery.SkipReason(skip_reason).label if skip_reason else ""
             yield event_id, event, created_at, *order, name, code, callback, host, state, reason, *attempts
-        is_last = len(batch) < batch_size
-        batch = [] if is_last else list(rows.filter(pk__range=(keys.first, batch[-1][0] - 1))[:batch_size])
+        older = rows.filter(pk__range=(keys.first, batch[-1][0] - 1))
+        batch = list(older[:batch_size]) if len(batch) == batch_size else []

@@ -71,7 +71,7 @@ def callbacks_of(affiliate: Affiliate) -> list[CallbackStatus]:
 
     Takes three queries, however many callbacks there are.
     """
-    last = _sent_last()
+    last = sent_last()
     found = CallbackSetting.objects.filter(affiliate=affiliate).annotate(last_pk=Subquery(last.values("pk")[:1]))
     settings_of: dict[str, list[CallbackSetting]] = {event: [] for event in EventType}
     last_pks = {}
@@ -98,7 +98,7 @@ def is_sent_since(changed_at: datetime | None, last_attempt_at: datetime | None)
     return last_attempt_at is not None and (changed_at is None or changed_at < last_attempt_at)
 
 
-def _sent_last() -> QuerySet[Delivery]:
+def sent_last() -> QuerySet[Delivery]:
     """The deliveries that were sent for the setting of the outer query, the last first, without tests."""
     sent = Delivery.objects.filter(setting=OuterRef("pk"), last_attempt_at__isnull=False)
     return sent.exclude(origin=Delivery.Origin.TEST).order_by("-last_attempt_at")
@@ -106,7 +106,7 @@ def _sent_last() -> QuerySet[Delivery]:
 
 def with_health(affiliates: QuerySet[Affiliate]) -> QuerySet[Affiliate]:
     """Affiliates with `callback_count` (events that have a callback) and `health` (failing if one callback is)."""
-    last = _sent_last()
+    last = sent_last()
     sent = CallbackSetting.objects.filter(affiliate=OuterRef("pk")).annotate(
         last_kind=Subquery(last.values("last_error_kind")[:1]), last_at=Subquery(last.values("last_attempt_at")[:1])
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import QuerySet, Subquery
 
 from affiliates.models import Affiliate
 from callbacks.delivery import circuit_breaker
@@ -80,10 +80,8 @@ def _soft_failing() -> set[int]:
 
 
 def _with_last_answer(pks: Iterable[int]) -> Iterable[CallbackSetting]:
-    sent = Delivery.objects.filter(setting=OuterRef("pk"), last_attempt_at__isnull=False)
-    sent = sent.exclude(origin=Delivery.Origin.TEST).order_by("-last_attempt_at")
     names = ("last_attempt_at", "last_status_code", "last_error_kind")
-    last = {f"its_{name}": Subquery(sent.values(name)[:1]) for name in names}
+    last = {f"its_{name}": Subquery(callback_health.sent_last().values(name)[:1]) for name in names}
     return CallbackSetting.objects.filter(pk__in=list(pks)).select_related("affiliate").annotate(**last).order_by("pk")
 
 

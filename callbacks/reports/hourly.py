@@ -69,10 +69,9 @@ def count(batch_size: int = BATCH_SIZE) -> int:
 
 def _last_of_batch(counted: int, batch_size: int) -> int:
     """The key of the last attempt to be counted next: of the batch, or before the first that is not settled."""
-    settled_until = timezone.now() - SETTLE_TIME
     later = Attempt.objects.order_by("pk").filter(pk__gt=counted)
     batch = later.order_by().filter(pk__lte=counted + batch_size)
-    unsettled = Min("pk", filter=Q(created_at__gt=settled_until))
+    unsettled = Min("pk", filter=Q(created_at__gt=timezone.now() - SETTLE_TIME))
     found = batch.aggregate(last=Max("pk"), unsettled=unsettled)
     if found["unsettled"] is not None:
         return int(found["unsettled"]) - 1
@@ -84,12 +83,9 @@ def _last_of_batch(counted: int, batch_size: int) -> int:
 
 def since(moment: datetime) -> dict[datetime, Counts]:
     """The requests of each hour that began at `moment` or later and had any, also those that are not counted yet."""
-    hours = {
-        begins_at: Counts(*counts)
-        for begins_at, *counts in HourlyCount.objects.filter(begins_at__gte=moment).values_list(
-            "begins_at", "delivered", "refused", "unanswered"
-        )
-    }
+    rows = HourlyCount.objects.filter(begins_at__gte=moment)
+    numbers_of = rows.values_list("begins_at", "delivered", "refused", "unanswered")
+    hours = {begins_at: Counts(*numbers) for begins_at, *numbers in numbers_of}
     counted = CountedUpTo.objects.values_list("attempt_id", flat=True).first() or 0
     newest = Attempt.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
     uncounted = Attempt.objects.filter(pk__gt=max(counted, newest - MAX_UNCOUNTED))

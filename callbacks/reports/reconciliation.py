@@ -139,7 +139,7 @@ def reconcile(affiliate: Affiliate, month: Month) -> Reconciliation:
     """The month in figures, with the orders that were not delivered, the newest first."""
     orders = orders_of(affiliate, month)
     sums = _sums(orders)
-    settings = _settings_of(affiliate)
+    settings = affiliate.callback_settings.in_bulk()
     counts, undelivered = _count_recorded(affiliate, month)
     columns = _columns(settings, set(counts))
     for event, pk in columns:
@@ -164,11 +164,6 @@ def reconcile(affiliate: Affiliate, month: Month) -> Reconciliation:
 
 Key = tuple[str, int | None]  # an event and the primary key of a callback setting; None for a deleted one, or none
 Undelivered = tuple[int, Key, Result]  # the primary key of an order, the callback, the result
-
-
-def _settings_of(affiliate: Affiliate) -> dict[int, CallbackSetting]:
-    settings = CallbackSetting.objects.filter(affiliate=affiliate)
-    return {setting.pk: setting for setting in settings}
 
 
 def _columns(settings: dict[int, CallbackSetting], recorded: set[Key]) -> list[Key]:
@@ -246,7 +241,7 @@ HEADINGS = (
 
 def csv_rows(affiliate: Affiliate, month: Month, batch_size: int = BATCH_SIZE) -> Iterator[tuple[Any, ...]]:
     """A row for each order and callback, in the order of `HEADINGS`, the oldest first; read a batch at a time."""
-    settings = _settings_of(affiliate)
+    settings = affiliate.callback_settings.in_bulk()
     orders = orders_of(affiliate, month).order_by("pk")
     batch = list(orders[:batch_size])
     while batch:
@@ -259,8 +254,7 @@ def csv_rows(affiliate: Affiliate, month: Month, batch_size: int = BATCH_SIZE) -
                 if result := _result(key, order.created_at, status, settings):
                     line = Line(EventType(key[0]), settings.get(key[1] or 0), Counter())
                     yield _row(order, line, result, delivery, details)
-        is_last = len(batch) < batch_size
-        batch = [] if is_last else list(orders.filter(pk__gt=batch[-1].pk)[:batch_size])
+        batch = list(orders.filter(pk__gt=batch[-1].pk)[:batch_size]) if len(batch) == batch_size else []
 
 
 def _last_deliveries(affiliate: Affiliate, orders: list[Order]) -> dict[int, dict[Key, Delivery]]:

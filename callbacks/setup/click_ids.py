@@ -41,12 +41,9 @@ def warnings(template: str, links: Links) -> tuple[Problem, ...]:
     without = [link for link in links if not link.sub_id]
     if not without:
         return ()
-    message = (
-        f"{len(without)} of the latest {len(links)} orders came through a link without a sub_id, so nothing is sent "
-    )
-    message += "in its place."
-    others = _others(without)
-    if others:
+    came = f"{len(without)} of the latest {len(links)} orders came through a link without a sub_id"
+    message = f"{came}, so nothing is sent in its place."
+    if others := _others(without):
         message += f" Write {{{{{others[0]}}}}} if that is the click id: those links have it."
     return (Problem("click_id_empty", message, (SUB_ID,), tuple(f"{{{{{other}}}}}" for other in others[:1])),)
 

@@ -53,14 +53,16 @@ def send(setting: CallbackSetting, order: Order | None, user_id: int) -> Result:
     event_id = new_event_id()
     found = preview.preview(setting, setting.url, order, str(event_id))
     if found.request is None:
-        return Result(problem=f"Nothing was sent. {found.problem}")
+        return Result(f"Nothing was sent. {found.problem}")
     if not _places.acquire(blocking=False):
-        return Result(
-            problem="Nothing was sent: other tests are on their way. Try again in some seconds.", is_too_many=True
-        )
+        problem = "Nothing was sent: other tests are on their way. Try again in some seconds."
+        return Result(problem, is_too_many=True)
     try:
         if wait := test_quota.take(user_id, setting.affiliate_id):
-            return Result(problem=_too_many(math.ceil(wait.total_seconds())), is_too_many=True)
+            seconds = math.ceil(wait.total_seconds())
+            said = f"{test_quota.AT_MOST} tests a minute is the most there may be of one person, and for one affiliate."
+            problem = f"Nothing was sent: {said} Try again in {seconds} second{'s'[: seconds != 1]}."
+            return Result(problem, is_too_many=True)
         began_at = timezone.now()
         outcome = _outcome_of(found.request)
     finally:
@@ -107,10 +109,3 @@ def _outcome_of(request: Request) -> Outcome:
 def _without_traces(outcome: Outcome) -> Outcome:
     """That it was blocked, and nothing else: times would tell of the network behind."""
     return Outcome(outcome.key, None, outcome.error_kind, outcome.detail)
-
-
-def _too_many(seconds: int) -> str:
-    return (
-        f"Nothing was sent: {test_quota.AT_MOST} tests a minute is the most there may be of one person, and for one "
-        f"affiliate. Try again in {seconds} second{'s'[: seconds != 1]}."
-    )

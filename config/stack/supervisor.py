@@ -62,7 +62,8 @@ class Stack:
             self._start_children(listener)
             if self._wait_until_ready(started_at):
                 on_ready(self)
-                self._watch()
+                while self._goes_on():
+                    time.sleep(WATCH_EVERY_S)
 
     def _on_signal(self, number: int, frame: object) -> None:
         now = time.monotonic()
@@ -131,10 +132,6 @@ class Stack:
                 )
             time.sleep(0.02)
         return False
-
-    def _watch(self) -> None:
-        while self._goes_on():
-            time.sleep(WATCH_EVERY_S)
 
     def _goes_on(self) -> bool:
         """False once a signal asked it to stop. Raises `StackError` if a child has ended by itself."""

@@ -4,14 +4,20 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.utils import timezone
 
 from affiliates.models import Affiliate
 from affiliates.profile.facts import Facts, facts_of
 from callbacks.models import CallbackSetting, Delivery
-from tests.factories import AffiliateFactory, CallbackSettingFactory, LinkFactory, OrderFactory, callbacks_for
+from tests.factories import (
+    AffiliateFactory,
+    CallbackSettingFactory,
+    LinkFactory,
+    OrderFactory,
+    callbacks_for,
+    client_with,
+)
 from tests.queries import assert_same_queries
 
 pytestmark = pytest.mark.django_db
@@ -24,23 +30,9 @@ def of(affiliate: Affiliate, rest: str = "change/") -> str:
     return f"{LIST}{affiliate.pk}/{rest}"
 
 
-def staff(client: Client, *permissions: str) -> None:
-    """Sign in somebody of the staff with these permissions only."""
-    user = User.objects.create_user("staff", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
-    client.force_login(user)
-
-
 def attempted(setting: CallbackSetting, kind: str = "", status: str = "succeeded", **fields: Any) -> Delivery:
-    return Delivery.objects.create(
-        setting=setting,
-        event=setting.event,
-        status=status,
-        last_attempt_at=timezone.now(),
-        last_error_kind=kind,
-        attempt_count=1,
-        **fields,
-    )
+    fields = {"status": status, "last_attempt_at": timezone.now(), "last_error_kind": kind, "attempt_count": 1} | fields
+    return Delivery.objects.create(setting=setting, event=setting.event, **fields)
 
 
 def listed(client: Client, query: str = "") -> list[str]:
@@ -127,14 +119,12 @@ def test_profile_tab_of_nobody_is_not_found(admin_client: Client, tab: str) -> N
 def test_profile_tab_is_for_staff_with_the_permission(client: Client, tab: str) -> None:
     affiliate = AffiliateFactory()
     assert client.get(of(affiliate, tab)).headers["Location"].startswith("/admin/login/")
-    staff(client, "view_order")
-    assert client.get(of(affiliate, tab)).status_code == 403
+    assert client_with("view_order").get(of(affiliate, tab)).status_code == 403
 
 
-def test_profile_of_viewer_offers_no_change(client: Client) -> None:
-    affiliate = AffiliateFactory()
+def test_profile_of_viewer_offers_no_change() -> None:
+    affiliate, client = AffiliateFactory(), client_with("view_affiliate")
     CallbackSettingFactory(affiliate=affiliate)
-    staff(client, "view_affiliate")
     text = client.get(of(affiliate, "settings/")).content.decode()
     for offered in ("Edit", "Set up", "Pause", "Remove", "Set password", "Change<"):
         assert offered not in text

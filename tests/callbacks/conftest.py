@@ -1,4 +1,4 @@
-"""An affiliate, and the other side for the tests that send."""
+"""An affiliate, a callback of theirs, and the other side for the tests that send."""
 
 import contextlib
 import ipaddress
@@ -13,6 +13,7 @@ from tests.receiver import Receiver
 
 if TYPE_CHECKING:
     from affiliates.models import Affiliate
+    from callbacks.models import CallbackSetting
 
 
 @pytest.fixture
@@ -20,6 +21,13 @@ def joe() -> "Affiliate":
     from tests.factories import AffiliateFactory  # Django is set up only now
 
     return AffiliateFactory(name="Joe", code="joe")
+
+
+@pytest.fixture
+def setting(joe: "Affiliate") -> "CallbackSetting":
+    from tests.factories import CallbackSettingFactory  # Django is set up only now
+
+    return CallbackSettingFactory(affiliate=joe)
 
 
 @pytest.fixture

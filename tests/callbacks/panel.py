@@ -1,12 +1,10 @@
-"""What the tests of callbacks' pages share: addresses, people, what a page says, and asking at the same moment."""
+"""What the tests of callbacks' pages share: addresses, what a page says, and asking at the same moment."""
 
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
-from uuid import uuid4
 
-from django.contrib.auth.models import Permission, User
 from django.db import connections
 from django.test import Client
 
@@ -16,15 +14,6 @@ T = TypeVar("T")
 
 BY_SCRIPT = {"X-Requested-With": "fetch"}
 URL = "https://tracker.example/postback?order={{order.number}}&cid={{link.sub_id}}"
-
-
-def client_with(*permissions: str) -> Client:
-    """Somebody of the staff with these permissions and no others, signed in."""
-    user = User.objects.create_user(uuid4().hex, is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 def settings_of(affiliate: Affiliate) -> str:

@@ -1,15 +1,15 @@
 """Users: who may log in, and what each may do."""
 
+import itertools
 import re
 
 import pytest
 from django.contrib.auth.models import Group, Permission, User
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from config import accounts, roles
 from tests.factories import AffiliateFactory
+from tests.queries import assert_same_queries
 
 pytestmark = pytest.mark.django_db
 
@@ -135,16 +135,12 @@ def test_user_list_is_filtered_by_role(admin_client, clerk, role, found):
 
 
 def test_user_list_asks_no_more_for_more_users(admin_client):
-    def queries():
-        with CaptureQueriesContext(connection) as captured:
-            admin_client.get(LIST)
-        return len(captured)
+    numbers = itertools.count()
 
-    queries()
-    few = queries()
-    for number in range(20):
-        roles.set_role(User.objects.create_user(f"user{number}", is_staff=True), roles.SUPPORT)
-    assert queries() == few
+    def add():
+        roles.set_role(User.objects.create_user(f"user{next(numbers)}", is_staff=True), roles.SUPPORT)
+
+    assert_same_queries(lambda: admin_client.get(LIST), add)
 
 
 # --- nobody shuts themselves out ---------------------------------------------------

@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import pytest
 from django.contrib import admin
-from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import get_resolver, reverse
 from django.utils import timezone
@@ -14,7 +13,7 @@ from callbacks.models import Delivery
 from callbacks.reports import overview
 from callbacks.reports.hourly import Counts
 from config import admin_site
-from tests.factories import AffiliateFactory, CallbackSettingFactory, OrderFactory
+from tests.factories import AffiliateFactory, CallbackSettingFactory, OrderFactory, client_with
 
 pytestmark = pytest.mark.django_db
 
@@ -28,14 +27,6 @@ def page(response):
 
 def menu(response):
     return re.findall(r'class="side-link" href="([^"]+)"', page(response).partition("side-foot")[0])
-
-
-def staff(*permissions):
-    user = User.objects.create_user("clerk", "clerk@shop.example", PASSWORD, is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 def failed(count):
@@ -69,7 +60,7 @@ def test_admin_site_holds_our_models_and_users_only():
 
 
 def test_navigation_of_staff_has_what_they_may_see():
-    assert menu(staff("view_order").get(INDEX)) == ["/admin/", "/admin/orders/order/"]
+    assert menu(client_with("view_order").get(INDEX)) == ["/admin/", "/admin/orders/order/"]
 
 
 @pytest.mark.parametrize("url", ["/admin/affiliates/affiliate/", "/admin/affiliates/affiliate/add/"])
@@ -108,7 +99,7 @@ def test_overview_shows_the_states_and_the_latest_failures(admin_client):
 
 def test_overview_of_staff_without_permissions_shows_no_deliveries():
     failed(1)
-    text = page(staff().get(INDEX))
+    text = page(client_with().get(INDEX))
     assert "data-state" not in text
     assert Delivery.objects.get().order_number not in text
 
@@ -206,7 +197,7 @@ def test_address_with_nothing_at_it_is_a_page_of_ours(admin_client):
 
 
 def test_page_without_permission_is_a_page_of_ours():
-    response = staff("view_order").get("/admin/auth/user/")
+    response = client_with("view_order").get("/admin/auth/user/")
     assert response.status_code == 403
     assert "Your account may not do this" in page(response)
 

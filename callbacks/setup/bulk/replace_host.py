@@ -138,10 +138,10 @@ def apply(
             rest = len(ids) - start
             break
         with transaction.atomic():
-            found = _locked(ids[start : start + chunk])
+            found = CallbackSetting.objects.filter(pk__among=ids[start : start + chunk]).select_related("affiliate")
             checked = [
                 _checked(setting, new, seen)
-                for setting in found
+                for setting in found.select_for_update(no_key=True, of=("self",)).order_by("pk")
                 if hosts.is_at(setting.url, old) or not hosts.is_at(setting.url, new)
             ]
             done = [each for each in checked if not each.problem]
@@ -150,11 +150,6 @@ def apply(
         resumed += sum(each.is_resumed for each in done)
         left_out += [each for each in checked if each.problem]
     return Result(count, resumed, tuple(left_out), rest)
-
-
-def _locked(ids: list[int]) -> QuerySet[CallbackSetting]:
-    found = CallbackSetting.objects.filter(pk__among=ids).select_related("affiliate").order_by("pk")
-    return found.select_for_update(no_key=True, of=("self",))
 
 
 def _checked(setting: CallbackSetting, new: str, seen: Mapping[int, str]) -> Move:

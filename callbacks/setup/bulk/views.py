@@ -41,8 +41,9 @@ def with_choice(view: View) -> View:
     @wraps(view)
     def wrapped(request: HttpRequest, choice: str) -> HttpResponse:
         chosen = _chosen(request, choice)
-        if chosen is None:
-            return _choice_is_gone(request)
+        if chosen is None:  # what was typed is kept
+            problem = "Who was chosen is no longer known, and nothing was changed. Choose again."
+            return _groups_page(request, problem, status=409)
         samples = _samples(request, chosen)
         return view(request, chosen, samples, _form(request, samples))
 
@@ -214,13 +215,6 @@ def _moves(request: HttpRequest, old: str, new: str) -> dict[str, Any]:
 
 
 # --- parts ------------------------------------------------------------------------
-def _choice_is_gone(request: HttpRequest) -> HttpResponse:
-    """The page to choose again, because the choice is gone from the session. What was typed is kept."""
-    return _groups_page(
-        request, "Who was chosen is no longer known, and nothing was changed. Choose again.", status=409
-    )
-
-
 def _groups_page(request: HttpRequest, problem: str, *, status: int) -> HttpResponse:
     names = SameCallbackForm.base_fields.keys() & request.POST.keys()
     context = _context(request) | {

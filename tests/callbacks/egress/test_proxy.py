@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import socket
+import ssl
 from collections.abc import Iterator
 from typing import Any
 
@@ -44,6 +45,13 @@ def through(
     return [outcomes[request.key] for request in requests]
 
 
+@contextlib.contextmanager
+def behind_proxy(receivers_tls: ssl.SSLContext | None, **given: Any) -> Iterator[tuple[Receiver, Proxy]]:
+    """A receiver, and a proxy that connects to it whatever it is asked for."""
+    with Receiver(tls=receivers_tls) as receiver, Proxy({"*": ("127.0.0.1", receiver.port)}, **given) as proxy:
+        yield receiver, proxy
+
+
 def test_http_callback_is_handed_to_the_proxy_and_only_to_it(receiver: Receiver) -> None:
     with Proxy({"tracker.example:80": ("127.0.0.1", receiver.port)}) as proxy:
         (outcome,) = through(proxy.url, get(HTTP))
@@ -78,10 +86,7 @@ def test_https_callback_is_a_tunnel_in_which_the_proxy_reads_nothing(authority: 
 
 
 def test_https_callback_through_a_proxy_is_still_checked_end_to_end(authority: Authority) -> None:
-    with (
-        Receiver(tls=authority.context("other.example")) as receiver,
-        Proxy({"*": ("127.0.0.1", receiver.port)}) as proxy,
-    ):
+    with behind_proxy(authority.context("other.example")) as (_, proxy):
         (outcome,) = through(proxy.url, get(HTTPS), ca_bundle=authority.bundle)
     assert (outcome.error_kind, outcome.detail) == ("tls", "The certificate of tracker.example is for another name.")
 
@@ -89,10 +94,7 @@ def test_https_callback_through_a_proxy_is_still_checked_end_to_end(authority: A
 @pytest.mark.parametrize("url", [HTTP, HTTPS])
 def test_proxy_over_tls_is_spoken_to_over_tls(authority: Authority, url: str) -> None:
     tls = authority.context("tracker.example") if url == HTTPS else None
-    with (
-        Receiver(tls=tls) as receiver,
-        Proxy({"*": ("127.0.0.1", receiver.port)}, tls=authority.context("127.0.0.1")) as proxy,
-    ):
+    with behind_proxy(tls, tls=authority.context("127.0.0.1")) as (_, proxy):
         (good,) = through(proxy.url, get(url), ca_bundle=authority.bundle)
         (bad,) = through(proxy.url, get(url))
     assert good.is_success
@@ -102,10 +104,7 @@ def test_proxy_over_tls_is_spoken_to_over_tls(authority: Authority, url: str) ->
 @pytest.mark.parametrize("url", [HTTP, HTTPS])
 def test_password_of_the_proxy_reaches_the_proxy_and_nothing_else(authority: Authority, url: str) -> None:
     tls = authority.context("tracker.example") if url == HTTPS else None
-    with (
-        Receiver(tls=tls) as receiver,
-        Proxy({"*": ("127.0.0.1", receiver.port)}, password="us:s3cr:t@") as proxy,
-    ):
+    with behind_proxy(tls, password="us:s3cr:t@") as (receiver, proxy):
         with_password = proxy.url.replace("//", "//us:s3cr%3At%40@")
         (good,) = through(with_password, get(url), ca_bundle=authority.bundle)
         (bad,) = through(proxy.url, get(url), ca_bundle=authority.bundle)
@@ -120,10 +119,7 @@ def test_password_of_the_proxy_reaches_the_proxy_and_nothing_else(authority: Aut
 
 
 def test_407_of_a_tracker_is_not_taken_for_the_proxys(authority: Authority) -> None:
-    with (
-        Receiver(tls=authority.context("tracker.example")) as receiver,
-        Proxy({"*": ("127.0.0.1", receiver.port)}) as proxy,
-    ):
+    with behind_proxy(authority.context("tracker.example")) as (receiver, proxy):
         receiver.answer("*", Answer(status=407))
         (outcome,) = through(proxy.url, get(HTTPS), ca_bundle=authority.bundle)
     assert (outcome.error_kind, outcome.status_code) == ("status", 407)
@@ -256,10 +252,7 @@ def test_proxy_that_is_silent_is_a_timeout() -> None:
 
 
 def test_tracker_that_is_silent_behind_a_proxy_is_its_own_timeout(authority: Authority) -> None:
-    with (
-        Receiver(tls=authority.context("tracker.example")) as receiver,
-        Proxy({"*": ("127.0.0.1", receiver.port)}) as proxy,
-    ):
+    with behind_proxy(authority.context("tracker.example")) as (receiver, proxy):
         receiver.answer("*", Answer(), Answer(delay_s=30))
         outcomes = through(proxy.url, get(HTTPS, 1), get(HTTPS, 2), ca_bundle=authority.bundle)
     assert [outcome.error_kind for outcome in outcomes] == ["", "timeout"]

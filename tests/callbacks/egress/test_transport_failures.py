@@ -1,6 +1,8 @@
 """The transport against everything that goes wrong on the way, and against requests that cannot be sent."""
 
 import socket
+import ssl
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -110,22 +112,18 @@ def test_https_with_an_unknown_authority_is_kind_tls(tls_receiver: Receiver) -> 
     assert not tls_receiver.requests
 
 
-def test_https_with_a_self_signed_certificate_is_kind_tls(authority: Authority) -> None:
-    with Receiver(tls=authority.self_signed()) as receiver:
+CERTIFICATES: dict[str, Callable[[Authority], ssl.SSLContext]] = {
+    "is self-signed": lambda authority: authority.self_signed(),
+    "has expired": lambda authority: authority.context("127.0.0.1", not_after=datetime(2021, 1, 1, tzinfo=UTC)),
+    "is for another name": lambda authority: authority.context("tracker.example"),
+}
+
+
+@pytest.mark.parametrize("fault", CERTIFICATES)
+def test_https_with_a_certificate_at_fault_is_kind_tls(authority: Authority, fault: str) -> None:
+    with Receiver(tls=CERTIFICATES[fault](authority)) as receiver:
         outcome = send(get(receiver.url()), receiver.port, ca_bundle=authority.bundle)
-    assert (outcome.error_kind, outcome.detail) == ("tls", "The certificate of 127.0.0.1 is self-signed.")
-
-
-def test_https_with_an_expired_certificate_is_kind_tls(authority: Authority) -> None:
-    with Receiver(tls=authority.context("127.0.0.1", not_after=datetime(2021, 1, 1, tzinfo=UTC))) as receiver:
-        outcome = send(get(receiver.url()), receiver.port, ca_bundle=authority.bundle)
-    assert (outcome.error_kind, outcome.detail) == ("tls", "The certificate of 127.0.0.1 has expired.")
-
-
-def test_https_with_a_certificate_for_another_name_is_kind_tls(authority: Authority) -> None:
-    with Receiver(tls=authority.context("tracker.example")) as receiver:
-        outcome = send(get(receiver.url()), receiver.port, ca_bundle=authority.bundle)
-        assert (outcome.error_kind, outcome.detail) == ("tls", "The certificate of 127.0.0.1 is for another name.")
+        assert (outcome.error_kind, outcome.detail) == ("tls", f"The certificate of 127.0.0.1 {fault}.")
         assert not receiver.requests
 
 

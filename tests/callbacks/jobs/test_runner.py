@@ -27,11 +27,6 @@ from tests.factories import AffiliateFactory, CallbackSettingFactory, OrderFacto
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def setting(joe: Affiliate) -> CallbackSetting:
-    return CallbackSettingFactory(affiliate=joe)
-
-
 def failed(setting: CallbackSetting, count: int) -> list[int]:
     """So many deliveries that were given up; their keys."""
     Order.objects.bulk_create(

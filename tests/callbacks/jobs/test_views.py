@@ -7,9 +7,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from affiliates.models import Affiliate
@@ -19,18 +17,14 @@ from callbacks.models import CallbackSetting, Delivery, Job
 from config.listing.keys import Limits
 from orders.models import Order
 from tests.callbacks.jobs.steps import do_all
-from tests.callbacks.panel import client_with, of, settings_of, text_of
-from tests.factories import AffiliateFactory, CallbackSettingFactory, OrderFactory
+from tests.callbacks.panel import of, settings_of, text_of
+from tests.factories import AffiliateFactory, CallbackSettingFactory, OrderFactory, client_with
+from tests.queries import assert_same_queries
 
 pytestmark = pytest.mark.django_db
 
 LOG = "/admin/callbacks/delivery/"
 RESEND = f"{LOG}resend/"
-
-
-@pytest.fixture
-def setting(joe: Affiliate) -> CallbackSetting:
-    return CallbackSettingFactory(affiliate=joe)
 
 
 def failed(setting: CallbackSetting, count: int = 1, **fields: Any) -> list[int]:
@@ -173,16 +167,7 @@ def test_count_that_takes_too_long_says_more_than(
 
 
 def test_confirmation_asks_as_often_for_thirty_as_for_one(admin_client: Client, setting: CallbackSetting) -> None:
-    def queries() -> int:
-        with CaptureQueriesContext(connection) as captured:
-            admin_client.get(f"{RESEND}?status__exact=failed")
-        return len(captured)
-
-    failed(setting)
-    queries()
-    few = queries()
-    failed(setting, 29)
-    assert queries() == few
+    assert_same_queries(lambda: admin_client.get(f"{RESEND}?status__exact=failed"), lambda: failed(setting))
 
 
 # --- backfill ------------------------------------------------------------------

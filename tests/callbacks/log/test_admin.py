@@ -7,38 +7,16 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
 from callbacks.models import Attempt, CallbackSetting, Delivery, TroubledHost
-from tests.factories import AffiliateFactory, CallbackSettingFactory, LinkFactory, OrderFactory
+from tests.callbacks.log.rows import LIST, deliver, found
+from tests.factories import OrderFactory, client_with
 from tests.queries import assert_same_queries
 
 pytestmark = pytest.mark.django_db
-
-LIST = "/admin/callbacks/delivery/"
-URL = "https://tracker.example/postback?order={{order.number}}"
-
-
-@pytest.fixture
-def setting() -> CallbackSetting:
-    return CallbackSettingFactory(affiliate=AffiliateFactory(name="Joe", code="joe"), url=URL)
-
-
-@pytest.fixture
-def deliver(setting: CallbackSetting) -> Callable[..., Delivery]:
-    """Makes an order with its delivery, in the state that is asked for."""
-
-    def make(number: str, status: str = "succeeded", **fields: Any) -> Delivery:
-        link = LinkFactory(affiliate=setting.affiliate, url=f"https://shop.example/p?ref=joe&sub_id={number[1:]}")
-        order = OrderFactory(number=number, affiliate=setting.affiliate, link=link)
-        fields = {"status": status, "next_attempt_at": timezone.now() if status == "pending" else None} | fields
-        Delivery.objects.filter(order=order).update(**fields)
-        return Delivery.objects.get(order=order)
-
-    return make
 
 
 def attempt(delivery: Delivery, **fields: Any) -> Attempt:
@@ -53,21 +31,17 @@ def attempt(delivery: Delivery, **fields: Any) -> Attempt:
     return Attempt.objects.create(delivery=delivery, **fields)
 
 
-def found(client: Client, query: str = "") -> list[str]:
-    return [delivery.order_number for delivery in client.get(LIST + query).context["cl"].result_list]
-
-
 def page_of(client: Client, delivery: Delivery) -> str:
     return " ".join(client.get(delivery.get_absolute_url()).content.decode().split())
 
 
 # --- the list ------------------------------------------------------------------
 def test_list_shows_newest_first_with_state_code_and_next_attempt(
-    admin_client: Client, deliver: Callable[..., Delivery]
+    admin_client: Client, setting: CallbackSetting
 ) -> None:
-    deliver("#1", last_status_code=200)
+    deliver(setting, "#1", last_status_code=200)
     later = timezone.now() + timedelta(minutes=5)
-    deliver("#2", "pending", last_error_kind="timeout", last_attempt_at=timezone.now(), next_attempt_at=later)
+    deliver(setting, "#2", "pending", last_error_kind="timeout", last_attempt_at=timezone.now(), next_attempt_at=later)
     assert found(admin_client) == ["#2", "#1"]
     text = admin_client.get(LIST).content.decode()
     for expected in ("Joe", "Order created", "Succeeded", "200", "Retrying", f"{later:%H:%M:%S} UTC"):
@@ -91,23 +65,21 @@ def test_list_shows_newest_first_with_state_code_and_next_attempt(
     ],
 )
 def test_list_search_and_filters_find(
-    admin_client: Client, deliver: Callable[..., Delivery], setting: CallbackSetting, query: str, expected: list[str]
+    admin_client: Client, setting: CallbackSetting, query: str, expected: list[str]
 ) -> None:
-    deliver("#100001")
-    deliver("#100002", "failed")
+    deliver(setting, "#100001")
+    deliver(setting, "#100002", "failed")
     assert found(admin_client, query.replace("JOE", str(setting.affiliate_id))) == expected
 
 
-def test_list_takes_as_many_queries_for_thirty_as_for_one(
-    admin_client: Client, deliver: Callable[..., Delivery]
-) -> None:
+def test_list_takes_as_many_queries_for_thirty_as_for_one(admin_client: Client, setting: CallbackSetting) -> None:
     numbers = itertools.count(1)
-    assert_same_queries(lambda: admin_client.get(LIST), lambda: deliver(f"#{next(numbers)}"))
+    assert_same_queries(lambda: admin_client.get(LIST), lambda: deliver(setting, f"#{next(numbers)}"))
     assert len(found(admin_client)) == 30
 
 
-def test_log_cannot_be_added_to_changed_or_deleted(admin_client: Client, deliver: Callable[..., Delivery]) -> None:
-    delivery = deliver("#1")
+def test_log_cannot_be_added_to_changed_or_deleted(admin_client: Client, setting: CallbackSetting) -> None:
+    delivery = deliver(setting, "#1")
     assert admin_client.get(LIST + "add/").status_code == 403
     assert admin_client.post(f"{LIST}{delivery.pk}/delete/", {"post": "yes"}).status_code == 403
     admin_client.post(delivery.get_absolute_url(), {"status": "failed"})
@@ -117,25 +89,21 @@ def test_log_cannot_be_added_to_changed_or_deleted(admin_client: Client, deliver
     assert delivery.status == "succeeded"
 
 
-def test_log_is_for_staff_with_the_permission(client: Client, deliver: Callable[..., Delivery]) -> None:
-    delivery = deliver("#1")
-    user = User.objects.create_user("staff", is_staff=True)
+def test_log_is_for_staff_with_the_permission(client: Client, setting: CallbackSetting) -> None:
+    delivery = deliver(setting, "#1")
     assert client.get(LIST).headers["Location"].startswith("/admin/login/")
-    client.force_login(user)
-    assert client.get(LIST).status_code == 403
-    assert client.get(delivery.get_absolute_url()).status_code == 403
-    user.user_permissions.set(Permission.objects.filter(codename="view_delivery"))
-    assert client.get(LIST).status_code == 200
-    assert ">Resend<" not in page_of(client, delivery)
-    assert client.post(f"{LIST}{delivery.pk}/resend/").status_code == 403
+    for path in (LIST, delivery.get_absolute_url()):
+        assert client_with().get(path).status_code == 403
+    viewer = client_with("view_delivery")
+    assert viewer.get(LIST).status_code == 200
+    assert ">Resend<" not in page_of(viewer, delivery)
+    assert viewer.post(f"{LIST}{delivery.pk}/resend/").status_code == 403
 
 
 # --- resending -------------------------------------------------------------------
-def test_resend_action_counts_and_names_the_refused(admin_client: Client, deliver: Callable[..., Delivery]) -> None:
-    fine = [deliver("#1"), deliver("#2", "failed")]
-    leased = {"claim_token": fine[0].event_id, "leased_until": timezone.now()}
-    busy = deliver("#3", "sending", **leased)
-    picked = [delivery.pk for delivery in (*fine, busy)]
+def test_resend_action_counts_and_names_the_refused(admin_client: Client, setting: CallbackSetting) -> None:
+    states = ("succeeded", "failed", "sending")
+    picked = [deliver(setting, f"#{number}", state).pk for number, state in enumerate(states, start=1)]
     answer = admin_client.post(LIST, {"action": "resend_selected", "_selected_action": picked}, follow=True)
     text = answer.content.decode()
     assert "2 deliveries are on the way again." in text
@@ -144,10 +112,8 @@ def test_resend_action_counts_and_names_the_refused(admin_client: Client, delive
     assert [states[pk] for pk in picked] == ["pending", "pending", "sending"]
 
 
-def test_resend_action_names_five_and_counts_the_rest(
-    admin_client: Client, deliver: Callable[..., Delivery], setting: CallbackSetting
-) -> None:
-    picked = [deliver(f"#{number}", "failed").pk for number in range(8)]
+def test_resend_action_names_five_and_counts_the_rest(admin_client: Client, setting: CallbackSetting) -> None:
+    picked = [deliver(setting, f"#{number}", "failed").pk for number in range(8)]
     setting.delete()
     answer = admin_client.post(LIST, {"action": "resend_selected", "_selected_action": picked}, follow=True)
     text = answer.content.decode()
@@ -156,8 +122,8 @@ def test_resend_action_names_five_and_counts_the_rest(
     assert "on the way" not in text
 
 
-def test_resend_of_one_is_a_post_and_comes_back_to_it(admin_client: Client, deliver: Callable[..., Delivery]) -> None:
-    delivery = deliver("#1", "failed")
+def test_resend_of_one_is_a_post_and_comes_back_to_it(admin_client: Client, setting: CallbackSetting) -> None:
+    delivery = deliver(setting, "#1", "failed")
     assert admin_client.get(f"{LIST}{delivery.pk}/resend/").status_code == 405
     assert admin_client.post(f"{LIST}999999/resend/").status_code == 404
     answer = admin_client.post(f"{LIST}{delivery.pk}/resend/", follow=True)
@@ -173,8 +139,8 @@ def test_delivery_unknown_is_not_found(admin_client: Client, rest: str) -> None:
     assert admin_client.get(LIST + rest).status_code == 404
 
 
-def test_delivery_page_tells_the_story_newest_first(admin_client: Client, deliver: Callable[..., Delivery]) -> None:
-    delivery = deliver("#100482", attempt_count=2)
+def test_delivery_page_tells_the_story_newest_first(admin_client: Client, setting: CallbackSetting) -> None:
+    delivery = deliver(setting, "#100482", attempt_count=2)
     attempt(delivery, status_code=None, error_kind="timeout", detail="No answer came within 10 seconds.")
     attempt(
         delivery,
@@ -199,9 +165,9 @@ def test_delivery_page_tells_the_story_newest_first(admin_client: Client, delive
 
 
 def test_delivery_page_tells_of_the_state_that_its_last_attempt_left(
-    admin_client: Client, deliver: Callable[..., Delivery]
+    admin_client: Client, setting: CallbackSetting
 ) -> None:
-    delivery = deliver("#100482", "pending")
+    delivery = deliver(setting, "#100482", "pending")
     is_written = False
 
     def write_meanwhile(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
@@ -221,10 +187,8 @@ def test_delivery_page_tells_of_the_state_that_its_last_attempt_left(
     assert "Waiting" not in text
 
 
-def test_delivery_page_shows_frozen_values_and_which_are_empty(
-    admin_client: Client, deliver: Callable[..., Delivery]
-) -> None:
-    delivery = deliver("#7")
+def test_delivery_page_shows_frozen_values_and_which_are_empty(admin_client: Client, setting: CallbackSetting) -> None:
+    delivery = deliver(setting, "#7")
     text = page_of(admin_client, delivery)
     for name in ("order.amount", "event.id", "link.query.ref", "link.hash"):
         assert f"<dt>{name}</dt>" in text
@@ -239,35 +203,34 @@ def test_delivery_page_shows_frozen_values_and_which_are_empty(
     ("status", "fields", "expected"),
     [
         ("pending", {}, "Waiting for the first attempt"),
-        ("sending", {"claim_token": "0b9f8a52-6f0e-4a3c-9d55-2f1f4b6f1c11", "leased_until": timezone.now()},
-         "Being sent right now"),
-        ("skipped", {"skip_reason": "paused"}, "The callback was paused when this happened."),
+        ("sending", {}, "Being sent right now"),
+        ("skipped", {}, "The callback was paused when this happened."),
         ("skipped", {"skip_reason": "filtered"}, "The callback is for certain statuses only"),
         ("failed", {}, "Given up"),
     ],
 )  # fmt: skip
 def test_delivery_page_says_how_far_it_got(
-    admin_client: Client, deliver: Callable[..., Delivery], status: str, fields: dict[str, Any], expected: str
+    admin_client: Client, setting: CallbackSetting, status: str, fields: dict[str, Any], expected: str
 ) -> None:
-    assert expected in page_of(admin_client, deliver("#1", status, **fields))
+    assert expected in page_of(admin_client, deliver(setting, "#1", status, **fields))
 
 
 def test_delivery_page_counts_down_to_the_next_attempt_and_follows_it(
-    admin_client: Client, deliver: Callable[..., Delivery]
+    admin_client: Client, setting: CallbackSetting
 ) -> None:
     later = timezone.now() + timedelta(minutes=5)
-    waiting = page_of(admin_client, deliver("#1", "pending", last_error_kind="status", next_attempt_at=later))
+    waiting = page_of(admin_client, deliver(setting, "#1", "pending", last_error_kind="status", next_attempt_at=later))
     assert 'data-form="countdown"' in waiting
     assert "It is tried again by itself." in waiting
     assert re.search(r'data-live="\d+" data-version="pending-0-', waiting)
-    due = page_of(admin_client, deliver("#2", "pending"))
+    due = page_of(admin_client, deliver(setting, "#2", "pending"))
     assert 'data-form="countdown"' not in due
     assert "as soon as a worker is free" in due
-    assert "data-live" not in page_of(admin_client, deliver("#3"))
+    assert "data-live" not in page_of(admin_client, deliver(setting, "#3"))
 
 
-def test_delivery_page_says_what_holds_it(admin_client: Client, deliver: Callable[..., Delivery]) -> None:
-    delivery = deliver("#1", "pending")
+def test_delivery_page_says_what_holds_it(admin_client: Client, setting: CallbackSetting) -> None:
+    delivery = deliver(setting, "#1", "pending")
     TroubledHost.objects.create(host="tracker.example", failures=12, probe_at=timezone.now())
     assert "held back: tracker.example did not answer 12 times in a row" in page_of(admin_client, delivery)
     CallbackSetting.objects.update(is_active=False)
@@ -275,9 +238,9 @@ def test_delivery_page_says_what_holds_it(admin_client: Client, deliver: Callabl
 
 
 def test_delivery_page_without_order_setting_and_attempts_is_there(
-    admin_client: Client, deliver: Callable[..., Delivery], setting: CallbackSetting
+    admin_client: Client, setting: CallbackSetting
 ) -> None:
-    delivery = deliver("#9", "failed")
+    delivery = deliver(setting, "#9", "failed")
     Delivery.objects.update(order=None)
     setting.delete()
     text = page_of(admin_client, delivery)
@@ -286,9 +249,9 @@ def test_delivery_page_without_order_setting_and_attempts_is_there(
 
 
 def test_delivery_page_offers_the_address_that_the_tracker_pointed_to(
-    admin_client: Client, deliver: Callable[..., Delivery], setting: CallbackSetting
+    admin_client: Client, setting: CallbackSetting
 ) -> None:
-    delivery = deliver("#1", "failed")
+    delivery = deliver(setting, "#1", "failed")
     sent = "https://tracker.example/postback?order=%231"
     headers = [["Location", "https://new.example/postback?order=%231"]]
     attempt(delivery, url=sent, status_code=301, error_kind="redirect", response_headers=headers)

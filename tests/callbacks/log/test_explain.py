@@ -1,6 +1,5 @@
 """What became of an order, callback by callback, in a sentence."""
 
-import uuid
 from datetime import timedelta
 from typing import Any
 
@@ -13,17 +12,12 @@ from callbacks.delivery import circuit_breaker
 from callbacks.log import explain
 from callbacks.models import Attempt, CallbackSetting, Delivery, EventType, TroubledHost
 from orders.models import Order
-from tests.factories import AffiliateFactory, CallbackSettingFactory, LinkFactory, OrderFactory, callbacks_for
+from tests.factories import AffiliateFactory, CallbackSettingFactory, LinkFactory, OrderFactory, callbacks_for, in_state
 from tests.queries import assert_same_queries
 
 pytestmark = pytest.mark.django_db
 
 URL = "https://tracker.example/?o={{order.number}}"
-
-
-@pytest.fixture
-def joe() -> Affiliate:
-    return AffiliateFactory(name="Joe")
 
 
 def explained(order: Order, event: str = "order.created") -> explain.Explanation:
@@ -35,14 +29,11 @@ def explained(order: Order, event: str = "order.created") -> explain.Explanation
 def come_to(order: Order, status: str, detail: str = "", **fields: Any) -> None:
     """Bring the delivery of an order to a state, with an attempt if `detail` says what came of one."""
     delivery = Delivery.objects.get(order=order)
-    due = {"next_attempt_at": timezone.now() if status == "pending" else None}
-    lease = {"claim_token": uuid.uuid4(), "leased_until": timezone.now()} if status == "sending" else {}
     if detail:
-        Attempt.objects.create(
-            delivery=delivery, trigger="initial", method="GET", detail=detail, created_at=timezone.now()
-        )
-        due |= {"attempt_count": 1}
-    Delivery.objects.filter(pk=delivery.pk).update(status=status, **(due | lease | fields))
+        tried: dict[str, Any] = {"trigger": "initial", "method": "GET", "created_at": timezone.now()}
+        Attempt.objects.create(delivery=delivery, detail=detail, **tried)
+        fields = {"attempt_count": 1} | fields
+    Delivery.objects.filter(pk=delivery.pk).update(**in_state(status, **fields))
 
 
 # --- recorded --------------------------------------------------------------------

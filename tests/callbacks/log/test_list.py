@@ -10,7 +10,6 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -22,29 +21,10 @@ from config.listing import csv_download
 from config.listing.keys import Keys, Limits
 from config.listing.pages import LongChangeList
 from orders.models import Order
-from tests.factories import CallbackSettingFactory, OrderFactory
+from tests.callbacks.log.rows import LIST, deliver, found
+from tests.factories import CallbackSettingFactory, OrderFactory, client_with
 
 pytestmark = pytest.mark.django_db
-
-LIST = "/admin/callbacks/delivery/"
-
-
-@pytest.fixture
-def setting() -> CallbackSetting:
-    return CallbackSettingFactory()
-
-
-def deliver(setting: CallbackSetting, number: str, status: str = "succeeded", **fields: Any) -> Delivery:
-    OrderFactory(number=number, affiliate=setting.affiliate)
-    lease = {"claim_token": uuid.uuid4(), "leased_until": timezone.now()} if status == "sending" else {}
-    due = {"next_attempt_at": timezone.now() if status == "pending" else None}
-    skipped = {"skip_reason": "paused"} if status == "skipped" else {}
-    Delivery.objects.filter(order__number=number).update(status=status, **(due | lease | skipped | fields))
-    return Delivery.objects.get(order__number=number)
-
-
-def found(client: Client, query: str = "") -> list[str]:
-    return [delivery.order_number for delivery in client.get(LIST + query).context["cl"].result_list]
 
 
 # --- filters -------------------------------------------------------------------
@@ -304,11 +284,8 @@ def test_export_cell_holds_no_formula(value: Any, shown: str) -> None:
 
 
 def test_export_and_live_are_for_those_who_may_see_the_log(client: Client, setting: CallbackSetting) -> None:
-    client.force_login(User.objects.create_user("staff", is_staff=True))
     for page in ("export/", "live/?ids=1"):
-        assert client.get(LIST + page).status_code == 403
-    client.logout()
-    for page in ("export/", "live/?ids=1"):
+        assert client_with().get(LIST + page).status_code == 403
         assert client.get(LIST + page).status_code == 302
 
 

@@ -1,6 +1,5 @@
 """A filter of the log means the same without the log: what is resent is what the list shows."""
 
-import uuid
 from typing import Any
 
 import pytest
@@ -8,13 +7,12 @@ from django.contrib import admin
 from django.contrib.auth.models import User
 from django.http import QueryDict
 from django.test import Client
-from django.utils import timezone
 
 from affiliates.models import Affiliate
 from callbacks.log.selection import KNOWN, Selection, UnknownFilterError
 from callbacks.models import CallbackSetting, Delivery
 from orders.models import Order
-from tests.factories import CallbackSettingFactory, OrderFactory
+from tests.factories import CallbackSettingFactory, OrderFactory, in_state
 
 pytestmark = pytest.mark.django_db
 
@@ -36,16 +34,14 @@ def log(joe: Affiliate) -> None:
     changed.save()
 
     def come_to(number: int, status: str, **fields: Any) -> None:
-        lease = {"claim_token": uuid.uuid4(), "leased_until": timezone.now()} if status == "sending" else {}
-        due = {} if status == "pending" else {"next_attempt_at": None}
         rows = Delivery.objects.filter(order__number=f"#{number}", setting=setting)
-        assert rows.update(status=status, **(lease | due | fields))
+        assert rows.update(**in_state(status, **fields))
 
     come_to(1, "succeeded", last_status_code=200, created_at="2026-03-02T12:00:00Z")
     come_to(2, "failed", last_status_code=404, last_error_kind="status")
     come_to(3, "pending", last_status_code=503, last_error_kind="status", attempt_count=2)
     come_to(4, "sending", origin="backfill")
-    come_to(5, "skipped", skip_reason="paused", origin="backfill")
+    come_to(5, "skipped", origin="backfill")
     come_to(6, "failed", last_error_kind="timeout", origin="test")
 
 

@@ -40,6 +40,26 @@ def test_signature_of_a_request_target_verifies_with_the_public_library() -> Non
     Webhook(secret).verify(target, headers, json_parse=False)
 
 
+def test_signature_while_a_secret_is_replaced_verifies_with_both() -> None:
+    new, old, content = new_secret(), new_secret(), b'{"type":"order.created"}'
+    headers = dict(signing.headers(new, "msg_1", int(time.time()), content, previous_secret=old))
+    alone = dict(signing.headers(new, "msg_1", int(headers["webhook-timestamp"]), content))
+    assert headers["webhook-signature"].split(" ")[0] == alone["webhook-signature"]
+    assert len(headers["webhook-signature"].split(" ")) == 2
+    for secret in (new, old):
+        Webhook(secret).verify(content, headers)
+    with pytest.raises(WebhookVerificationError):
+        Webhook(new_secret()).verify(content, headers)
+    with pytest.raises(WebhookVerificationError):
+        Webhook(old).verify(content, alone)
+
+
+def test_masked_secret_tells_it_from_others_and_no_more() -> None:
+    secret = new_secret()
+    assert signing.masked(secret) == f"whsec_••••••••{secret[-4:]}"
+    assert signing.masked("") == ""
+
+
 def test_secret_is_read_with_and_without_prefix_and_padding() -> None:
     secret = "whsec_" + base64.b64encode(b"25 bytes, so with padding").decode()
     assert secret.endswith("=")

@@ -3,9 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from affiliates.models import Affiliate
@@ -13,6 +11,7 @@ from callbacks.models import Attempt, CallbackSetting, Delivery
 from callbacks.reports import callback_health, endpoint_health, overview
 from tests.callbacks.panel import URL, of, settings_of, text_of
 from tests.factories import CallbackSettingFactory, OrderFactory
+from tests.queries import count_queries
 
 pytestmark = pytest.mark.django_db
 ELSEWHERE = URL.replace("tracker", "other")
@@ -116,14 +115,9 @@ def test_health_of_callbacks_takes_as_many_queries_for_changed_ones(joe: Affilia
     sent(CallbackSettingFactory(affiliate=joe, url=URL))
     other = CallbackSettingFactory(affiliate=joe, url=URL, event="order.updated")
     Delivery.objects.create(setting=other, event=other.event, status="succeeded", last_attempt_at=timezone.now())
-    with CaptureQueriesContext(connection) as before:
-        callback_health.callbacks_of(joe)
+    before = count_queries(lambda: callback_health.callbacks_of(joe))
     for setting in CallbackSetting.objects.all():
         setting.url = ELSEWHERE
         setting.save()
-    with CaptureQueriesContext(connection) as after:
-        assert [callback.health for callback in callback_health.callbacks_of(joe) if callback.setting] == [
-            "changed",
-            "changed",
-        ]
-    assert len(after) == len(before)
+    assert count_queries(lambda: callback_health.callbacks_of(joe)) == before
+    assert [callback.health for callback in callback_health.callbacks_of(joe)] == ["changed", "changed"]

@@ -15,7 +15,7 @@ from callbacks.delivery import circuit_breaker
 from callbacks.models import Attempt, CallbackSetting, Delivery, TroubledHost
 from callbacks.reports import endpoint_health, overview
 from callbacks.reports.hourly import Counts
-from tests.factories import CallbackSettingFactory, OrderFactory
+from tests.factories import CallbackSettingFactory, OrderFactory, in_state
 from tests.queries import assert_same_queries
 
 pytestmark = pytest.mark.django_db
@@ -25,9 +25,7 @@ INDEX = "/admin/"
 
 def deliver(setting: CallbackSetting, status: str, **fields: Any) -> Delivery:
     order = OrderFactory(affiliate=setting.affiliate)
-    due = {"next_attempt_at": timezone.now() if status == "pending" else None}
-    skipped = {"skip_reason": "paused"} if status == "skipped" else {}
-    Delivery.objects.filter(order=order).update(status=status, **(due | skipped | fields))
+    Delivery.objects.filter(order=order).update(**in_state(status, **fields))
     return Delivery.objects.get(order=order)
 
 

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.utils import timezone
 
@@ -16,7 +15,7 @@ from callbacks.models import Attempt, CallbackSetting, Delivery, EventType
 from callbacks.reports import reconciliation
 from callbacks.reports.reconciliation import Month, Result
 from orders.models import Order
-from tests.factories import AffiliateFactory, CallbackSettingFactory, OrderFactory
+from tests.factories import AffiliateFactory, CallbackSettingFactory, OrderFactory, client_with, in_state
 from tests.queries import assert_same_queries
 
 pytestmark = pytest.mark.django_db
@@ -25,26 +24,15 @@ URL = "https://tracker.example/?o={{order.number}}"
 MARCH = Month(datetime(2026, 3, 1, tzinfo=UTC))
 
 
-@pytest.fixture
-def joe() -> Affiliate:
-    return AffiliateFactory(name="Joe", code="joe")
-
-
 def order_in_march(affiliate: Affiliate, status: str | None = "succeeded", day: int = 5, **fields: Any) -> Order:
     """An order of March with its deliveries in a state, or without any."""
     order = OrderFactory(affiliate=affiliate, **fields)
     Order.objects.filter(pk=order.pk).update(created_at=datetime(2026, 3, day, 12, tzinfo=UTC))
-    come_to(order, status)
-    return Order.objects.get(pk=order.pk)
-
-
-def come_to(order: Order, status: str | None) -> None:
     if status is None:
-        Delivery.objects.filter(order=order).delete()
-        return
-    due = {"next_attempt_at": timezone.now() if status == "pending" else None}
-    skipped = {"skip_reason": "paused"} if status == "skipped" else {}
-    Delivery.objects.filter(order=order).update(status=status, **(due | skipped))
+        order.deliveries.all().delete()
+    else:
+        order.deliveries.update(**in_state(status))
+    return Order.objects.get(pk=order.pk)
 
 
 def set_up(affiliate: Affiliate, event: str = EventType.CREATED, day: int = 1, month: int = 3) -> CallbackSetting:
@@ -170,17 +158,11 @@ def test_profile_leads_to_reconciliation(admin_client: Client, joe: Affiliate) -
     assert page_url(joe) in admin_client.get(joe.get_absolute_url()).content.decode()
 
 
-def test_page_and_csv_are_for_those_who_may_see_affiliate_and_log(client: Client, joe: Affiliate) -> None:
-    user = User.objects.create_user("staff", is_staff=True)
-    client.force_login(user)
-    for codenames, status in (
-        (["view_affiliate"], 403),
-        (["view_delivery"], 403),
-        (["view_affiliate", "view_delivery"], 200),
-    ):
-        user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
-        for rest in ("", "export/"):
-            assert client.get(page_url(joe, rest)).status_code == status
+@pytest.mark.parametrize("rest", ["", "export/"])
+def test_page_and_csv_are_for_those_who_may_see_affiliate_and_log(joe: Affiliate, rest: str) -> None:
+    assert client_with("view_affiliate").get(page_url(joe, rest)).status_code == 403
+    assert client_with("view_delivery").get(page_url(joe, rest)).status_code == 403
+    assert client_with("view_affiliate", "view_delivery").get(page_url(joe, rest)).status_code == 200
 
 
 # --- CSV -----------------------------------------------------------------------

@@ -10,8 +10,8 @@ from pytest_django import DjangoAssertNumQueries
 from affiliates.models import Affiliate
 from callbacks.models import CallbackSetting
 from callbacks.setup import diagnosis
-from tests.callbacks.panel import check, client_with, of
-from tests.factories import AffiliateFactory, CallbackSettingFactory
+from tests.callbacks.panel import check, of
+from tests.factories import AffiliateFactory, CallbackSettingFactory, client_with
 
 pytestmark = pytest.mark.django_db
 

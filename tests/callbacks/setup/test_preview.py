@@ -9,8 +9,8 @@ from affiliates.models import Affiliate
 from callbacks.models import CallbackSetting, Delivery
 from callbacks.postback.variables import VARIABLES
 from callbacks.setup.preview import EXAMPLES, Preview, examples, preview, values_of
-from tests.callbacks.panel import check, client_with, of
-from tests.factories import CallbackSettingFactory, LinkFactory, OrderFactory
+from tests.callbacks.panel import check, of
+from tests.factories import CallbackSettingFactory, LinkFactory, OrderFactory, client_with
 
 pytestmark = pytest.mark.django_db
 

@@ -14,8 +14,8 @@ from pytest_django import DjangoAssertNumQueries
 from affiliates.models import Affiliate
 from callbacks import models
 from callbacks.models import CallbackSetting, Delivery, test_quota
-from tests.callbacks.panel import BY_SCRIPT, at_once, client_with, of
-from tests.factories import AffiliateFactory, CallbackSettingFactory, OrderFactory
+from tests.callbacks.panel import BY_SCRIPT, at_once, of
+from tests.factories import AffiliateFactory, CallbackSettingFactory, OrderFactory, client_with
 from tests.receiver import Answer, Receiver
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("loopback")]

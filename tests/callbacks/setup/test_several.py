@@ -5,9 +5,8 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from affiliates.models import Affiliate
@@ -15,6 +14,9 @@ from callbacks.models import Attempt, CallbackSetting, Delivery
 from callbacks.reports import callback_health
 from tests.callbacks.panel import URL, at_once, of, settings_of, text_of
 from tests.factories import CallbackSettingFactory, OrderFactory
+from tests.queries import assert_same_queries, count_queries
+
+pytestmark = pytest.mark.django_db
 
 
 def names(affiliate: Affiliate, event: str = "order.created") -> list[str]:
@@ -22,7 +24,6 @@ def names(affiliate: Affiliate, event: str = "order.created") -> list[str]:
 
 
 # --- the model -----------------------------------------------------------------
-@pytest.mark.django_db
 def test_setting_without_name_takes_the_next_free_one(joe: Affiliate) -> None:
     for event in ("order.created", "order.created", "order.updated", "order.created"):
         CallbackSettingFactory(affiliate=joe, event=event)
@@ -33,7 +34,6 @@ def test_setting_without_name_takes_the_next_free_one(joe: Affiliate) -> None:
     assert names(joe) == ["Callback", "Callback 3", "Callback 2"]
 
 
-@pytest.mark.django_db
 def test_setting_with_a_name_in_use_is_refused_beside_the_name(joe: Affiliate) -> None:
     CallbackSettingFactory(affiliate=joe, name="Voluum")
     CallbackSettingFactory(affiliate=joe, name="Voluum", event="order.updated")
@@ -45,7 +45,6 @@ def test_setting_with_a_name_in_use_is_refused_beside_the_name(joe: Affiliate) -
         CallbackSettingFactory(affiliate=joe, name="Voluum")
 
 
-@pytest.mark.django_db
 def test_setting_beyond_five_is_refused_and_the_fifth_can_be_changed(joe: Affiliate) -> None:
     five = [CallbackSettingFactory(affiliate=joe) for _ in range(5)]
     five[4].full_clean()
@@ -57,7 +56,6 @@ def test_setting_beyond_five_is_refused_and_the_fifth_can_be_changed(joe: Affili
     five[0].full_clean()
 
 
-@pytest.mark.django_db
 def test_order_is_told_to_each_callback_of_its_event(joe: Affiliate) -> None:
     settings = [CallbackSettingFactory(affiliate=joe) for _ in range(3)]
     OrderFactory(affiliate=joe)
@@ -67,7 +65,6 @@ def test_order_is_told_to_each_callback_of_its_event(joe: Affiliate) -> None:
 
 
 # --- the window ----------------------------------------------------------------
-@pytest.mark.django_db
 def test_setup_of_the_only_callback_asks_for_nothing_more_than_before(admin_client: Client, joe: Affiliate) -> None:
     CallbackSettingFactory(affiliate=joe, url=URL)
     text = text_of(admin_client, of(joe, "created/"))
@@ -79,7 +76,6 @@ def test_setup_of_the_only_callback_asks_for_nothing_more_than_before(admin_clie
     assert "callback-name" not in row
 
 
-@pytest.mark.django_db
 def test_setup_of_another_is_added_under_its_name(admin_client: Client, joe: Affiliate) -> None:
     first = CallbackSettingFactory(affiliate=joe, url=URL)
     path = of(joe, "created/another/")
@@ -104,14 +100,12 @@ def test_setup_of_another_is_added_under_its_name(admin_client: Client, joe: Aff
         assert expected in row
 
 
-@pytest.mark.django_db
 def test_setup_without_name_takes_ours(admin_client: Client, joe: Affiliate) -> None:
     CallbackSettingFactory(affiliate=joe, url=URL)
     admin_client.post(of(joe, "created/another/"), {"method": "GET", "url": URL, "name": ""})
     assert names(joe) == ["Callback", "Callback 2"]
 
 
-@pytest.mark.django_db
 def test_setup_with_a_name_in_use_says_so_beside_the_name(admin_client: Client, joe: Affiliate) -> None:
     CallbackSettingFactory(affiliate=joe, url=URL, name="Voluum")
     answer = admin_client.post(of(joe, "created/another/"), {"method": "GET", "url": URL, "name": "voluum"})
@@ -121,7 +115,6 @@ def test_setup_with_a_name_in_use_says_so_beside_the_name(admin_client: Client, 
     assert 'value="voluum"' in text
 
 
-@pytest.mark.django_db
 def test_setup_of_a_sixth_is_neither_offered_nor_taken(admin_client: Client, joe: Affiliate) -> None:
     for _ in range(4):
         CallbackSettingFactory(affiliate=joe)
@@ -135,7 +128,6 @@ def test_setup_of_a_sixth_is_neither_offered_nor_taken(admin_client: Client, joe
     assert len(names(joe)) == 5
 
 
-@pytest.mark.django_db
 def test_setup_with_status_filter_keeps_and_shows_it(admin_client: Client, joe: Affiliate) -> None:
     path = of(joe, "updated/")
     page = text_of(admin_client, path)
@@ -154,7 +146,6 @@ def test_setup_with_status_filter_keeps_and_shows_it(admin_client: Client, joe: 
     assert CallbackSetting.objects.get().only_statuses == []
 
 
-@pytest.mark.django_db
 def test_callback_is_switched_and_removed_by_itself(admin_client: Client, joe: Affiliate) -> None:
     first, second = (CallbackSettingFactory(affiliate=joe, url=URL) for _ in range(2))
     admin_client.post(of(joe, f"created/{second.pk}/pause/"))
@@ -165,7 +156,6 @@ def test_callback_is_switched_and_removed_by_itself(admin_client: Client, joe: A
     assert CallbackSetting.objects.get() == first
 
 
-@pytest.mark.django_db
 @pytest.mark.parametrize("rest", ["", "pause/", "resume/", "secret/", "remove/"])
 def test_callback_of_another_affiliate_or_event_is_not_found(admin_client: Client, joe: Affiliate, rest: str) -> None:
     theirs = CallbackSettingFactory(url=URL)
@@ -203,7 +193,6 @@ def attempted(setting: CallbackSetting, code: int) -> Delivery:
     return delivery
 
 
-@pytest.mark.django_db
 def test_callbacks_of_an_affiliate_come_by_event_each_with_its_last_attempt(joe: Affiliate) -> None:
     updated = CallbackSettingFactory(affiliate=joe, event="order.updated")
     first, second = (CallbackSettingFactory(affiliate=joe) for _ in range(2))
@@ -218,7 +207,6 @@ def test_callbacks_of_an_affiliate_come_by_event_each_with_its_last_attempt(joe:
     assert [c.anchor for c in found] == ["order-created", f"callback-{second.pk}", "order-updated"]
 
 
-@pytest.mark.django_db
 def test_settings_tab_and_portal_take_as_many_queries_for_ten_callbacks_as_for_two(
     admin_client: Client, joe: Affiliate
 ) -> None:
@@ -233,11 +221,7 @@ def test_settings_tab_and_portal_take_as_many_queries_for_ten_callbacks_as_for_t
         attempted(CallbackSetting.objects.filter(affiliate=joe, event="order.created").latest("pk"), 200)
 
     def count() -> tuple[int, int]:
-        with CaptureQueriesContext(connection) as tab:
-            admin_client.get(settings_of(joe))
-        with CaptureQueriesContext(connection) as home:
-            portal.get("/portal/")
-        return len(tab), len(home)
+        return count_queries(lambda: admin_client.get(settings_of(joe))), count_queries(lambda: portal.get("/portal/"))
 
     add()
     count()
@@ -252,22 +236,11 @@ def test_settings_tab_and_portal_take_as_many_queries_for_ten_callbacks_as_for_t
     assert "whsec_" not in text
 
 
-@pytest.mark.django_db
 def test_recording_takes_as_many_queries_for_five_callbacks_as_for_one(joe: Affiliate) -> None:
-    def count() -> int:
-        with CaptureQueriesContext(connection) as queries:
-            OrderFactory(affiliate=joe)
-        return len(queries)
-
-    CallbackSettingFactory(affiliate=joe)
-    one = count()
-    for _ in range(4):
-        CallbackSettingFactory(affiliate=joe)
-    assert count() == one
-    assert Delivery.objects.count() == 6
+    assert_same_queries(lambda: OrderFactory(affiliate=joe), lambda: CallbackSettingFactory(affiliate=joe), 4)
+    assert Delivery.objects.count() == 2 + 5
 
 
-@pytest.mark.django_db
 def test_list_counts_the_events_that_are_set_not_the_urls(admin_client: Client, joe: Affiliate) -> None:
     for _ in range(3):
         CallbackSettingFactory(affiliate=joe)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
@@ -14,7 +14,7 @@ from affiliates.models import Affiliate
 from callbacks.models import Attempt, CallbackSetting, Delivery, EventType
 from callbacks.postback import signing
 from tests.callbacks.panel import BY_SCRIPT, URL, of, settings_of
-from tests.factories import CallbackSettingFactory, OrderFactory
+from tests.factories import CallbackSettingFactory, OrderFactory, client_with
 
 pytestmark = pytest.mark.django_db
 
@@ -155,14 +155,10 @@ def test_callback_switch_takes_post_only(admin_client: Client, joe: Affiliate, r
 @pytest.mark.parametrize("rest", ["", *SAVED])
 @pytest.mark.parametrize("permissions", [[], ["add_callbacksetting", "view_callbacksetting"]])
 def test_callback_needs_the_permission(client: Client, joe: Affiliate, rest: str, permissions: list[str]) -> None:
-    setting = CallbackSettingFactory(affiliate=joe)
-    user = User.objects.create_user("staff", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    setting, staff = CallbackSettingFactory(affiliate=joe), client_with(*permissions)
     for path in {of(joe, f"created/{setting.pk}/{rest}"), *([] if rest else [of(joe)])}:
-        client.logout()
         assert client.post(path).headers["Location"].startswith("/admin/login/")
-        client.force_login(user)
-        assert client.post(path, {"method": "POST", "url": URL + "&x=1"}).status_code == 403
+        assert staff.post(path, {"method": "POST", "url": URL + "&x=1"}).status_code == 403
     setting.refresh_from_db()
     assert (setting.method, setting.is_active) == ("GET", True)
 
@@ -225,14 +221,8 @@ def sent(setting: CallbackSetting, code: int | None, kind: str = "", detail: str
 def test_row_of_working_callback_says_when_and_how_it_was_sent(admin_client: Client, joe: Affiliate) -> None:
     delivery = sent(CallbackSettingFactory(affiliate=joe, url=URL), 200)
     row = row_of(admin_client, joe)
-    for expected in (
-        "Working",
-        "Last sent",
-        "#77",
-        f"/admin/callbacks/delivery/{delivery.pk}/change/",
-        "200",
-        "142 ms",
-    ):
+    address = f"/admin/callbacks/delivery/{delivery.pk}/change/"
+    for expected in ("Working", "Last sent", "#77", address, "200", "142 ms"):
         assert expected in row
     assert "Not set" in row_of(admin_client, joe, "updated")
 

@@ -6,13 +6,12 @@ from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 
 from callbacks.models import CallbackSetting, SettingChange
 from callbacks.setup.bulk import replace_host
 from tests.factories import AffiliateFactory, CallbackSettingFactory
+from tests.queries import count_queries
 
 pytestmark = pytest.mark.django_db
 
@@ -224,14 +223,9 @@ def test_replacing_in_thirty_asks_as_often_as_in_one(admin_client: Client) -> No
         CallbackSetting.objects.all().delete()
         for _ in range(count):
             CallbackSettingFactory(url=url_at("old.example"))
-        counts = []
-        for step in (lambda: admin_client.get(PAGE), lambda: preview(admin_client)):
-            with CaptureQueriesContext(connection) as queries:
-                page = step()
-            counts.append(len(queries))
-        with CaptureQueriesContext(connection) as queries:
-            done(admin_client, page)
-        return [*counts, len(queries)]
+        page = preview(admin_client)
+        steps = (lambda: admin_client.get(PAGE), lambda: preview(admin_client), lambda: done(admin_client, page))
+        return [count_queries(step) for step in steps]
 
     asked(1)  # caches
     of_one = asked(1)

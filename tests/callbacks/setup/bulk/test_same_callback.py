@@ -8,16 +8,15 @@ from typing import Any
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 
 from affiliates.models import Affiliate
 from callbacks.models import CallbackSetting, SettingChange
 from callbacks.setup.bulk import choice, same_callback
 from callbacks.setup.bulk.same_callback import Effect
-from tests.callbacks.panel import URL, at_once, client_with
-from tests.factories import AffiliateFactory, CallbackSettingFactory, LinkFactory, OrderFactory
+from tests.callbacks.panel import BY_SCRIPT, URL, at_once
+from tests.factories import AffiliateFactory, CallbackSettingFactory, LinkFactory, OrderFactory, client_with
+from tests.queries import count_queries
 
 pytestmark = pytest.mark.django_db
 
@@ -465,20 +464,15 @@ def thirty() -> list[Affiliate]:
 
 def queries_of(client: Client, affiliates: list[Affiliate]) -> list[int]:
     """How many queries each step makes for these affiliates."""
-    counts = []
-    with CaptureQueriesContext(connection) as asked:
-        place = chosen_by(client, *affiliates)
-    counts.append(len(asked))
-    for step in (
+    place = chosen_by(client, *affiliates)
+    steps = (
+        lambda: chosen_by(client, *affiliates),
         lambda: client.get(place),
         lambda: client.post(f"{place}check/", typed()),
         lambda: client.post(place, typed()),
         lambda: client.post(f"{place}apply/", carried(client.post(place, typed()))),
-    ):
-        with CaptureQueriesContext(connection) as asked:
-            step()
-        counts.append(len(asked))
-    return counts
+    )
+    return [count_queries(step) for step in steps]
 
 
 def test_steps_for_thirty_ask_as_often_as_for_one(admin_client: Client, thirty: list[Affiliate]) -> None:
@@ -537,7 +531,7 @@ def test_form_and_preview_may_be_gone_back_to_and_what_is_shown_once_may_not(adm
     for answer in (page, back, refused, admin_client.post(of_one, {"url": "nonsense"})):
         assert answer["Cache-Control"] == "private, no-cache"
     setting = CallbackSettingFactory(affiliate=affiliate)
-    rotated = admin_client.post(f"{of_one}{setting.pk}/secret/", headers={"X-Requested-With": "fetch"})
+    rotated = admin_client.post(f"{of_one}{setting.pk}/secret/", headers=BY_SCRIPT)
     assert "whsec_" in rotated.content.decode()
     assert "no-store" in rotated["Cache-Control"]
 
