@@ -21,7 +21,7 @@ def sign_in(page: Page, stack: Installation, login: Login | None = None) -> None
 
 def look_like(page: Page, width: int, scheme: str) -> None:
     page.set_viewport_size({"width": width, "height": 800})
-    page.emulate_media(color_scheme=scheme)
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # or colours are judged while they change
 
 
 def faults(page: Page) -> list[str]:
@@ -50,6 +50,8 @@ def open_settings(page: Page, name: str) -> None:
     page.get_by_role("link", name=name, exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_contain_text(name)
     page.get_by_role("link", name="Settings", exact=True).click()
+    expect(row_of(page, "created")).to_be_visible()
+    page.wait_for_load_state()  # a click before the scripts are there opens a page in place of the window
 
 
 def row_of(page: Page, event: str) -> Locator:
