@@ -19,9 +19,18 @@ def sign_in(page: Page, stack: Installation, login: Login | None = None) -> None
     expect(page.get_by_role("heading", name="Overview")).to_be_visible()
 
 
+# Two frames begin the transitions from the colours of before; then they are waited for.
+COLOURS_HAVE_CHANGED = """async () => {
+  for (let frame = 0; frame < 2; frame++) await new Promise(requestAnimationFrame);
+  const transitions = document.getAnimations().filter(each => each instanceof CSSTransition);
+  await Promise.allSettled(transitions.map(each => each.finished));
+}"""
+
+
 def look_like(page: Page, width: int, scheme: str) -> None:
     page.set_viewport_size({"width": width, "height": 800})
-    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # or colours are judged while they change
+    page.emulate_media(color_scheme=scheme)
+    page.evaluate(COLOURS_HAVE_CHANGED)
 
 
 def faults(page: Page) -> list[str]:
