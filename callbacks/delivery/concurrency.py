@@ -5,13 +5,15 @@ Bookkeeping of one worker process: no database, no clock, no network.
 - A host has a limited number of slots, and one endpoint (a callback setting) cannot take all slots of its host.
 - An endpoint starts with a few slots. Each answer adds one; each attempt that was given up because it was slow halves
   them, so an endpoint that hangs soon has a single slot.
+- An answer that asks us to wait (429 or 503 with Retry-After) halves them too, and holds the endpoint until then. As
+  long as nothing succeeds between two such answers, the wait doubles, up to `LONGEST_BACKOFF_S`.
 - All endpoints that have not answered lately share half of all slots: a thousand that hang leave the other half to
   those that work.
 - Endpoints take turns.
 """
 
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
@@ -21,6 +23,7 @@ SLOTS_PER_ENDPOINT = 24
 INITIAL_SLOTS = 4  # of an endpoint that has not answered yet
 # How many items may wait for one endpoint: enough to keep one that answers busy until the next claim.
 MAX_WAITING = 500
+LONGEST_BACKOFF_S = 300.0
 
 
 class Item(Protocol):
@@ -41,10 +44,12 @@ class _EndpointQueue(Generic[ItemT]):
     in_flight: int = 0
     slots: int = INITIAL_SLOTS
     is_responsive: bool = False  # whether its last attempt was answered in time
+    held_until: float = 0.0
+    holds: int = 0  # in a row, without a success between them
 
     @property
     def is_full(self) -> bool:
-        return len(self.waiting) >= (MAX_WAITING if self.is_responsive else self.slots)
+        return bool(self.held_until) or len(self.waiting) >= (MAX_WAITING if self.is_responsive else self.slots)
 
 
 class EndpointQueues(Generic[ItemT]):
@@ -61,6 +66,7 @@ class EndpointQueues(Generic[ItemT]):
         self._unresponsive = 0  # slots in use by endpoints that are not responsive
         self._in_flight = 0
         self._waiting = 0
+        self._held: set[int | None] = set()
 
     @property
     def waiting(self) -> int:
@@ -106,7 +112,7 @@ class EndpointQueues(Generic[ItemT]):
             self._unresponsive += not queue.is_responsive
             yield item
 
-    def finish(self, item: ItemT, *, is_slow: bool) -> None:
+    def finish(self, item: ItemT, *, is_slow: bool, is_success: bool = False) -> None:
         """An item is no longer in flight. `is_slow`: it was given up because no answer came in time."""
         self.cancel(item)
         queue = self._queues[item.setting_id]
@@ -114,6 +120,35 @@ class EndpointQueues(Generic[ItemT]):
             self._unresponsive += queue.in_flight if is_slow else -queue.in_flight
             queue.is_responsive = not is_slow
         queue.slots = max(1, queue.slots // 2) if is_slow else min(SLOTS_PER_ENDPOINT, queue.slots + 1)
+        queue.holds = 0 if is_success else queue.holds
+
+    def hold(self, item: ItemT, asked_s: float, clock: float) -> float:
+        """The answer to an item, now in flight no longer, asks us to wait. Returns for how many seconds we do."""
+        self.cancel(item)
+        queue = self._queues[item.setting_id]
+        queue.slots = max(1, queue.slots // 2)
+        if not queue.held_until:  # of several that were in flight together, the first one counts
+            queue.holds += 1
+        wait_s = max(asked_s, min(asked_s * 2 ** (queue.holds - 1), LONGEST_BACKOFF_S))
+        queue.held_until = max(queue.held_until, clock + wait_s)
+        self._held.add(item.setting_id)
+        return queue.held_until - clock
+
+    def release(self, clock: float) -> bool:
+        """End what is held no longer than until now. True if there was anything."""
+        over = [endpoint for endpoint in self._held if self._queues[endpoint].held_until <= clock]
+        for endpoint in over:
+            self._queues[endpoint].held_until = 0.0
+            self._held.remove(endpoint)
+        return bool(over)
+
+    def release_long_holds(self, until: float) -> list[ItemT]:
+        """End holds that last longer, which the database knows too; returns what waits for these endpoints, removed."""
+        over = {endpoint for endpoint in self._held if self._queues[endpoint].held_until > until}
+        for endpoint in over:
+            self._queues[endpoint].held_until = 0.0
+        self._held -= over
+        return self._remove_waiting(lambda endpoint, _: endpoint in over) if over else []
 
     def cancel(self, item: ItemT) -> None:
         """An item is no longer in flight and was never sent, so it says nothing about its endpoint."""
@@ -127,11 +162,15 @@ class EndpointQueues(Generic[ItemT]):
 
     def remove_waiting(self, host: str | None = None) -> list[ItemT]:
         """Remove everything that waits, or what waits for one host."""
+        return self._remove_waiting(lambda _, item: host in (None, item.host))
+
+    def _remove_waiting(self, is_meant: Callable[[int | None, ItemT], bool]) -> list[ItemT]:
         removed: list[ItemT] = []
-        for queue in (self._queues[endpoint] for endpoint in self._turns):
-            found = [item for item in queue.waiting if host in (None, item.host)]
+        for endpoint in self._turns:
+            queue = self._queues[endpoint]
+            found = [item for item in queue.waiting if is_meant(endpoint, item)]
             if found:
-                queue.waiting = deque(item for item in queue.waiting if host not in (None, item.host))
+                queue.waiting = deque(item for item in queue.waiting if not is_meant(endpoint, item))
                 removed += found
         self._turns = deque(endpoint for endpoint in self._turns if self._queues[endpoint].waiting)
         self._waiting -= len(removed)
@@ -140,6 +179,7 @@ class EndpointQueues(Generic[ItemT]):
     def _may_start(self, queue: _EndpointQueue[ItemT]) -> bool:
         return (
             queue.in_flight < queue.slots
+            and not queue.held_until
             and self._hosts[queue.waiting[0].host] < SLOTS_PER_HOST
             and (queue.is_responsive or self._unresponsive < self._slots // 2)
         )

@@ -18,7 +18,6 @@ from django.utils import timezone
 
 from callbacks.delivery import circuit_breaker, queue, settle
 from callbacks.delivery.wakeup import WakePipe
-from callbacks.models import Delivery
 
 log = logging.getLogger(__name__)
 
@@ -111,10 +110,8 @@ def claim_due(limit: int, scope: queue.Scope, lease: timedelta) -> ClaimResult:
     probes = circuit_breaker.take_probes() if held else []
     claims = [claimed for host in probes for claimed in queue.claim(1, queue.Scope(only_host=host), lease=lease)]
     more = queue.claim(limit, scope._replace(exclude_hosts={*held, *scope.exclude_hosts}), lease=lease)
-    for claimed in claims + more:
-        if claimed.endpoint is None:
-            queue.skip(claimed, Delivery.SkipReason.SETTING_DELETED)
-    sendable = [claimed for claimed in claims + more if claimed.endpoint is not None]
+    queue.skip(claimed for claimed in claims + more if claimed.reason_to_skip)
+    sendable = [claimed for claimed in claims + more if not claimed.reason_to_skip]
     return ClaimResult(troubled, sendable, len(more) == limit, now, time.monotonic() - began)
 
 

@@ -20,10 +20,11 @@ from django.utils import timezone
 
 from callbacks.delivery import circuit_breaker, concurrency, queue, retry, settle, wakeup
 from callbacks.delivery.db_thread import ClaimResult, DatabaseThread, claim_due, settle_batch
-from callbacks.delivery.scan_window import ScanWindow
+from callbacks.delivery.scan_window import LATE_COMMIT, ScanWindow
 from callbacks.delivery.wakeup import WakePipe
 from callbacks.egress.outcome import Outcome, Request
 from callbacks.egress.transport import Transport, transport_from
+from callbacks.models import Delivery
 from callbacks.postback import request as postback
 from callbacks.postback.render import RenderError
 
@@ -44,6 +45,8 @@ SHUTDOWN_S = 12.0
 # A delivery whose lease ends sooner is given back unsent: the lease could end before the answer comes, and then another
 # worker would send it again.
 MIN_LEASE_LEFT = timedelta(seconds=15)
+# What waits for a callback that is held for so long or less stays claimed; the rest goes back to the queue.
+SHORT_HOLD_S = 5.0
 # The dispatchers of all processes may be busy for hours, and then no other Celery task can run, neither sweep nor jobs.
 SWEEP_INTERVAL_S = 2.0
 OUR_ERROR = "This could not be sent because of an error on our side."
@@ -138,7 +141,7 @@ class Dispatcher:
                     self._finish(outcome, now)
             elif not (self.db_thread.is_busy or self.finished or self.to_give_back or self.queues.waiting):
                 break
-            elif not self.db_thread.is_busy and not self.db_thread.is_free:
+            elif not self.db_thread.is_busy:  # it is unavailable, or what waits is held
                 time.sleep(POLL_S)
             self.db_thread.collect(0 if self.in_flight else POLL_S)
         wakeup.listener().pause()
@@ -186,6 +189,9 @@ class Dispatcher:
         def count_attempts(_: object) -> None:
             self.attempts += len(batch)
             self.may_claim_more = True  # a host may have recovered; an *updated* may have waited for its *created*
+            if any(_is_late(settlement) for settlement in batch):
+                self.scan_window.reset()  # what waited for it was due long ago
+            self.to_give_back += self.queues.release_long_holds(time.monotonic() + SHORT_HOLD_S)
 
         def keep() -> None:
             self.finished = batch + self.finished
@@ -233,6 +239,9 @@ class Dispatcher:
     # --- the network ---------------------------------------------------------
     def _send(self) -> None:
         began_at = timezone.now()
+        if self.queues.release(time.monotonic()):
+            self.scan_window.reset()
+            self.may_claim_more, self.next_claim_at = True, 0.0
         for claimed in self.queues.start():
             if began_at > claimed.leased_until - MIN_LEASE_LEFT:
                 self.queues.cancel(claimed)
@@ -258,18 +267,25 @@ class Dispatcher:
 
     def _finish(self, outcome: Outcome, now: datetime) -> None:
         claimed, request, began_at = self.in_flight.pop(outcome.key)
-        self.queues.finish(claimed, is_slow=outcome.error_kind == "timeout")
+        hold = None
+        if asked_s := retry.asked_to_wait(outcome, now):
+            hold = timedelta(seconds=self.queues.hold(claimed, asked_s, time.monotonic()))
+        else:
+            self.queues.finish(claimed, is_slow=outcome.error_kind == "timeout", is_success=outcome.is_success)
         self._count_unanswered(claimed.host, outcome)
         decision = retry.decide(
             outcome,
             retry_step=claimed.due.retry_step,
-            was_gone=claimed.due.last_status_code == 410,
+            was_gone=claimed.due.was_gone,
             now=now,
             jitter=random.random(),  # noqa: S311 - spreads load, keeps no secret
+            hold=hold,
+            age=now - claimed.due.created_at if hold else timedelta(),
         )
+        hold_until = now + hold if hold else None
         if not self.finished:
             self.finished_at = time.monotonic()
-        self.finished.append(settle.Settlement(claimed, began_at, request, outcome, *decision))
+        self.finished.append(settle.Settlement(claimed, began_at, request, outcome, *decision, hold_until))
 
     def _count_unanswered(self, host: str, outcome: Outcome) -> None:
         """Stop sending to a host after too many failures at once, not only when they are settled."""
@@ -279,6 +295,12 @@ class Dispatcher:
         self.unanswered[host] += 1
         if self.unanswered[host] >= circuit_breaker.THRESHOLD:
             self.to_give_back += self.queues.remove_waiting(host)
+
+
+def _is_late(settlement: settle.Settlement) -> bool:
+    """Whether another event of its order may have waited for it for longer than the scan window looks back."""
+    is_over = settlement.status != Delivery.Status.PENDING
+    return is_over and settlement.began_at - settlement.claimed.due.created_at > LATE_COMMIT
 
 
 def _request(key: int, claimed: queue.Claimed, began_at: datetime) -> Request:

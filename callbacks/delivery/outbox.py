@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 from django.db import connection, transaction
 from django.utils import timezone
 
-from affiliates.models import Affiliate
-from callbacks.delivery import order_events, wakeup
+from callbacks.delivery import order_events, superseded, wakeup
 from callbacks.delivery.order_events import OrderEvent
-from callbacks.models import Delivery, sql
+from callbacks.delivery.queue import AFFILIATE_REASONS
+from callbacks.models import Delivery, EventType, sql
 from callbacks.models.delivery import new_event_id
 from callbacks.postback.variables import Event, snapshot
 from orders.models import Order
@@ -58,10 +58,13 @@ def record_events(
             wanted[subscription.affiliate_id, subscription.event].append(subscription)
     pairs = [(event, subscription) for event in events for subscription in wanted[event.affiliate_id, event.event]]
     if not pairs:
+        _end_rejections(events)
         return 0
     links = order_events.link_urls(event for event, _ in pairs)
     rows = [_row(event, subscription, links.get(event.state.link_id or 0, ""), origin) for event, subscription in pairs]
     sql.insert(Delivery._meta.db_table, _COLUMNS, rows)  # noqa: SLF001 - Django's documented name
+    if changed := {event.order.pk for event, _ in pairs if _may_replace(event, origin)}:
+        superseded.end(orders=changed)
     count = len([row for row in rows if row[_COLUMNS.index("status")] == Status.PENDING])
     if count:
         transaction.on_commit(wakeup.send, robust=True)
@@ -76,7 +79,7 @@ _COLUMNS = (
 
 
 def _row(event: OrderEvent, subscription: Subscription, link_url: str, origin: str) -> tuple[Any, ...]:
-    event_id = new_event_id()
+    event_id, happened_at = new_event_id(), timezone.now()
     variables = snapshot(
         Event(
             type=event.event.value,
@@ -85,10 +88,11 @@ def _row(event: OrderEvent, subscription: Subscription, link_url: str, origin: s
             created_at=event.order.created_at,
             affiliate_code=subscription.affiliate_code,
             link_url=link_url,
+            happened_at=happened_at,
         )
     )
     reason = _reason_to_skip(subscription, event)
-    now = connection.ops.adapt_datetimefield_value(timezone.now())
+    now = connection.ops.adapt_datetimefield_value(happened_at)
     return (
         sql.uuid_value(event_id),
         subscription.setting_id,
@@ -108,9 +112,23 @@ def _row(event: OrderEvent, subscription: Subscription, link_url: str, origin: s
     )
 
 
+def _may_replace(event: OrderEvent, origin: str) -> bool:
+    """Whether there may be older deliveries of the order: not if it has just been made."""
+    return event.event != EventType.CREATED or origin != Delivery.Origin.EVENT or event.order.before is not None
+
+
+def _end_rejections(events: Iterable[OrderEvent]) -> None:
+    """What waits for an affiliate who got the order back, and has no callback that a newer delivery could be for."""
+    for event in events:
+        if event.event == EventType.CREATED and event.order.before is not None:
+            Delivery.objects.filter(order=event.order.pk, affiliate=event.affiliate_id, status=Status.PENDING).update(
+                status=Status.SKIPPED, skip_reason=Skip.SUPERSEDED, next_attempt_at=None
+            )
+
+
 def _reason_to_skip(subscription: Subscription, event: OrderEvent) -> Delivery.SkipReason:
-    if subscription.affiliate_status == Affiliate.Status.BLOCKED:
-        return Skip.AFFILIATE_BLOCKED
+    if reason := AFFILIATE_REASONS.get(subscription.affiliate_status):
+        return reason
     if not subscription.is_active:
         return Skip.PAUSED
     is_left_out = subscription.only_statuses and event.new_status not in subscription.only_statuses

@@ -20,6 +20,8 @@ from typing import Any, NamedTuple
 from django.db import connection, transaction
 from django.utils import timezone
 
+from affiliates.models import Affiliate
+from callbacks.delivery import superseded
 from callbacks.models import Delivery, sql
 from callbacks.postback import signing
 
@@ -27,7 +29,12 @@ from callbacks.postback import signing
 # a free slot among the requests in flight; a dead worker's deliveries go out after this time.
 LEASE = timedelta(seconds=60)
 
-Status = Delivery.Status
+Status, Skip = Delivery.Status, Delivery.SkipReason
+# Why nothing is sent to an affiliate, by their status.
+AFFILIATE_REASONS = {
+    Affiliate.Status.BLOCKED.value: Skip.AFFILIATE_BLOCKED,
+    Affiliate.Status.PENDING.value: Skip.AFFILIATE_PENDING,
+}
 
 
 # --- what is due -------------------------------------------------------------
@@ -39,7 +46,8 @@ class Due(NamedTuple):
     event: str
     trigger: str
     retry_step: int
-    last_status_code: int | None
+    was_gone: bool  # the last attempt was answered 410, and the callback's request is still the same
+    is_superseded: bool
     variables: dict[str, str]
     created_at_text: str
     setting_id: int | None
@@ -68,6 +76,7 @@ class Endpoint(NamedTuple):
     secret: str
     previous_secret: str
     previous_secret_until_text: str | None
+    affiliate_status: str
 
     def previous_secret_at(self, moment: datetime) -> str:
         """As `CallbackSetting.previous_secret_at`."""
@@ -76,8 +85,9 @@ class Endpoint(NamedTuple):
 
 
 _ENDPOINTS = """
-SELECT id, method, url, body_format, host, secret, previous_secret, CAST(previous_secret_until AS text)
-FROM callbacks_callbacksetting WHERE id
+SELECT s.id, s.method, s.url, s.body_format, s.host, s.secret, s.previous_secret, CAST(s.previous_secret_until AS text),
+  a.status
+FROM callbacks_callbacksetting s JOIN affiliates_affiliate a ON a.id = s.affiliate_id WHERE s.id
 """
 
 
@@ -89,25 +99,36 @@ def endpoints(setting_ids: Collection[int]) -> dict[int, Endpoint]:
         return {pk: Endpoint(*rest) for pk, *rest in cursor.fetchall()}
 
 
+# What a person resends goes out even if a newer one was delivered.
 _SELECT = """
-SELECT CAST(d.next_attempt_at AS text), d.id, d.event, d.next_trigger, d.retry_step, d.last_status_code, d.variables,
-  CAST(d.created_at AS text), d.setting_id
+SELECT CAST(d.next_attempt_at AS text), d.id, d.event, d.next_trigger, d.retry_step,
+  COALESCE(d.last_status_code = 410, FALSE) AND EXISTS (
+    SELECT 1 FROM callbacks_attempt a JOIN callbacks_callbacksetting s ON s.id = d.setting_id
+    WHERE a.delivery_id = d.id AND a.status_code = 410
+      AND (s.request_changed_at IS NULL OR a.created_at >= s.request_changed_at)),
+  d.next_trigger <> 'manual' AND {newer},
+  d.variables, CAST(d.created_at AS text), d.setting_id
 """
-# Neither paused, nor of an excluded endpoint or host, nor an *updated* whose *created* still waits for its first
-# attempt. Without a join, for which all that waits would be read and sorted at each claim.
+# Neither paused, nor held because the tracker asked us to wait, nor of an excluded endpoint or host. Nor while another
+# delivery of its order is on the wire to the same callback, or of the other event to the same host; and an *updated*
+# not before the *created* at the same host has succeeded or ended. Without a join, for which all that waits would be
+# read and sorted at each claim.
 _DUE = """
 FROM callbacks_delivery d
 WHERE d.status = 'pending' AND d.attempt_count {count} AND d.next_attempt_at <= %(now)s
   AND ({no_setting} EXISTS (
     SELECT 1 FROM callbacks_callbacksetting s
-    WHERE s.id = d.setting_id AND s.is_active AND {host}
+    WHERE s.id = d.setting_id AND s.is_active AND (s.held_until IS NULL OR s.held_until <= %(now)s) AND {host}
       AND s.id {not_among_settings} AND s.host {not_among_hosts}))
-  AND (d.event = 'order.created' OR NOT EXISTS (
+  AND NOT EXISTS (
     SELECT 1 FROM callbacks_delivery c
-    WHERE c.order_id = d.order_id AND c.affiliate_id = d.affiliate_id AND c.id <> d.id
-      AND c.event = 'order.created' AND c.attempt_count = 0 AND c.status IN ('pending', 'sending')
-      AND (c.setting_id IS NULL OR EXISTS (
-        SELECT 1 FROM callbacks_callbacksetting s WHERE s.id = c.setting_id AND s.is_active))))
+    WHERE c.order_id = d.order_id AND c.affiliate_id = d.affiliate_id AND c.id <> d.id AND c.origin <> 'test'
+      AND c.status IN ('pending', 'sending') AND (
+        (c.status = 'sending' AND c.setting_id = d.setting_id)
+        OR (c.event <> d.event AND (c.status = 'sending' OR d.event = 'order.updated') AND EXISTS (
+          SELECT 1 FROM callbacks_callbacksetting s
+          WHERE s.id = c.setting_id AND (s.is_active OR c.status = 'sending')
+            AND s.host = (SELECT own.host FROM callbacks_callbacksetting own WHERE own.id = d.setting_id)))))
 """
 FIRST, AGAIN = "= 0", "> 0"
 
@@ -138,10 +159,11 @@ def due(limit: int, scope: Scope = EVERYTHING, count: str = FIRST) -> list[Due]:
     """The earliest due deliveries that were never attempted, or with `AGAIN` those that were."""
     text, parameters = _due_sql(count, scope)
     lock = "FOR UPDATE OF d SKIP LOCKED" if connection.features.has_select_for_update_skip_locked else ""
-    sql = f"{_SELECT} {text} ORDER BY d.next_attempt_at, d.id LIMIT %(limit)s {lock}"
+    select = _SELECT.format(newer=superseded.newer_than("d"))
+    sql = f"{select} {text} ORDER BY d.next_attempt_at, d.id LIMIT %(limit)s {lock}"
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters | {"limit": limit})
-        return [Due._make((*row[:6], json.loads(row[6]), *row[7:])) for row in cursor.fetchall()]
+        return [Due._make((*row[:7], json.loads(row[7]), *row[8:])) for row in cursor.fetchall()]
 
 
 def _due_sql(count: str, scope: Scope) -> tuple[str, dict[str, Any]]:
@@ -190,6 +212,17 @@ class Claimed(NamedTuple):
     def host(self) -> str:
         return self.endpoint.host if self.endpoint else ""
 
+    @property
+    def reason_to_skip(self) -> Delivery.SkipReason:
+        """Why it must not be sent any more; `NONE` if it may."""
+        if self.endpoint is None:
+            return Skip.SETTING_DELETED
+        return (
+            Skip.SUPERSEDED
+            if self.due.is_superseded
+            else AFFILIATE_REASONS.get(self.endpoint.affiliate_status, Skip.NONE)
+        )
+
 
 def claim(limit: int, scope: Scope = EVERYTHING, *, lease: timedelta = LEASE) -> list[Claimed]:
     """Take up to `limit` due deliveries for a `lease`: first attempts before retries, then the earliest due."""
@@ -223,11 +256,15 @@ def _take(found: list[Due], lease: timedelta) -> list[Claimed]:
     return [Claimed(token, leased_until, by_setting.get(row.setting_id or 0), row) for row in found]
 
 
-def skip(claimed: Claimed, reason: Delivery.SkipReason) -> None:
-    """End a claimed delivery without an attempt."""
-    Delivery.objects.filter(pk=claimed.pk, claim_token=claimed.token).update(
-        status=Status.SKIPPED, skip_reason=reason, claim_token=None, leased_until=None
-    )
+def skip(claims: Iterable[Claimed]) -> None:
+    """End claimed deliveries without an attempt, each with its reason."""
+    groups: dict[tuple[uuid.UUID, Delivery.SkipReason], list[int]] = defaultdict(list)
+    for claimed in claims:
+        groups[claimed.token, claimed.reason_to_skip].append(claimed.pk)
+    for (token, reason), pks in groups.items():
+        Delivery.objects.filter(pk__among=pks, claim_token=token).update(
+            status=Status.SKIPPED, skip_reason=reason, claim_token=None, leased_until=None
+        )
 
 
 def give_back(claims: Iterable[Claimed]) -> None:

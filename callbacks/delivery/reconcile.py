@@ -5,43 +5,63 @@ deliveries is `callbacks.delivery.outbox`.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from django.db import transaction
 from django.db.models import Min
 
 from callbacks.delivery import order_events
 from callbacks.delivery.order_events import OrderEvent
 from callbacks.models import CallbackSetting, Delivery, EventType
-from callbacks.postback.variables import LINK_QUERY, Event, snapshot
+from callbacks.postback.variables import EVENT_AT, EVENT_AT_UNIX, LINK_QUERY, Event, snapshot
 from orders.models import Order, OrderState
 
-CHUNK = 500
+CHUNK, LOCKED = 500, 50  # orders that are read at a time, and orders that are locked at a time
 # Variables that are not of the order: they differ between two events of an order that did not change.
-NOT_COMPARED = frozenset({"event", "event.id", "affiliate.code"})
+NOT_COMPARED = frozenset({"event", "event.id", EVENT_AT, EVENT_AT_UNIX, "affiliate.code"})
 
 
-def missed(since: datetime) -> Iterator[OrderEvent]:
-    """The events that are missing for the orders made since then. Reads in chunks."""
+def missed(
+    since: datetime, until: datetime | None = None, record: Callable[[Sequence[OrderEvent]], None] = lambda _: None
+) -> Iterator[OrderEvent]:
+    """The events that are missing for the orders made since then, and before `until`.
+
+    Reads in chunks and without a lock. What seems to be missing is looked at again while its orders are locked, a few
+    at a time: an order that is saved meanwhile, and its deliveries, must be seen both before or both after. `record` is
+    called in that transaction.
+    """
     subscribed_since = _subscribed_since()
     orders = Order.objects.filter(created_at__gte=since).order_by("pk")
+    if until is not None:
+        orders = orders.filter(created_at__lt=until)
     last_pk = 0
     while chunk := list(orders.filter(pk__gt=last_pk)[:CHUNK]):
         last_pk = chunk[-1].pk
-        recorded: dict[int, dict[int, Delivery]] = defaultdict(dict)  # the last of each order and affiliate
-        deliveries = Delivery.objects.filter(order__in=chunk, affiliate__isnull=False)
-        for delivery in deliveries.exclude(origin=Delivery.Origin.TEST).order_by("pk"):
-            recorded[delivery.order_id or 0][delivery.affiliate_id or 0] = delivery
-        links = order_events.link_urls(_created(order, 0) for order in chunk)
-        for order in chunk:
-            yield from _missed_of(order, recorded[order.pk], links.get(order.link_id or 0, ""), subscribed_since)
+        suspects = sorted({event.order.pk for event in _missed_of_all(chunk, subscribed_since)})
+        for start in range(0, len(suspects), LOCKED):
+            with transaction.atomic():
+                locked = Order.objects.select_for_update(no_key=True).filter(pk__in=suspects[start : start + LOCKED])
+                found = list(_missed_of_all(list(locked.order_by("pk")), subscribed_since))
+                record(found)
+            yield from found
 
 
 def is_recorded(order: Order, last: Delivery) -> bool:
     """Whether `last`, the last delivery of the order to its affiliate, has the values that the order has now."""
     link_url = order.link.url if order.link else ""
     return not _has_changed(order, order.current_state(), link_url, last.variables)
+
+
+def _missed_of_all(orders: list[Order], subscribed_since: dict[int, datetime]) -> Iterator[OrderEvent]:
+    recorded: dict[int, dict[int, Delivery]] = defaultdict(dict)  # the last of each order and affiliate
+    deliveries = Delivery.objects.filter(order__in=orders, affiliate__isnull=False)
+    for delivery in deliveries.exclude(origin=Delivery.Origin.TEST).order_by("pk"):
+        recorded[delivery.order_id or 0][delivery.affiliate_id or 0] = delivery
+    links = order_events.link_urls(_created(order, 0) for order in orders)
+    for order in orders:
+        yield from _missed_of(order, recorded[order.pk], links.get(order.link_id or 0, ""), subscribed_since)
 
 
 def _missed_of(

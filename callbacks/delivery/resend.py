@@ -1,13 +1,15 @@
 """Makes deliveries due again because a person wants it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from django.db import transaction
 from django.db.models import Case, CharField, Q, Value, When
+from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
-from callbacks.delivery import wakeup
+from affiliates.models import Affiliate
+from callbacks.delivery import superseded, wakeup
 from callbacks.models import Delivery
 
 Status = Delivery.Status
@@ -17,12 +19,22 @@ SENDING = "It is being sent right now."
 TEST = "It was a test; send another one from the form of its callback."
 DELETED = "Its callback was deleted, so there is no address to send it to."
 PAUSED = "Its callback is paused; resume it first."
-REASONS = (
+BLOCKED = "Its affiliate is blocked."
+NOT_APPROVED = "Its affiliate is not approved yet."
+REPLACED = "A newer event of its order replaces it. On its own page it can be resent all the same."
+REPLACED_SOON = "A newer event of its order is on its way and replaces it."
+Reason = tuple[Q | RawSQL, str]
+ALWAYS: tuple[Reason, ...] = (
     (Q(status=Status.SENDING), SENDING),
     (Q(origin=Delivery.Origin.TEST), TEST),
     (Q(setting=None), DELETED),
     (Q(setting__is_active=False), PAUSED),
+    (Q(setting__affiliate__status=Affiliate.Status.BLOCKED), BLOCKED),
+    (Q(setting__affiliate__status=Affiliate.Status.PENDING), NOT_APPROVED),
 )
+# Of many, one that a newer one replaces is left out. Somebody who saw what that does may resend it by itself.
+REASONS = (*ALWAYS, (superseded.is_superseded(), REPLACED))
+REASONS_ALONE = (*ALWAYS, (superseded.is_superseded(is_open=True), REPLACED_SOON))
 SENTENCES = tuple(sentence for _, sentence in REASONS)
 
 
@@ -34,22 +46,25 @@ class Resent:
     refused: dict[int, str] = field(default_factory=dict)
 
 
-def refusal() -> Case:
+def refusal(reasons: Sequence[Reason] = REASONS) -> Case:
     """An expression for the reason why a delivery is not resent; "" if it is."""
-    reasons = [When(condition, then=Value(sentence)) for condition, sentence in REASONS]
-    return Case(*reasons, default=Value(""), output_field=CharField())
+    whens = [When(condition, then=Value(sentence)) for condition, sentence in reasons]
+    return Case(*whens, default=Value(""), output_field=CharField())
 
 
-def resend(delivery_ids: Collection[int]) -> Resent:
-    """Make these deliveries due now; the schedule of retries starts anew, the event's id stays."""
+def resend(delivery_ids: Collection[int], reasons: Sequence[Reason] = REASONS) -> Resent:
+    """Make these deliveries due now; the schedule of retries starts anew, the event's id stays.
+
+    One that waited and is older than one of these is replaced by it.
+    """
     with transaction.atomic():
         rows = Delivery.objects.filter(pk__among=delivery_ids).order_by("pk")
         # Deliveries that are being sent are left out: the worker that settles them holds their locks, and must not wait
         # for ours.
         idle = rows.exclude(status=Status.SENDING).select_for_update(no_key=True, of=("self",))
         locked = [pk for pk, _ in idle.values_list("pk", "status")]
-        reasons = dict(rows.annotate(refusal=refusal()).values_list("pk", "refusal"))
-        accepted = [pk for pk in locked if not reasons.get(pk)]
+        refused = dict(rows.annotate(refusal=refusal(reasons)).values_list("pk", "refusal"))
+        accepted = [pk for pk in locked if not refused.get(pk)]
         count = Delivery.objects.filter(pk__among=accepted).update(
             status=Status.PENDING,
             skip_reason=Delivery.SkipReason.NONE,
@@ -58,6 +73,8 @@ def resend(delivery_ids: Collection[int]) -> Resent:
             retry_step=0,
         )
         if count:
+            orders = Delivery.objects.filter(pk__among=accepted, order__isnull=False).values_list("order", flat=True)
+            superseded.end(orders=set(orders), but=accepted)
             transaction.on_commit(wakeup.send, robust=True)
     # One that was being sent when the rows were locked is refused even if it is settled by now.
-    return Resent(count, {pk: reason or SENDING for pk, reason in reasons.items() if reason or pk not in set(locked)})
+    return Resent(count, {pk: reason or SENDING for pk, reason in refused.items() if reason or pk not in set(locked)})

@@ -7,6 +7,9 @@ What the schedule has to do:
 - What another attempt cannot repair is not tried again: a template, an address, a port or a URL that may not be called.
 - A tracker that says when to come back is not called earlier. It cannot delay us for longer than a day, and it never
   shortens the schedule.
+- 429 and 503 that say when to come back are about all of our requests and not about this one: the callback is held
+  until then (`callbacks.delivery.concurrency`). Not less than the first wait of the schedule, and for as long as the
+  whole schedule takes none of its waits is used up.
 - 410 Gone means "never again". Once, it may be a mistake of a deployment, so it is confirmed an hour later, outside of
   the schedule; twice in a row, it ends the delivery and pauses the setting.
 """
@@ -31,6 +34,7 @@ WAITS: tuple[timedelta, ...] = (
     timedelta(hours=24),
 )
 JITTER = 0.1
+SCHEDULE = sum(WAITS, timedelta())
 LONGEST_RETRY_AFTER = timedelta(hours=24)
 GONE_WAIT = timedelta(hours=1)
 # Failed at once, because only a person can repair these. `template` comes from rendering, the others from sending.
@@ -50,16 +54,28 @@ class Decision(NamedTuple):
     pause_setting: bool
 
 
-def decide(outcome: Outcome, *, retry_step: int, was_gone: bool, now: datetime, jitter: float) -> Decision:
+def decide(
+    outcome: Outcome,
+    *,
+    retry_step: int,
+    was_gone: bool,
+    now: datetime,
+    jitter: float,
+    hold: timedelta | None = None,
+    age: timedelta = timedelta(),
+) -> Decision:
     """The next state after `outcome`.
 
     `retry_step` is how many waits were used before this attempt, `was_gone` whether the attempt before this one was
-    answered 410, `jitter` a random number from 0 to 1.
+    answered 410, `jitter` a random number from 0 to 1. `hold` is how long the callback is held after this answer, `age`
+    how long ago the delivery was recorded.
     """
     if outcome.is_success:
         return Decision("succeeded", None, retry_step, False)
     if outcome.error_kind in FINAL_KINDS:
         return Decision("failed", None, retry_step, False)
+    if hold is not None and age < SCHEDULE:
+        return Decision("pending", now + max(hold, WAITS[0] * (1 + JITTER * jitter)), retry_step, False)
     if outcome.status_code == HTTPStatus.GONE:
         if was_gone:
             return Decision("failed", None, retry_step, True)
@@ -71,6 +87,13 @@ def decide(outcome: Outcome, *, retry_step: int, was_gone: bool, now: datetime, 
         return Decision("failed", None, retry_step, False)
     asked = timedelta(seconds=retry_after_seconds(outcome.retry_after, now))
     return Decision("pending", now + max(wait * (1 + JITTER * jitter), asked), retry_step, False)
+
+
+def asked_to_wait(outcome: Outcome, now: datetime) -> float:
+    """For how many seconds the tracker asked that nothing at all is sent to this callback; 0 if it did not."""
+    if outcome.status_code in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
+        return retry_after_seconds(outcome.retry_after, now)
+    return 0.0
 
 
 def retry_after_seconds(raw: str | None, now: datetime) -> float:

@@ -7,9 +7,10 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.db import connection, transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils import timezone
 
+from callbacks.delivery import superseded
 from callbacks.delivery.queue import Claimed
 from callbacks.egress.outcome import Outcome, Request
 from callbacks.models import Attempt, CallbackSetting, Delivery, history, sql
@@ -26,11 +27,13 @@ class Settlement(NamedTuple):
     next_attempt_at: datetime | None
     retry_step: int
     pause_setting: bool = False
+    hold_until: datetime | None = None  # the tracker asked that nothing is sent to this callback before
 
 
 def settle(settlements: Sequence[Settlement]) -> None:
     """Write the attempts and the next state of their deliveries, in one transaction.
 
+    What would be tried again ends as skipped if a newer delivery replaces it.
     A delivery whose lease was lost meanwhile keeps the state that its new owner gave it, but its attempt is written,
     because it was made. The attempt of a delivery that was deleted meanwhile is not.
     """
@@ -54,6 +57,8 @@ def settle(settlements: Sequence[Settlement]) -> None:
                 claim_token=None,
                 leased_until=None,
             )
+        if again := [s.claimed.pk for s in settlements if s.status == Delivery.Status.PENDING]:
+            superseded.end(deliveries=again)
         if owned < len(settlements):
             missing = _unwritten(settlements)
             rows = [row for s, row in zip(settlements, rows, strict=True) if (s.claimed.pk, s.began_at) in missing]
@@ -61,6 +66,7 @@ def settle(settlements: Sequence[Settlement]) -> None:
         for s in settlements:
             if s.pause_setting and s.claimed.setting_id and s.claimed.endpoint:
                 _pause(s.claimed.setting_id, s.claimed.endpoint.template)
+        _hold(settlements)
 
 
 def _pause(setting_id: int, url: str) -> None:
@@ -68,6 +74,18 @@ def _pause(setting_id: int, url: str) -> None:
     unchanged = CallbackSetting.objects.filter(pk=setting_id, url=url, is_active=True)
     if unchanged.update(is_active=False, pause_reason=CallbackSetting.PauseReason.GONE):
         history.note_gone(CallbackSetting.objects.get(pk=setting_id))
+
+
+def _hold(settlements: Iterable[Settlement]) -> None:
+    """Hold callbacks whose tracker asked for it, unless their URL was corrected meanwhile."""
+    holds: dict[tuple[int, str], datetime] = {}
+    for s in settlements:
+        if s.hold_until and s.claimed.setting_id and s.claimed.endpoint:
+            key = s.claimed.setting_id, s.claimed.endpoint.template
+            holds[key] = max(s.hold_until, holds.get(key, s.hold_until))
+    for (setting_id, url), until in sorted(holds.items()):
+        found = CallbackSetting.objects.filter(pk=setting_id, url=url)
+        found.filter(Q(held_until=None) | Q(held_until__lt=until)).update(held_until=until)
 
 
 def _unwritten(settlements: Sequence[Settlement]) -> set[tuple[int, datetime]]:

@@ -1,5 +1,6 @@
 """The log: the list of deliveries and the page of one. They can be resent, and not be changed."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin, messages
@@ -16,7 +17,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from affiliates.filters import AffiliateFilter
-from callbacks.delivery import resend
+from callbacks.delivery import resend, superseded
 from callbacks.log import conditions, export, live
 from callbacks.log.filters import CodeFilter, HostFilter, OriginFilter, StateFilter
 from callbacks.models import Delivery, audit
@@ -123,14 +124,14 @@ class DeliveryAdmin(ReadOnlyAdmin):
         if not self.has_resend_permission(request):
             raise PermissionDenied
         delivery = get_object_or_404(Delivery, pk=pk)
-        _resend(request, [delivery.pk])
+        _resend(request, [delivery.pk], resend.REASONS_ALONE)
         return redirect(delivery)
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
         """The page of one delivery, in the place of a form."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        found = Delivery.objects.select_related("affiliate", "order__link", "setting")
+        found = Delivery.objects.select_related("affiliate", "order__link", "setting__affiliate")
         delivery = get_object_or_404(found, pk=key_in(object_id))
         attempts = list(delivery.attempts.order_by("-pk"))
         if len(attempts) > delivery.attempt_count:  # one was written between the two queries
@@ -144,16 +145,18 @@ class DeliveryAdmin(ReadOnlyAdmin):
             "is_open": delivery.status in live.OPEN,
             "version": live.version_of(delivery),
             "is_test": delivery.origin == Delivery.Origin.TEST,
+            "replacement": superseded.replacement_of(delivery),
+            "delivered_since": superseded.delivered_since(delivery),
             "may_resend": self.has_resend_permission(request),
             "may_edit": request.user.has_perm("callbacks.change_callbacksetting"),
         }
         return TemplateResponse(request, "admin/callbacks/log/delivery.html", context)
 
 
-def _resend(request: HttpRequest, ids: list[int]) -> None:
+def _resend(request: HttpRequest, ids: list[int], reasons: Sequence[resend.Reason] = resend.REASONS) -> None:
     """Resend these deliveries; say how many are sent again, and why the others are not."""
     with transaction.atomic():
-        resent = resend.resend(ids)
+        resent = resend.resend(ids, reasons)
         audit.note_resent(Delivery.objects.filter(pk__in=set(ids) - resent.refused.keys()), actor(request))
     if resent.count:
         what = "1 delivery is" if resent.count == 1 else f"{resent.count:,} deliveries are"

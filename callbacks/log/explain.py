@@ -5,13 +5,13 @@ It reads settings, deliveries, their last attempts and hosts in trouble, and cha
 
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from django.db.models import Max
 from django.utils import timezone
 
 from affiliates.models import Affiliate
-from callbacks.delivery import circuit_breaker, reconcile
+from callbacks.delivery import circuit_breaker, queue, reconcile
 from callbacks.models import Attempt, CallbackSetting, Delivery, EventType, TroubledHost
 from orders.models import Order
 
@@ -147,6 +147,8 @@ def waits_for(delivery: Delivery, troubled: dict[str, TroubledHost] | None = Non
     setting = delivery.setting
     if setting is None:
         return "Its callback was deleted, so it ends as skipped."
+    if reason := queue.AFFILIATE_REASONS.get(setting.affiliate.status):
+        return f"{reason.label} It ends as skipped."
     if not setting.is_active:
         return "The callback is paused: this goes out when it is resumed."
     if troubled is None:
@@ -158,9 +160,21 @@ def waits_for(delivery: Delivery, troubled: dict[str, TroubledHost] | None = Non
             f"It is held back: {setting.host} did not answer {host.failures} times in a row, so it gets one request "
             f"every {every} seconds until it answers again. No attempt is used up meanwhile."
         )
+    if setting.held_until is not None and setting.held_until > timezone.now():
+        return (
+            f"The tracker asked us to wait: nothing is sent to this callback before "
+            f"{setting.held_until.astimezone(UTC):%-d %b %Y, %H:%M:%S} UTC. No attempt is used up meanwhile."
+        )
     if delivery.next_attempt_at is not None and delivery.next_attempt_at > timezone.now():
         return "It is tried again by itself."
+    if delivery.event == EventType.UPDATED and _has_open_created(delivery, setting):
+        return f"It waits until the created event of this order was sent to {setting.host} or has ended."
     return "It is due and goes out as soon as a worker is free."
+
+
+def _has_open_created(delivery: Delivery, setting: CallbackSetting) -> bool:
+    created = Delivery.objects.filter(order=delivery.order_id, affiliate=delivery.affiliate_id, event=EventType.CREATED)
+    return created.filter(status__in=(Status.PENDING, Status.SENDING), setting__host=setting.host).exists()
 
 
 # --- where nothing was recorded ------------------------------------------------

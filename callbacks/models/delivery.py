@@ -1,4 +1,4 @@
-"""Deliveries and their attempts, and hosts in trouble.
+"""Deliveries and their attempts.
 
 The state of a delivery is changed by `callbacks.delivery` alone: `outbox`, `queue`, `settle` and `resend`.
 """
@@ -50,7 +50,12 @@ class Delivery(models.Model):
             "filtered",
             "The callback is for certain statuses only, and the order did not come to one of them.",
         )
-        AFFILIATE_BLOCKED = "affiliate_blocked", "The affiliate was blocked when this happened."
+        AFFILIATE_BLOCKED = "affiliate_blocked", "The affiliate is blocked, so nothing is sent to their tracker."
+        AFFILIATE_PENDING = (
+            "affiliate_pending",
+            "The affiliate is not approved yet, so nothing is sent to their tracker.",
+        )
+        SUPERSEDED = "superseded", "A newer event of the same order replaced it before it was delivered."
         SETTING_DELETED = "setting_deleted", "The callback was deleted before this could be sent."
 
     class Trigger(models.TextChoices):
@@ -167,17 +172,6 @@ class Delivery(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("admin:callbacks_delivery_change", args=[self.pk])
-
-
-class TroubledHost(models.Model):
-    """A host that has not answered since its last failures. Written by `callbacks.delivery.circuit_breaker` alone."""
-
-    host = models.CharField(max_length=260, primary_key=True)
-    failures = models.PositiveIntegerField(help_text="How many in a row.")
-    probe_at = models.DateTimeField(help_text="When the next single request may go there, if it is held.")
-
-    def __str__(self) -> str:
-        return self.host
 
 
 class Attempt(models.Model):

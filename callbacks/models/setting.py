@@ -1,5 +1,6 @@
-"""Callback settings: which URL of an affiliate gets which kind of event, and how."""
+"""Callback settings: which URL of an affiliate gets which kind of event, and how; and hosts in trouble."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, ClassVar
@@ -71,6 +72,9 @@ class CallbackSetting(models.Model):
     request_changed_at = models.DateTimeField(
         null=True, editable=False, help_text="When `request` was last another; empty if it never was."
     )
+    held_until = models.DateTimeField(
+        null=True, editable=False, help_text="Nothing is sent before, because the tracker asked for it."
+    )
 
     repairs: tuple[Repair, ...] = ()  # what the last clean() repaired in the URL
     known_names: list[str] | None = None  # of the affiliate's other callbacks for this event, if the caller read them
@@ -127,9 +131,10 @@ class CallbackSetting(models.Model):
         if not self._state.adding and (fields is None or {"method", "url", "body_format"} & {*fields}):
             before = CallbackSetting.objects.only("method", "url", "body_format").filter(pk=self.pk).first()
             if before is not None and before.request != self.request:
-                self.request_changed_at = timezone.now()
+                self.request_changed_at, self.held_until = timezone.now(), None
+                TroubledHost.forget([self.host])
             if fields is not None:
-                fields |= {"host", "request_changed_at"}
+                fields |= {"host", "request_changed_at", "held_until"}
         super().save(*args, **kwargs)
 
     def clean(self) -> None:
@@ -156,3 +161,19 @@ class CallbackSetting(models.Model):
             return self.known_names
         others = CallbackSetting.objects.filter(affiliate=self.affiliate_id, event=self.event).exclude(pk=self.pk)
         return list(others.values_list("name", flat=True)) if self.affiliate_id else []
+
+
+class TroubledHost(models.Model):
+    """A host that has not answered since its last failures. Written by `callbacks.delivery.circuit_breaker` alone."""
+
+    host = models.CharField(max_length=260, primary_key=True)
+    failures = models.PositiveIntegerField(help_text="How many in a row.")
+    probe_at = models.DateTimeField(help_text="When the next single request may go there, if it is held.")
+
+    def __str__(self) -> str:
+        return self.host
+
+    @classmethod
+    def forget(cls, hosts: Collection[str]) -> None:
+        """A callback has another request now: that the earlier ones were not answered says nothing about it."""
+        cls.objects.filter(host__in=hosts).delete()

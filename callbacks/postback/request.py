@@ -11,7 +11,7 @@ from typing import Any
 from callbacks.egress.outcome import Request
 from callbacks.postback import signing
 from callbacks.postback.render import render
-from callbacks.postback.variables import LINK_QUERY
+from callbacks.postback.variables import EVENT_AT, LINK_QUERY, event_times
 
 FORM, JSON = "application/x-www-form-urlencoded", "application/json"
 
@@ -40,6 +40,8 @@ def build(
     `previous_secret` is the secret before `secret`, as long as it signs too; else "".
     Raises `RenderError` if the template cannot be rendered with these values.
     """
+    if EVENT_AT not in variables:  # recorded by a release that did not know it
+        variables = {**variables, **event_times(happened_at)}
     url = render(template, variables)
     headers = [("User-Agent", user_agent), ("Accept", "*/*")]
     body: bytes | None = None

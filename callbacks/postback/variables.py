@@ -15,11 +15,16 @@ if TYPE_CHECKING:
     from orders.models import OrderState
 
 LINK_QUERY = "link.query."
+EVENT_AT, EVENT_AT_UNIX = "event.at", "event.at.unix"
+EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event of an order, with all data of a snapshot. `link_url` is "" if the order came through no link."""
+    """An event of an order, with all data of a snapshot: `created_at` is the order's, `happened_at` the event's.
+
+    `link_url` is "" if the order came through no link.
+    """
 
     type: str
     event_id: str
@@ -27,6 +32,7 @@ class Event:
     created_at: datetime
     affiliate_code: str
     link_url: str = ""
+    happened_at: datetime = EPOCH
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +72,7 @@ VARIABLES: tuple[Variable, ...] = (
         "When the order was made, RFC 3339 in UTC",
         "2026-03-14T09:26:53Z",
         ALWAYS,
-        lambda e, _: e.created_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        lambda e, _: rfc3339(e.created_at),
     ),
     Variable("event", "order.created or order.updated", "order.created", ALWAYS, lambda e, _: e.type),
     Variable(
@@ -75,6 +81,20 @@ VARIABLES: tuple[Variable, ...] = (
         "0b9f8a52-6f0e-4a3c-9d55-2f1f4b6f1c11",
         ALWAYS,
         lambda e, _: e.event_id,
+    ),
+    Variable(
+        EVENT_AT,
+        "When the event happened, RFC 3339 in UTC, the same on every attempt",
+        "2026-03-14T09:26:53Z",
+        ALWAYS,
+        lambda e, _: event_times(e.happened_at)[EVENT_AT],
+    ),
+    Variable(
+        EVENT_AT_UNIX,
+        "The same in seconds since 1970",
+        "1773480413",
+        ALWAYS,
+        lambda e, _: event_times(e.happened_at)[EVENT_AT_UNIX],
     ),
     Variable("affiliate.code", "The affiliate's referral code", "joe", ALWAYS, lambda e, _: e.affiliate_code),
     Variable(
@@ -89,6 +109,16 @@ VARIABLES: tuple[Variable, ...] = (
     Variable("link.hash", "That link's fragment, decoded, without #", "top", EMPTY, lambda _, link: link.hash),
 )
 NAMES: frozenset[str] = frozenset(variable.name for variable in VARIABLES if variable.name != "link.query.NAME")
+
+
+def rfc3339(moment: datetime) -> str:
+    """`2026-03-14T09:26:53Z`."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def event_times(happened_at: datetime) -> dict[str, str]:
+    """The variables that say when an event happened."""
+    return {EVENT_AT: rfc3339(happened_at), EVENT_AT_UNIX: str(int(happened_at.timestamp()))}
 
 
 def is_known(name: str) -> bool:

@@ -139,6 +139,7 @@ def values_of(setting: CallbackSetting, order: Order | None, event_id: str = EXA
         created_at=order.created_at,
         affiliate_code=code,
         link_url=order.link.url if order.link else "",
+        happened_at=timezone.now(),
     )
     return snapshot(event)
 

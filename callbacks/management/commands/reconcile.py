@@ -1,13 +1,15 @@
 """`manage.py reconcile`: record what was missed because orders were written without a signal."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
-from django.db import transaction
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from callbacks.delivery import outbox, reconcile
+from callbacks.delivery.order_events import OrderEvent
+from config.listing.period import Period
 
 
 class Command(BaseCommand):
@@ -15,13 +17,26 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--days", type=int, default=30, help="how old the orders may be (default: 30)")
+        parser.add_argument(
+            "--since", default="", metavar="YYYY-MM-DD", help="the first day of orders, in place of --days"
+        )
+        parser.add_argument("--until", default="", metavar="YYYY-MM-DD", help="the last day of orders (default: today)")
         parser.add_argument("--dry-run", action="store_true", help="only say what would be sent")
 
-    def handle(self, *args: Any, days: int, dry_run: bool, **options: Any) -> None:
-        since = timezone.now() - timedelta(days=days)
-        with transaction.atomic():
-            missed = list(reconcile.missed(since))
-            for event in missed:
-                self.stdout.write(f"{event.order.number} {event.event} for affiliate {event.affiliate_id}")
-            due = 0 if dry_run else outbox.record_events(missed)
-        self.stdout.write(f"{len(missed)} missed, {due} to be sent now.")
+    def handle(self, *args: Any, days: int, since: str, until: str, dry_run: bool, **options: Any) -> None:
+        period = Period.of(since, until)
+        for name, text, bound in (("since", since, period.first), ("until", until, period.last)):
+            if text and bound is None:
+                raise CommandError(f"--{name} takes a day such as 2026-03-14, not {text}.")
+        begin = period.first.begins_at if period.first else timezone.now() - timedelta(days=days)
+        end = period.last.ends_at if period.last else None
+        missed = due = 0
+
+        def record(events: Sequence[OrderEvent]) -> None:
+            nonlocal due
+            due += 0 if dry_run else outbox.record_events(events)
+
+        for event in reconcile.missed(begin, end, record):
+            missed += 1
+            self.stdout.write(f"{event.order.number} {event.event} for affiliate {event.affiliate_id}")
+        self.stdout.write(f"{missed} missed, {due} to be sent now.")

@@ -15,7 +15,7 @@ from django.db.models import Count, QuerySet
 from django.utils import timezone
 
 from callbacks.egress import targets
-from callbacks.models import CallbackSetting, history
+from callbacks.models import CallbackSetting, TroubledHost, history
 from callbacks.setup import changes
 from callbacks.setup.bulk import hosts
 
@@ -166,10 +166,11 @@ def _write(done: list[Move], user: User) -> None:
     now = connection.ops.adapt_datetimefield_value(timezone.now())
     with connection.cursor() as cursor:  # `bulk_update` takes longer to word it than the database to do it
         cursor.executemany(
-            "UPDATE callbacks_callbacksetting SET url = %s, host = %s, updated_at = %s, request_changed_at = %s"
-            " WHERE id = %s",
+            "UPDATE callbacks_callbacksetting SET url = %s, host = %s, updated_at = %s, request_changed_at = %s,"
+            " held_until = NULL WHERE id = %s",
             [(setting.url, setting.host, now, now, setting.pk) for setting in settings],
         )
+    TroubledHost.forget({setting.host for setting in settings})
     if resumed := [each.setting.pk for each in done if each.is_resumed]:
         CallbackSetting.objects.filter(pk__among=resumed).update(is_active=True, pause_reason="")
     history.note_many([], [(each.setting, each.before) for each in done], user)

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from affiliates.models import Affiliate
 from callbacks.egress import targets
-from callbacks.models import CallbackSetting, history, names
+from callbacks.models import CallbackSetting, TroubledHost, history, names
 from callbacks.setup.changes import CHANGED_MEANWHILE, Change, differences, fingerprint
 
 CHUNK = 200  # affiliates in one transaction
@@ -237,7 +237,8 @@ def _write(found: list[AffiliateResult], user: User) -> None:
         values = {name: getattr(settings[0], name) for name in (*FIELDS, "host")}
         _all(settings).update(**values, updated_at=(now := timezone.now()))
         others = [s for s, before in changed if s.request != tuple(before[name] for name in REQUEST)]
-        _all(others).update(request_changed_at=now)
+        _all(others).update(request_changed_at=now, held_until=None)
+        TroubledHost.forget({setting.host for setting in others})
     if resumed := [setting for setting, before in changed if before["is_active"] and setting.is_active]:
         _all(resumed).update(is_active=True, pause_reason="")
     history.note_many(new, changed, user)

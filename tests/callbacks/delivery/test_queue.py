@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from affiliates.models import Affiliate
-from callbacks.delivery import queue, settle
+from callbacks.delivery import db_thread, queue, resend, settle
 from callbacks.models import CallbackSetting, Delivery
 from tests.callbacks.delivery.settlements import settlement
 from tests.factories import OrderFactory
@@ -45,15 +45,66 @@ def test_claim_first_attempts_go_before_retries(affiliate: Affiliate) -> None:
     assert [c.pk for c in queue.claim(2)] == [again.pk]
 
 
-def test_claim_updated_waits_for_the_first_attempt_of_created(affiliate: Affiliate) -> None:
+@pytest.mark.parametrize("end", ["succeeded", "failed"])
+def test_claim_updated_waits_until_created_at_the_same_host_has_ended(affiliate: Affiliate, end: str) -> None:
     order = OrderFactory(affiliate=affiliate)
     order.status = "approved"
     order.save()
     (created,) = queue.claim(10)
     assert created.due.event == "order.created"
-    settle.settle([settlement(created, "pending", timezone.now() + timedelta(seconds=5))])
-    (updated,) = queue.claim(10)
-    assert updated.due.event == "order.updated"
+    assert queue.claim(10) == []  # it is on the wire
+    settle.settle([settlement(created, "pending", timezone.now() + timedelta(seconds=5), code=503)])
+    assert queue.claim(10) == []  # and waits for its next attempt
+    assert not queue.is_anything_due()
+    Delivery.objects.filter(event="order.created").update(next_attempt_at=timezone.now())
+    (created,) = queue.claim(10)
+    settle.settle([settlement(created, end)])
+    assert [claimed.due.event for claimed in queue.claim(10)] == ["order.updated"]
+
+
+def test_claim_updated_does_not_wait_for_a_created_at_another_host(affiliate: Affiliate) -> None:
+    elsewhere = CallbackSetting.objects.get(event="order.created")
+    elsewhere.url = "https://dead.example/"
+    elsewhere.save()
+    order = OrderFactory(affiliate=affiliate)
+    order.status = "approved"
+    order.save()
+    assert {claimed.due.event for claimed in queue.claim(10)} == {"order.created", "order.updated"}
+
+
+@pytest.mark.parametrize("status", ["blocked", "pending"])
+def test_claim_of_an_affiliate_who_gets_nothing_is_skipped_with_the_reason(affiliate: Affiliate, status: str) -> None:
+    OrderFactory(affiliate=affiliate)
+    Affiliate.objects.update(status=status)
+    found = db_thread.claim_due(10, queue.EVERYTHING, queue.LEASE)
+    assert found.claims == []
+    delivery = Delivery.objects.get()
+    assert (delivery.status, delivery.skip_reason) == ("skipped", f"affiliate_{status}")
+    assert resend.resend([delivery.pk]).count == 0
+    assert resend.resend([delivery.pk], resend.REASONS_ALONE).count == 0
+
+
+def test_claim_held_callback_keeps_its_deliveries_until_the_time_the_tracker_named(affiliate: Affiliate) -> None:
+    OrderFactory(affiliate=affiliate)
+    CallbackSetting.objects.update(held_until=timezone.now() + timedelta(minutes=1))
+    assert not queue.is_anything_due()
+    assert queue.claim(10) == []
+    CallbackSetting.objects.update(held_until=timezone.now())
+    assert len(queue.claim(10)) == 1
+
+
+def test_claim_gone_counts_only_for_the_request_that_was_answered_so(affiliate: Affiliate) -> None:
+    OrderFactory(affiliate=affiliate)
+    (claimed,) = queue.claim(10)
+    settle.settle([settlement(claimed, "pending", timezone.now(), code=410)])
+    (claimed,) = queue.claim(10)
+    assert claimed.due.was_gone
+    queue.give_back([claimed])
+    setting = CallbackSetting.objects.get(event="order.created")
+    setting.url = "https://tracker.example/corrected"
+    setting.save()
+    (claimed,) = queue.claim(10)
+    assert not claimed.due.was_gone
 
 
 def test_claim_updated_does_not_wait_for_a_created_that_is_paused_or_skipped(affiliate: Affiliate) -> None:
@@ -79,7 +130,7 @@ def test_claim_deleted_callback_has_no_template(affiliate: Affiliate) -> None:
     CallbackSetting.objects.all().delete()
     (claimed,) = queue.claim(10)
     assert claimed.endpoint is None
-    queue.skip(claimed, Delivery.SkipReason.SETTING_DELETED)
+    queue.skip([claimed])
     assert Delivery.objects.get().skip_reason == "setting_deleted"
 
 

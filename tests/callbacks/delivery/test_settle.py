@@ -26,7 +26,7 @@ def test_settle_failure_to_be_repeated_is_due_again_as_a_retry(affiliate: Affili
     again = timezone.now() - timedelta(seconds=1)
     settle.settle([settlement(c, "pending", again, code=500, retry_step=1) for c in queue.claim(10)])
     (claimed,) = queue.claim(10)
-    assert (claimed.due.trigger, claimed.due.retry_step, claimed.due.last_status_code) == ("retry", 1, 500)
+    assert (claimed.due.trigger, claimed.due.retry_step, claimed.due.was_gone) == ("retry", 1, False)
 
 
 def test_settle_lost_lease_keeps_the_attempt_and_not_the_state(affiliate: Affiliate) -> None:

@@ -38,12 +38,12 @@ def changed(order: Order, **fields: object) -> None:
         (
             ["approved"],
             [{"status": "rejected"}, {"status": "approved"}, {"amount": 99}, {"status": "new"}, {"status": "approved"}],
-            ["filtered", "due", "filtered", "filtered", "due"],
+            ["filtered", "superseded", "filtered", "filtered", "due"],
         ),
         (
             ["approved", "rejected"],
             [{"status": "approved"}, {"status": "rejected"}, {"status": "new"}],
-            ["due", "due", "filtered"],
+            ["superseded", "superseded", "filtered"],
         ),
         ([], [{"amount": 99}], ["due"]),
     ],

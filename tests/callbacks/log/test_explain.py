@@ -49,7 +49,7 @@ def come_to(order: Order, status: str, detail: str = "", **fields: Any) -> None:
          "Not sent: its address may not be called. x leads to 127.0.0.1."),
         ("skipped", "", {"skip_reason": "paused"}, "skipped", "Not sent. The callback was paused when this happened."),
         ("skipped", "", {"skip_reason": "affiliate_blocked"}, "skipped",
-         "Not sent. The affiliate was blocked when this happened."),
+         "Not sent. The affiliate is blocked, so nothing is sent to their tracker."),
         ("sending", "", {}, "sending", "Being sent right now."),
         ("pending", "", {}, "pending", "It is due and goes out as soon as a worker is free."),
         ("pending", "No answer came within 10 seconds.",

@@ -1,0 +1,83 @@
+"""Which deliveries a newer one replaces: a tracker must not hear an old truth after a newer one.
+
+Of the deliveries of one order for one affiliate, a newer one for the same callback replaces those that still wait, and
+a newer *created* (the order came back to its affiliate) also replaces a waiting *updated* of any callback. One that is
+on the wire is waited for (`callbacks.delivery.queue`), and replaced if it fails. A newer one that was left out by its
+callback's statuses replaces an older one only if the status is another by now: what the older one says of it is no
+longer true.
+"""
+
+from collections.abc import Collection
+
+from django.db import connection
+from django.db.models import BooleanField, Q, QuerySet
+from django.db.models.expressions import RawSQL
+
+from callbacks.models import Delivery, EventType
+
+Status = Delivery.Status
+
+
+def newer_than(delivery: str, *, is_open: bool = False) -> str:
+    """The SQL condition that a newer delivery replaces the one in the table or alias `delivery`.
+
+    `is_open`: a newer one that is not over yet. It has neither parameters nor percent signs.
+    """
+    status = "{}.variables ->> 'order.status'"
+    if connection.vendor == "sqlite":
+        status = "json_extract({}.variables, '$.\"order.status\"')"
+    return f"""EXISTS (
+      SELECT 1 FROM callbacks_delivery n
+      WHERE n.order_id = {delivery}.order_id AND n.affiliate_id = {delivery}.affiliate_id AND n.id > {delivery}.id
+        AND n.origin <> 'test' AND (
+          n.setting_id = {delivery}.setting_id
+          OR (n.event = 'order.created' AND {delivery}.event = 'order.updated' AND n.origin = 'event'))
+        AND (n.skip_reason <> 'filtered' OR {status.format("n")} <> {status.format(delivery)})
+        {"AND n.status IN ('pending', 'sending')" if is_open else ""})"""  # noqa: S608 - no values
+
+
+def is_superseded(*, is_open: bool = False) -> RawSQL:
+    """The same as an expression for querysets of deliveries."""
+    condition = newer_than(Delivery._meta.db_table, is_open=is_open)  # noqa: SLF001 - Django's documented name
+    return RawSQL(condition, [], BooleanField())  # noqa: S611 - our own text, without values
+
+
+def end(*, orders: Collection[int] = (), deliveries: Collection[int] = (), but: Collection[int] = ()) -> int:
+    """End what waits and is replaced, among the deliveries of these `orders` or these `deliveries`; returns how many.
+
+    To be called in a transaction, after the newer deliveries were written.
+    """
+    waiting = Delivery.objects.filter(status=Status.PENDING).filter(is_superseded()).exclude(pk__in=but)
+    waiting = waiting.filter(order__pk__among=orders) if orders else waiting.filter(pk__among=deliveries)
+    # In the order of keys, as everybody locks them, so that no two wait for each other.
+    locked = waiting.order_by("pk").select_for_update(no_key=True, of=("self",)).values_list("pk", flat=True)
+    found = list(locked)
+    if not found:
+        return 0
+    return Delivery.objects.filter(pk__among=found, status=Status.PENDING).update(
+        status=Status.SKIPPED, skip_reason=Delivery.SkipReason.SUPERSEDED, next_attempt_at=None
+    )
+
+
+# --- for pages -----------------------------------------------------------------
+def replacement_of(delivery: Delivery) -> Delivery | None:
+    """The delivery that replaced this one; None if nothing did, or if that is not known any more."""
+    if delivery.skip_reason != Delivery.SkipReason.SUPERSEDED:
+        return None
+    same = Q(setting=delivery.setting_id) if delivery.setting_id else Q()
+    back = Q(event=EventType.CREATED, origin=Delivery.Origin.EVENT)
+    return _newer(delivery).filter(same | back).order_by("pk").first()
+
+
+def delivered_since(delivery: Delivery) -> Delivery | None:
+    """The newest delivery of its order that the same callback or host has accepted since."""
+    if delivery.setting is None:
+        return None
+    there = Q(setting=delivery.setting_id) | Q(setting__host=delivery.setting.host) & ~Q(event=delivery.event)
+    return _newer(delivery).filter(there, status=Status.SUCCEEDED).order_by("pk").last()
+
+
+def _newer(delivery: Delivery) -> QuerySet[Delivery]:
+    """Of the same order and affiliate, without tests."""
+    same = Delivery.objects.filter(order=delivery.order_id, affiliate=delivery.affiliate_id, pk__gt=delivery.pk)
+    return same.exclude(origin=Delivery.Origin.TEST) if delivery.order_id else same.none()
