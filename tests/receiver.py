@@ -12,7 +12,7 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 from itertools import repeat
@@ -107,7 +107,7 @@ class Receiver:
         self.requests: list[Received] = []
         self.connections = 0
         self._tls = tls
-        self._answers: dict[str, list[Answer]] = {}
+        self._answers: dict[str, list[Answer | Callable[[Received], Answer]]] = {}
         self._stopping = threading.Event()
         self._changed = threading.Condition()
         self._open: set[socket.socket] = set()
@@ -140,8 +140,11 @@ class Receiver:
     def url(self, path: str = "/", *, host: str = "") -> str:
         return f"{'https' if self._tls else 'http'}://{host or self.host}:{self.port}{path}"
 
-    def answer(self, path: str, *answers: Answer) -> None:
-        """Answer requests for `path` with these, one after the other; the last one stays. "*" is every other path."""
+    def answer(self, path: str, *answers: "Answer | Callable[[Received], Answer]") -> None:
+        """Answer requests for `path` with these, one after the other; the last one stays. "*" is every other path.
+
+        A function is called with the request, one request at a time.
+        """
         with self._changed:
             self._answers[path] = list(answers)
 
@@ -242,7 +245,7 @@ class Receiver:
             answers = self._answers.get(request.path) or self._answers.get("*") or [Answer()]
             answer = answers.pop(0) if len(answers) > 1 else answers[0]
             self._changed.notify_all()
-        return answer
+            return answer if isinstance(answer, Answer) else answer(request)
 
     def _reply(self, connection: socket.socket, answer: Answer) -> bool:
         """Send `answer`; whether the connection goes on."""

@@ -269,7 +269,7 @@ class Dispatcher:
         claimed, request, began_at = self.in_flight.pop(outcome.key)
         hold = None
         if asked_s := retry.asked_to_wait(outcome, now):
-            hold = timedelta(seconds=self.queues.hold(claimed, asked_s, time.monotonic()))
+            hold = timedelta(seconds=self.queues.hold(claimed, asked_s))
         else:
             self.queues.finish(claimed, is_slow=outcome.error_kind == "timeout", is_success=outcome.is_success)
         self._count_unanswered(claimed.host, outcome)

@@ -172,3 +172,66 @@ def test_limits_hold_and_every_item_is_started_once_whatever_happens(steps: list
         assert in_flight
         queues.finish(in_flight.pop(), is_slow=True)
     assert started_count == accepted
+
+
+# --- asked to wait -----------------------------------------------------------
+def sent(queues: EndpointQueues[Item], clock: float) -> list[Item]:
+    """What is sent at that time if every answer comes at once."""
+    queues.release(clock)
+    done = []
+    while started := list(queues.start()):
+        for item in started:
+            queues.finish(item, is_slow=False, is_success=True)
+        done += started
+    return done
+
+
+def refuse_one(queues: EndpointQueues[Item], clock: float, asked_s: float) -> float:
+    """Have the next request answered with a wish to wait."""
+    queues.release(clock)
+    return queues.hold(next(iter(queues.start())), asked_s)
+
+
+def test_hold_stops_the_endpoint_until_then_and_no_other() -> None:
+    queues = filled(items(4), items(4, setting=2))
+    assert refuse_one(queues, 10.0, 60.0) == 60.0
+    assert {item.setting_id for item in sent(queues, 69.9)} == {2}
+    assert {item.setting_id for item in sent(queues, 70.0)} == {1}
+
+
+def test_hold_again_and_again_waits_twice_as_long_until_something_succeeds() -> None:
+    queues, clock, waits = filled(items(4)), 0.1, []
+    for _ in range(3):
+        waits.append(round(refuse_one(queues, clock, 60.0)))
+        clock += waits[-1]
+        queues.put(Item(1, "host1"))
+    assert waits == [60, 120, 240]
+    assert round(refuse_one(queues, clock, 60.0)) == concurrency.LONGEST_BACKOFF_S
+    assert sent(queues, clock + concurrency.LONGEST_BACKOFF_S)
+    queues.put(Item(1, "host1"))
+    assert refuse_one(queues, 2000.0, 3600.0) == 3600.0
+
+
+def test_hold_of_several_in_flight_counts_once() -> None:
+    queues = filled(items(4))
+    queues.release(0.1)
+    assert [queues.hold(item, 60.0) for item in list(queues.start())] == [60.0] * 4
+
+
+def test_short_hold_tells_of_a_limit_that_is_kept_and_slowly_tried_anew() -> None:
+    queues = filled(items(4))
+    assert len(sent(queues, 0.1)) == 4
+    for item in items(200):
+        queues.put(item)
+    refuse_one(queues, 0.2, 1.0)
+    counts = [len(sent(queues, second + 0.3)) for second in range(1, 11)]
+    assert counts == [4, 4, 4, 6, 6, 6, 9, 9, 9, 13]
+
+
+def test_long_hold_is_given_up_once_the_database_knows_it() -> None:
+    queues = filled(items(4), items(4, setting=2))
+    refuse_one(queues, 0.1, 3600.0)
+    assert {item.setting_id for item in queues.release_long_holds(5.0)} == {1}
+    assert queues.waiting == 4
+    queues.put(Item(1, "host1"))
+    assert {item.setting_id for item in sent(queues, 1.0)} == {1, 2}

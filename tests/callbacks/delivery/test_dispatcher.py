@@ -1,6 +1,7 @@
 """The whole way of a delivery inside one process: a saved order, the real transport, a real receiver."""
 
 import json
+import math
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -22,7 +23,7 @@ from tests.factories import (
     callbacks_for,
     orders_told_at,
 )
-from tests.receiver import Answer, Receiver
+from tests.receiver import Answer, Received, Receiver
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("broker", "loopback")]
 
@@ -300,3 +301,96 @@ def test_run_host_that_refuses_ten_times_is_held_and_then_probed(receiver: Recei
         dispatcher.run()
         assert len(back.wait_for(59 - attempts)) == 59 - attempts
     assert not TroubledHost.objects.exists()
+
+
+def limited(count: int, per_s: float, status: int = 429) -> Callable[[Received], Answer]:
+    """The answers of a tracker that takes so many requests in so many seconds."""
+    taken: list[float] = []
+
+    def answer(request: Received) -> Answer:
+        taken[:] = [at for at in taken if at > request.at - per_s]
+        if len(taken) >= count:
+            return Answer(status=status, headers=(("Retry-After", str(math.ceil(per_s))),))
+        taken.append(request.at)
+        return Answer()
+
+    return answer
+
+
+def run_until_sent(limit_s: float) -> float:
+    """As a worker and the sweep do; the seconds that it took."""
+    began = time.monotonic()
+    while Delivery.objects.filter(status__in=["pending", "sending"]).exists():
+        dispatcher.run()
+        assert time.monotonic() - began < limit_s, list(Delivery.objects.values_list("status", "retry_step"))
+        time.sleep(0.5)
+    return time.monotonic() - began
+
+
+@pytest.mark.parametrize(("count", "per_s", "status"), [(2, 1.0, 429), (5, 2.0, 503)])
+def test_run_tracker_with_a_limit_gets_all_at_its_own_pace(
+    receiver: Receiver, count: int, per_s: float, status: int
+) -> None:
+    receiver.answer("/limited", limited(count, per_s, status))
+    orders_told_at([receiver.url("/limited")], 12)
+    assert run_until_sent(12 / count * per_s + 10)
+    assert set(Delivery.objects.values_list("status", "retry_step")) == {("succeeded", 0)}
+    assert Attempt.objects.count() < 12 * 3
+
+
+def test_run_callback_that_was_asked_to_wait_holds_what_waits_for_it_and_nobody_else(receiver: Receiver) -> None:
+    receiver.answer("/asks", Answer(status=503, headers=(("Retry-After", "3600"),)))
+    orders_told_at([receiver.url("/asks"), receiver.url("/other")], 30)
+    dispatcher.run()
+    assert len(receiver.requests_at("/other")) == 30
+    asked = len(receiver.requests_at("/asks"))
+    assert asked <= 4  # those that were in flight together
+    setting = CallbackSetting.objects.get(url=receiver.url("/asks"))
+    assert setting.held_until is not None
+    assert timedelta(minutes=59) < setting.held_until - timezone.now() <= timedelta(hours=1)
+    assert setting.deliveries.filter(attempt_count=0, status="pending").count() == 30 - asked
+    assert not queue.is_anything_due()
+    setting.url = receiver.url("/corrected")
+    setting.save()
+    Delivery.objects.filter(status="pending").update(next_attempt_at=timezone.now())
+    dispatcher.run()
+    assert len(receiver.requests_at("/corrected")) == 30
+
+
+def test_run_gone_at_a_corrected_url_is_confirmed_once_more(receiver: Receiver) -> None:
+    receiver.answer("*", Answer(status=410))
+    order_for(receiver.url("/pb"))
+    dispatcher.run()
+    setting = CallbackSetting.objects.get(event="order.created")
+    setting.url = receiver.url("/corrected")
+    setting.save()
+    for status in ("pending", "failed"):
+        Delivery.objects.update(next_attempt_at=timezone.now())
+        dispatcher.run()
+        assert only_delivery().status == status
+    setting.refresh_from_db()
+    assert setting.pause_reason == "gone"
+
+
+def test_corrected_url_at_a_silent_host_counts_its_silence_from_zero(receiver: Receiver) -> None:
+    order_for(receiver.url("/pb"))
+    setting = CallbackSetting.objects.get(event="order.created")
+    TroubledHost.objects.create(host=setting.host, failures=10, probe_at=timezone.now() + timedelta(seconds=30))
+    assert dispatcher.run() == 0
+    setting.url = receiver.url("/corrected")
+    setting.save()
+    assert dispatcher.run() == 1
+
+
+def test_run_event_times_are_the_same_on_every_attempt(receiver: Receiver) -> None:
+    receiver.answer("*", Answer(status=503), Answer())
+    order_for(receiver.url("/pb?at={{event.at}}&unix={{event.at.unix}}"))
+    delivery = only_delivery()
+    at = delivery.created_at.replace(microsecond=0)
+    del delivery.variables["event.at"], delivery.variables["event.at.unix"]  # as recorded by an older release
+    delivery.save()
+    dispatcher.run()
+    Delivery.objects.update(next_attempt_at=timezone.now() + timedelta(seconds=-1))
+    dispatcher.run()
+    expected = [("at", at.strftime("%Y-%m-%dT%H:%M:%SZ")), ("unix", str(int(at.timestamp())))]
+    assert [request.query for request in receiver.wait_for(2)] == [expected, expected]

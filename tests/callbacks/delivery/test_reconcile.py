@@ -1,12 +1,17 @@
+from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 from io import StringIO
+from typing import Any
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
+from django.db import connection
 from django.utils import timezone
 
 from affiliates.models import Affiliate
+from callbacks.delivery.order_events import OrderEvent
+from callbacks.delivery.reconcile import missed as find_missed
 from callbacks.models import CallbackSetting, Delivery
 from orders.models import Order
 from tests.factories import AffiliateFactory, LinkFactory, OrderFactory, callbacks_for
@@ -91,3 +96,52 @@ def test_reconcile_many_orders_are_read_in_chunks(affiliate: Affiliate) -> None:
     Order.objects.bulk_create(Order(number=str(n), affiliate=affiliate, amount=1) for n in range(1100))
     Order.objects.filter(number__in=["0", "700", "1099"]).update(status="approved")
     assert reconcile() == "3 missed, 3 to be sent now."
+
+
+def test_reconcile_bounded_by_days(affiliate: Affiliate) -> None:
+    old, new = OrderFactory.create_batch(2, affiliate=affiliate)
+    Order.objects.update(status="approved")
+    Order.objects.filter(pk=old.pk).update(created_at="2026-03-14T12:00:00Z")
+    assert reconcile("--since", "2026-03-15", "--dry-run") == "1 missed, 0 to be sent now."
+    assert reconcile("--since", "2026-03-01", "--until", "2026-03-13") == "0 missed, 0 to be sent now."
+    assert reconcile("--since", "2026-03-01", "--until", "2026-03-14") == "1 missed, 1 to be sent now."
+    assert Delivery.objects.latest("pk").order_id == old.pk
+    assert new.pk
+    for bad in (["--since", "yesterday"], ["--until", "2026-13-01"]):
+        with pytest.raises(CommandError, match="takes a day such as"):
+            reconcile(*bad)
+
+
+def test_reconcile_order_saved_between_its_reads_is_not_told_with_old_values(affiliate: Affiliate) -> None:
+    order = OrderFactory(affiliate=affiliate)
+
+    def save(execute: Any, sql: str, parameters: Any, many: bool, context: Any) -> Any:
+        result = execute(sql, parameters, many, context)
+        if 'FROM "orders_order"' in sql and not saved:
+            saved.append(True)
+            order.status = "approved"
+            order.save()
+        return result
+
+    saved: list[bool] = []
+    with connection.execute_wrapper(save):
+        assert reconcile() == "0 missed, 0 to be sent now."
+    assert saved
+    assert latest() == ("order.updated", affiliate.code, "approved")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_reconcile_takes_no_long_write_lock(affiliate: Affiliate) -> None:
+    """No transaction is open while it reads, and each that locks has few orders."""
+    Order.objects.bulk_create(Order(number=str(n), affiliate=affiliate, amount=1) for n in range(300))
+    Order.objects.update(status="approved")
+    sizes: list[int] = []
+
+    def note(events: Sequence[OrderEvent]) -> None:
+        assert connection.in_atomic_block
+        sizes.append(len(events))
+
+    for _ in find_missed(timezone.now() - timedelta(days=1), None, note):
+        assert not connection.in_atomic_block
+    assert sum(sizes) == 300
+    assert max(sizes) <= 50
