@@ -40,8 +40,11 @@ class Backfill:
 
     def why_not(self) -> str:
         """Why nothing can be sent to this callback at all; "" if it can."""
-        if self.setting.affiliate.status == Affiliate.Status.BLOCKED:
-            return f"{self.setting.affiliate.name} is blocked, so nothing is sent to their tracker."
+        match self.setting.affiliate.status:
+            case Affiliate.Status.BLOCKED:
+                return f"{self.setting.affiliate.name} is blocked, so nothing is sent to their tracker."
+            case Affiliate.Status.PENDING:
+                return f"{self.setting.affiliate.name} is not approved yet, so nothing is sent to their tracker."
         if not self.setting.is_active:
             return "This callback is paused. Resume it first; then send past orders."
         return ""

@@ -147,7 +147,7 @@ def waits_for(delivery: Delivery, troubled: dict[str, TroubledHost] | None = Non
     setting = delivery.setting
     if setting is None:
         return "Its callback was deleted, so it ends as skipped."
-    if reason := queue.AFFILIATE_REASONS.get(setting.affiliate.status):
+    if reason := queue.AFFILIATE_REASONS.get((delivery.affiliate or setting.affiliate).status):
         return f"{reason.label} It ends as skipped."
     if not setting.is_active:
         return "The callback is paused: this goes out when it is resumed."
@@ -160,7 +160,7 @@ def waits_for(delivery: Delivery, troubled: dict[str, TroubledHost] | None = Non
             f"It is held back: {setting.host} did not answer {host.failures} times in a row, so it gets one request "
             f"every {every} seconds until it answers again. No attempt is used up meanwhile."
         )
-    if setting.held_until is not None and setting.held_until > timezone.now():
+    if setting.is_held and setting.held_until:
         return (
             f"The tracker asked us to wait: nothing is sent to this callback before "
             f"{setting.held_until.astimezone(UTC):%-d %b %Y, %H:%M:%S} UTC. No attempt is used up meanwhile."

@@ -107,6 +107,11 @@ class CallbackSetting(models.Model):
         return self.method, self.url, self.body_format if self.method == self.Method.POST else ""
 
     @property
+    def is_held(self) -> bool:
+        """Whether nothing is sent at present, because the tracker asked for it."""
+        return self.held_until is not None and self.held_until > timezone.now()
+
+    @property
     def statuses(self) -> list[str]:
         """The labels of the statuses that this is for; empty if it is for all."""
         return [label for value, label in Order.Status.choices if value in self.only_statuses]

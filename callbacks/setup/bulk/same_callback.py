@@ -148,7 +148,7 @@ class Result:
         if one.setting is None or one.effect not in DONE:
             return
         self.settings[one.affiliate.pk] = one.setting
-        self.blocked += one.affiliate.status == Affiliate.Status.BLOCKED
+        self.blocked += one.affiliate.status != Affiliate.Status.APPROVED
         if one.effect == Effect.CHANGED:
             self.fingerprints[one.setting.pk] = fingerprint(one.before)
 

@@ -85,6 +85,36 @@ def test_explain_host_held_by_the_circuit_breaker_is_named(joe: Affiliate, failu
     assert ("held back: tracker.example did not answer 10 times in a row" in explained(order).sentence) == is_held
 
 
+@pytest.mark.parametrize(("status", "says"), [("blocked", "is blocked"), ("pending", "is not approved yet")])
+def test_affiliate_who_gets_nothing_is_named_on_every_page(
+    joe: Affiliate, admin_client: Client, status: str, says: str
+) -> None:
+    callbacks_for(joe, URL)
+    order = OrderFactory(affiliate=joe)
+    Affiliate.objects.update(status=status)
+    assert f"{says}, so nothing is sent to their tracker. It ends as skipped." in explained(order).sentence
+    page = admin_client.get(joe.settings_url).content.decode()
+    assert f"This affiliate {says}: nothing is sent to their tracker" in page
+    assert "goes out within a second" not in page
+
+
+def test_explain_callback_that_was_asked_to_wait_says_until_when(joe: Affiliate, admin_client: Client) -> None:
+    callbacks_for(joe, URL)
+    order = OrderFactory(affiliate=joe)
+    CallbackSetting.objects.update(held_until=timezone.now() + timedelta(hours=1))
+    assert "The tracker asked us to wait: nothing is sent to this callback before" in explained(order).sentence
+    assert "The tracker asked us to wait." in admin_client.get(joe.settings_url).content.decode()
+
+
+def test_explain_update_that_waits_for_its_created_says_so(joe: Affiliate) -> None:
+    callbacks_for(joe, URL)
+    order = OrderFactory(affiliate=joe)
+    come_to(order, "pending", "The tracker answered 503.", last_error_kind="status")
+    order.status = "approved"
+    order.save()
+    assert "waits until the created event of this order" in explained(order, "order.updated").sentence
+
+
 def test_explain_several_deliveries_counts_them_and_is_about_the_last(joe: Affiliate) -> None:
     callbacks_for(joe, URL)
     order = OrderFactory(affiliate=joe)

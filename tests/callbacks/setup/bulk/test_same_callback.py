@@ -244,7 +244,7 @@ def test_preview_says_what_becomes_of_everybody(admin_client: Client) -> None:
         f"URL was {OLD} is now {URL} 2: Old 0, Old 1",
         "1 has it already, exactly so",
         "1 cannot get it: five callbacks for this event already",
-        "1 of them is blocked.",
+        "1 of them is blocked or not approved yet.",
         "Each new callback gets a signing secret",
         "Set up 2 callbacks and change 2",
     ):
