@@ -95,7 +95,7 @@ def test_claim_whose_lease_was_lost_leaves_the_row_to_its_new_owner(around: Surr
     queue.recover()
     (owner,) = queue.claim(1)
     queue.give_back([late])
-    queue.skip(late, Delivery.SkipReason.PAUSED)
+    queue.skip([late])
     delivery = Delivery.objects.get(pk=late.pk)
     assert (delivery.status, delivery.claim_token) == ("sending", owner.token)
     assert delivery.leased_until
