@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from affiliates import search
-from affiliates.models import LINK_MAX_LENGTH, Affiliate, Link
+from affiliates.models import LINK_MAX_LENGTH, LINK_STAYS, Affiliate, Link
 from affiliates.portal import access
 
 
@@ -85,6 +85,8 @@ class LinkForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.initial["affiliate"] = AffiliateField.label_of(self.initial.get("affiliate"))
+        if "url" in self.fields and self.instance.has_orders:
+            self.fields["url"].disabled, self.fields["url"].help_text = True, LINK_STAYS
 
     def _get_validation_exclusions(self) -> set[str]:
         """Validate the digest too, which is not typed: it is unique for each affiliate."""

@@ -115,7 +115,7 @@ class Order(models.Model):
         error_messages={"unique": "There is an order with this number already."},
     )
     affiliate = models.ForeignKey(Affiliate, on_delete=models.PROTECT, null=True, blank=True, related_name="orders")
-    link = models.ForeignKey(Link, on_delete=models.SET_NULL, null=True, blank=True, related_name="orders")
+    link = models.ForeignKey(Link, on_delete=models.PROTECT, null=True, blank=True, related_name="orders")
     amount = models.DecimalField(max_digits=AMOUNT_DIGITS, decimal_places=AMOUNT_PLACES)
     commission = models.DecimalField(
         max_digits=AMOUNT_DIGITS,

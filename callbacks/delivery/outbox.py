@@ -5,7 +5,7 @@ Claiming and sending what was recorded is `callbacks.delivery.queue` and `callba
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from django.db import connection, transaction
@@ -14,7 +14,7 @@ from django.utils import timezone
 from affiliates.models import Affiliate
 from callbacks.delivery import order_events, wakeup
 from callbacks.delivery.order_events import OrderEvent
-from callbacks.models import Delivery, sql
+from callbacks.models import Delivery, EventType, sql
 from callbacks.models.delivery import new_event_id
 from callbacks.postback.variables import Event, snapshot
 from orders.models import Order
@@ -39,7 +39,23 @@ def record(orders: Iterable[Order]) -> int:
 
     Returns how many deliveries are due.
     """
-    return record_events([event for order in orders for event in order_events.of_saved(order)])
+    events = [event for order in orders for event in order_events.of_saved(order)]
+    return record_events(order_events.with_values_told(events))
+
+
+def record_deletion(order: Order) -> int:
+    """Write the deliveries that tell of the order's rejection, in the transaction that is about to delete it.
+
+    They need nothing of the order. Returns how many of them are due.
+    """
+    return record_events(order_events.of_deleted(order))
+
+
+def hear_of_deletion(order: Order) -> set[int]:
+    """The keys of the affiliates whose trackers would be sent the order's rejection if it were deleted now."""
+    events = {event.affiliate_id: event for event in order_events.rejections(order)}
+    subscriptions = [s for s in _subscriptions(events) if s.event == EventType.UPDATED] if events else []
+    return {s.affiliate_id for s in subscriptions if not _reason_to_skip(s, events[s.affiliate_id])}
 
 
 def record_events(
@@ -87,6 +103,7 @@ def _row(event: OrderEvent, subscription: Subscription, link_url: str, origin: s
             link_url=link_url,
         )
     )
+    variables = _repeated(event.told, variables) if event.told else variables
     reason = _reason_to_skip(subscription, event)
     now = connection.ops.adapt_datetimefield_value(timezone.now())
     return (
@@ -106,6 +123,14 @@ def _row(event: OrderEvent, subscription: Subscription, link_url: str, origin: s
         "",
         str(origin),
     )
+
+
+def _repeated(told: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, str]:
+    """The variables last told, with the status and what else is of the new event itself."""
+    own = {
+        name: value for name, value in variables.items() if name in {"order.status", "event"} or name[:6] == "event."
+    }
+    return {**told, **own}
 
 
 def _reason_to_skip(subscription: Subscription, event: OrderEvent) -> Delivery.SkipReason:

@@ -73,7 +73,10 @@ class Delivery(models.Model):
     affiliate = models.ForeignKey(
         Affiliate, on_delete=models.CASCADE, null=True, related_name="deliveries", db_index=False
     )
-    order = models.ForeignKey(Order, on_delete=models.SET_NULL, null=True, related_name="deliveries")
+    # A deleted order's key stays: what was told of the order is still in its turn, the last of it that it is rejected.
+    order = models.ForeignKey(
+        Order, on_delete=models.DO_NOTHING, db_constraint=False, null=True, related_name="deliveries"
+    )
     event = models.CharField(max_length=16, choices=EventType)
     status = models.CharField(max_length=16, choices=Status, default=Status.PENDING)
     skip_reason = models.CharField(max_length=32, choices=SkipReason, default=SkipReason.NONE, blank=True)
