@@ -166,7 +166,8 @@ AXES_ENABLE_ADMIN = False  # the log says who was locked out
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_TZ = True
-USE_THOUSAND_SEPARATOR = True
+# Numbers that people read are separated by the filter `intcomma`; those in addresses and forms never are.
+USE_THOUSAND_SEPARATOR = False
 STATIC_URL = "static/"
 WHITENOISE_USE_FINDERS = True
 SESSION_COOKIE_HTTPONLY = True
