@@ -12,6 +12,7 @@ from django.utils.html import format_html
 from affiliates import search
 from affiliates.models import LINK_MAX_LENGTH, LINK_STAYS, Affiliate, Link
 from affiliates.portal import access
+from config.editing import EditingForm
 
 
 class AffiliateInput(forms.TextInput):
@@ -54,7 +55,7 @@ class AffiliateField(forms.CharField):
             return True
 
 
-class AffiliateForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable at run time
+class AffiliateForm(EditingForm):
     class Meta:
         model = Affiliate
         fields = ("name", "email", "code", "status", "commission_rate")
@@ -74,7 +75,7 @@ class AffiliateForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscript
         return email
 
 
-class LinkForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable at run time
+class LinkForm(EditingForm):
     affiliate = AffiliateField(help_text="Their code, name or e-mail.")
     url = forms.CharField(label="URL", max_length=LINK_MAX_LENGTH, widget=forms.TextInput(attrs={"inputmode": "url"}))
 

@@ -5,7 +5,6 @@ from html.parser import HTMLParser
 
 import pytest
 from django.apps import apps
-from django.core.management.color import no_style
 from django.db import connection
 from django.urls import reverse
 
@@ -13,7 +12,7 @@ from tests.factories import OrderFactory, callbacks_for
 from tests.roles import world as worlds
 from tests.roles.world import World
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 FIRST = 1_234_567
 SEPARATED = re.compile(r"\d,\d{3}\b|\d[\s\u00a0\u202f]\d{3}\b")
 
@@ -21,15 +20,10 @@ SEPARATED = re.compile(r"\d,\d{3}\b|\d[\s\u00a0\u202f]\d{3}\b")
 @pytest.fixture
 def world(broker) -> World:
     """All rows of all tables have keys above a million."""
-    tables = [model._meta.db_table for model in apps.get_models() if model._meta.pk.get_internal_type() != "CharField"]
     with connection.cursor() as cursor:
-        if connection.vendor == "sqlite":
-            for table in tables:
-                cursor.execute("DELETE FROM sqlite_sequence WHERE name = %s", [table])
-                cursor.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (%s, %s)", [table, FIRST])
-        else:
-            for statement in connection.ops.sequence_reset_sql(no_style(), apps.get_models()):
-                cursor.execute(re.sub(r"coalesce\(max\([^)]*\), 1\), max\([^)]*\) IS NOT null", f"{FIRST}, true", statement))
+        for model in apps.get_models():
+            cursor.execute("DELETE FROM sqlite_sequence WHERE name = %s", [model._meta.db_table])
+            cursor.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (%s, %s)", [model._meta.db_table, FIRST])
     world = worlds.make()
     assert min(world.order.pk, world.joe.pk, world.delivery.pk, world.setting.pk) > FIRST
     return world
@@ -84,4 +78,3 @@ def test_preview_takes_the_order_that_was_chosen(world: World) -> None:
     data = {"method": "GET", "url": "https://tracker.example/?o={{order.number}}", "preview_order": option}
     checked = client.post(reverse("callbacks:check", args=[world.joe.pk, "order.created", world.setting.pk]), data)
     assert checked.context["order"] == older
-
