@@ -80,7 +80,8 @@ class JobAdmin(ReadOnlyAdmin):
         job = get_object_or_404(found, pk=key_in(object_id))
         named = Delivery.objects.in_bulk([pk for pk, _ in job.refused_first])
         context = self.admin_site.each_context(request) | {
-            "title": f"{job.get_kind_display()} of {timezone.localtime(job.created_at):%-d %b %Y, %H:%M}",
+            "title": f"{job.get_kind_display()} of {timezone.localtime(job.created_at):%-d %b %Y, %H:%M} "
+            f"({timezone.get_default_timezone_name()})",
             "opts": self.opts,
             "job": job,
             "may_handle": self.may_handle(request, job),
