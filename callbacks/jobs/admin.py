@@ -138,8 +138,8 @@ def links_of(job: Job) -> list[tuple[str, str]]:
         AFFILIATE: str(job.affiliate_id),
         EVENT: job.setting.event,
         ORIGIN: Delivery.Origin.BACKFILL.value,
-        FROM: f"{job.started_at:%Y-%m-%dT%H:%M:%S.%f}",
+        FROM: f"{job.started_at:%Y-%m-%dT%H:%M:%S.%fZ}",
     }
     if job.ended_at:
-        chosen[TO] = f"{job.ended_at:%Y-%m-%dT%H:%M:%S.%f}"
+        chosen[TO] = f"{job.ended_at:%Y-%m-%dT%H:%M:%S.%fZ}"
     return [("The deliveries of this backfill", log + Selection(chosen).query)]

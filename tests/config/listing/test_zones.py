@@ -7,16 +7,17 @@ import re
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from django.urls import reverse
 from django.utils import timezone
 
 from affiliates.models import Affiliate
+from callbacks.jobs.admin import links_of
 from callbacks.jobs.backfill import Backfill
 from callbacks.log.selection import Selection
-from callbacks.models import Attempt, Delivery, HourlyCount
+from callbacks.models import Attempt, Delivery, HourlyCount, Job
 from callbacks.reports import hourly, overview
 from callbacks.reports.reconciliation import Month, reconcile
 from config.listing.period import Period
@@ -182,6 +183,17 @@ def test_times_on_pages_are_of_that_zone_and_say_so(admin_client, settings, joe,
     assert f">1 Mar 2026, {local} {zone}</time>" in shown
     assert 'datetime="2026-03-01T12:00:00.000+00:00"' in shown
     assert f"Times, days and months: {zone}." in shown
+
+
+@pytest.mark.parametrize("zone", [KOLKATA, NEW_YORK])
+def test_page_of_a_backfill_leads_to_what_was_sent_in_its_time(settings, joe, zone):
+    settings.TIME_ZONE = zone
+    began, setting = datetime(2026, 3, 1, 12, tzinfo=UTC), joe.callback_settings.get()
+    job = Job(kind="backfill", setting=setting, affiliate=joe, started_at=began, ended_at=began + timedelta(hours=1))
+    ((_, address),) = links_of(job)
+    named = parse_qs(urlsplit(address).query)
+    period = Period.of(named["from"][0], named["to"][0])
+    assert (period.first.begins_at, period.last.ends_at) == (job.started_at, job.ended_at)
 
 
 # --- the setting ---------------------------------------------------------------
