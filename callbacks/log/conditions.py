@@ -87,8 +87,7 @@ def search(deliveries: Deliveries, text: str) -> Deliveries:
 def _of_deleted_orders(number: str) -> list[int]:
     """The keys of those among the latest deliveries whose order had exactly this number, and is gone."""
     newest = Delivery.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
-    gone = Delivery.objects.order_by().filter(
-        ~Exists(Order.objects.filter(pk=OuterRef("order"))), pk__gt=newest - LATEST
-    )
-    named = gone.exclude(origin=Origin.TEST).filter(**{"variables__order.number__in": [number, f"#{number}"]})
+    latest = Delivery.objects.order_by().filter(pk__gt=newest - LATEST).exclude(origin=Origin.TEST)
+    gone = latest.filter(~Exists(Order.objects.filter(pk=OuterRef("order"))))
+    named = gone.filter(**{"variables__order.number__in": [number, f"#{number}"]})
     return list(named.values_list("pk", flat=True))

@@ -91,7 +91,9 @@ class Delivery(models.Model):
     affiliate = models.ForeignKey(
         Affiliate, on_delete=models.CASCADE, null=True, related_name="deliveries", db_index=False
     )
-    order = OrderKeyField(Order, on_delete=models.DO_NOTHING, db_constraint=False, null=True, related_name="deliveries")
+    order = OrderKeyField(  # type: ignore[misc]  # the stubs cannot know that it may be None
+        Order, on_delete=models.DO_NOTHING, db_constraint=False, null=True, related_name="deliveries"
+    )
     event = models.CharField(max_length=16, choices=EventType)
     status = models.CharField(max_length=16, choices=Status, default=Status.PENDING)
     skip_reason = models.CharField(max_length=32, choices=SkipReason, default=SkipReason.NONE, blank=True)
