@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from affiliates.models import Affiliate, Link, validate_text
 from orders import money
-from orders.signals import orders_created
+from orders.signals import orders_created, orders_deleted
 
 AMOUNT_DIGITS = 19
 AMOUNT_PLACES = 4  # the most that ISO 4217 knows (CLF, UYW)
@@ -75,6 +75,17 @@ class OrderQuerySet(models.QuerySet["Order"]):
             created = super().bulk_create(orders, batch_size)
             orders_created.send(self.model, orders=created)
         return created
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        """Send `orders_deleted` for all of them at once, in the transaction that deletes them."""
+        with transaction.atomic(using=self.db):
+            keys = list(self.order_by().values_list("pk", flat=True))
+            orders_deleted.send(self.model, keys=keys)
+            # By key: what was chosen by its deliveries may no longer be chosen once there are more of them.
+            return super(OrderQuerySet, type(self)(self.model, using=self.db).filter(pk__in=keys)).delete()
+
+    delete.alters_data = True  # type: ignore[attr-defined]  # as Django marks its own, so that no manager has it
+    delete.queryset_only = True  # type: ignore[attr-defined]
 
 
 def validate_statuses(values: list[str]) -> None:

@@ -55,18 +55,20 @@ def of_saved(order: Order) -> list[OrderEvent]:
     return events
 
 
-def of_deleted(order: Order) -> list[OrderEvent]:
-    """The events of an order that is about to be deleted: it is rejected for all who were told of it.
+def of_deleted(order_keys: Sequence[int]) -> list[OrderEvent]:
+    """The events of orders that are about to be deleted: each is rejected for all who were told of it.
 
-    Nothing for whoever was told last that it is rejected. The order's row is locked, so nothing is told after this.
+    Nothing for whoever was told last that it is rejected. The orders' rows are locked, so nothing is told after this.
     """
-    stored = Order.objects.select_for_update(no_key=True, of=("self",)).filter(pk=order.pk).first()
-    return rejections(stored) if stored else []
+    rows = Order.objects.select_for_update(no_key=True, of=("self",)).filter(pk__in=order_keys)
+    return rejections(list(rows.order_by("pk")))
 
 
-def rejections(order: Order) -> list[OrderEvent]:
-    """The events that would tell everybody who was told of an order that it is rejected."""
-    events = [rejection(order, affiliate_id, told) for (_, affiliate_id), told in told_last([order]).items()]
+def rejections(orders: Sequence[Order]) -> list[OrderEvent]:
+    """The events that would tell everybody who was told of these orders that they are rejected."""
+    by_key = {order.pk: order for order in orders}
+    told = told_last(orders).items()
+    events = [rejection(by_key[key], affiliate_id, variables) for (key, affiliate_id), variables in told]
     return [event for event in events if event.new_status]
 
 

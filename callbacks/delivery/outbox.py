@@ -20,6 +20,7 @@ from callbacks.postback.variables import Event, snapshot
 from orders.models import Order
 
 Status, Skip = Delivery.Status, Delivery.SkipReason
+AT_ONCE = 500  # deleted orders whose deliveries are read and written together
 
 
 class Subscription(NamedTuple):
@@ -43,17 +44,18 @@ def record(orders: Iterable[Order]) -> int:
     return record_events(order_events.with_values_told(events))
 
 
-def record_deletion(order: Order) -> int:
-    """Write the deliveries that tell of the order's rejection, in the transaction that is about to delete it.
+def record_deletion(order_keys: Sequence[int]) -> int:
+    """Write the deliveries that tell of the orders' rejection, in the transaction that is about to delete them.
 
-    They need nothing of the order. Returns how many of them are due.
+    They need nothing of the orders. Returns how many of them are due.
     """
-    return record_events(order_events.of_deleted(order))
+    parts = (order_keys[start : start + AT_ONCE] for start in range(0, len(order_keys), AT_ONCE))
+    return sum(record_events(order_events.of_deleted(part)) for part in parts)
 
 
 def hear_of_deletion(order: Order) -> set[int]:
     """The keys of the affiliates whose trackers would be sent the order's rejection if it were deleted now."""
-    events = {event.affiliate_id: event for event in order_events.rejections(order)}
+    events = {event.affiliate_id: event for event in order_events.rejections([order])}
     subscriptions = [s for s in _subscriptions(events) if s.event == EventType.UPDATED] if events else []
     return {s.affiliate_id for s in subscriptions if not _reason_to_skip(s, events[s.affiliate_id])}
 

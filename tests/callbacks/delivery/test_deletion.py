@@ -4,7 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
+from django.db.models import Count
+from django.test.utils import CaptureQueriesContext
 
 from affiliates.models import Affiliate
 from callbacks.delivery import dispatcher, order_events, outbox
@@ -34,6 +36,9 @@ DOORS: list[Callable[[Order], Any]] = [
     lambda order: Order.objects.only("number").get(pk=order.pk).delete(),
     lambda order: Order(pk=order.pk).delete(),
     lambda _: Order.objects.all().delete(),
+    lambda order: order.affiliate.orders.all().delete(),
+    lambda _: Order._base_manager.all().delete(),
+    lambda _: Order.objects.annotate(n=Count("deliveries")).filter(n=2).delete(),
 ]
 
 
@@ -51,6 +56,18 @@ def test_deleted_order_is_rejected_with_the_values_last_told(order: Order, delet
     }
     assert last.variables["event.id"] == str(last.event_id)
     assert (last.status, Order.objects.count()) == ("pending", 0)
+
+
+def test_many_orders_are_deleted_in_as_many_queries_as_two(affiliate: Affiliate) -> None:
+    def queries(number: int) -> int:
+        Order.objects.bulk_create(Order(number=f"{number}-{n}", affiliate=affiliate, amount=1) for n in range(number))
+        with CaptureQueriesContext(connection) as captured:
+            Order.objects.all().delete()
+        return len(captured)
+
+    assert queries(2) == queries(60)
+    assert Delivery.objects.filter(event="order.updated").count() == 62
+    assert not hasattr(Order.objects, "delete")
 
 
 def test_deletion_that_is_rolled_back_tells_nobody(order: Order) -> None:

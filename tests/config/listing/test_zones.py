@@ -6,7 +6,7 @@ import json
 import re
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
@@ -100,6 +100,18 @@ def test_day_of_a_changed_clock_has_its_own_length(settings, day, hours):
     period = Period.of(day, day)
     assert period.last.ends_at - period.first.begins_at == timedelta(hours=hours)
     assert str(period).endswith(f"{day[:4]} (America/New_York)")
+
+
+@pytest.mark.parametrize("zone", ["Asia/Beirut", "America/Havana", "America/Santiago", "Australia/Lord_Howe"])
+def test_days_follow_each_other_where_the_clock_is_changed_at_midnight(settings, zone):
+    settings.TIME_ZONE = zone
+    day, last = date(2026, 1, 1), date(2027, 1, 2)
+    while day < last:
+        period, after = (Period.of(d.isoformat(), d.isoformat()) for d in (day, day + timedelta(days=1)))
+        assert period.first.day == day
+        assert period.last.ends_at == after.first.begins_at
+        assert timedelta(hours=23) <= period.last.ends_at - period.first.begins_at <= timedelta(hours=25)
+        day += timedelta(days=1)
 
 
 def test_moments_in_addresses_are_of_the_zone_they_name(settings):
