@@ -1,5 +1,6 @@
 """Orders, and what changed at each save of one; tokens of the API."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from affiliates.models import Affiliate, Link, validate_text
 from orders import money
 from orders.signals import orders_created, orders_deleted
 
+DELETED_AT_ONCE = 500
 AMOUNT_DIGITS = 19
 AMOUNT_PLACES = 4  # the most that ISO 4217 knows (CLF, UYW)
 
@@ -77,12 +79,16 @@ class OrderQuerySet(models.QuerySet["Order"]):
         return created
 
     def delete(self) -> tuple[int, dict[str, int]]:
-        """Send `orders_deleted` for all of them at once, in the transaction that deletes them."""
+        """Send `orders_deleted` for many of them at once, in the transaction that deletes them."""
+        numbers: Counter[str] = Counter()
         with transaction.atomic(using=self.db):
             keys = list(self.order_by().values_list("pk", flat=True))
-            orders_deleted.send(self.model, keys=keys)
-            # By key: what was chosen by its deliveries may no longer be chosen once there are more of them.
-            return super(OrderQuerySet, type(self)(self.model, using=self.db).filter(pk__in=keys)).delete()
+            for start in range(0, len(keys), DELETED_AT_ONCE):
+                # By key: what was chosen by its deliveries may no longer be chosen once there are more of them.
+                part = type(self)(self.model, using=self.db).filter(pk__in=keys[start : start + DELETED_AT_ONCE])
+                orders_deleted.send(self.model, keys=keys[start : start + DELETED_AT_ONCE])
+                numbers += Counter(super(OrderQuerySet, part).delete()[1])
+        return numbers.total(), dict(numbers)
 
     delete.alters_data = True  # type: ignore[attr-defined]  # as Django marks its own, so that no manager has it
     delete.queryset_only = True  # type: ignore[attr-defined]

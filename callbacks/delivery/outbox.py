@@ -20,7 +20,6 @@ from callbacks.postback.variables import Event, snapshot
 from orders.models import Order
 
 Status, Skip = Delivery.Status, Delivery.SkipReason
-AT_ONCE = 500  # deleted orders whose deliveries are read and written together
 
 
 class Subscription(NamedTuple):
@@ -49,8 +48,7 @@ def record_deletion(order_keys: Sequence[int]) -> int:
 
     They need nothing of the orders. Returns how many of them are due.
     """
-    parts = (order_keys[start : start + AT_ONCE] for start in range(0, len(order_keys), AT_ONCE))
-    return sum(record_events(order_events.of_deleted(part)) for part in parts)
+    return record_events(order_events.of_deleted(order_keys))
 
 
 def hear_of_deletion(order: Order) -> set[int]:

@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from affiliates.models import Affiliate
 from callbacks.delivery import dispatcher, order_events, outbox
 from callbacks.models import CallbackSetting, Delivery
+from orders import models
 from orders.models import Order
 from tests.factories import AffiliateFactory, LinkFactory, OrderFactory, callbacks_for
 from tests.receiver import Receiver
@@ -58,7 +59,9 @@ def test_deleted_order_is_rejected_with_the_values_last_told(order: Order, delet
     assert (last.status, Order.objects.count()) == ("pending", 0)
 
 
-def test_many_orders_are_deleted_in_as_many_queries_as_two(affiliate: Affiliate) -> None:
+def test_many_orders_are_deleted_in_as_many_queries_as_two(
+    affiliate: Affiliate, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def queries(number: int) -> int:
         Order.objects.bulk_create(Order(number=f"{number}-{n}", affiliate=affiliate, amount=1) for n in range(number))
         with CaptureQueriesContext(connection) as captured:
@@ -66,7 +69,10 @@ def test_many_orders_are_deleted_in_as_many_queries_as_two(affiliate: Affiliate)
         return len(captured)
 
     assert queries(2) == queries(60)
-    assert Delivery.objects.filter(event="order.updated").count() == 62
+    monkeypatch.setattr(models, "DELETED_AT_ONCE", 7)
+    assert queries(20) < 3 * queries(7)
+    assert Delivery.objects.filter(event="order.updated").count() == 89
+    assert Order.objects.all().delete() == (0, {})
     assert not hasattr(Order.objects, "delete")
 
 
