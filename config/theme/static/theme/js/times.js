@@ -51,10 +51,19 @@ function tick() {
   }
 }
 
+// A zone by the name that this browser has for it: Asia/Calcutta for Asia/Kolkata. One it does not know stays as it is.
+function known(zone) {
+  try {
+    return new Intl.DateTimeFormat("en-GB", { timeZone: zone }).resolvedOptions().timeZone;
+  } catch {
+    return zone;
+  }
+}
+
 // Days and months stay those of the installation: where that is another zone, say both.
 for (const element of document.querySelectorAll("[data-zone]")) {
-  const own = new Intl.DateTimeFormat().resolvedOptions().timeZone;
-  if (own !== element.dataset.zone) element.textContent = `Times: ${own}. Days and months: ${element.dataset.zone}.`;
+  const own = known();
+  if (own !== known(element.dataset.zone)) element.textContent = `Times: ${own}. Days and months: ${element.dataset.zone}.`;
 }
 
 localise();
