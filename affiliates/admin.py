@@ -15,6 +15,7 @@ from affiliates.portal import access
 from affiliates.profile import facts, views
 from callbacks.reports.callback_health import Health, with_health
 from callbacks.setup.bulk import choice
+from config.editing import EditingAdmin
 from config.listing.columns import CREATED, column
 from config.theme.templatetags.theme import percent
 
@@ -42,7 +43,7 @@ class HealthFilter(admin.SimpleListFilter):
 
 
 @admin.register(Affiliate)
-class AffiliateAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
+class AffiliateAdmin(EditingAdmin):
     actions = ("set_up_same",)
     form = AffiliateForm
     list_display = ("name", "code", "email", "status_chip", "orders", "callbacks_set", "recent_deliveries")
@@ -116,7 +117,7 @@ class AffiliateAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscri
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         if obj := kwargs.get("obj"):
-            saved = Affiliate.objects.get(pk=obj.pk)  # `obj` has what was typed, even if it has errors
+            saved = Affiliate.objects.get(pk=obj.pk)
             context |= views.profile_of(saved, "profile") | {"title": saved.name, "subtitle": None}
         return super().render_change_form(request, context, *args, **kwargs)
 
@@ -135,7 +136,7 @@ class AffiliateAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscri
 
 
 @admin.register(Link)
-class LinkAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
+class LinkAdmin(EditingAdmin):
     form = LinkForm
     list_display = ("url", "affiliate", "first_seen")
     list_select_related = ("affiliate",)

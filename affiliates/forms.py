@@ -10,8 +10,9 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from affiliates import search
-from affiliates.models import LINK_MAX_LENGTH, Affiliate, Link
+from affiliates.models import LINK_MAX_LENGTH, LINK_STAYS, Affiliate, Link
 from affiliates.portal import access
+from config.editing import EditingForm
 
 
 class AffiliateInput(forms.TextInput):
@@ -54,7 +55,7 @@ class AffiliateField(forms.CharField):
             return True
 
 
-class AffiliateForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable at run time
+class AffiliateForm(EditingForm):
     class Meta:
         model = Affiliate
         fields = ("name", "email", "code", "status", "commission_rate")
@@ -74,7 +75,7 @@ class AffiliateForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscript
         return email
 
 
-class LinkForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable at run time
+class LinkForm(EditingForm):
     affiliate = AffiliateField(help_text="Their code, name or e-mail.")
     url = forms.CharField(label="URL", max_length=LINK_MAX_LENGTH, widget=forms.TextInput(attrs={"inputmode": "url"}))
 
@@ -85,6 +86,8 @@ class LinkForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.initial["affiliate"] = AffiliateField.label_of(self.initial.get("affiliate"))
+        if "url" in self.fields and self.instance.has_orders:
+            self.fields["url"].disabled, self.fields["url"].help_text = True, LINK_STAYS
 
     def _get_validation_exclusions(self) -> set[str]:
         """Validate the digest too, which is not typed: it is unique for each affiliate."""

@@ -14,6 +14,7 @@ from django.urls import reverse
 from affiliates import referral
 
 LINK_MAX_LENGTH = 2000
+LINK_STAYS = "Orders came in through this link, and their trackers are told its values. So it stays as it is."
 
 
 def validate_text(value: str) -> None:
@@ -143,6 +144,10 @@ class Link(models.Model):
         """The affiliate's own click id in it."""
         return referral.parse(self.url).sub_id
 
+    @property
+    def has_orders(self) -> bool:
+        return self.pk is not None and Link.objects.filter(pk=self.pk, orders__isnull=False).exists()
+
     def save(self, *args: Any, **kwargs: Any) -> None:
         if (fields := kwargs.get("update_fields")) is not None:
             names = frozenset(fields)
@@ -150,4 +155,7 @@ class Link(models.Model):
         super().save(*args, **kwargs)
 
     def clean(self) -> None:
+        """Refuse another URL for a link that orders came in through: what they told their trackers would be untrue."""
         self.digest = digest_of(self.url)  # so that validating the constraint sees what saving will store
+        if self.has_orders and Link.objects.filter(pk=self.pk).exclude(digest=self.digest).exists():
+            raise ValidationError({"url": ValidationError(LINK_STAYS, code="link_has_orders")})

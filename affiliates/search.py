@@ -10,7 +10,6 @@ from affiliates.models import Affiliate
 MAX_SUGGESTED = 20  # below the field
 MAX_NAMED = 3  # in an error
 MAX_LENGTH = 400  # of what is typed
-PRIMARY_KEY = re.compile(r"[0-9]{1,18}")
 LABEL = re.compile(r"\((?P<code>[\w.~-]+)\)\Z")
 
 
@@ -42,8 +41,6 @@ def identify(text: str) -> Affiliate:
     named = list(Affiliate.objects.filter(matches).order_by("pk")[: MAX_NAMED + 1])
     if len(named) == 1:
         return named[0]
-    if not named and PRIMARY_KEY.fullmatch(text) and (by_key := Affiliate.objects.filter(pk=text).first()):
-        return by_key  # as scripts fill in Django's forms
     if named:
         sentence, code = "Several have this name or code; type the code of one: %(names)s.", "several_affiliates"
     elif named := suggest(text):

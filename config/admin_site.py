@@ -138,7 +138,8 @@ def _overview(request: HttpRequest) -> dict[str, Any]:
 def _chart_of(bars: list[overview.Bar], log: str) -> dict[str, Any]:
     """The data for the script that draws the charts. `log` is the address of the list of deliveries."""
     return {
-        "times": [bar.begins_at.isoformat() for bar in bars],
+        "labels": [bar.label for bar in bars],
+        "titles": [bar.title for bar in bars],
         "delivered": [bar.counts.delivered for bar in bars],
         "refused": [bar.counts.refused for bar in bars],
         "unanswered": [bar.counts.unanswered for bar in bars],

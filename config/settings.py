@@ -1,6 +1,7 @@
 """Settings, in one flat file. Everything an operator may change comes from the environment or from `.env`."""
 
 import ipaddress
+import zoneinfo
 from pathlib import Path
 
 import certifi
@@ -22,6 +23,10 @@ try:
     PORT = int(env.str("PORT", "") or 8000)
 except ValueError as error:
     raise ImproperlyConfigured("PORT must be a number from 1 to 65535.") from error
+# Days and months begin and end in it, on every page and in every file.
+TIME_ZONE = env.str("TIME_ZONE", "") or "UTC"
+if TIME_ZONE not in zoneinfo.available_timezones():
+    raise ImproperlyConfigured("TIME_ZONE must be a name of the IANA time zone database, such as Europe/Berlin.")
 DEBUG = env.bool("DEBUG", False)
 DEMO = env.bool("DEMO", False)
 try:
@@ -164,9 +169,9 @@ AXES_ENABLE_ADMIN = False  # the log says who was locked out
 
 # --- the browser -------------------------------------------------------------
 LANGUAGE_CODE = "en-us"
-TIME_ZONE = "UTC"
 USE_TZ = True
-USE_THOUSAND_SEPARATOR = True
+# Numbers that people read are separated by the filter `intcomma`; those in addresses and forms never are.
+USE_THOUSAND_SEPARATOR = False
 STATIC_URL = "static/"
 WHITENOISE_USE_FINDERS = True
 SESSION_COOKIE_HTTPONLY = True

@@ -12,6 +12,7 @@ from django.template.response import TemplateResponse
 
 from affiliates.filters import AffiliateFilter
 from affiliates.models import Affiliate
+from config.editing import EditingAdmin
 from config.listing.columns import CREATED, column
 from config.listing.filters import PeriodFilter
 from config.listing.pages import LongChangeList
@@ -100,7 +101,7 @@ class CurrencyFilter(admin.SimpleListFilter):
 
 
 @admin.register(Order)
-class OrderAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
+class OrderAdmin(EditingAdmin):
     form = OrderForm
     list_title = "All orders"
     list_icon = "orders"

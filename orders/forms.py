@@ -7,12 +7,13 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from affiliates.forms import AffiliateField
+from config.editing import EditingForm
 from orders import money
 from orders.intake import place
 from orders.models import Order
 
 
-class OrderForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable at run time
+class OrderForm(EditingForm):
     """Finds or makes the link with the typed URL, which also names the affiliate if none is chosen."""
 
     link = forms.CharField(

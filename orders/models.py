@@ -1,5 +1,6 @@
 """Orders, and what changed at each save of one; tokens of the API."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
@@ -14,8 +15,9 @@ from django.utils import timezone
 
 from affiliates.models import Affiliate, Link, validate_text
 from orders import money
-from orders.signals import orders_created
+from orders.signals import orders_created, orders_deleted
 
+DELETED_AT_ONCE = 500
 AMOUNT_DIGITS = 19
 AMOUNT_PLACES = 4  # the most that ISO 4217 knows (CLF, UYW)
 
@@ -76,6 +78,21 @@ class OrderQuerySet(models.QuerySet["Order"]):
             orders_created.send(self.model, orders=created)
         return created
 
+    def delete(self) -> tuple[int, dict[str, int]]:
+        """Send `orders_deleted` for many of them at once, in the transaction that deletes them."""
+        numbers: Counter[str] = Counter()
+        with transaction.atomic(using=self.db):
+            keys = list(self.order_by().values_list("pk", flat=True))
+            for start in range(0, len(keys), DELETED_AT_ONCE):
+                # By key: what was chosen by its deliveries may no longer be chosen once there are more of them.
+                part = type(self)(self.model, using=self.db).filter(pk__in=keys[start : start + DELETED_AT_ONCE])
+                orders_deleted.send(self.model, keys=keys[start : start + DELETED_AT_ONCE])
+                numbers += Counter(super(OrderQuerySet, part).delete()[1])
+        return numbers.total(), dict(numbers)
+
+    delete.alters_data = True  # type: ignore[attr-defined]  # as Django marks its own, so that no manager has it
+    delete.queryset_only = True  # type: ignore[attr-defined]
+
 
 def validate_statuses(values: list[str]) -> None:
     if not isinstance(values, list) or any(value not in Order.Status.values for value in values):
@@ -115,7 +132,7 @@ class Order(models.Model):
         error_messages={"unique": "There is an order with this number already."},
     )
     affiliate = models.ForeignKey(Affiliate, on_delete=models.PROTECT, null=True, blank=True, related_name="orders")
-    link = models.ForeignKey(Link, on_delete=models.SET_NULL, null=True, blank=True, related_name="orders")
+    link = models.ForeignKey(Link, on_delete=models.PROTECT, null=True, blank=True, related_name="orders")
     amount = models.DecimalField(max_digits=AMOUNT_DIGITS, decimal_places=AMOUNT_PLACES)
     commission = models.DecimalField(
         max_digits=AMOUNT_DIGITS,

@@ -51,6 +51,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "DATA_DIR": str(directory),
         "DATABASE_URL": os.environ.get(CLUSTER_URL, "") if chosen == "postgresql" else "",
         "REDIS_URL": "",
+        "TIME_ZONE": "",
         "SECRET_KEY": "for-tests-only-" + "x" * 50,
         "DEBUG": "",
         "DEMO": "",

@@ -1,13 +1,13 @@
-"""What a saved order means for affiliates: which of them gets which event, with which values.
+"""What a saved or deleted order means for affiliates: which of them gets which event, with which values.
 
-Nothing but the links' URLs is read here. Which callbacks want an event is `callbacks.delivery.outbox`.
+Which callbacks want an event is `callbacks.delivery.outbox`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from affiliates.models import Link
-from callbacks.models import EventType
+from callbacks.models import Delivery, EventType
 from orders.models import Order, OrderState
 
 
@@ -16,6 +16,8 @@ class OrderEvent:
     """One event of one order for one affiliate, with the order's values at that moment.
 
     `status_before` is the status in the event recorded for the affiliate before this one; "" if this is the first.
+    `told` are the variables last told to an affiliate who loses the order: its rejection repeats them, so that their
+    tracker knows the click again. None if the event has the values of `state`.
     """
 
     order: Order
@@ -23,6 +25,7 @@ class OrderEvent:
     affiliate_id: int
     state: OrderState
     status_before: str = ""
+    told: Mapping[str, str] | None = None
 
     @property
     def new_status(self) -> str:
@@ -50,6 +53,50 @@ def of_saved(order: Order) -> list[OrderEvent]:
     if after.affiliate_id is not None:
         events.append(OrderEvent(order, EventType.CREATED, after.affiliate_id, after))
     return events
+
+
+def of_deleted(order_keys: Sequence[int]) -> list[OrderEvent]:
+    """The events of orders that are about to be deleted: each is rejected for all who were told of it.
+
+    Nothing for whoever was told last that it is rejected. The orders' rows are locked, so nothing is told after this.
+    """
+    rows = Order.objects.select_for_update(no_key=True, of=("self",)).filter(pk__in=order_keys)
+    return rejections(list(rows.order_by("pk")))
+
+
+def rejections(orders: Sequence[Order]) -> list[OrderEvent]:
+    """The events that would tell everybody who was told of these orders that they are rejected."""
+    by_key = {order.pk: order for order in orders}
+    told = told_last(orders).items()
+    events = [rejection(by_key[key], affiliate_id, variables) for (key, affiliate_id), variables in told]
+    return [event for event in events if event.new_status]
+
+
+def rejection(order: Order, affiliate_id: int, told: Mapping[str, str]) -> OrderEvent:
+    """The event that an order is an affiliate's no longer, with the variables that they were `told` last."""
+    state = replace(order.current_state(), status=Order.Status.REJECTED.value)
+    return OrderEvent(order, EventType.UPDATED, affiliate_id, state, str(told.get("order.status", "")), told)
+
+
+def with_values_told(events: Sequence[OrderEvent]) -> list[OrderEvent]:
+    """Events of saved orders, with what former affiliates were told last. Reads only if there is such an event."""
+    former = [event for event in events if event.order.after and event.affiliate_id != event.order.after.affiliate_id]
+    told = told_last(event.order for event in former) if former else {}
+    return [
+        replace(event, told=told.get((event.order.pk, event.affiliate_id))) if event in former else event
+        for event in events
+    ]
+
+
+def told_last(orders: Iterable[Order]) -> dict[tuple[int, int], Mapping[str, str]]:
+    """The variables of the last delivery of each order for each affiliate, by their keys.
+
+    Tests do not count, nor does what was skipped: nobody was told. What still waits to be sent does.
+    """
+    told = Delivery.objects.filter(order__in=[order.pk for order in orders], affiliate__isnull=False)
+    told = told.exclude(origin=Delivery.Origin.TEST).exclude(status=Delivery.Status.SKIPPED).order_by("pk")
+    rows = told.values_list("order_id", "affiliate_id", "variables")
+    return {(order_id, affiliate_id): variables for order_id, affiliate_id, variables in rows}
 
 
 def link_urls(events: Iterable[OrderEvent]) -> dict[int, str]:

@@ -5,7 +5,7 @@ Claiming and sending what was recorded is `callbacks.delivery.queue` and `callba
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from django.db import connection, transaction
@@ -39,7 +39,23 @@ def record(orders: Iterable[Order]) -> int:
 
     Returns how many deliveries are due.
     """
-    return record_events([event for order in orders for event in order_events.of_saved(order)])
+    events = [event for order in orders for event in order_events.of_saved(order)]
+    return record_events(order_events.with_values_told(events))
+
+
+def record_deletion(order_keys: Sequence[int]) -> int:
+    """Write the deliveries that tell of the orders' rejection, in the transaction that is about to delete them.
+
+    They need nothing of the orders. Returns how many of them are due.
+    """
+    return record_events(order_events.of_deleted(order_keys))
+
+
+def hear_of_deletion(order: Order) -> set[int]:
+    """The keys of the affiliates whose trackers would be sent the order's rejection if it were deleted now."""
+    events = {event.affiliate_id: event for event in order_events.rejections([order])}
+    subscriptions = [s for s in _subscriptions(events) if s.event == EventType.UPDATED] if events else []
+    return {s.affiliate_id for s in subscriptions if not _reason_to_skip(s, events[s.affiliate_id])}
 
 
 def record_events(
@@ -91,6 +107,7 @@ def _row(event: OrderEvent, subscription: Subscription, link_url: str, origin: s
             happened_at=happened_at,
         )
     )
+    variables = _repeated(event.told, variables) if event.told else variables
     reason = _reason_to_skip(subscription, event)
     now = connection.ops.adapt_datetimefield_value(happened_at)
     return (
@@ -124,6 +141,14 @@ def _end_rejections(events: Iterable[OrderEvent]) -> None:
             Delivery.objects.filter(order=event.order.pk, affiliate=event.affiliate_id, status=Status.PENDING).update(
                 status=Status.SKIPPED, skip_reason=Skip.SUPERSEDED, next_attempt_at=None
             )
+
+
+def _repeated(told: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, str]:
+    """The variables last told, with the status and what else is of the new event itself."""
+    own = {
+        name: value for name, value in variables.items() if name in {"order.status", "event"} or name[:6] == "event."
+    }
+    return {**told, **own}
 
 
 def _reason_to_skip(subscription: Subscription, event: OrderEvent) -> Delivery.SkipReason:

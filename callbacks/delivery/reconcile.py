@@ -6,7 +6,6 @@ deliveries is `callbacks.delivery.outbox`.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from django.db import transaction
@@ -74,8 +73,7 @@ def _missed_of(
             if _has_changed(order, state, link_url, last.variables):
                 yield OrderEvent(order, EventType.UPDATED, affiliate_id, state, status_before)
         elif status_before != Order.Status.REJECTED:
-            gone = replace(state, status=Order.Status.REJECTED.value, link_id=None)
-            yield OrderEvent(order, EventType.UPDATED, affiliate_id, gone, status_before)
+            yield order_events.rejection(order, affiliate_id, last.variables)
     if order.affiliate_id and order.affiliate_id not in recorded:
         began_at = subscribed_since.get(order.affiliate_id)
         if began_at and order.created_at >= began_at:

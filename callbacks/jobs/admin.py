@@ -80,7 +80,8 @@ class JobAdmin(ReadOnlyAdmin):
         job = get_object_or_404(found, pk=key_in(object_id))
         named = Delivery.objects.in_bulk([pk for pk, _ in job.refused_first])
         context = self.admin_site.each_context(request) | {
-            "title": f"{job.get_kind_display()} of {timezone.localtime(job.created_at):%-d %b %Y, %H:%M}",
+            "title": f"{job.get_kind_display()} of {timezone.localtime(job.created_at):%-d %b %Y, %H:%M} "
+            f"({timezone.get_default_timezone_name()})",
             "opts": self.opts,
             "job": job,
             "may_handle": self.may_handle(request, job),
@@ -137,8 +138,8 @@ def links_of(job: Job) -> list[tuple[str, str]]:
         AFFILIATE: str(job.affiliate_id),
         EVENT: job.setting.event,
         ORIGIN: Delivery.Origin.BACKFILL.value,
-        FROM: f"{job.started_at:%Y-%m-%dT%H:%M:%S.%f}",
+        FROM: f"{job.started_at:%Y-%m-%dT%H:%M:%S.%fZ}",
     }
     if job.ended_at:
-        chosen[TO] = f"{job.ended_at:%Y-%m-%dT%H:%M:%S.%f}"
+        chosen[TO] = f"{job.ended_at:%Y-%m-%dT%H:%M:%S.%fZ}"
     return [("The deliveries of this backfill", log + Selection(chosen).query)]

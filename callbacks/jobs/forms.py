@@ -62,7 +62,7 @@ def _day(label: str) -> forms.DateField:
 
 
 class PeriodForm(forms.Form):
-    """Days of UTC, as in the filters of the lists."""
+    """Days of the installation's zone, as in the filters of the lists."""
 
     first, last_day = _day("From"), _day("Through")
     again = forms.BooleanField(required=False, label="Also orders that this callback was told of already")

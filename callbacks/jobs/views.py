@@ -90,7 +90,7 @@ def backfill(request: HttpRequest, affiliate_id: int, event: EventType, pk: int)
     """Past orders of a period, to be sent to a callback."""
     found = CallbackSetting.objects.select_related("affiliate")
     setting = get_object_or_404(found, pk=pk, affiliate=affiliate_id, event=event)
-    today = timezone.now().date()
+    today = timezone.localdate()
     period_form = PeriodForm(request.GET or {"first": today - USUAL_DAYS, "last_day": today})
     context = {
         "title": f"Send past orders to the {in_sentence(setting)}",
@@ -108,7 +108,7 @@ def backfill(request: HttpRequest, affiliate_id: int, event: EventType, pk: int)
     keys = wanted.keys() & Keys(first=1, last=form.last_key)
     counted = estimate(wanted.all_orders(), wanted.why_left_out(), keys)
     left_out = _only(counted.counts, ALREADY_SENT, NOT_FOR_STATUS)
-    days = f"{wanted.period} (UTC)"
+    days = str(wanted.period)
     if form.is_valid():
         return _start(
             request,
@@ -142,7 +142,7 @@ def _previews(request: HttpRequest, wanted: Backfill, keys: Keys) -> list[Previe
 
 def _periods(setting: CallbackSetting) -> list[tuple[str, str]]:
     """Some periods to choose from, and their addresses."""
-    today = timezone.now().date()
+    today = timezone.localdate()
     month = today.replace(day=1)
     last_month = month - timedelta(days=1)
     periods = [
@@ -150,7 +150,7 @@ def _periods(setting: CallbackSetting) -> list[tuple[str, str]]:
         ("Past 30 days", today - USUAL_DAYS, today),
         ("This month", month, today),
         ("Last month", last_month.replace(day=1), last_month),
-        ("Until this callback was set up", None, setting.created_at.date()),
+        ("Until this callback was set up", None, timezone.localdate(setting.created_at)),
     ]
     return [(name, f"?first={first or ''}&last_day={last}") for name, first, last in periods]
 

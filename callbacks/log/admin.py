@@ -117,7 +117,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
         except IncorrectLookupParameters:
             raise Http404 from None
         assert isinstance(changelist, LongChangeList)
-        filename = f"deliveries-{timezone.now():%Y-%m-%d}.csv"
+        filename = f"deliveries-{timezone.localdate()}.csv"
         return csv_response(filename, export.HEADINGS, export.csv_rows(changelist.queryset, changelist.keys))
 
     def resend_view(self, request: HttpRequest, pk: int) -> HttpResponse:

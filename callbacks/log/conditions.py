@@ -9,6 +9,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from callbacks.models import CallbackSetting, Delivery
 from callbacks.models.delivery import RETRYING
+from orders.models import Order
 from orders.search import find_by_number
 
 Deliveries = QuerySet[Delivery]
@@ -23,6 +24,7 @@ STATES = {
 }
 NOT_TEST = "counted"  # the origins that the figures of the overview are made of
 NO_ANSWER = "none"  # the code of deliveries that were not answered
+LATEST = 20_000  # deliveries that a deleted order is looked for in
 MAX_FOUND = 5000  # deliveries that a search for an order finds
 
 
@@ -78,5 +80,14 @@ def search(deliveries: Deliveries, text: str) -> Deliveries:
     try:
         return deliveries.filter(event_id=uuid.UUID(term))
     except ValueError:
-        of_orders = Delivery.objects.order_by().filter(order__in=find_by_number(term))
-        return deliveries.filter(pk__in=list(of_orders.values_list("pk", flat=True)[:MAX_FOUND]))
+        found = Delivery.objects.order_by().filter(order__in=find_by_number(term)).values_list("pk", flat=True)
+        return deliveries.filter(pk__in=[*found[:MAX_FOUND], *_of_deleted_orders(term)])
+
+
+def _of_deleted_orders(number: str) -> list[int]:
+    """The keys of those among the latest deliveries whose order had exactly this number, and is gone."""
+    newest = Delivery.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+    latest = Delivery.objects.order_by().filter(pk__gt=newest - LATEST).exclude(origin=Origin.TEST)
+    gone = latest.filter(~Exists(Order.objects.filter(pk=OuterRef("order"))))
+    named = gone.filter(**{"variables__order.number__in": [number, f"#{number}"]})
+    return list(named.values_list("pk", flat=True))

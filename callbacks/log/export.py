@@ -12,9 +12,9 @@ from config.listing.keys import Keys
 BATCH_SIZE = 2000
 
 HEADINGS = (
-    "Event id", "Event", "Time (UTC)", "Order", "Amount", "Commission", "Currency", "Order status", "Affiliate",
-    "Affiliate code", "Callback", "Host", "State", "Reason", "Attempts", "Last attempt (UTC)", "Last code",
-    "Last error", "Next attempt (UTC)", "Origin",
+    "Event id", "Event", "Time ({zone})", "Order", "Amount", "Commission", "Currency", "Order status", "Affiliate",
+    "Affiliate code", "Callback", "Host", "State", "Reason", "Attempts", "Last attempt ({zone})", "Last code",
+    "Last error", "Next attempt ({zone})", "Origin",
 )  # fmt: skip
 _VARIABLES = ("order.number", "order.amount", "order.commission", "order.currency", "order.status")
 _COLUMNS = (

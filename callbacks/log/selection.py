@@ -111,7 +111,7 @@ class Selection:
             ("Origin", ORIGINS.get(chosen(ORIGIN), "")),
             ("Host", chosen(HOST, "")),
             ("Code", CODES.get(chosen(CODE), chosen(CODE, ""))),
-            ("Date", f"{self.period} (UTC)" if str(self.period) else ""),
+            ("Date", str(self.period)),
             ("Search", f"“{chosen(SEARCH)}”" if chosen(SEARCH) else ""),
         ]
         return [(name, value) for name, value in words if value]

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.fields.related_descriptors import ForwardManyToOneDescriptor
 from django.urls import reverse
 
 from affiliates.models import Affiliate
@@ -28,6 +29,23 @@ def new_event_id() -> uuid.UUID:
     random = int.from_bytes(os.urandom(10))
     high = (time.time_ns() // 1_000_000) << 16 | version << 12 | random & 0xFFF
     return uuid.UUID(int=high << 64 | variant << 62 | random >> 12 & (1 << 62) - 1)
+
+
+class _OrderOrNone(ForwardManyToOneDescriptor):  # type: ignore[type-arg]  # not subscriptable at run time
+    def get_object(self, instance: models.Model) -> Any:
+        try:
+            return super().get_object(instance)
+        except Order.DoesNotExist:
+            return None
+
+
+class OrderKeyField(models.ForeignKey):  # type: ignore[type-arg]  # not subscriptable at run time
+    """The key of an order, which stays when the order is deleted; the order itself is None then.
+
+    So what is still to be told of a deleted order keeps its turn, and the last of it is that the order is rejected.
+    """
+
+    forward_related_accessor_class = _OrderOrNone
 
 
 RETRYING = "retrying"  # a state beside the statuses: pending, after a failed attempt
@@ -78,7 +96,9 @@ class Delivery(models.Model):
     affiliate = models.ForeignKey(
         Affiliate, on_delete=models.CASCADE, null=True, related_name="deliveries", db_index=False
     )
-    order = models.ForeignKey(Order, on_delete=models.SET_NULL, null=True, related_name="deliveries")
+    order = OrderKeyField(  # type: ignore[misc]  # the stubs cannot know that it may be None
+        Order, on_delete=models.DO_NOTHING, db_constraint=False, null=True, related_name="deliveries"
+    )
     event = models.CharField(max_length=16, choices=EventType)
     status = models.CharField(max_length=16, choices=Status, default=Status.PENDING)
     skip_reason = models.CharField(max_length=32, choices=SkipReason, default=SkipReason.NONE, blank=True)

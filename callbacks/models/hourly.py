@@ -1,10 +1,13 @@
-"""The number of requests in each hour, for the charts of the overview. `callbacks.reports.hourly` counts them."""
+"""The number of requests in each quarter of an hour, for the overview. `callbacks.reports.hourly` counts them."""
 
 from django.db import models
 
 
 class Hour(models.Model):
-    """Imported as `HourlyCount`. How many requests began in one hour, by their outcome."""
+    """Imported as `HourlyCount`. How many requests began in a quarter of an hour, by their outcome.
+
+    Rows of earlier releases have a whole hour.
+    """
 
     begins_at = models.DateTimeField(primary_key=True)
     delivered = models.PositiveIntegerField(default=0, help_text="Answered 2xx.")
@@ -12,7 +15,7 @@ class Hour(models.Model):
     unanswered = models.PositiveIntegerField(default=0, help_text="No complete answer came, or nothing could be sent.")
 
     def __str__(self) -> str:
-        return f"{self.begins_at:%Y-%m-%d %H}h"
+        return f"{self.begins_at:%Y-%m-%d %H:%M}"
 
 
 class Counted(models.Model):

@@ -1,13 +1,15 @@
-"""Counts requests by the hour, a batch of attempts at a time, so that a chart of a month reads some hundred rows.
+"""Counts requests, a batch of attempts at a time, so that a chart of a month reads some thousand rows.
+
+They are counted by quarters of an hour, of which the hours and days of every zone are made: zones differ from UTC by
+whole quarters, and an installation may change its zone. Rows of earlier releases have a whole hour of UTC.
 
 Attempts get their primary keys before they are committed, so one with a higher key may be visible before one with a
-lower key. Attempts of the last `SETTLE_TIME` are therefore not counted yet; `since` adds them to the counted hours.
+lower key. Attempts of the last `SETTLE_TIME` are therefore not counted yet; `since` adds them to what is counted.
 """
 
-from collections.abc import Iterator
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from django.db import transaction
 from django.db.models import Case, CharField, Count, F, Max, Min, Q, QuerySet, TextField, Value, When
@@ -45,7 +47,7 @@ class Counts:
 
 
 def count(batch_size: int = BATCH_SIZE) -> int:
-    """Add the next batch of settled attempts to their hours. Returns how many keys that was, 0 if none are left.
+    """Add the next batch of settled attempts to their quarters. Returns how many keys that was, 0 if none are left.
 
     It reads before it locks anything. If another process counted the same attempts meanwhile, nothing is added.
     """
@@ -53,11 +55,11 @@ def count(batch_size: int = BATCH_SIZE) -> int:
     if counted is None:
         counted = CountedUpTo.objects.get_or_create(pk=1)[0].attempt_id
     last = _last_of_batch(counted, batch_size)
-    hours = list(_by_hour(Attempt.objects.filter(pk__gt=counted, pk__lte=last))) if last > counted else []
+    quarters = _by_quarter(Attempt.objects.filter(pk__gt=counted, pk__lte=last)) if last > counted else {}
     with transaction.atomic():
         if last == counted or not CountedUpTo.objects.filter(attempt_id=counted).update(attempt_id=last):
             return 0
-        for begins_at, counts in hours:
+        for begins_at, counts in quarters.items():
             HourlyCount.objects.get_or_create(begins_at=begins_at)
             HourlyCount.objects.filter(begins_at=begins_at).update(
                 delivered=F("delivered") + counts.delivered,
@@ -82,22 +84,22 @@ def _last_of_batch(counted: int, batch_size: int) -> int:
 
 
 def since(moment: datetime) -> dict[datetime, Counts]:
-    """The requests of each hour that began at `moment` or later and had any, also those that are not counted yet."""
+    """The requests of each quarter of an hour since `moment` that had any, also those that are not counted yet."""
     rows = HourlyCount.objects.filter(begins_at__gte=moment)
     numbers_of = rows.values_list("begins_at", "delivered", "refused", "unanswered")
-    hours = {begins_at: Counts(*numbers) for begins_at, *numbers in numbers_of}
+    quarters = {begins_at: Counts(*numbers) for begins_at, *numbers in numbers_of}
     counted = CountedUpTo.objects.values_list("attempt_id", flat=True).first() or 0
     newest = Attempt.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
     uncounted = Attempt.objects.filter(pk__gt=max(counted, newest - MAX_UNCOUNTED))
-    for begins_at, counts in _by_hour(uncounted):
+    for begins_at, counts in _by_quarter(uncounted).items():
         if begins_at >= moment:
-            hours[begins_at] = hours.get(begins_at, Counts()) + counts
-    return hours
+            quarters[begins_at] = quarters.get(begins_at, Counts()) + counts
+    return quarters
 
 
-def _by_hour(attempts: QuerySet[Attempt]) -> Iterator[tuple[datetime, Counts]]:
-    # On every database the text of a time begins with date and hour, and grouping by that is faster than by TruncHour.
-    hour = Substr(Cast("created_at", TextField()), 1, 13)
+def _by_quarter(attempts: QuerySet[Attempt]) -> dict[datetime, Counts]:
+    # On every database the text of a time begins with date and minute, and grouping by that is faster than by Trunc.
+    minute = Substr(Cast("created_at", TextField()), 1, 16)
     result = Case(
         When(error_kind="", then=Value("delivered")),
         When(Q(error_kind__in=["status", "redirect"]), then=Value("refused")),
@@ -105,9 +107,8 @@ def _by_hour(attempts: QuerySet[Attempt]) -> Iterator[tuple[datetime, Counts]]:
         output_field=CharField(),
     )
     sent = attempts.order_by().exclude(trigger=Delivery.Trigger.TEST)
-    rows = sent.values_list(hour, result).annotate(number=Count("pk"))
-    hours: dict[str, dict[str, Any]] = {}
-    for text, name, number in rows:
-        hours.setdefault(text, {})[name] = number
-    for text, numbers in hours.items():
-        yield datetime.strptime(text, "%Y-%m-%d %H").replace(tzinfo=UTC), Counts(**numbers)
+    quarters: dict[datetime, Counts] = defaultdict(Counts)
+    for text, name, number in sent.values_list(minute, result).annotate(number=Count("pk")):
+        begins_at = datetime.strptime(text, "%Y-%m-%d %H:%M").replace(tzinfo=UTC)
+        quarters[begins_at - timedelta(minutes=begins_at.minute % 15)] += Counts(**{name: number})
+    return quarters

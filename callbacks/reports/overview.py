@@ -3,6 +3,7 @@
 Each query is bounded and uses an index, so that it takes as long with a thousand deliveries as with millions.
 """
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,6 +15,7 @@ from callbacks.models import Attempt, Delivery
 from callbacks.reports import endpoint_health, hourly
 from callbacks.reports.hourly import Counts
 from config.listing.keys import first_pk_since
+from config.listing.period import day_begins_at
 from orders.models import Order
 
 Status = Delivery.Status
@@ -78,11 +80,23 @@ def orders_since(moment: datetime) -> int:
 # --- over time -------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """The requests of an hour or a day. `query` is the address of that time's deliveries in the log."""
+    """The requests of an hour or a day of the installation. `query` is the address of its deliveries in the log."""
 
     begins_at: datetime
     counts: Counts
     query: str
+    is_hour: bool = False
+
+    @property
+    def label(self) -> str:
+        local = timezone.localtime(self.begins_at)
+        return f"{local:%H:%M}" if self.is_hour else f"{local:%-d %b}"
+
+    @property
+    def title(self) -> str:
+        """With the zone's short name for an hour, as one may come twice in a night."""
+        local = timezone.localtime(self.begins_at)
+        return f"{local:%-d %b %Y, %H:%M %Z}" if self.is_hour else f"{local:%-d %b %Y}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,52 +118,58 @@ def range_named(name: str) -> Range:
     return next((found for found in RANGES if found.name == name), RANGES[0])
 
 
-def over_time(chosen: Range, first: datetime, hours: dict[datetime, Counts]) -> list[Bar]:
-    """The bars of a range from its `first` moment on, the oldest first. Days are those of UTC."""
+def over_time(chosen: Range, now: datetime, quarters: dict[datetime, Counts]) -> list[Bar]:
+    """The bars of a range up to `now`, the oldest first."""
+    bounds = bounds_of(chosen, now)
     sums = [Counts()] * chosen.bars
-    for begins_at, counts in hours.items():
-        place = (begins_at - first) // chosen.width
+    for begins_at, counts in quarters.items():
+        place = bisect_right(bounds, begins_at) - 1
         if 0 <= place < chosen.bars:
             sums[place] += counts
-    bars = []
-    for place, counts in enumerate(sums):
-        begins_at = first + chosen.width * place
-        bars.append(Bar(begins_at, counts, _query(begins_at, chosen.width)))
-    return bars
+    is_hour = chosen.width == HOUR
+    return [
+        Bar(begins_at, counts, _query(begins_at, ends_at, is_hour=is_hour), is_hour)
+        for begins_at, ends_at, counts in zip(bounds[:-1], bounds[1:], sums, strict=True)
+    ]
 
 
-def _first_of(chosen: Range, now: datetime) -> datetime:
-    last = now.replace(minute=0, second=0, microsecond=0)
-    return (last if chosen.width == HOUR else last.replace(hour=0)) - chosen.width * (chosen.bars - 1)
+def bounds_of(chosen: Range, now: datetime) -> list[datetime]:
+    """Where the bars begin, and where the last one ends: hours of the clock, or days of 23 to 25 hours."""
+    local = timezone.localtime(now)
+    if chosen.width == HOUR:
+        last = local.replace(minute=0, second=0, microsecond=0).astimezone(UTC)
+        return [last + HOUR * n for n in range(1 - chosen.bars, 2)]
+    return [day_begins_at(local.date() + DAY * n) for n in range(1 - chosen.bars, 2)]
 
 
-def _query(begin: datetime, width: timedelta) -> str:
-    if width == HOUR:
-        return f"{NOT_TEST}&from={begin:%Y-%m-%dT%H:%M}&to={begin + width:%Y-%m-%dT%H:%M}"
-    return f"{NOT_TEST}&from={begin:%Y-%m-%d}&to={begin:%Y-%m-%d}"
+def _query(begins_at: datetime, ends_at: datetime, *, is_hour: bool) -> str:
+    if is_hour:
+        return f"{NOT_TEST}&from={begins_at:%Y-%m-%dT%H:%MZ}&to={ends_at:%Y-%m-%dT%H:%MZ}"
+    day = timezone.localdate(begins_at)
+    return f"{NOT_TEST}&from={day}&to={day}"
 
 
 # --- all of it -------------------------------------------------------------------
 def overview(chosen: Range) -> dict[str, Any]:
     """The context of the admin's first page."""
     now = timezone.now().astimezone(UTC)
-    since, today = now - DAY, now.replace(hour=0, minute=0, second=0, microsecond=0)
-    first, last_day = _first_of(chosen, now), since.replace(minute=0, second=0, microsecond=0)
-    hours = hourly.since(min(first, last_day))
-    lately = sum((counts for begins_at, counts in hours.items() if begins_at >= last_day), Counts())
+    since, today = now - DAY, timezone.localdate(now)
+    last_day = since.replace(minute=0, second=0, microsecond=0)
+    quarters = hourly.since(min(bounds_of(chosen, now)[0], last_day))
+    lately = sum((counts for begins_at, counts in quarters.items() if begins_at >= last_day), Counts())
     recorded = recent(since)
     endpoints = endpoint_health.in_trouble(recorded)
     still_failing = [endpoint for endpoint in endpoints if not endpoint.has_recovered]
     shown = endpoints[: min(MAX_ENDPOINTS, max(len(still_failing), MAX_RECOVERED))]
     return {
-        "since": f"{since:%Y-%m-%dT%H:%M}",
-        "today": f"{today:%Y-%m-%d}",
+        "since": f"{since:%Y-%m-%dT%H:%MZ}",
+        "today": today.isoformat(),
         "lately": lately,
         "waiting": waiting(),
         "failed": recorded.filter(status=Status.FAILED).count(),
         "skipped": recorded.filter(status=Status.SKIPPED).count(),
         "times": answer_times(),
-        "orders_today": orders_since(today),
+        "orders_today": orders_since(day_begins_at(today)),
         "endpoints": shown,
         "more_endpoints": len(endpoints) - len(shown),
         "failures": Delivery.objects.filter(status=Status.FAILED)
@@ -158,5 +178,5 @@ def overview(chosen: Range) -> dict[str, Any]:
         .order_by("-pk")[:MAX_FAILURES],
         "ranges": RANGES,
         "range": chosen,
-        "bars": over_time(chosen, first, hours),
+        "bars": over_time(chosen, now, quarters),
     }

@@ -7,16 +7,18 @@ if it came in after its callback was set up and has no delivery for it.
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
 from django.db import connection
 from django.db.models import Count, Exists, Max, OuterRef, QuerySet, Sum
+from django.utils import timezone
 
 from affiliates.models import Affiliate
 from callbacks.models import Attempt, CallbackSetting, Delivery, EventType
+from config.listing.period import day_begins_at
 from orders import money
 from orders.models import Order
 
@@ -45,42 +47,45 @@ OF_STATUS = {
 
 @dataclass(frozen=True, slots=True)
 class Month:
-    """A month of UTC."""
+    """A month of the installation's zone, by its first day."""
 
-    begins_at: datetime
+    first_day: date
 
     @classmethod
     def of(cls, moment: datetime) -> "Month":
-        return cls(moment.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0))
+        return cls(timezone.localdate(moment, timezone.get_default_timezone()).replace(day=1))
 
     @classmethod
     def named(cls, name: str) -> "Month | None":
-        """The month of `2026-03`; None if that is none."""
+        """The month of `2026-03`; None if that is none, or none that orders can be of."""
         try:
-            return cls(datetime.strptime(name, "%Y-%m").replace(tzinfo=UTC))
+            first_day = datetime.strptime(name, "%Y-%m").date()  # noqa: DTZ007 - a name has no zone
         except ValueError:
             return None
+        return cls(first_day) if 1970 < first_day.year < 9999 else None
+
+    @property
+    def begins_at(self) -> datetime:
+        return day_begins_at(self.first_day)
 
     @property
     def ends_at(self) -> datetime:
-        year, month = self.begins_at.year, self.begins_at.month
-        return self.begins_at.replace(year=year + month // 12, month=month % 12 + 1)
+        return self.after.begins_at
 
     @property
-    def last_day(self) -> datetime:
-        return self.ends_at - timedelta(days=1)
+    def last_day(self) -> date:
+        return self.after.first_day - timedelta(days=1)
 
     @property
     def before(self) -> "Month":
-        year, month = self.begins_at.year, self.begins_at.month
-        return Month(self.begins_at.replace(year=year - (month == 1), month=(month - 2) % 12 + 1))
+        return Month((self.first_day - timedelta(days=1)).replace(day=1))
 
     @property
     def after(self) -> "Month":
-        return Month(self.ends_at)
+        return Month((self.first_day + timedelta(days=31)).replace(day=1))
 
     def __str__(self) -> str:
-        return f"{self.begins_at:%Y-%m}"
+        return f"{self.first_day:%Y-%m}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,8 +239,8 @@ REASONS = {
     Result.NO_CALLBACK: "There was no callback when this order came in.",
 }
 HEADINGS = (
-    "Order", "Came in (UTC)", "Amount", "Commission", "Currency", "Order status", "Callback", "Event", "Host", "Result",
-    "Reason", "Event id", "Attempts", "Last attempt (UTC)", "Last code", "Last error",
+    "Order", "Came in ({zone})", "Amount", "Commission", "Currency", "Order status", "Callback", "Event", "Host",
+    "Result", "Reason", "Event id", "Attempts", "Last attempt ({zone})", "Last code", "Last error",
 )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from django.http import QueryDict
 from callbacks.editor import corrections, repair
 from callbacks.models import CallbackSetting, EventType, history, names
 from callbacks.setup import changes, diagnosis
+from config.editing import Difference
 from orders.models import Order
 
 PLACEHOLDER = "https://tracker.example/postback?cid={{link.sub_id}}&payout={{order.commission}}"
@@ -85,13 +86,12 @@ class CallbackSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # not sub
         return changes.fingerprint({name: value for name, value in self.saved.items() if name != "is_active"})
 
     @cached_property
-    def overwritten(self) -> dict[str, str]:
-        """What somebody saved since the form was opened and this form would change, by label. For a valid form."""
+    def overwritten(self) -> list[Difference]:
+        """What somebody saved since the form was opened and this form would change. For a valid form."""
         if self.cleaned_data["seen"] in {"", self.fingerprint}:
-            return {}
-        return {
-            change.label: change.new for change in changes.differences(history.values_of(self.instance), self.saved)
-        }
+            return []
+        found = changes.differences(history.values_of(self.instance), self.saved)
+        return [Difference(change.label, stored=change.new, typed=change.old) for change in found]
 
     def accept_overwriting(self) -> None:
         """Take what is saved now as seen, so that the form is not refused again when it is submitted once more."""

@@ -12,6 +12,8 @@ from django import template
 from django.template.context import Context
 from django.utils import timezone
 
+from affiliates.models import Affiliate
+from callbacks.delivery import outbox
 from callbacks.editor import corrections
 from callbacks.log import explain
 from callbacks.models import Attempt, CallbackSetting, Delivery
@@ -56,6 +58,12 @@ def deliveries_of(order: Order) -> dict[str, Any]:
     found = list(order.deliveries.select_related("affiliate", "setting").order_by("-pk")[:MAX_LISTED])
     explained = {(d.affiliate_id, d.event, d.setting_id) for d in found if d.origin != Delivery.Origin.TEST}
     return {"deliveries": found if len(found) > len(explained) else [], "order": order}
+
+
+@register.simple_tag
+def hear_of_deletion(order: Order) -> list[Affiliate]:
+    """The affiliates whose trackers are sent the order's rejection when it is deleted."""
+    return list(Affiliate.objects.filter(pk__in=outbox.hear_of_deletion(order)))
 
 
 @register.inclusion_tag("theme/chip.html")

@@ -7,17 +7,23 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from django.http import StreamingHttpResponse
+from django.utils import timezone
 
 FORMULA = re.compile(r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")  # the last four are their full-width twins
 NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 
 
 def csv_response(filename: str, headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> StreamingHttpResponse:
-    """A download that is sent while its rows are still being read."""
+    """A download that is sent while its rows are still being read.
+
+    Times are in the installation's zone, whose name stands where a heading has `{zone}`.
+    """
+    zone = timezone.get_default_timezone_name()
+    headings = [heading.replace("{zone}", zone) for heading in headings]
     response = StreamingHttpResponse(_pieces(headings, rows), content_type="text/csv; charset=utf-8")
     response.headers["Content-Disposition"] = f'attachment; filename="{filename}"'
     response.headers["Cache-Control"] = "no-store"
@@ -44,10 +50,10 @@ def _drain(buffer: io.StringIO) -> str:
 
 
 def cell(value: Any) -> str:
-    """A value as text: times in UTC, None as an empty cell, a formula as text."""
+    """A value as text: times in the installation's zone, None as an empty cell, a formula as text."""
     if value is None:
         return ""
     if isinstance(value, datetime):
-        return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+        return timezone.localtime(value, timezone.get_default_timezone()).strftime("%Y-%m-%d %H:%M:%S")
     text = str(value)
     return f"'{text}" if FORMULA.match(text) and not NUMBER.fullmatch(text) else text

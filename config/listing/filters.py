@@ -1,6 +1,6 @@
 """The admin's filter by date."""
 
-from datetime import UTC, date, timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from django.contrib import admin
@@ -14,7 +14,7 @@ from config.listing.period import Period
 
 
 class PeriodFilter(admin.SimpleListFilter):
-    """By `created_at`, in UTC: from one day through another, or from one minute to another, as the address says."""
+    """By `created_at`: from one day of the installation's zone through another, or from one moment to another."""
 
     title = "date"
     template = "admin/period_filter.html"
@@ -44,7 +44,7 @@ class PeriodFilter(admin.SimpleListFilter):
         self.carried = [
             (name, value) for name, values in others if name not in {self.FROM, self.TO} for value in values
         ]
-        today = timezone.now().astimezone(UTC).date()
+        today = timezone.localdate()
         month = today.replace(day=1)
         periods = [
             ("Any date", None, None),

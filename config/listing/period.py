@@ -1,10 +1,14 @@
-"""A period of time as it stands in an address, and the rows that were made in it."""
+"""A period of time as it stands in an address, and the rows that were made in it.
+
+Days are those of the installation's zone, the setting TIME_ZONE: one has 23 or 25 hours where the clock is changed.
+"""
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from django.db.models import Model, QuerySet
+from django.utils import timezone
 
 from config.listing.keys import Keys, first_pk_since
 
@@ -26,11 +30,13 @@ class Period:
         return cls(_bound(first), _bound(last))
 
     def __str__(self) -> str:
-        """In words; "" without any bound."""
+        """In words, with the zone; "" without any bound."""
         first, last = (str(bound) if bound else "" for bound in (self.first, self.last))
         if first and last:
-            return first if self.first == self.last else f"{first} to {last}"
-        return f"since {first}" if first else f"until {last}" if last else ""
+            words = first if self.first == self.last else f"{first} to {last}"
+        else:
+            words = f"since {first}" if first else f"until {last}" if last else ""
+        return words and f"{words} ({timezone.get_default_timezone_name()})"
 
     def narrow(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """The rows that were made in it."""
@@ -57,20 +63,31 @@ class Bound:
 
     @property
     def ends_at(self) -> datetime:
-        return self.begins_at + DAY if self.is_day else self.begins_at
+        return day_begins_at(self.day + DAY) if self.is_day else self.begins_at
 
     @property
     def day(self) -> date:
-        return self.begins_at.date()
+        return timezone.localdate(self.begins_at)
 
     def __str__(self) -> str:
-        return f"{self.begins_at:%-d %b %Y}" if self.is_day else f"{self.begins_at:%-d %b %Y, %H:%M} UTC"
+        begins_at = timezone.localtime(self.begins_at)
+        return f"{begins_at:%-d %b %Y}" if self.is_day else f"{begins_at:%-d %b %Y, %H:%M}"
+
+
+def day_begins_at(day: date) -> datetime:
+    """The midnight that a day of the installation begins with, in UTC, so that it can be reckoned with."""
+    return datetime.combine(day, time(), timezone.get_default_timezone()).astimezone(UTC)
 
 
 def _bound(text: Any) -> Bound | None:
-    """`2026-03-14` is the whole day, `2026-03-14T09:30` a moment of it, anything else None."""
+    """`2026-03-14` is the whole day, `2026-03-14T09:30` or `2026-03-14T09:30Z` a moment, anything else None."""
     try:
         moment = datetime.fromisoformat(text or "")
     except ValueError:
         return None
-    return Bound(moment.replace(tzinfo=UTC), is_day="T" not in text) if 1970 < moment.year < 9999 else None
+    if not 1970 < moment.year < 9999:
+        return None
+    if "T" not in text:
+        return Bound(day_begins_at(moment.date()), is_day=True)
+    zoned = moment if moment.tzinfo else moment.replace(tzinfo=timezone.get_default_timezone())
+    return Bound(zoned.astimezone(UTC), is_day=False)

@@ -70,7 +70,11 @@ def test_identify_code_in_other_case_finds_the_affiliate_if_it_is_the_only_one(j
     assert search.identify("Joe") == other
 
 
-def test_identify_primary_key_finds_the_affiliate_if_nobody_has_it_as_a_code(joe: Affiliate) -> None:
-    assert search.identify(str(joe.pk)) == joe
-    other = AffiliateFactory(code=str(joe.pk))
-    assert search.identify(str(joe.pk)) == other
+@pytest.mark.parametrize("text", ["{}", "#{}", "0{}", "{}.0"])
+def test_identify_number_is_a_code_or_a_name_and_never_a_primary_key(joe: Affiliate, text: str) -> None:
+    typed = text.format(joe.pk)
+    with pytest.raises(ValidationError) as refused:
+        search.identify(typed)
+    assert refused.value.code == "unknown_affiliate"
+    other = AffiliateFactory(code=str(joe.pk), name=f"#{joe.pk}")
+    assert search.identify(str(joe.pk)) == search.identify(f"#{joe.pk}") == other

@@ -246,7 +246,8 @@ def test_order_can_be_deleted_and_its_deliveries_stay(admin_client, joe):
     assert "There is no way back" in page(admin_client.get(url))
     assert admin_client.post(url, {"post": "yes"}).status_code == 302
     assert not Order.objects.exists()
-    assert Delivery.objects.get().order is None
+    delivery = Delivery.objects.get()
+    assert (delivery.order, delivery.order_number) == (None, order.number)
     assert CallbackSetting.objects.exists()
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from django import template
 from django.contrib import admin
 from django.contrib.admin.views.main import PAGE_VAR
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
@@ -73,13 +74,21 @@ def chip(state: str, text: str = "") -> dict[str, Any]:
     return {"tone": tone, "icon_name": icon_name, "word": text or word, "state": state}
 
 
+@register.simple_tag
+def zone() -> str:
+    """The name of the installation's zone, in which days and months begin."""
+    return timezone.get_default_timezone_name()
+
+
 @register.inclusion_tag("theme/when.html")
 def when(moment: datetime | None, form: str = "short", empty: str = "") -> dict[str, Any]:
-    """A time in the viewer's zone. `form`: `relative` (3 minutes ago), `short`, `clock` (seconds) or `full`."""
-    utc = moment.astimezone(UTC) if moment else None
+    """A time in the installation's zone, which a script shows in the viewer's.
+
+    `form`: `relative` (3 minutes ago), `short`, `clock` (seconds) or `full`.
+    """
     return {
-        "machine": utc.isoformat(timespec="milliseconds") if utc else "",
-        "moment": utc,
+        "machine": moment.astimezone(UTC).isoformat(timespec="milliseconds") if moment else "",
+        "moment": moment,
         "form": form,
         "empty": empty,
     }

@@ -145,3 +145,11 @@ def test_reconcile_takes_no_long_write_lock(affiliate: Affiliate) -> None:
         assert not connection.in_atomic_block
     assert sum(sizes) == 300
     assert max(sizes) <= 50
+
+
+def test_reconcile_rejection_for_a_former_affiliate_repeats_the_click_they_know(affiliate: Affiliate) -> None:
+    OrderFactory(affiliate=affiliate, link=LinkFactory(affiliate=affiliate))
+    Order.objects.update(affiliate=AffiliateFactory(), link=None, amount=99)
+    assert reconcile() == "1 missed, 1 to be sent now."
+    told = Delivery.objects.latest("pk").variables
+    assert (told["order.status"], told["link.sub_id"], told["order.amount"]) == ("rejected", "fb", "58.00")

@@ -1,4 +1,4 @@
-"""The requests of each hour: each is counted once, and those that are not counted yet are read beside them."""
+"""The requests of each quarter of an hour: counted once, and those that are not counted yet are read beside them."""
 
 import itertools
 from collections.abc import Callable
@@ -37,21 +37,25 @@ def count_all(batch_size: int = hourly.BATCH_SIZE) -> None:
         pass
 
 
-def test_counts_are_by_hour_and_result(delivery: Delivery) -> None:
+def test_counts_are_by_quarter_of_an_hour_and_result(delivery: Delivery) -> None:
     attempt(delivery, NOON - timedelta(microseconds=1))
     for kind in ("", "", "status", "redirect", "timeout", "dns", "template"):
         attempt(delivery, NOON, kind)
     attempt(delivery, NOON + timedelta(minutes=59, seconds=59, microseconds=999_999), "closed", status_code=200)
-    expected = {NOON - timedelta(hours=1): Counts(1, 0, 0), NOON: Counts(2, 2, 4)}
+    expected = {
+        NOON - timedelta(minutes=15): Counts(1, 0, 0),
+        NOON: Counts(2, 2, 3),
+        NOON + timedelta(minutes=45): Counts(0, 0, 1),
+    }
     assert hourly.since(EARLY) == expected
     count_all()
     assert CountedUpTo.objects.get().attempt_id == Attempt.objects.latest("pk").pk
     assert hourly.since(EARLY) == expected
-    assert hourly.since(NOON) == {NOON: expected[NOON]}
+    assert hourly.since(NOON) == {at: counts for at, counts in expected.items() if at >= NOON}
     assert sum(counts.requests for counts in expected.values()) == Attempt.objects.count()
 
 
-def test_counts_of_an_hour_that_goes_on_are_added_up(delivery: Delivery) -> None:
+def test_counts_of_a_quarter_that_goes_on_are_added_up(delivery: Delivery) -> None:
     for number in range(7):
         attempt(delivery, NOON + timedelta(minutes=number))
         if number % 3 == 0:

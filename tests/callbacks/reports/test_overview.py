@@ -203,22 +203,27 @@ def test_overview_without_trouble_says_so(admin_client: Client) -> None:
 @pytest.mark.parametrize(
     ("name", "bars", "first", "query"),
     [
-        ("day", 24, datetime(2026, 3, 13, 10, tzinfo=UTC), "origin=counted&from=2026-03-13T10:00&to=2026-03-13T11:00"),
+        (
+            "day",
+            24,
+            datetime(2026, 3, 13, 10, tzinfo=UTC),
+            "origin=counted&from=2026-03-13T10:00Z&to=2026-03-13T11:00Z",
+        ),
         ("week", 7, datetime(2026, 3, 8, tzinfo=UTC), "origin=counted&from=2026-03-08&to=2026-03-08"),
         ("month", 30, datetime(2026, 2, 13, tzinfo=UTC), "origin=counted&from=2026-02-13&to=2026-02-13"),
-        ("x", 24, datetime(2026, 3, 13, 10, tzinfo=UTC), "origin=counted&from=2026-03-13T10:00&to=2026-03-13T11:00"),
+        ("x", 24, datetime(2026, 3, 13, 10, tzinfo=UTC), "origin=counted&from=2026-03-13T10:00Z&to=2026-03-13T11:00Z"),
     ],
 )
 def test_bars_cover_the_range_and_lead_to_its_deliveries(name: str, bars: int, first: datetime, query: str) -> None:
     now = datetime(2026, 3, 14, 9, 26, 53, tzinfo=UTC)
     chosen = overview.range_named(name)
-    begin = overview._first_of(chosen, now)
+    begin = overview.bounds_of(chosen, now)[0]
     hours = {
         first: Counts(3, 1, 0),
         now.replace(minute=0, second=0): Counts(1, 0, 0),
         begin - timedelta(hours=1): Counts(9),
     }
-    found = overview.over_time(chosen, begin, hours)
+    found = overview.over_time(chosen, now, hours)
     assert (len(found), found[0].begins_at, found[0].query) == (bars, first, query)
     assert (found[0].counts, found[-1].counts, found[1].counts.rate) == (Counts(3, 1, 0), Counts(1, 0, 0), None)
     assert found[0].counts.rate == 75

@@ -3,7 +3,7 @@
 import csv
 import io
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -21,7 +21,7 @@ from tests.queries import assert_same_queries
 pytestmark = pytest.mark.django_db
 
 URL = "https://tracker.example/?o={{order.number}}"
-MARCH = Month(datetime(2026, 3, 1, tzinfo=UTC))
+MARCH = Month(date(2026, 3, 1))
 
 
 def order_in_march(affiliate: Affiliate, status: str | None = "succeeded", day: int = 5, **fields: Any) -> Order:
@@ -189,7 +189,7 @@ def test_csv_has_a_row_for_each_order_and_callback(admin_client: Client, joe: Af
         ("#3", "skipped", "The callback was paused when this happened."),
         ("#4", "missing", "Nothing was recorded for this order."),
     ]
-    assert tuple(rows[0]) == reconciliation.HEADINGS
+    assert tuple(rows[0]) == tuple(heading.format(zone="UTC") for heading in reconciliation.HEADINGS)
     assert [row[0] for row in reconciliation.csv_rows(joe, MARCH, batch_size=2)] == [row["Order"] for row in rows]
     assert (rows[2]["Attempts"], rows[2]["Last code"], rows[2]["Event id"]) == ("2", "404", str(failed.event_id))
     assert (rows[1]["Amount"], rows[1]["Commission"], rows[1]["Host"]) == ("58.00", "8.70", "tracker.example")

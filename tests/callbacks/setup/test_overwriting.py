@@ -51,9 +51,10 @@ def test_form_after_somebody_else_saved_is_refused_once_and_keeps_what_was_typed
     refused = admin_client.post(form, {"method": "GET", "url": MINE, "seen": seen}, headers=headers)
     text = refused.content.decode()
     assert (refused.status_code, saved()) == (422, ("POST", THEIRS))
-    said = " ".join(re.sub(r"<[^>]+>", " ", text[text.index('role="alert"') : text.index("</dl>")]).split())
+    said = " ".join(re.sub(r"<[^>]+>", " ", text[text.index('role="alert"') : text.index("</table>")]).split())
     assert "Nothing was saved yet: Bea Ng changed this callback" in said
-    assert f"HTTP method POST URL {THEIRS.replace('&', '&amp;')} POST body json" in said
+    theirs, mine = THEIRS.replace("&", "&amp;"), MINE.replace("&", "&amp;")
+    assert f"Field Saved now Yours HTTP method POST GET URL {theirs} {mine} POST body json none" in said
     assert MINE.replace("&", "&amp;") + "</textarea>" in text
 
     again = admin_client.post(form, {"method": "GET", "url": MINE, "seen": seen_in(text)}, headers=headers)

@@ -2,15 +2,8 @@
 // that changes. A press on a bar leads to the deliveries of its time.
 const root = document.querySelector("[data-charts]");
 const figures = JSON.parse(document.getElementById("chart-figures").textContent);
-const isHour = root.dataset.width === "hour";
 const drawn = [];
 
-const label = new Intl.DateTimeFormat("en-GB", isHour
-  ? { hour: "2-digit", minute: "2-digit" }
-  : { day: "numeric", month: "short", timeZone: "UTC" });
-const title = new Intl.DateTimeFormat("en-GB", isHour
-  ? { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" }
-  : { weekday: "short", day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
 const count = new Intl.NumberFormat("en-US");
 const percent = (value) => `${value}\u00a0%`;
 
@@ -42,14 +35,14 @@ function options(scale, describe) {
     },
     plugins: {
       legend: { display: false },
-      tooltip: { callbacks: { title: ([item]) => title.format(new Date(figures.times[item.dataIndex])), label: describe } },
+      tooltip: { callbacks: { title: ([item]) => figures.titles[item.dataIndex], label: describe } },
     },
   };
 }
 
 function draw() {
   while (drawn.length) drawn.pop().destroy();
-  const labels = figures.times.map((time) => label.format(new Date(time)));
+  const { labels } = figures;
   Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;
   drawn.push(new Chart(root.querySelector("[data-chart=requests]"), {
     type: "bar",

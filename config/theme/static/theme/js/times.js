@@ -1,4 +1,4 @@
-// Shows times in the viewer's zone; UTC stays in the title. Without scripts the text says UTC itself.
+// Shows times in the viewer's zone; that of the installation stays in the title. Without scripts it is the text itself.
 const full = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const short = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
 const older = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
@@ -49,6 +49,21 @@ function tick() {
   for (const element of document.querySelectorAll("time[data-form=countdown]")) {
     element.textContent = countdown(new Date(element.dateTime), new Date());
   }
+}
+
+// A zone by the name that this browser has for it: Asia/Calcutta for Asia/Kolkata. One it does not know stays as it is.
+function known(zone) {
+  try {
+    return new Intl.DateTimeFormat("en-GB", { timeZone: zone }).resolvedOptions().timeZone;
+  } catch {
+    return zone;
+  }
+}
+
+// Days and months stay those of the installation: where that is another zone, say both.
+for (const element of document.querySelectorAll("[data-zone]")) {
+  const own = known();
+  if (own !== known(element.dataset.zone)) element.textContent = `Times: ${own}. Days and months: ${element.dataset.zone}.`;
 }
 
 localise();

@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("callbacks", "0011_request_changed_at"),
+        ("callbacks", "0012_deleted_orders"),
     ]
 
     operations = [
