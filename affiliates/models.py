@@ -40,7 +40,7 @@ def read_decimal(text: str) -> Decimal:
 class PlainDecimalFormField(forms.DecimalField):
     """A number that is typed. White space around it is no part of it."""
 
-    def to_python(self, value: Any) -> Decimal | None:
+    def to_python(self, value: Any) -> Decimal | None:  # type: ignore[override]  # the stubs inherit that of integers
         text = str(value if value is not None else "").strip()
         return read_decimal(text) if text else None
 
@@ -52,8 +52,8 @@ class PlainDecimalField(models.DecimalField):  # type: ignore[type-arg]  # not s
         number: Decimal | None = super().to_python(read_decimal(value) if isinstance(value, str) else value)
         return number
 
-    def formfield(self, **kwargs: Any) -> Any:
-        return super().formfield(**{"form_class": PlainDecimalFormField} | kwargs)
+    def formfield(self, *args: Any, **kwargs: Any) -> Any:
+        return super().formfield(*args, **{"form_class": PlainDecimalFormField} | kwargs)
 
 
 # --- affiliates --------------------------------------------------------------
@@ -123,7 +123,7 @@ class Affiliate(models.Model):
         self._check_code()
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Save; a changed code leaves its old one as an alias. Raises `ValidationError` for a code that is another's."""
+        """Save; a changed code leaves its old one as an alias. Raises `ValidationError` for a code that another had."""
         using = kwargs.get("using") or router.db_for_write(type(self), instance=self)
         with transaction.atomic(using=using):
             rows = Affiliate._base_manager.using(using).select_for_update(no_key=True).filter(pk=self.pk)

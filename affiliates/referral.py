@@ -64,8 +64,8 @@ def parse(url: str) -> Referral:
 def value_in(url: str, name: str) -> str:
     """What the parameter `name` says in `url`; "" if it is not there.
 
-    Where the query does not have it, it is looked for in any letter case, behind a second `?` and in the fragment, where
-    shops of one page keep theirs.
+    Where the query does not have it, it is looked for in any letter case, behind a second `?` and in the fragment,
+    where shops of one page keep theirs.
     """
     url = url[:MAX_READ]
     if value := parse(url).query.get(name):

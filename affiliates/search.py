@@ -66,8 +66,8 @@ def identify(text: str) -> Affiliate:
 def by_code(text: str) -> Affiliate | None:
     """The affiliate whose code, or earlier code, `text` is; else the only one that it can mean; else None.
 
-    It can mean a code in spite of its letter case, of how its characters are composed, and of what sticks to it: slashes,
-    quotes, white space, a percent-encoded tail.
+    It can mean a code in spite of its letter case, of how its characters are composed, and of what sticks to it:
+    slashes, quotes, white space, a percent-encoded tail.
     """
     text = text[:MAX_LENGTH]
     try:
@@ -107,7 +107,7 @@ def _readings(text: str) -> Iterator[str]:
         if " " not in core:
             yield from (core, core.strip("._~-"))
     # A tail behind a character that no code has. Behind a space it may be the rest of a name, so that is no tail.
-    begun = _CODE.match(readings[-1].lstrip("\"'`“”‘’«<([{/ "))
+    begun = _CODE.match(readings[-1].lstrip("\"'`\u201c\u2018\u00ab<([{/ "))
     if begun and not begun.string.startswith((" ", "+"), begun.end()):
         yield from (begun.group(), begun.group().strip("._~-"))
 

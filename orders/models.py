@@ -26,9 +26,7 @@ RATE_PLACES = 6
 
 def validate_number(number: str) -> None:
     if number in {".", ".."}:
-        raise ValidationError(
-            "No web address can hold this number; add something to it, such as #.", code="dots_only"
-        )
+        raise ValidationError("No web address can hold this number; add something to it, such as #.", code="dots_only")
 
 
 def validate_currency(code: str) -> None:
@@ -138,7 +136,11 @@ class Order(models.Model):
     )
     affiliate = models.ForeignKey(Affiliate, on_delete=models.PROTECT, null=True, blank=True, related_name="orders")
     link = models.ForeignKey(Link, on_delete=models.SET_NULL, null=True, blank=True, related_name="orders")
-    amount = PlainDecimalField(max_digits=AMOUNT_DIGITS, decimal_places=AMOUNT_PLACES)
+    amount = PlainDecimalField(
+        max_digits=AMOUNT_DIGITS,
+        decimal_places=AMOUNT_PLACES,
+        error_messages={"null": "A new order needs an amount."},
+    )
     commission = PlainDecimalField(
         max_digits=AMOUNT_DIGITS,
         decimal_places=AMOUNT_PLACES,
@@ -193,11 +195,23 @@ class Order(models.Model):
     def get_absolute_url(self) -> str:
         return reverse("admin:orders_order_change", args=[self.pk])
 
+    @property
+    def why_no_affiliate(self) -> str:
+        """In a sentence; "" if it has one, or never named one."""
+        reason = "" if self.affiliate_id is not None else self.no_affiliate_reason
+        return str(Order.NoAffiliate(reason).label) if reason else ""
+
     # --- checking ------------------------------------------------------------
     def clean_fields(self, exclude: Collection[str] | None = None) -> None:
-        if "number" not in (exclude or ()):
+        if "number" not in (exclude or ()) and not self._has_old_number():
             self.number = _stored("number", self.number)
         super().clean_fields(exclude)
+
+    def _has_old_number(self) -> bool:
+        """Whether its row has exactly this number, from when numbers kept their blanks: it stays as it is."""
+        if self.pk is None or self.number == _stored("number", self.number):
+            return False
+        return Order._base_manager.filter(pk=self.pk, number=self.number).exists()
 
     def clean(self) -> None:
         """Refuse what contradicts itself: more decimals than the currency has, a link of another affiliate."""
@@ -259,19 +273,18 @@ class Order(models.Model):
             self.after = replace(self.after, affiliate_id=self.link.affiliate_id)
             computed = {"affiliate_id"}
         if before and before.affiliate_id is None and self.after.affiliate_id is not None:
-            computed |= self._use_referral_given(self.after)
+            computed |= self._use_referral_given(self.after, self._affiliate_with(self.after.affiliate_id))
         computed |= self._settle_rate(before, self.after)
         return computed | self._settle_commission(before, self.after)
 
-    def _use_referral_given(self, after: OrderState) -> set[str]:
+    def _use_referral_given(self, after: OrderState, affiliate: Affiliate) -> set[str]:
         """Give an order that has got its affiliate only now the link that it came with, unless that is another's."""
         computed = {"no_affiliate_reason", "referral_given"}
-        url, affiliate = self.referral_given, self._affiliate_with(after.affiliate_id)
-        if after.link_id is None and can_be_kept(url):
-            if (named := search.named_by(url)) is None or named == affiliate:
-                self.link = Link.objects.find_or_make(affiliate, url)
-                self.after = replace(after, link_id=self.link.pk)
-                computed.add("link_id")
+        url = self.referral_given
+        if after.link_id is None and can_be_kept(url) and search.named_by(url) in {None, affiliate}:
+            self.link = Link.objects.find_or_make(affiliate, url)
+            self.after = replace(after, link_id=self.link.pk)
+            computed.add("link_id")
         self.no_affiliate_reason = self.referral_given = ""
         return computed
 
@@ -300,19 +313,21 @@ class Order(models.Model):
         if after.affiliate_id is None:
             self.commission_rate = None
         else:
-            rate = Decimal(str(self._affiliate_with(after.affiliate_id).commission_rate))  # text or a float, if not read
+            rate = Decimal(
+                str(self._affiliate_with(after.affiliate_id).commission_rate)
+            )  # text or a float, if not read
             if before is not None and before.affiliate_id == after.affiliate_id and not self.commission_given:
                 rate = _rate_of_row(before, rate)
             self.commission_rate = rate.quantize(Decimal(1).scaleb(-RATE_PLACES))
         return {"commission_rate"}
 
-    def _affiliate_with(self, affiliate_id: int | None) -> Affiliate:
+    def _affiliate_with(self, affiliate_id: int) -> Affiliate:
         affiliate = self.affiliate if self.affiliate_id == affiliate_id else Affiliate.objects.get(pk=affiliate_id)
         assert affiliate is not None
         return affiliate
 
     def _lock_row(self, using: str) -> None:
-        """Set `before`. What `save` maintains is taken from the row too: the rate, and whether a commission was given."""
+        """Set `before`. What `save` maintains is taken from the row too: the rate, whether a commission was given."""
         self.before = None
         if self.pk is not None:
             rows = Order._base_manager.using(using).select_for_update(no_key=True).filter(pk=self.pk)

@@ -3,6 +3,7 @@
 import difflib
 import json
 import re
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from django.conf import settings
@@ -87,22 +88,19 @@ def _text_of_number(value: Any) -> str:
 
 
 _DIGITS = AMOUNT_DIGITS - AMOUNT_PLACES
+_PATTERN = rf"^(-?[0-9]{{1,{_DIGITS}}}(\.[0-9]{{1,{AMOUNT_PLACES}}})?)?$"
 Amount = Annotated[
     str,
     BeforeValidator(_text_of_number),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "string", "pattern": rf"^-?[0-9]{{1,{_DIGITS}}}(\.[0-9]{{1,{AMOUNT_PLACES}}})?$"},
-                {"type": "number"},
-            ]
-        }
-    ),
+    WithJsonSchema({"anyOf": [{"type": "string", "pattern": _PATTERN}, {"type": "number"}]}),
 ]
 
 
 class OrderIn(Schema):
-    """An order, or the changes of one: what is left out stays as it is."""
+    """An order, or the changes of one: what is left out, null or empty stays as it is.
+
+    Three fields say what null or empty does to them: `commission`, `affiliate` and `link`.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -119,16 +117,21 @@ class OrderIn(Schema):
     )
     commission: Amount | None = Field(
         None,
-        description="Left out or null: the rate of the order, which is the one that its affiliate had when the order "
-        "became theirs.",
+        description="Left out of a new order, or null or empty: the rate of the order, which is the one that its "
+        "affiliate had when the order became theirs.",
         examples=["8.70"],
     )
-    currency: str | None = Field(None, description="ISO 4217 code. A new order without one is in USD.", examples=["USD"])
-    status: Literal["new", "approved", "rejected"] | None = None
+    currency: str | None = Field(
+        None,
+        description="ISO 4217 code. A new order without one is in USD.",
+        json_schema_extra={"pattern": "^([A-Za-z]{3})?$"},
+        examples=["USD"],
+    )
+    status: Literal["new", "approved", "rejected", ""] | None = None
     affiliate: str | None = Field(
         None,
         description="The affiliate's code; not needed where the link names it. One that nobody has is left out, with a "
-        "warning. Empty: nobody's order.",
+        "warning. Empty: nobody's order, unless a link names somebody.",
         examples=["joe"],
     )
     link: str | None = Field(
@@ -151,7 +154,7 @@ class OrderOut(Schema):
     warnings: list[Problem] = Field(description="What was left out of the order, and why.")
 
 
-ERRORS = {status: Problems for status in (400, 401, 404, 405, 413, 415, 422, 500)}
+ERRORS = dict.fromkeys((400, 401, 404, 405, 413, 415, 422, 500), Problems)
 
 api = NinjaAPI(
     title="Affiliate Postbacks",
@@ -159,8 +162,8 @@ api = NinjaAPI(
     auth=Token(),
     urls_namespace="api",
     description="Hand over orders; the affiliates' trackers hear of them within a second.\n\n"
-    "Whatever is wrong is answered in one shape, `{\"errors\": [{\"field\", \"code\", \"message\"}]}`. What an order can do "
-    "without never refuses it: a link or a code that names nobody is left out, and `warnings` says so in the same shape.",
+    'Whatever is wrong is answered in one shape, `{"errors": [{"field", "code", "message"}]}`. What an order can do '
+    "without never refuses it: a link or a code that names nobody is left out, and `warnings` says so in that shape.",
     servers=[{"url": "/", "description": "This installation"}],
     parser=StrictParser(),
     docs_decorator=lambda view: csrf_exempt(require_safe(view)),
@@ -171,7 +174,7 @@ api = NinjaAPI(
 )
 
 
-def _shown(order: Order, warnings: "tuple[place.Warning, ...] | list[place.Warning]") -> dict[str, Any]:
+def _shown(order: Order, left_out: Iterable[place.LeftOut]) -> dict[str, Any]:
     return {
         "number": order.number,
         "amount": money.plain(order.amount, order.currency),
@@ -180,7 +183,7 @@ def _shown(order: Order, warnings: "tuple[place.Warning, ...] | list[place.Warni
         "status": order.status,
         "affiliate": order.affiliate.code if order.affiliate else None,
         "link": order.link.url if order.link else None,
-        "warnings": [{"field": w.field, "code": w.code, "message": w.message} for w in warnings],
+        "warnings": [{"field": part.field, "code": part.code, "message": part.message} for part in left_out],
     }
 
 
@@ -195,7 +198,7 @@ def place_order(request: HttpRequest, order: OrderIn) -> Status[dict[str, Any]]:
     """201 for a new order, 200 for one that was there. Sending the same order twice changes nothing."""
     given = order.model_dump(exclude_unset=True)
     number, affiliate, link = given.pop("number"), given.pop("affiliate", None), given.pop("link", None)
-    fields = {name: value for name, value in given.items() if value is not None or name == "commission"}
+    fields = {name: value or None for name, value in given.items() if value or name == "commission"}
     try:
         placed = place.place(number, fields, affiliate_code=affiliate, link_url=link)
     except IntegrityError:  # a request at the same time has just made this order
@@ -220,11 +223,12 @@ def read_order(request: HttpRequest, number: str) -> Any:
 # --- what is wrong -----------------------------------------------------------
 @api.exception_handler(ValidationError)
 def _refused(request: HttpRequest, error: ValidationError) -> HttpResponse:
+    by_field = getattr(error, "error_dict", {"": [error]})
     return answer(
         422,
         [
             (name if name != "__all__" else "", str(e.code or "invalid"), " ".join(e.messages))
-            for name, errors in error.error_dict.items()
+            for name, errors in by_field.items()
             for e in errors
         ],
     )

@@ -20,7 +20,7 @@ WITHOUT_AFFILIATE = "The order was stored without an affiliate."
 
 
 @dataclass(frozen=True, slots=True)
-class Warning:
+class LeftOut:
     """A part of an order that was left out, with the reason as a code and as a sentence."""
 
     field: str
@@ -34,7 +34,7 @@ class Placed:
 
     order: Order
     is_new: bool
-    warnings: tuple[Warning, ...] = ()
+    warnings: tuple[LeftOut, ...] = ()
 
 
 def place(number: str, fields: Mapping[str, Any], *, affiliate_code: str | None, link_url: str | None) -> Placed:
@@ -53,7 +53,7 @@ def place(number: str, fields: Mapping[str, Any], *, affiliate_code: str | None,
             if name in fields:
                 setattr(order, name, fields[name])
         warnings = _set_affiliate_and_link(order, affiliate_code, link_url)
-        order.full_clean(exclude=set() if is_new else {"number"})
+        order.full_clean(exclude=set() if is_new else {"number"})  # it was found by its number
         order.save()
     return Placed(order, is_new, tuple(warnings or warnings_of(order)))
 
@@ -77,61 +77,65 @@ def _can_be_number(text: str) -> bool:
     return 0 < len(text) <= NUMBER_MAX_LENGTH
 
 
-def warnings_of(order: Order) -> list[Warning]:
+def warnings_of(order: Order) -> list[LeftOut]:
     """Why a saved order has no affiliate, if it named one."""
-    if order.affiliate_id is not None or not order.no_affiliate_reason:
-        return []
-    return [_warning(Reason(order.no_affiliate_reason), WITHOUT_AFFILIATE)]
+    return [_warning(Reason(order.no_affiliate_reason), WITHOUT_AFFILIATE)] if order.why_no_affiliate else []
 
 
-def _warning(reason: Reason, outcome: str) -> Warning:
+def _warning(reason: Reason, outcome: str) -> LeftOut:
     field = "affiliate" if reason == Reason.UNKNOWN_AFFILIATE else "link"
-    return Warning(field, reason.value, f"{reason.label} {outcome}")
+    return LeftOut(field, reason.value, f"{reason.label} {outcome}")
 
 
-def _set_affiliate_and_link(order: Order, code: str | None, url: str | None) -> list[Warning]:
+def _set_affiliate_and_link(order: Order, code: str | None, url: str | None) -> list[LeftOut]:
     """Set what can be used of a code and a link; returns a warning for the rest."""
     code = None if code is None else without_blanks(code)
     url = None if url is None else without_blanks(url)
     if code == "":
         order.affiliate = order.link = None
+    if code == "" or url is not None:
+        order.no_affiliate_reason = order.referral_given = ""
     chosen = search.by_code(code) if code else None
     order.affiliate = chosen or order.affiliate
-    warnings: list[Warning] = []
     problems = [Reason.UNKNOWN_AFFILIATE] if code and chosen is None else []
-    if code is not None or url is not None:
-        order.no_affiliate_reason = ""
-    if url is not None:
-        order.referral_given = ""
+    left_out: list[LeftOut] = []
     if url == "":
         order.link = None
     elif url is not None:
-        why = _why_unusable(url)
-        named = search.named_by(url)
-        owner = chosen or named or order.affiliate
-        if chosen and named and named != chosen:
-            warnings.append(_link_of_another(named))
-        elif owner is None or (why and owner != order.affiliate):
-            problems.append(why or (Reason.UNKNOWN_REFERRAL if search.code_in(url) else Reason.NO_REFERRAL))
-        else:
-            order.affiliate = owner
-            text = kept(url) if why else url
-            if can_be_kept(text):
-                order.link = Link.objects.find_or_make(owner, text)
-            if why:
-                warnings.append(_warning(why, "What matters of it was kept." if can_be_kept(text) else "It was left out."))
+        found = _set_link(order, chosen, url)
+        if isinstance(found, Reason):
+            problems.append(found)
+        elif found:
+            left_out.append(found)
     if order.affiliate and order.link and order.link.affiliate_id != order.affiliate.pk:
-        warnings.append(_link_of_another(order.link.affiliate))
+        left_out.append(_link_of_another(order.link.affiliate))
         order.link = None
     if order.affiliate is None and problems:
         order.no_affiliate_reason = problems[-1].value
-        order.referral_given = kept(url or code or "")
+        order.referral_given = kept(url or order.referral_given or code or "")
     outcome = "It was left out." if order.affiliate else WITHOUT_AFFILIATE
-    return [*(_warning(problem, outcome) for problem in problems), *warnings]
+    return [*(_warning(problem, outcome) for problem in problems), *left_out]
 
 
-def _link_of_another(owner: Affiliate) -> Warning:
-    return Warning("link", "link_of_another_affiliate", f"The link belongs to {owner.name}. It was left out.")
+def _set_link(order: Order, chosen: Affiliate | None, url: str) -> Reason | LeftOut | None:
+    """Set the link, and the affiliate that it names. Returns why nothing was set, or what was left out."""
+    named = search.named_by(url)
+    if chosen and named and named != chosen:
+        return _link_of_another(named)
+    owner = chosen or named or order.affiliate
+    why = _why_unusable(url)
+    if owner is None or (why and owner != order.affiliate):
+        return why or (Reason.UNKNOWN_REFERRAL if search.code_in(url) else Reason.NO_REFERRAL)
+    order.affiliate = owner
+    text = kept(url) if why else url
+    is_kept = can_be_kept(text)
+    if is_kept:
+        order.link = Link.objects.find_or_make(owner, text)
+    return _warning(why, "What matters of it was kept." if is_kept else "It was left out.") if why else None
+
+
+def _link_of_another(owner: Affiliate) -> LeftOut:
+    return LeftOut("link", "link_of_another_affiliate", f"The link belongs to {owner.name}. It was left out.")
 
 
 def _why_unusable(url: str) -> Reason | None:

@@ -43,7 +43,7 @@ GENERAL = {
 def answer(
     status: int, problems: Iterable[tuple[str, str, str]] = (), headers: Mapping[str, str] | None = None
 ) -> JsonResponse:
-    """The answer with these problems, each a field, a code and a sentence; without any, what `status` says in general."""
+    """The answer with these problems, each a field, a code and a sentence; without any, what `status` means."""
     general = GENERAL.get(status) or GENERAL[500 if status >= 500 else 400]
     named = [{"field": field, "code": code, "message": text} for field, code, text in problems or [("", *general)]]
     return JsonResponse({"errors": named}, status=status, headers=headers)
@@ -61,7 +61,6 @@ class ProblemsMiddleware:
         if response.status_code < 400 or is_ours or not _is_of_api(request):
             return response
         kept = {name: value for name, value in response.headers.items() if name.lower() not in NOT_COPIED}
-        response.close()
         return answer(response.status_code, headers=kept)
 
 

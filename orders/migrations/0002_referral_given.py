@@ -49,7 +49,11 @@ class Migration(migrations.Migration):
                 migrations.AlterField(
                     model_name="order",
                     name="amount",
-                    field=affiliates.models.PlainDecimalField(decimal_places=4, max_digits=19),
+                    field=affiliates.models.PlainDecimalField(
+                        decimal_places=4,
+                        error_messages={"null": "A new order needs an amount."},
+                        max_digits=19,
+                    ),
                 ),
                 migrations.AlterField(
                     model_name="order",

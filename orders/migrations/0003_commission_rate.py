@@ -4,6 +4,7 @@ Of the others it is not known. `Order.save` takes their commission's share of th
 """
 
 from collections import defaultdict
+from typing import Any
 
 from django.db import migrations
 
@@ -12,7 +13,7 @@ from orders import money
 CHUNK = 2000
 
 
-def fill(apps, schema_editor):
+def fill(apps: Any, schema_editor: Any) -> None:
     orders = apps.get_model("orders", "Order").objects.using(schema_editor.connection.alias)
     wanted = orders.filter(commission_rate=None, commission_given=False, affiliate__isnull=False).order_by("pk")
     columns = ("pk", "amount", "commission", "currency", "affiliate__commission_rate")
