@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, quote, unquote, unquote_plus, urlsplit
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _AMPERSAND = re.compile("&(?:amp;|#38;|#x26;)+", re.IGNORECASE)  # as a web page writes &
 _NOT_IN_A_URL = re.compile("[\\s\0-\x1f\x7f\ud800-\udfff]")
+_HOST = re.compile(r"(?:[A-Za-z0-9-]{1,63}\.){1,9}[A-Za-z]{2,63}(?::[0-9]{1,5})?(?=[/?#]|\Z)")  # without its scheme
 _SEPARATOR = re.compile("[?&;#]")
 MAX_READ = 100_000  # characters of a link; what is behind them is not looked at
 
@@ -72,7 +73,7 @@ def value_in(url: str, name: str) -> str:
         return value
     for part in _SEPARATOR.split(_AMPERSAND.sub("&", url))[1:]:
         key, _, value = part.partition("=")
-        if value and unquote_plus(key).casefold() == name.casefold():
+        if value and unquote_plus(key).partition("[")[0].casefold() == name.casefold():  # ref[]= is PHP's
             return _text(unquote_plus(value))
     return ""
 
@@ -83,6 +84,8 @@ def kept(url: str, limit: int, name: str) -> str:
     What stays: the address with its path, the parameter `name`, the sub ids; then the other parameters that still fit.
     """
     url = _NOT_IN_A_URL.sub(lambda found: quote(found.group(), errors="replace"), url[:MAX_READ])
+    if url.startswith("//") or _HOST.match(url):
+        url = f"https://{url.removeprefix('//')}"
     if len(url) <= limit:
         return url
     base, _, rest = _AMPERSAND.sub("&", url).partition("?")

@@ -76,14 +76,19 @@ def by_code(text: str) -> Affiliate | None:
         pass  # no column can hold it
     else:
         for exactly in (Q(code=text), Q(aliases__code=text)):
-            if found := Affiliate.objects.filter(exactly).first():
-                return found
-    if not (meant := {*_readings(text)} - {""}):
+            if affiliate := Affiliate.objects.filter(exactly).first():
+                return affiliate
+    readings = _readings(text)
+    meant, beside = {*_meant(readings)} - {""}, {*_beside(readings[-1])}
+    if not meant:
         return None
     # In Python, because SQLite folds the case of ASCII only, and no database folds what is composed otherwise.
     known = [*Affiliate.objects.values_list("pk", "code"), *AffiliateAlias.objects.values_list("affiliate", "code")]
-    found_keys = {pk for pk, code in known if _folded(code) in meant}
-    return Affiliate.objects.get(pk=found_keys.pop()) if len(found_keys) == 1 else None
+    folded = [(pk, _folded(code)) for pk, code in known]
+    found = {pk for pk, code in folded if code in meant}
+    if found:
+        found |= {pk for pk, code in folded if code in beside}
+    return Affiliate.objects.get(pk=found.pop()) if len(found) == 1 else None
 
 
 def code_in(url: str) -> str:
@@ -97,11 +102,16 @@ def named_by(url: str) -> Affiliate | None:
     return by_code(code) if code else None
 
 
-def _readings(text: str) -> Iterator[str]:
-    """What codes `text` may be, folded."""
+def _readings(text: str) -> list[str]:
+    """`text`, folded, and what it is decoded, the last one completely."""
     readings = [_folded(text)]
     for _ in range(3):  # as often as software on the way encodes once more
         readings.append(_folded(html.unescape(unquote(readings[-1]))))
+    return readings
+
+
+def _meant(readings: list[str]) -> Iterator[str]:
+    """The codes that may be meant."""
     for reading in readings:
         core = _NO_CODE.sub(" ", reading).strip(" ")
         if " " not in core:
@@ -110,6 +120,11 @@ def _readings(text: str) -> Iterator[str]:
     begun = _CODE.match(readings[-1].lstrip("\"'`\u201c\u2018\u00ab<([{/ "))
     if begun and not begun.string.startswith((" ", "+"), begun.end()):
         yield from (begun.group(), begun.group().strip("._~-"))
+
+
+def _beside(text: str) -> list[str]:
+    """What else in `text` could be a code, as in `joe,marta`. What begins like parameters of a link is none."""
+    return _CODE.findall(re.split("[?&#=%]", text, maxsplit=1)[0])
 
 
 def _folded(code: str) -> str:

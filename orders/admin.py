@@ -123,7 +123,7 @@ class OrderAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptab
     list_icon = "orders"
     empty_title = "No orders yet"
     empty_text = "Your shop hands them over through the API, or you add one here to try it."
-    list_display = ("number", "whose", "money_amount", "money_commission", "status_chip", "deliveries", "created")
+    list_display = ("number", "affiliate_column", "money_amount", "money_commission", "status_chip", "deliveries", "created")
     list_filter = (
         "status",
         DeliveriesFilter,
@@ -168,7 +168,7 @@ class OrderAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptab
         return queryset.filter(affiliate__in=Affiliate.objects.filter(matches).values("pk")), False
 
     # --- columns -------------------------------------------------------------
-    whose = column("Affiliate", "admin/orders/whose.html", "order")
+    affiliate_column = column("Affiliate", "admin/orders/affiliate.html", "order")
 
     @admin.display(description="Amount")
     def money_amount(self, order: Order) -> str:

@@ -34,7 +34,7 @@ def validate_currency(code: str) -> None:
         raise ValidationError(
             "“%(code)s” is no currency code; use the three letters of ISO 4217, such as USD or EUR.",
             code="unknown_currency",
-            params={"code": code},
+            params={"code": code[:10]},
         )
 
 

@@ -71,7 +71,7 @@ def find(number: str, *, lock: bool = False) -> Order | None:
 def _can_be_number(text: str) -> bool:
     """Whether a row may have this number. A query with other texts may be an error."""
     try:
-        validate_text(text)
+        validate_text(text[:NUMBER_MAX_LENGTH])
     except ValidationError:
         return False
     return 0 < len(text) <= NUMBER_MAX_LENGTH

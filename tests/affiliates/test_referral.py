@@ -52,10 +52,10 @@ def test_parse_ampersand_as_a_web_page_writes_it_is_one(ampersand: str) -> None:
     "url", ["&" * 2_000_000, "?ref" * 500_000, "&amp;" * 400_000, " " * 2_000_000, "?" + "a=b&" * 500_000]
 )
 def test_link_of_megabytes_is_read_at_once(url: str) -> None:
-    began_at = time.monotonic()
+    began_at = time.thread_time()
     referral.value_in(f"https://shop.example/{url}", "ref")
     assert len(referral.kept(f"https://shop.example/{url}", 2000, "ref")) <= 2000
-    assert time.monotonic() - began_at < 1
+    assert time.thread_time() - began_at < 1
 
 
 @given(st.text(), st.integers(20, 60))

@@ -112,6 +112,18 @@ def test_by_code_means_nobody(text: str) -> None:
     assert search.by_code(text) is None
 
 
+@pytest.mark.parametrize("text", ["zed,joe", "zed/joe", "zed|joe", "zed%2Cjoe", "ZED;JOE"])
+def test_by_code_of_several_affiliates_is_nobody(joe: Affiliate, text: str) -> None:
+    AffiliateFactory(code="zed")
+    assert search.by_code(text) is None
+
+
+def test_by_code_is_not_what_stands_in_parameters_behind_it(joe: Affiliate) -> None:
+    zed = AffiliateFactory(code="zed")
+    assert search.by_code("zed?utm_source=joe") == zed
+    assert search.by_code("nobody/zed") is None
+
+
 def test_by_code_that_may_mean_two_is_nobody_but_an_exact_one_is() -> None:
     zed, other = AffiliateFactory(code="zed"), AffiliateFactory(code="Zed")
     assert search.by_code("ZED") is None

@@ -238,7 +238,7 @@ def test_number_of_dots_alone_is_refused(number: str) -> None:
 
 @pytest.mark.parametrize("amount", ["1_000", "\u0661\u0662", "\uff11", "1e3", " 5", "+5", "1" * 2_000_000, ""])
 def test_amount_that_is_no_plain_decimal_is_refused_at_every_door(amount: str) -> None:
-    began_at = time.monotonic()
+    began_at = time.thread_time()
     for attempt in (
         Order(number="#1", amount=amount, commission=0).full_clean,
         Order(number="#1", amount=amount).save,
@@ -246,7 +246,7 @@ def test_amount_that_is_no_plain_decimal_is_refused_at_every_door(amount: str) -
     ):
         with pytest.raises(ValidationError):
             attempt()
-    assert time.monotonic() - began_at < 0.5
+    assert time.thread_time() - began_at < 1
 
 
 # --- before and after --------------------------------------------------------

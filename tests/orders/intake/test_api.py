@@ -102,20 +102,31 @@ def test_place_order_bad_field_is_refused_with_code_and_sentence(
 )  # fmt: skip
 @pytest.mark.parametrize("field", ["amount", "commission"])
 def test_place_order_number_that_is_no_plain_decimal_is_refused_at_once(api: Client, field: str, amount: str) -> None:
-    began_at = time.monotonic()
+    began_at = time.thread_time()
     response = post(api, **({"number": "#1", "amount": "1"} | {field: amount}))
     assert (response.status_code, problems(response)) == (422, [(field, "invalid")])
-    assert time.monotonic() - began_at < 0.5
+    assert time.thread_time() - began_at < 1
 
 
 @pytest.mark.parametrize(
     "number", ["1e3", "1E+3", "1e999999999", "1e-999999999", "9" * 2_400_000, "1." + "1" * 2_000_000]
 )
 def test_place_order_json_number_is_read_by_the_same_rule(api: Client, number: str) -> None:
-    began_at = time.monotonic()
+    began_at = time.thread_time()
     response = api.post("/api/orders", f'{{"number": "#1", "amount": {number}}}', content_type="application/json")
     assert (response.status_code, problems(response)) == (422, [("amount", "invalid")])
-    assert time.monotonic() - began_at < 0.5
+    assert time.thread_time() - began_at < 1
+
+
+@pytest.mark.parametrize("field", ["number", "currency", "link", "affiliate", "status"])
+@pytest.mark.parametrize("text", ["x" * 2_400_000, "\u00a0" * 1_200_000, "\u200b" * 400_000])
+def test_place_order_text_of_megabytes_is_answered_at_once_and_not_repeated(api: Client, field: str, text: str) -> None:
+    began_at = time.thread_time()
+    body = json.dumps({"number": "#1", "amount": "1"} | {field: text}, ensure_ascii=False)
+    response = api.post("/api/orders", body, content_type="application/json")
+    assert response.status_code in {201, 422, 413}
+    assert len(response.content) < 5000
+    assert time.thread_time() - began_at < 1
 
 
 def test_place_order_json_number_keeps_every_digit(api: Client) -> None:

@@ -129,6 +129,8 @@ def test_place_link_too_long_keeps_what_matters_of_it(joe: Affiliate) -> None:
         (LONG, "https://shop.example/p/1?ref=joe&y=2&sub_id=fb&click_id=9"),
         ("https://shop.example/a b?sub_id=fb", "https://shop.example/a%20b?sub_id=fb"),
         ("/p?sub_id=fb", "/p?sub_id=fb"),
+        ("shop.example/?sub_id=fb", "https://shop.example/?sub_id=fb"),
+        ("//shop.example/?sub_id=fb", "https://shop.example/?sub_id=fb"),
     ],
 )
 def test_place_link_of_a_named_affiliate_is_kept_as_far_as_it_can_be(joe: Affiliate, link: str, stored: str) -> None:
@@ -204,7 +206,7 @@ def test_place_link_taken_back_leaves_no_reason(joe: Affiliate) -> None:
      "https://shop.example/?x=1&amp;ref=joe",
      "https://shop.example/?ref=joe&amp;sub_id=fb", "https://shop.example/?x=1?ref=joe",
      "https://shop.example/#/p?ref=joe",
-     "https://shop.example/#ref=joe", "https://shop.example/?REF=joe", "https://shop.example/?ref=&ref=joe",
+     "https://shop.example/#ref=joe", "https://shop.example/?REF=joe", "https://shop.example/?ref[]=joe", "https://shop.example/?ref=&ref=joe",
      "\u200bhttps://shop.example/?ref=joe\u00a0"],
 )  # fmt: skip
 def test_place_code_is_found_in_spite_of_what_sticks_to_it(joe: Affiliate, link: str) -> None:
