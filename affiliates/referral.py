@@ -93,7 +93,8 @@ def kept(url: str, limit: int, name: str) -> str:
     parts = query.split("&")
     room, chosen = limit - len(base) - 1, set()
     for place in sorted(range(len(parts)), key=lambda place: _importance(parts[place], name)):
-        if parts[place] and len(parts[place]) + 1 <= room:
+        longest = limit if _importance(parts[place], name) < 3 else limit // 8  # the rest is no use if it is long
+        if parts[place] and len(parts[place]) + 1 <= room and len(parts[place]) <= longest:
             room -= len(parts[place]) + 1
             chosen.add(place)
     return "?".join([base, "&".join(parts[place] for place in sorted(chosen))]).removesuffix("?")

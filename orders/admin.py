@@ -123,7 +123,15 @@ class OrderAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptab
     list_icon = "orders"
     empty_title = "No orders yet"
     empty_text = "Your shop hands them over through the API, or you add one here to try it."
-    list_display = ("number", "affiliate_column", "money_amount", "money_commission", "status_chip", "deliveries", "created")
+    list_display = (
+        "number",
+        "affiliate_column",
+        "money_amount",
+        "money_commission",
+        "status_chip",
+        "deliveries",
+        "created",
+    )
     list_filter = (
         "status",
         DeliveriesFilter,

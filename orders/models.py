@@ -201,6 +201,11 @@ class Order(models.Model):
         reason = "" if self.affiliate_id is not None else self.no_affiliate_reason
         return str(Order.NoAffiliate(reason).label) if reason else ""
 
+    @property
+    def affiliate_in_referral(self) -> Affiliate | None:
+        """Whom the link that came with an order of no affiliate names nevertheless."""
+        return search.named_by(self.referral_given) if self.why_no_affiliate else None
+
     # --- checking ------------------------------------------------------------
     def clean_fields(self, exclude: Collection[str] | None = None) -> None:
         if "number" not in (exclude or ()) and not self._has_old_number():

@@ -241,6 +241,8 @@ def _malformed(request: HttpRequest, error: RequestError) -> HttpResponse:
 
 def _problem(error: dict[str, Any]) -> tuple[str, str, str]:
     field = ".".join(str(part) for part in error["loc"][2:])
+    if not field and error["type"] == "missing":
+        return "", "missing", "There is no body, or it came without a Content-Length."
     if error["type"] != "extra_forbidden":
         return field, str(error["type"]), str(error["msg"])
     close = difflib.get_close_matches(field[:100].casefold(), OrderIn.model_fields, n=1, cutoff=0)
@@ -264,7 +266,7 @@ def _unreadable(request: HttpRequest, error: HttpError) -> HttpResponse:
 
 @api.exception_handler(RequestDataTooBig)
 def _too_large(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
-    limit = (settings.DATA_UPLOAD_MAX_MEMORY_SIZE or 0) / 1_000_000
+    limit = (settings.DATA_UPLOAD_MAX_MEMORY_SIZE or 0) / 2**20
     return answer(413, [("", GENERAL[413][0], f"The body is larger than {limit:.1f} MB.")])
 
 

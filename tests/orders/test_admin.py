@@ -184,6 +184,7 @@ def test_order_without_affiliate_says_why_and_is_told_once_it_has_one(admin_clie
         assert "The link has a space in it." in page(admin_client.get(url))
     shown = page(admin_client.get(change_url(order)))
     assert "https://shop.example/&lt;b&gt;x%20y?ref=joe&amp;sub_id=fb" in shown
+    assert "Its code is that of Joe&#x27;s Coffee Blog (joe)." in shown
     admin_client.post(change_url(order), typed(number="#1", affiliate="joe", amount="5"))
     delivery = Delivery.objects.get()
     assert (delivery.event, delivery.variables["link.sub_id"]) == ("order.created", "fb")
