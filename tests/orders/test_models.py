@@ -175,6 +175,17 @@ def test_migration_fills_in_the_rates_that_are_certain() -> None:
     assert rates == {"today": Decimal("0.10"), "other": None, "given": None, "nobody": None}
 
 
+def test_release_before_this_one_can_still_insert_orders() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO orders_order (number, amount, commission, commission_given, currency, status, created_at, "
+            "updated_at) VALUES ('#old', 5, 0, %s, 'USD', 'new', '2026-11-01 12:00:00+00', '2026-11-01 12:00:00+00')",
+            [False],
+        )
+    order = Order.objects.get()
+    assert (order.commission_rate, order.no_affiliate_reason, order.referral_given) == (None, "", "")
+
+
 # --- numbers -------------------------------------------------------------------
 BLANKS = [
     " ",
