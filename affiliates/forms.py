@@ -64,8 +64,8 @@ class AffiliateForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscript
         if "code" in self.fields:  # which are empty without the permission to change
             example = format_html("<code>?{}=joe</code>", settings.REFERRAL_PARAMETER)
             text = format_html("What names them in a referral link, such as {}.", example)
-            if self.instance.pk and (earlier := self.instance.earlier_codes):
-                text += format_html(" Earlier codes still name them, too: {}.", ", ".join(earlier))
+            if self.instance.pk:
+                text = format_html("{} Links with the old one still name them after a change.", text)
             self.fields["code"].help_text = text
         if self.instance.pk:
             self.initial["commission_rate"] = f"{self.instance.commission_rate.normalize():f}"  # not 0.150000

@@ -15,12 +15,12 @@ ISO_DIGITS = {"IQD": 3} | dict.fromkeys(
 )
 
 
-_CURRENCIES = frozenset(list_currencies())
+CURRENCIES = frozenset(list_currencies())
 
 
 def is_currency(code: str) -> bool:
     """Whether `code` is an ISO 4217 currency code, in capitals."""
-    return code in _CURRENCIES
+    return code in CURRENCIES
 
 
 @cache

@@ -107,7 +107,7 @@ class OrderIn(Schema):
     number: str = Field(
         description="As the shop shows it; the order with this number is made or changed. White space at its ends does "
         "not count. Neither . nor .. alone.",
-        json_schema_extra={"minLength": 1, "maxLength": NUMBER_MAX_LENGTH},
+        json_schema_extra={"minLength": 1, "maxLength": NUMBER_MAX_LENGTH, "pattern": r"^[^\x00-\x1f]*$"},
         examples=["#100482"],
     )
     amount: Amount | None = Field(
@@ -124,7 +124,7 @@ class OrderIn(Schema):
     currency: str | None = Field(
         None,
         description="ISO 4217 code. A new order without one is in USD.",
-        json_schema_extra={"pattern": "^([A-Za-z]{3})?$"},
+        json_schema_extra={"enum": [*sorted(money.CURRENCIES), "", None]},
         examples=["USD"],
     )
     status: Literal["new", "approved", "rejected", ""] | None = None

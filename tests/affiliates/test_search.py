@@ -144,5 +144,5 @@ def test_earlier_code_names_its_affiliate_everywhere(admin_client: Client, joe: 
     assert search.suggest("joe") == [joe]
     for url in ("/admin/affiliates/affiliate/?q=joe", f"/admin/affiliates/affiliate/{joe.pk}/settings/"):
         assert "Joe&#x27;s Coffee Blog" in admin_client.get(url).content.decode()
-    for tab in ("settings", "change"):
+    for tab in ("settings", "change", "links"):
         assert "Earlier code" in admin_client.get(f"/admin/affiliates/affiliate/{joe.pk}/{tab}/").content.decode()
