@@ -7,7 +7,7 @@ import pytest
 from django.urls import reverse
 from django.utils.html import escape
 
-from affiliates.models import Link
+from affiliates.models import Affiliate, Link
 from callbacks.models import CallbackSetting, Delivery
 from orders.intake.place import place
 from orders.models import Order
@@ -173,6 +173,17 @@ def test_order_form_number_loses_blanks_and_an_old_one_stays(admin_client):
     admin_client.post(change_url(order), typed(number="#1", status="approved"))
     order.refresh_from_db()
     assert (order.number, order.status) == ("#1 ", "approved")
+
+
+def test_order_form_partial_refund_keeps_the_rate_of_the_order(admin_client, joe):
+    order = OrderFactory(number="#1", affiliate=joe, amount=100)
+    Affiliate.objects.update(commission_rate="0.05")
+    admin_client.post(change_url(order), typed(number="#1", affiliate="joe", amount="100"))
+    order.refresh_from_db()
+    assert order.commission == 15
+    admin_client.post(change_url(order), typed(number="#1", affiliate="joe", amount="80"))
+    order.refresh_from_db()
+    assert order.commission == 12
 
 
 # --- orders without an affiliate -----------------------------------------------

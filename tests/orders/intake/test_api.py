@@ -8,6 +8,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client
 
+from affiliates.models import Affiliate
 from callbacks.models import Delivery
 from orders.intake import tokens
 from orders.models import ApiToken, Order
@@ -55,6 +56,16 @@ def test_place_order_commission_null_goes_back_to_the_rate(api: Client) -> None:
     AffiliateFactory(code="joe")
     assert post(api, number="#1", amount="10", commission="9", affiliate="joe").json()["commission"] == "9.00"
     assert post(api, number="#1", commission=None).json()["commission"] == "1.50"
+
+
+def test_place_order_partial_refund_keeps_the_rate_of_the_order(api: Client) -> None:
+    AffiliateFactory(code="joe", commission_rate="0.10")
+    post(api, number="#1", amount="100", affiliate="joe")
+    Affiliate.objects.update(commission_rate="0.05")
+    assert post(api, number="#1", amount="80").json()["commission"] == "8.00"
+    assert post(api, number="#1", commission="1").json()["commission"] == "1.00"
+    assert post(api, number="#1", amount="60").json()["commission"] == "1.00"
+    assert post(api, number="#1", commission=None).json()["commission"] == "6.00"
 
 
 @pytest.mark.parametrize(
