@@ -77,6 +77,11 @@ class OrderQuerySet(models.QuerySet["Order"]):
         if ignore_conflicts or update_conflicts:
             raise ValueError("Orders cannot be created with ignore_conflicts or update_conflicts: save them instead.")
         orders = list(objs)
+        unread = [order for order in orders if order.affiliate_id and not Order.affiliate.is_cached(order)]
+        affiliates = Affiliate.objects.in_bulk({order.affiliate_id for order in unread})
+        for order in unread:
+            if order.affiliate_id in affiliates:
+                order.affiliate = affiliates[order.affiliate_id]
         for order in orders:
             order.before = None
             order.fill_in()

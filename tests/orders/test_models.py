@@ -13,6 +13,7 @@ from django.db.models import F
 from callbacks.models import Delivery
 from orders.models import Order
 from tests.factories import AffiliateFactory, CallbackSettingFactory, LinkFactory, OrderFactory
+from tests.queries import count_queries
 
 pytestmark = pytest.mark.django_db
 
@@ -452,6 +453,15 @@ def test_bulk_create_fills_in_what_save_would() -> None:
     for order in orders:
         assert (order.affiliate, order.commission, order.currency) == (link.affiliate, Decimal("1.5"), "USD")
         assert_as_in_row(order)
+
+
+def test_bulk_create_takes_as_many_queries_for_many_affiliates() -> None:
+    affiliates = [AffiliateFactory().pk for _ in range(20)]
+    counts = set()
+    for many in (affiliates[:1], affiliates):
+        orders = [Order(number=f"{len(many)}-{pk}", affiliate_id=pk, amount=1, commission=1) for pk in many]
+        counts.add(count_queries(lambda: Order.objects.bulk_create(orders)))  # noqa: B023
+    assert len(counts) == 1
 
 
 @pytest.mark.parametrize("option", ["ignore_conflicts", "update_conflicts"])
