@@ -6,7 +6,7 @@ from django.test import Client
 
 from affiliates import search
 from affiliates.models import Affiliate
-from tests.factories import AffiliateFactory
+from tests.factories import AffiliateFactory, LinkFactory, OrderFactory
 from tests.queries import assert_same_queries
 
 pytestmark = pytest.mark.django_db
@@ -142,6 +142,9 @@ def test_earlier_code_names_its_affiliate_everywhere(admin_client: Client, joe: 
     assert search.by_code("joe") == search.by_code("JOE/") == search.identify("joe") == joe
     assert search.named_by("https://shop.example/?ref=joe") == joe
     assert search.suggest("joe") == [joe]
+    LinkFactory(affiliate=OrderFactory(affiliate=joe, number="#1").affiliate)
+    assert "#1" in admin_client.get("/admin/orders/order/?q=joe").content.decode()
+    assert "sub_id=fb" in admin_client.get("/admin/affiliates/link/?q=joe").content.decode()
     for url in ("/admin/affiliates/affiliate/?q=joe", f"/admin/affiliates/affiliate/{joe.pk}/settings/"):
         assert "Joe&#x27;s Coffee Blog" in admin_client.get(url).content.decode()
     for tab in ("settings", "change", "links"):
