@@ -50,7 +50,7 @@ class AffiliateAdmin(EditingAdmin):
     list_display_links = ("name",)
     list_filter = ("status", CallbacksFilter, HealthFilter)
     list_per_page = 50
-    search_fields = ("name", "code", "email")
+    search_fields = ("name", "code", "email", "aliases__code")
     search_help_text = "Name, code or e-mail"
     list_title = "All Affiliates"
     list_icon = "affiliates"
@@ -141,7 +141,7 @@ class LinkAdmin(EditingAdmin):
     list_display = ("url", "affiliate", "first_seen")
     list_select_related = ("affiliate",)
     list_per_page = 50
-    search_fields = ("url", "affiliate__name", "affiliate__code")
+    search_fields = ("url", "affiliate__name", "affiliate__code", "affiliate__aliases__code")
     search_help_text = "Part of the URL, name or code"
     list_icon = "link"
     empty_title = "No links yet"

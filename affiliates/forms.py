@@ -64,7 +64,10 @@ class AffiliateForm(EditingForm):
         super().__init__(*args, **kwargs)
         if "code" in self.fields:  # which are empty without the permission to change
             example = format_html("<code>?{}=joe</code>", settings.REFERRAL_PARAMETER)
-            self.fields["code"].help_text = format_html("What names them in a referral link, such as {}.", example)
+            text = format_html("What names them in a referral link, such as {}.", example)
+            if self.instance.pk:
+                text = format_html("{} Links with the old one still name them after a change.", text)
+            self.fields["code"].help_text = text
         if self.instance.pk:
             self.initial["commission_rate"] = f"{self.instance.commission_rate.normalize():f}"  # not 0.150000
 

@@ -1,13 +1,15 @@
 """Affiliates, and the referral links that customers came through."""
 
 import hashlib
+import re
 from decimal import Decimal
 from typing import Any, ClassVar
 
+from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator, URLValidator
-from django.db import models
+from django.db import models, router, transaction
 from django.db.models import Q
 from django.urls import reverse
 
@@ -15,14 +17,48 @@ from affiliates import referral
 
 LINK_MAX_LENGTH = 2000
 LINK_STAYS = "Orders came in through this link, and their trackers are told its values. So it stays as it is."
+_CONTROL = re.compile("[\0-\x1f\ud800-\udfff]")
+# Bounded, because reading a number of millions of digits takes seconds. [0-9], because \d is also the digits of others.
+_PLAIN_DECIMAL = re.compile(r"-?[0-9]{1,40}(?:\.[0-9]{1,40})?")
 
 
 def validate_text(value: str) -> None:
     """Refuse what a database column cannot hold: control characters and halves of surrogate pairs."""
-    if any(ord(character) < 0x20 or 0xD800 <= ord(character) <= 0xDFFF for character in value):
+    if _CONTROL.search(value):
         raise ValidationError("This holds a control character; type it again without.", code="control_character")
 
 
+# --- numbers -----------------------------------------------------------------
+def read_decimal(text: str) -> Decimal:
+    """The number that `text` is in plain decimal notation: `58.00`, `-58`. Raises `ValidationError` (`invalid`).
+
+    `Decimal` alone also reads `1_000`, `1e3`, `+5`, `NaN` and the digits of other scripts.
+    """
+    if not _PLAIN_DECIMAL.fullmatch(text):
+        raise ValidationError("Write the number in digits with a point, such as 58.00.", code="invalid")
+    return Decimal(text)
+
+
+class PlainDecimalFormField(forms.DecimalField):
+    """A number that is typed. White space around it is no part of it."""
+
+    def to_python(self, value: Any) -> Decimal | None:  # type: ignore[override]  # the stubs inherit that of integers
+        text = str(value if value is not None else "").strip()
+        return read_decimal(text) if text else None
+
+
+class PlainDecimalField(models.DecimalField):  # type: ignore[type-arg]  # not subscriptable at run time
+    """A number whose text has one notation, whoever brings it: a form, the API or code."""
+
+    def to_python(self, value: Any) -> Decimal | None:
+        number: Decimal | None = super().to_python(read_decimal(value) if isinstance(value, str) else value)
+        return number
+
+    def formfield(self, *args: Any, **kwargs: Any) -> Any:
+        return super().formfield(*args, **{"form_class": PlainDecimalFormField} | kwargs)
+
+
+# --- affiliates --------------------------------------------------------------
 class Affiliate(models.Model):
     """A partner who sends customers and is paid a share of their orders."""
 
@@ -41,7 +77,7 @@ class Affiliate(models.Model):
         error_messages={"unique": "Another affiliate has this code already."},
     )
     status = models.CharField(max_length=16, choices=Status, default=Status.APPROVED)
-    commission_rate = models.DecimalField(
+    commission_rate = PlainDecimalField(
         max_digits=7,
         decimal_places=6,
         default=Decimal(0),
@@ -80,6 +116,60 @@ class Affiliate(models.Model):
     def get_absolute_url(self) -> str:
         return reverse("admin:affiliates_affiliate_change", args=[self.pk])
 
+    @property
+    def earlier_codes(self) -> list[str]:
+        """The codes that they had before, the latest first. Links with them still name this affiliate."""
+        return list(self.aliases.order_by("-pk").values_list("code", flat=True))
+
+    def clean(self) -> None:
+        self._check_code()
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Save; a changed code leaves its old one as an alias. Raises `ValidationError` for a code that another had."""
+        using = kwargs.get("using") or router.db_for_write(type(self), instance=self)
+        with transaction.atomic(using=using):
+            rows = Affiliate._base_manager.using(using).select_for_update(no_key=True).filter(pk=self.pk)
+            old = rows.values_list("code", flat=True).first() if self.pk else None
+            names = kwargs.get("update_fields")
+            is_written = "code" not in self.get_deferred_fields() if names is None else "code" in (names := list(names))
+            if names is not None:
+                kwargs["update_fields"] = names
+            if is_written and self.code != old:
+                self._check_code()
+                AffiliateAlias.objects.using(using).filter(affiliate=self.pk, code=self.code).delete()
+            super().save(*args, **kwargs)
+            if is_written and old not in {None, self.code}:
+                AffiliateAlias.objects.using(using).get_or_create(code=old, defaults={"affiliate": self})
+
+    def _check_code(self) -> None:
+        """Refuse a code that another affiliate had before: links with it are still theirs."""
+        alias = AffiliateAlias.objects.filter(code=self.code).exclude(affiliate=self.pk).select_related("affiliate")
+        if taken := alias.first():
+            raise ValidationError(
+                {
+                    "code": ValidationError(
+                        "This was the code of %(name)s, and links with it are still theirs.",
+                        code="alias_of_another",
+                        params={"name": taken.affiliate.name},
+                    )
+                }
+            )
+
+
+class AffiliateAlias(models.Model):
+    """A code that an affiliate had before. What has it still names them, unless it is somebody's present code."""
+
+    affiliate = models.ForeignKey(Affiliate, on_delete=models.CASCADE, related_name="aliases")
+    code = models.CharField(max_length=64, unique=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name = "earlier code"
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.code
+
 
 class LinkQuerySet(models.QuerySet["Link"]):
     def find_or_make(self, affiliate: Affiliate, url: str) -> "Link":
@@ -93,15 +183,18 @@ def digest_of(url: str) -> str:
     return hashlib.sha256(url.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def code_in(url: str) -> str:
-    """The code in the link's referral parameter; "" if there is none."""
-    return referral.parse(url).query.get(settings.REFERRAL_PARAMETER, "")
+def kept(url: str) -> str:
+    """A link as a column can keep it, cut to the most important parts if it is too long."""
+    return referral.kept(url, LINK_MAX_LENGTH, settings.REFERRAL_PARAMETER)
 
 
-def affiliate_named_by(url: str) -> Affiliate | None:
-    """The affiliate whose code is in the link's referral parameter, or None."""
-    code = code_in(url)
-    return Affiliate.objects.filter(code=code).first() if code else None
+def can_be_kept(url: str) -> bool:
+    """Whether a link row may hold this: a web address, or the path of one, which some shops send."""
+    try:
+        URLValidator(schemes=["http", "https"])(url if not url.startswith("/") else f"https://shop.example{url}")
+    except ValidationError:
+        return False
+    return True
 
 
 class DigestField(models.CharField):  # type: ignore[type-arg]  # not subscriptable at run time

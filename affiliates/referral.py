@@ -5,9 +5,31 @@ Pure: no database, no settings. Nothing that stands in a link makes it raise.
 
 import re
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, unquote_plus, urlsplit
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+_AMPERSAND = re.compile("&(?:amp;|#38;|#x26;)+", re.IGNORECASE)  # as a web page writes &
+_NOT_IN_A_URL = re.compile("[\\s\0-\x1f\x7f\ud800-\udfff]")
+_HOST = re.compile(r"(?:[A-Za-z0-9-]{1,63}\.){1,9}[A-Za-z]{2,63}(?::[0-9]{1,5})?(?=[/?#]|\Z)")  # without its scheme
+_SEPARATOR = re.compile("[?&;#]")
+MAX_READ = 100_000  # characters of a link; what is behind them is not looked at
+
+# What nobody sees at the ends of a text that was copied: white space, and what Unicode lets a renderer ignore.
+BLANKS = "".join(
+    chr(code)
+    for first, last in (
+        (0x09, 0x0D), (0x1C, 0x20), (0x85, 0x85), (0xA0, 0xA0), (0xAD, 0xAD), (0x34F, 0x34F), (0x61C, 0x61C),
+        (0x115F, 0x1160), (0x1680, 0x1680), (0x17B4, 0x17B5), (0x180B, 0x180F), (0x2000, 0x200F), (0x2028, 0x202F),
+        (0x205F, 0x206F), (0x2800, 0x2800), (0x3000, 0x3000), (0x3164, 0x3164), (0xFE00, 0xFE0F), (0xFEFF, 0xFEFF),
+        (0xFFA0, 0xFFA0), (0xFFF0, 0xFFFB), (0xE0000, 0xE0FFF),
+    )
+    for code in range(first, last + 1)
+)  # fmt: skip
+
+
+def without_blanks(text: str) -> str:
+    """`text` without white space of any kind, and without what is invisible, at its ends."""
+    return text.strip(BLANKS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +53,61 @@ class Referral:
 def parse(url: str) -> Referral:
     """Decode `url`; a link that cannot be split at all gives an empty `Referral`."""
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(_AMPERSAND.sub("&", url))
     except ValueError:  # an unfinished IPv6 host, say
         return Referral()
     query: dict[str, str] = {}
     for name, value in parse_qsl(parts.query, keep_blank_values=True):
         query.setdefault(_text(name), _text(value))
     return Referral(path=_text(unquote(parts.path)), query=query, hash=_text(unquote(parts.fragment)))
+
+
+def value_in(url: str, name: str) -> str:
+    """What the parameter `name` says in `url`; "" if it is not there.
+
+    Where the query does not have it, it is looked for in any letter case, behind a second `?` and in the fragment,
+    where shops of one page keep theirs.
+    """
+    url = url[:MAX_READ]
+    if value := parse(url).query.get(name):
+        return value
+    for part in _SEPARATOR.split(_AMPERSAND.sub("&", url))[1:]:
+        key, _, value = part.partition("=")
+        if value and unquote_plus(key).partition("[")[0].casefold() == name.casefold():  # ref[]= is PHP's
+            return _text(unquote_plus(value))
+    return ""
+
+
+def kept(url: str, limit: int, name: str) -> str:
+    """`url` as it can be kept in `limit` characters: without what no URL may hold, and without what matters least.
+
+    What stays: the address with its path, the parameter `name`, the sub ids; then the other parameters that still fit.
+    """
+    url = _NOT_IN_A_URL.sub(lambda found: quote(found.group(), errors="replace"), url[:MAX_READ])
+    if url.startswith("//") or _HOST.match(url):
+        url = f"https://{url.removeprefix('//')}"
+    if len(url) <= limit:
+        return url
+    base, _, rest = _AMPERSAND.sub("&", url).partition("?")
+    base, (query, _, _) = base.partition("#")[0][: limit // 2], rest.partition("#")
+    parts = query.split("&")
+    room, chosen = limit - len(base) - 1, set()
+    for place in sorted(range(len(parts)), key=lambda place: _importance(parts[place], name)):
+        longest = limit if _importance(parts[place], name) < 3 else limit // 8  # the rest is no use if it is long
+        if parts[place] and len(parts[place]) + 1 <= room and len(parts[place]) <= longest:
+            room -= len(parts[place]) + 1
+            chosen.add(place)
+    return "?".join([base, "&".join(parts[place] for place in sorted(chosen))]).removesuffix("?")
+
+
+def _importance(part: str, name: str) -> int:
+    """0 for what names the affiliate, then the sub ids and click ids, then the rest."""
+    key = unquote_plus(part.partition("=")[0]).casefold()
+    if key == name.casefold():
+        return 0
+    if key in {"sub_id", "subid"}:
+        return 1
+    return 2 if "sub" in key or "click" in key else 3
 
 
 def _text(value: str) -> str:

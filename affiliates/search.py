@@ -1,16 +1,25 @@
-"""Finds the affiliate that somebody typed: by code, name, e-mail address or label."""
+"""Finds the affiliate that is meant: by what somebody typed, by the code that came with an order, or by a link."""
 
+import html
 import re
+import unicodedata
+from collections.abc import Iterator
+from urllib.parse import unquote
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db.models import Case, Q, When
 
-from affiliates.models import Affiliate
+from affiliates import referral
+from affiliates.models import Affiliate, AffiliateAlias, validate_text
 
 MAX_SUGGESTED = 20  # below the field
 MAX_NAMED = 3  # in an error
 MAX_LENGTH = 400  # of what is typed
 LABEL = re.compile(r"\((?P<code>[\w.~-]+)\)\Z")
+_CODE = re.compile(r"[\w.~-]+")
+_NO_CODE = re.compile(r"[^\w.~-]+")
+_INVISIBLE = str.maketrans("", "", referral.BLANKS.replace(" ", ""))
 
 
 def label_of(affiliate: Affiliate) -> str:
@@ -19,10 +28,11 @@ def label_of(affiliate: Affiliate) -> str:
 
 
 def suggest(text: str) -> list[Affiliate]:
-    """Those whose name, code or e-mail address contains `text`, which may be a label; exact codes come first."""
+    """Those whose name, code, earlier code or e-mail contains `text`, which may be a label; exact codes come first."""
     text = text.strip().replace("\0", "")  # PostgreSQL refuses NUL in texts
     part = LABEL.sub("", text).strip() or text
-    matches = Q(name__icontains=part) | Q(code__icontains=part) | Q(email__icontains=part)
+    aliased = AffiliateAlias.objects.filter(code__icontains=part).values("affiliate")
+    matches = Q(name__icontains=part) | Q(code__icontains=part) | Q(email__icontains=part) | Q(pk__in=aliased)
     is_code = Case(When(code__iexact=part, then=0), default=1)
     return list(Affiliate.objects.filter(matches).order_by(is_code, "name", "pk")[:MAX_SUGGESTED])
 
@@ -37,7 +47,8 @@ def identify(text: str) -> Affiliate:
     for affiliate in Affiliate.objects.filter(code__in=codes):
         if text in {affiliate.code, label_of(affiliate)}:
             return affiliate
-    matches = Q(name__iexact=text) | Q(email__iexact=text) | Q(code__iexact=text)
+    aliased = AffiliateAlias.objects.filter(code__iexact=text).values("affiliate")
+    matches = Q(name__iexact=text) | Q(email__iexact=text) | Q(code__iexact=text) | Q(pk__in=aliased)
     named = list(Affiliate.objects.filter(matches).order_by("pk")[: MAX_NAMED + 1])
     if len(named) == 1:
         return named[0]
@@ -49,3 +60,73 @@ def identify(text: str) -> Affiliate:
         sentence, code = "Nobody has this code, name or e-mail.", "unknown_affiliate"
     names = ", ".join(label_of(affiliate) for affiliate in named[:MAX_NAMED]) + (" …" if len(named) > MAX_NAMED else "")
     raise ValidationError(sentence, code=code, params={"names": names})
+
+
+# --- codes that came with an order ---------------------------------------------
+def by_code(text: str) -> Affiliate | None:
+    """The affiliate whose code, or earlier code, `text` is; else the only one that it can mean; else None.
+
+    It can mean a code in spite of its letter case, of how its characters are composed, and of what sticks to it:
+    slashes, quotes, white space, a percent-encoded tail.
+    """
+    text = text[:MAX_LENGTH]
+    try:
+        validate_text(text)
+    except ValidationError:
+        pass  # no column can hold it
+    else:
+        for exactly in (Q(code=text), Q(aliases__code=text)):
+            if affiliate := Affiliate.objects.filter(exactly).first():
+                return affiliate
+    readings = _readings(text)
+    meant, beside = {*_meant(readings)} - {""}, {*_beside(readings[-1])}
+    if not meant:
+        return None
+    # In Python, because SQLite folds the case of ASCII only, and no database folds what is composed otherwise.
+    known = [*Affiliate.objects.values_list("pk", "code"), *AffiliateAlias.objects.values_list("affiliate", "code")]
+    folded = [(pk, _folded(code)) for pk, code in known]
+    found = {pk for pk, code in folded if code in meant}
+    if found:
+        found |= {pk for pk, code in folded if code in beside}
+    return Affiliate.objects.get(pk=found.pop()) if len(found) == 1 else None
+
+
+def code_in(url: str) -> str:
+    """The code in the link's referral parameter; "" if there is none."""
+    return referral.value_in(url, settings.REFERRAL_PARAMETER)
+
+
+def named_by(url: str) -> Affiliate | None:
+    """The affiliate whose code is in the link's referral parameter, or None."""
+    code = code_in(url)
+    return by_code(code) if code else None
+
+
+def _readings(text: str) -> list[str]:
+    """`text`, folded, and what it is decoded, the last one completely."""
+    readings = [_folded(text)]
+    for _ in range(3):  # as often as software on the way encodes once more
+        readings.append(_folded(html.unescape(unquote(readings[-1]))))
+    return readings
+
+
+def _meant(readings: list[str]) -> Iterator[str]:
+    """The codes that may be meant."""
+    for reading in readings:
+        core = _NO_CODE.sub(" ", reading).strip(" ")
+        if " " not in core:
+            yield from (core, core.strip("._~-"))
+    # A tail behind a character that no code has. Behind a space it may be the rest of a name, so that is no tail.
+    begun = _CODE.match(readings[-1].lstrip("\"'`\u201c\u2018\u00ab<([{/ "))
+    if begun and not begun.string.startswith((" ", "+"), begun.end()):
+        yield from (begun.group(), begun.group().strip("._~-"))
+
+
+def _beside(text: str) -> list[str]:
+    """What else in `text` could be a code, as in `joe,marta`. What begins like parameters of a link is none."""
+    return _CODE.findall(re.split("[?&#=%]", text, maxsplit=1)[0])
+
+
+def _folded(code: str) -> str:
+    composed = unicodedata.normalize("NFKC", code).translate(_INVISIBLE).casefold()
+    return unicodedata.normalize("NFKC", composed)

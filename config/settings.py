@@ -72,6 +72,7 @@ INSTALLED_APPS = [
     "callbacks.apps.CallbacksConfig",
 ]
 MIDDLEWARE = [
+    "orders.intake.problems.ProblemsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",

@@ -2,11 +2,12 @@
 
 from django.conf import settings
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
 from config import echo, views
 from orders.intake.api import api
+from orders.intake.problems import nothing_here
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
@@ -14,7 +15,9 @@ urlpatterns = [
     path("admin/", include("callbacks.setup.bulk.urls")),
     path("admin/", admin.site.urls),
     path("portal/", include("affiliates.portal.urls")),
+    re_path(r"^api/?\Z", nothing_here),
     path("api/", api.urls),
+    re_path(r"^api/", nothing_here),
     path("healthz", views.healthz, name="healthz"),
     path("readyz", views.readyz, name="readyz"),
 ]

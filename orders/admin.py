@@ -85,6 +85,23 @@ class DeliveriesFilter(admin.SimpleListFilter):
         return queryset if condition is None else queryset.filter(Exists(of_order.filter(condition)))
 
 
+class NoAffiliateFilter(admin.SimpleListFilter):
+    """Orders that nobody is told of: all of them, or those that named somebody who was not found."""
+
+    title = "without an affiliate"
+    parameter_name = "no_affiliate"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("all", "Orders without an affiliate"), ("named", "Those that named one")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() == "all":
+            return queryset.filter(affiliate=None)
+        if self.value() == "named":
+            return queryset.filter(affiliate=None).exclude(no_affiliate_reason="")
+        return queryset
+
+
 class CurrencyFilter(admin.SimpleListFilter):
     """Offers the currencies of the latest orders only, as reading all orders for each page would take too long."""
 
@@ -107,8 +124,23 @@ class OrderAdmin(EditingAdmin):
     list_icon = "orders"
     empty_title = "No orders yet"
     empty_text = "Your shop hands them over through the API, or you add one here to try it."
-    list_display = ("number", "affiliate", "money_amount", "money_commission", "status_chip", "deliveries", "created")
-    list_filter = ("status", DeliveriesFilter, ("affiliate", AffiliateFilter), CurrencyFilter, PeriodFilter)
+    list_display = (
+        "number",
+        "affiliate_column",
+        "money_amount",
+        "money_commission",
+        "status_chip",
+        "deliveries",
+        "created",
+    )
+    list_filter = (
+        "status",
+        DeliveriesFilter,
+        ("affiliate", AffiliateFilter),
+        NoAffiliateFilter,
+        CurrencyFilter,
+        PeriodFilter,
+    )
     list_select_related = ("affiliate",)
     list_per_page = 50
     search_fields = ("number", "affiliate__name", "affiliate__code")
@@ -140,10 +172,13 @@ class OrderAdmin(EditingAdmin):
             return queryset, False
         if found := find_by_number(search_term):
             return queryset.filter(pk__in=found), False
-        matches = Q(name__icontains=search_term.strip()) | Q(code__icontains=search_term.strip())
+        term = search_term.strip()
+        matches = Q(name__icontains=term) | Q(code__icontains=term) | Q(aliases__code__icontains=term)
         return queryset.filter(affiliate__in=Affiliate.objects.filter(matches).values("pk")), False
 
     # --- columns -------------------------------------------------------------
+    affiliate_column = column("Affiliate", "admin/orders/affiliate.html", "order")
+
     @admin.display(description="Amount")
     def money_amount(self, order: Order) -> str:
         return render_to_string("admin/orders/money.html", {"amount": order.amount, "currency": order.currency})

@@ -7,6 +7,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from affiliates.forms import AffiliateField
+from affiliates.referral import without_blanks
 from config.editing import EditingForm
 from orders import money
 from orders.intake import place
@@ -57,6 +58,11 @@ class OrderForm(EditingForm):
         self.initial["commission"] = commission if order.commission_given else None
         if not order.commission_given and "commission" in self.fields:
             self.fields["commission"].help_text = f"Left empty, the affiliate's rate makes it {commission}."
+
+    def clean_number(self) -> str:
+        """What is typed is without blanks at its ends; the number of an old row may have some, and keeps them."""
+        typed, stored = str(self.cleaned_data["number"]), str(self.initial.get("number", ""))
+        return stored if typed == without_blanks(stored) else typed
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data

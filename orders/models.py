@@ -13,13 +13,22 @@ from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
 
-from affiliates.models import Affiliate, Link, validate_text
+from affiliates import search
+from affiliates.models import LINK_MAX_LENGTH, Affiliate, Link, PlainDecimalField, can_be_kept, validate_text
+from affiliates.referral import without_blanks
 from orders import money
 from orders.signals import orders_created, orders_deleted
 
 DELETED_AT_ONCE = 500
+NUMBER_MAX_LENGTH = 100
 AMOUNT_DIGITS = 19
 AMOUNT_PLACES = 4  # the most that ISO 4217 knows (CLF, UYW)
+RATE_PLACES = 6
+
+
+def validate_number(number: str) -> None:
+    if number in {".", ".."}:
+        raise ValidationError("No web address can hold this number; add something to it, such as #.", code="dots_only")
 
 
 def validate_currency(code: str) -> None:
@@ -27,7 +36,7 @@ def validate_currency(code: str) -> None:
         raise ValidationError(
             "“%(code)s” is no currency code; use the three letters of ISO 4217, such as USD or EUR.",
             code="unknown_currency",
-            params={"code": code},
+            params={"code": code[:10]},
         )
 
 
@@ -45,7 +54,7 @@ class OrderState:
 
     @property
     def basis(self) -> tuple[Any, ...]:
-        """What a commission is computed from, besides the affiliate's rate."""
+        """What a commission is computed from, besides the order's rate."""
         return self.amount, self.currency, self.affiliate_id
 
 
@@ -70,6 +79,11 @@ class OrderQuerySet(models.QuerySet["Order"]):
         if ignore_conflicts or update_conflicts:
             raise ValueError("Orders cannot be created with ignore_conflicts or update_conflicts: save them instead.")
         orders = list(objs)
+        unread = [order for order in orders if order.affiliate_id and not Order.affiliate.is_cached(order)]
+        affiliates = Affiliate.objects.in_bulk({order.affiliate_id for order in unread})
+        for order in unread:
+            if order.affiliate_id in affiliates:
+                order.affiliate = affiliates[order.affiliate_id]
         for order in orders:
             order.before = None
             order.fill_in()
@@ -124,17 +138,32 @@ class Order(models.Model):
         APPROVED = "approved", "Approved"
         REJECTED = "rejected", "Rejected"
 
+    class NoAffiliate(models.TextChoices):
+        """Why an order that named an affiliate has none."""
+
+        LINK_TOO_LONG = "link_too_long", f"The link is longer than {LINK_MAX_LENGTH:,} characters."
+        LINK_HAS_SPACE = "link_has_space", "The link has a space in it."
+        LINK_IS_PATH = "link_is_path", "The link is a path without the address of a shop."
+        BAD_LINK = "bad_link", "The link is no web address."
+        NO_REFERRAL = "no_referral", "The link has no affiliate's code."
+        UNKNOWN_REFERRAL = "unknown_referral", "No affiliate has the code in the link."
+        UNKNOWN_AFFILIATE = "unknown_affiliate", "No affiliate has this code."
+
     number = models.CharField(
-        max_length=100,
+        max_length=NUMBER_MAX_LENGTH,
         unique=True,
-        validators=[validate_text],
+        validators=[validate_text, validate_number],
         help_text="As the shop shows it, such as #100001.",
         error_messages={"unique": "There is an order with this number already."},
     )
     affiliate = models.ForeignKey(Affiliate, on_delete=models.PROTECT, null=True, blank=True, related_name="orders")
     link = models.ForeignKey(Link, on_delete=models.PROTECT, null=True, blank=True, related_name="orders")
-    amount = models.DecimalField(max_digits=AMOUNT_DIGITS, decimal_places=AMOUNT_PLACES)
-    commission = models.DecimalField(
+    amount = PlainDecimalField(
+        max_digits=AMOUNT_DIGITS,
+        decimal_places=AMOUNT_PLACES,
+        error_messages={"null": "A new order needs an amount."},
+    )
+    commission = PlainDecimalField(
         max_digits=AMOUNT_DIGITS,
         decimal_places=AMOUNT_PLACES,
         blank=True,
@@ -145,8 +174,26 @@ class Order(models.Model):
         editable=False,
         help_text="Whether the order brought its own commission; otherwise it follows the amount.",
     )
+    commission_rate = models.DecimalField(
+        max_digits=RATE_PLACES + 1,
+        decimal_places=RATE_PLACES,
+        null=True,
+        editable=False,
+        help_text="The affiliate's rate when the order became theirs; empty in rows from before it was kept.",
+    )
     currency = CurrencyField(max_length=3, default="USD", validators=[validate_currency])
     status = models.CharField(max_length=16, choices=Status, default=Status.NEW)
+    no_affiliate_reason = models.CharField(
+        max_length=32, blank=True, editable=False, default="", db_default="", help_text="A value of NoAffiliate."
+    )
+    referral_given = models.CharField(
+        max_length=LINK_MAX_LENGTH,
+        blank=True,
+        editable=False,
+        default="",
+        db_default="",
+        help_text="The link or code that came with an order of no affiliate, as far as it can be kept.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -170,7 +217,29 @@ class Order(models.Model):
     def get_absolute_url(self) -> str:
         return reverse("admin:orders_order_change", args=[self.pk])
 
+    @property
+    def why_no_affiliate(self) -> str:
+        """In a sentence; "" if it has one, or never named one."""
+        reason = "" if self.affiliate_id is not None else self.no_affiliate_reason
+        return str(Order.NoAffiliate(reason).label) if reason else ""
+
+    @property
+    def affiliate_in_referral(self) -> Affiliate | None:
+        """Whom the link that came with an order of no affiliate names nevertheless."""
+        return search.named_by(self.referral_given) if self.why_no_affiliate else None
+
     # --- checking ------------------------------------------------------------
+    def clean_fields(self, exclude: Collection[str] | None = None) -> None:
+        if "number" not in (exclude or ()) and not self._has_old_number():
+            self.number = _stored("number", self.number)
+        super().clean_fields(exclude)
+
+    def _has_old_number(self) -> bool:
+        """Whether its row has exactly this number, from when numbers kept their blanks: it stays as it is."""
+        if self.pk is None or self.number == _stored("number", self.number):
+            return False
+        return Order._base_manager.filter(pk=self.pk, number=self.number).exists()
+
     def clean(self) -> None:
         """Refuse what contradicts itself: more decimals than the currency has, a link of another affiliate."""
         errors: dict[str, ValidationError] = {}
@@ -217,16 +286,34 @@ class Order(models.Model):
         Columns that are not saved count as they are in the row. Returns the names of the columns that were computed,
         which must be saved too.
         """
+        before = self.before
         for name in saved:
-            setattr(self, name, _stored(name, getattr(self, name)))
-        computed, before = set(), self.before
+            value = getattr(self, name)
+            if name == "number" and before and value == before.number:
+                continue  # a row from when numbers kept their blanks stays as it is
+            setattr(self, name, _stored(name, value))
+        computed: set[str] = set()
         values = {name: getattr(self, name) for name in saved}
         self.after = replace(before, **values) if before else OrderState(**values)
         if "link_id" in saved and self.after.affiliate_id is None and self.link:
             self.affiliate = self.link.affiliate
             self.after = replace(self.after, affiliate_id=self.link.affiliate_id)
             computed = {"affiliate_id"}
+        if before and before.affiliate_id is None and self.after.affiliate_id is not None:
+            computed |= self._use_referral_given(self.after, self._affiliate_with(self.after.affiliate_id))
+        computed |= self._settle_rate(before, self.after)
         return computed | self._settle_commission(before, self.after)
+
+    def _use_referral_given(self, after: OrderState, affiliate: Affiliate) -> set[str]:
+        """Give an order that has got its affiliate only now the link that it came with, unless that is another's."""
+        computed = {"no_affiliate_reason", "referral_given"}
+        url = self.referral_given
+        if after.link_id is None and can_be_kept(url) and search.named_by(url) in {None, affiliate}:
+            self.link = Link.objects.find_or_make(affiliate, url)
+            self.after = replace(after, link_id=self.link.pk)
+            computed.add("link_id")
+        self.no_affiliate_reason = self.referral_given = ""
+        return computed
 
     def current_state(self) -> OrderState:
         return OrderState(**{name: getattr(self, name) for name in WATCHED})
@@ -240,24 +327,39 @@ class Order(models.Model):
             if self.commission_given or before.basis == after.basis:
                 return set()
         self.commission_given = False
-        self.commission = money.rounded(after.amount * self._rate_of(after.affiliate_id), after.currency)
+        self.commission = money.rounded(after.amount * (self.commission_rate or Decimal(0)), after.currency)
         self.after = replace(after, commission=self.commission)
         return {"commission", "commission_given"}
 
-    def _rate_of(self, affiliate_id: int | None) -> Decimal:
-        if affiliate_id is None:
-            return Decimal(0)
+    def _settle_rate(self, before: OrderState | None, after: OrderState) -> set[str]:
+        """Keep the rate that the order was made with, or take the affiliate's. Returns the columns that were set."""
+        if before is not None and before.affiliate_id == after.affiliate_id:
+            is_missing = self.commission_rate is None and after.affiliate_id is not None
+            if not is_missing or (before.basis == after.basis and after.commission is not None):
+                return set()
+        if after.affiliate_id is None:
+            self.commission_rate = None
+        else:
+            rate = Decimal(
+                str(self._affiliate_with(after.affiliate_id).commission_rate)
+            )  # text or a float, if not read
+            if before is not None and before.affiliate_id == after.affiliate_id and not self.commission_given:
+                rate = _rate_of_row(before, rate)
+            self.commission_rate = rate.quantize(Decimal(1).scaleb(-RATE_PLACES))
+        return {"commission_rate"}
+
+    def _affiliate_with(self, affiliate_id: int) -> Affiliate:
         affiliate = self.affiliate if self.affiliate_id == affiliate_id else Affiliate.objects.get(pk=affiliate_id)
         assert affiliate is not None
-        return Decimal(str(affiliate.commission_rate))  # text or a float, if it was not read from its row
+        return affiliate
 
     def _lock_row(self, using: str) -> None:
-        """Set `before`. Whether the order brought its own commission is taken from the row too: `save` maintains it."""
+        """Set `before`. What `save` maintains is taken from the row too: the rate, whether a commission was given."""
         self.before = None
         if self.pk is not None:
             rows = Order._base_manager.using(using).select_for_update(no_key=True).filter(pk=self.pk)
-            if row := next(iter(rows.values_list(*WATCHED, "commission_given")), None):
-                *watched, self.commission_given = row
+            if row := next(iter(rows.values_list(*WATCHED, "commission_given", "commission_rate")), None):
+                *watched, self.commission_given, self.commission_rate = row
                 self.before = OrderState(*watched)
 
     def _columns_to_save(self, update_fields: AbstractSet[str] | None) -> set[str]:
@@ -292,9 +394,22 @@ class ApiToken(models.Model):
         return self.name
 
 
+def _rate_of_row(row: OrderState, rate: Decimal) -> Decimal:
+    """The rate by which the commission of a row was computed: `rate` if that gives it, or else what does.
+
+    For rows from before the rate was kept.
+    """
+    if not row.amount or money.rounded(row.amount * rate, row.currency) == row.commission:
+        return rate
+    share = row.commission / row.amount
+    return share if 0 <= share <= 1 else rate
+
+
 def _stored(name: str, value: object) -> Any:
     """A value as its column will hold it, so that it compares equal to what is read back."""
     stored = _field(name).to_python(value)
+    if name == "number" and stored:
+        stored = without_blanks(stored)
     return stored.quantize(Decimal(1).scaleb(-AMOUNT_PLACES)) if isinstance(stored, Decimal) else stored
 
 

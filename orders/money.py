@@ -15,10 +15,12 @@ ISO_DIGITS = {"IQD": 3} | dict.fromkeys(
 )
 
 
-@cache
+CURRENCIES = frozenset(list_currencies())
+
+
 def is_currency(code: str) -> bool:
     """Whether `code` is an ISO 4217 currency code, in capitals."""
-    return code in list_currencies()
+    return code in CURRENCIES
 
 
 @cache

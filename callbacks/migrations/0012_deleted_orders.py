@@ -8,7 +8,7 @@ from django.db import migrations
 class Migration(migrations.Migration):
     dependencies = [
         ("callbacks", "0011_request_changed_at"),
-        ("orders", "0002_link_protected"),
+        ("orders", "0004_link_protected"),
     ]
 
     operations = [

@@ -6,9 +6,9 @@ Each query is bounded and uses an index, so that it takes as long with a thousan
 from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
-from django.db.models import Count, Min, QuerySet
+from django.db.models import Count, Min, Q, QuerySet
 from django.utils import timezone
 
 from callbacks.models import Attempt, Delivery
@@ -75,6 +75,20 @@ def answer_times(limit: int = MAX_TIMED) -> AnswerTimes:
 def orders_since(moment: datetime) -> int:
     first = first_pk_since(Order, moment - OUT_OF_ORDER)
     return Order.objects.filter(pk__gte=first, created_at__gte=moment).count()
+
+
+class WithoutAffiliate(NamedTuple):
+    """How many orders have no affiliate, whether there are more than `number`, and how many of them named one."""
+
+    number: int
+    is_more: bool
+    named: int
+
+
+def without_affiliate(limit: int = MAX_WAITING) -> WithoutAffiliate:
+    latest = Order.objects.filter(affiliate=None).order_by("-pk").values("pk", "no_affiliate_reason")[: limit + 1]
+    found = latest.aggregate(n=Count("pk"), named=Count("pk", filter=~Q(no_affiliate_reason="")))
+    return WithoutAffiliate(min(found["n"], limit), found["n"] > limit, found["named"])
 
 
 # --- over time -------------------------------------------------------------------
@@ -170,6 +184,7 @@ def overview(chosen: Range) -> dict[str, Any]:
         "skipped": recorded.filter(status=Status.SKIPPED).count(),
         "times": answer_times(),
         "orders_today": orders_since(day_begins_at(today)),
+        "without_affiliate": without_affiliate(),
         "endpoints": shown,
         "more_endpoints": len(endpoints) - len(shown),
         "failures": Delivery.objects.filter(status=Status.FAILED)

@@ -1,21 +1,33 @@
 """The HTTP API: a shop's back end hands over orders and their changes as JSON."""
 
-from decimal import Decimal
-from typing import Any, Literal
+import difflib
+import json
+import re
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
 
-from django.core.exceptions import ValidationError
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig, ValidationError
 from django.db import IntegrityError
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, UnreadablePostError
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_safe
 from ninja import Field, NinjaAPI, Schema
+from ninja.errors import AuthenticationError, HttpError
 from ninja.errors import ValidationError as RequestError
+from ninja.parser import Parser
 from ninja.responses import Status
 from ninja.security import HttpBearer
+from pydantic import BeforeValidator, ConfigDict, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from orders import money
 from orders.intake import place, tokens
-from orders.models import ApiToken, Order
+from orders.intake.problems import GENERAL, Problem, Problems, answer
+from orders.models import AMOUNT_DIGITS, AMOUNT_PLACES, NUMBER_MAX_LENGTH, ApiToken, Order
 
 
+# --- what is sent ------------------------------------------------------------
 class Token(HttpBearer):
     openapi_description = "A token made with `manage.py create_token NAME`."
 
@@ -23,27 +35,114 @@ class Token(HttpBearer):
         return tokens.find(token)
 
 
-api = NinjaAPI(
-    title="Affiliate Postbacks",
-    version="1",
-    auth=Token(),
-    urls_namespace="api",
-    description="Hand over orders; the affiliates' trackers hear of them within a second.",
-)
+class JsonNumber:
+    """A number of a JSON text, as it is written there: it is read later, and by the rules of its field."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+class BadJsonError(ValueError):
+    """A body that is no JSON text, with the reason."""
+
+
+class StrictParser(Parser):
+    """JSON as RFC 8259 has it, in UTF-8: no NaN, no Infinity, no name twice, which other readers take differently."""
+
+    def parse_body(self, request: HttpRequest) -> Any:
+        """Raises `BadJsonError`."""
+        try:
+            return json.loads(
+                request.body.decode("utf-8-sig"),
+                parse_int=JsonNumber,
+                parse_float=JsonNumber,
+                parse_constant=_refuse_constant,
+                object_pairs_hook=_once_each,
+            )
+        except UnicodeDecodeError as error:
+            raise BadJsonError("The body is no UTF-8.") from error
+        except RecursionError as error:
+            raise BadJsonError("The body is nested too deeply.") from error
+        except json.JSONDecodeError as error:
+            where = f"line {error.lineno}, column {error.colno}"
+            raise BadJsonError(f"The body is no JSON: {error.msg}, {where}.") from error
+
+
+def _refuse_constant(name: str) -> Any:
+    raise BadJsonError(f"The body is no JSON: {name} is no JSON number.")
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise BadJsonError("The body has a field twice.")
+    return found
+
+
+def _text_of_number(value: Any) -> str:
+    if isinstance(value, JsonNumber):
+        return value.text
+    if isinstance(value, str):
+        return value
+    raise PydanticCustomError("invalid", "This is no number.")
+
+
+_DIGITS = AMOUNT_DIGITS - AMOUNT_PLACES
+_PATTERN = rf"^(-?[0-9]{{1,{_DIGITS}}}(\.[0-9]{{1,{AMOUNT_PLACES}}})?)?$"
+Amount = Annotated[
+    str,
+    BeforeValidator(_text_of_number),
+    WithJsonSchema({"anyOf": [{"type": "string", "pattern": _PATTERN}, {"type": "number"}]}),
+]
 
 
 class OrderIn(Schema):
-    """An order, or the changes of one: what is left out stays as it is."""
+    """An order, or the changes of one: what is left out, null or empty stays as it is.
 
-    number: str = Field(description="As the shop shows it; the order with this number is made or changed.")
-    amount: Decimal | None = Field(None, description="Total, in units of the currency. Needed for a new order.")
-    commission: Decimal | None = Field(None, description="Left out: the affiliate's rate of the amount.")
-    currency: str | None = Field(None, description="ISO 4217 code. A new order without one is in USD.")
-    status: Literal["new", "approved", "rejected"] | None = None
-    affiliate: str | None = Field(None, description="The affiliate's code; not needed where the link names it.")
-    link: str | None = Field(None, description="The full referral URL that the customer came through.")
+    Three fields say what null or empty does to them: `commission`, `affiliate` and `link`.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    number: str = Field(
+        description="As the shop shows it; the order with this number is made or changed. White space at its ends does "
+        "not count. Neither . nor .. alone.",
+        json_schema_extra={"minLength": 1, "maxLength": NUMBER_MAX_LENGTH, "pattern": r"^[^\x00-\x1f]*$"},
+        examples=["#100482"],
+    )
+    amount: Amount | None = Field(
+        None,
+        description="Total, in units of the currency, in plain digits with a point. Needed for a new order.",
+        examples=["58.00"],
+    )
+    commission: Amount | None = Field(
+        None,
+        description="Left out of a new order, or null or empty: the rate of the order, which is the one that its "
+        "affiliate had when the order became theirs.",
+        examples=["8.70"],
+    )
+    currency: str | None = Field(
+        None,
+        description="ISO 4217 code. A new order without one is in USD.",
+        json_schema_extra={"enum": [*sorted(money.CURRENCIES), "", None]},
+        examples=["USD"],
+    )
+    status: Literal["new", "approved", "rejected", ""] | None = None
+    affiliate: str | None = Field(
+        None,
+        description="The affiliate's code; not needed where the link names it. One that nobody has is left out, with a "
+        "warning. Empty: nobody's order, unless a link names somebody.",
+        examples=["joe"],
+    )
+    link: str | None = Field(
+        None,
+        description="The full referral URL that the customer came through. One that cannot be used is left out, with a "
+        "warning. Empty: no link.",
+        examples=["https://shop.example/?ref=joe&sub_id=fb"],
+    )
 
 
+# --- what is answered --------------------------------------------------------
 class OrderOut(Schema):
     number: str
     amount: str
@@ -52,19 +151,30 @@ class OrderOut(Schema):
     status: str
     affiliate: str | None
     link: str | None
+    warnings: list[Problem] = Field(description="What was left out of the order, and why.")
 
 
-class Problem(Schema):
-    field: str
-    code: str
-    message: str
+ERRORS = dict.fromkeys((400, 401, 404, 405, 413, 415, 422, 500), Problems)
+
+api = NinjaAPI(
+    title="Affiliate Postbacks",
+    version="1",
+    auth=Token(),
+    urls_namespace="api",
+    description="Hand over orders; the affiliates' trackers hear of them within a second.\n\n"
+    'Whatever is wrong is answered in one shape, `{"errors": [{"field", "code", "message"}]}`. What an order can do '
+    "without never refuses it: a link or a code that names nobody is left out, and `warnings` says so in that shape.",
+    servers=[{"url": "/", "description": "This installation"}],
+    parser=StrictParser(),
+    docs_decorator=lambda view: csrf_exempt(require_safe(view)),
+    openapi_extra={
+        "info": {"license": {"name": "MIT", "identifier": "MIT"}},
+        "tags": [{"name": "Orders", "description": "Orders of the shop, by their numbers."}],
+    },
+)
 
 
-class Problems(Schema):
-    errors: list[Problem]
-
-
-def _shown(order: Order) -> dict[str, Any]:
+def _shown(order: Order, left_out: Iterable[place.LeftOut]) -> dict[str, Any]:
     return {
         "number": order.number,
         "amount": money.plain(order.amount, order.currency),
@@ -73,50 +183,93 @@ def _shown(order: Order) -> dict[str, Any]:
         "status": order.status,
         "affiliate": order.affiliate.code if order.affiliate else None,
         "link": order.link.url if order.link else None,
+        "warnings": [{"field": part.field, "code": part.code, "message": part.message} for part in left_out],
     }
 
 
 @api.post(
     "/orders",
-    response={200: OrderOut, 201: OrderOut, 422: Problems},
+    response={200: OrderOut, 201: OrderOut} | {status: ERRORS[status] for status in (400, 401, 413, 415, 422, 500)},
     summary="Make or change an order",
+    operation_id="place_order",
     tags=["Orders"],
 )
 def place_order(request: HttpRequest, order: OrderIn) -> Status[dict[str, Any]]:
     """201 for a new order, 200 for one that was there. Sending the same order twice changes nothing."""
     given = order.model_dump(exclude_unset=True)
     number, affiliate, link = given.pop("number"), given.pop("affiliate", None), given.pop("link", None)
-    fields = {name: value for name, value in given.items() if value is not None or name == "commission"}
+    fields = {name: value or None for name, value in given.items() if value or name == "commission"}
     try:
         placed = place.place(number, fields, affiliate_code=affiliate, link_url=link)
     except IntegrityError:  # a request at the same time has just made this order
         placed = place.place(number, fields, affiliate_code=affiliate, link_url=link)
-    return Status(201 if placed.is_new else 200, _shown(placed.order))
+    return Status(201 if placed.is_new else 200, _shown(placed.order, placed.warnings))
 
 
-@api.get("/orders/{path:number}", response={200: OrderOut, 404: Problems}, summary="Read an order", tags=["Orders"])
-def read_order(request: HttpRequest, number: str) -> Status[dict[str, Any]]:
-    order = Order.objects.select_related("affiliate", "link").filter(number=number).first()
+@api.get(
+    "/orders/{path:number}",
+    response={200: OrderOut} | {status: ERRORS[status] for status in (400, 401, 404, 500)},
+    summary="Read an order",
+    operation_id="read_order",
+    tags=["Orders"],
+)
+def read_order(request: HttpRequest, number: str) -> Any:
+    order = place.find(number)
     if order is None:
-        return Status(404, _problems([("number", "not_found", "There is no order with this number.")]))
-    return Status(200, _shown(order))
+        return answer(404, [("number", "not_found", "There is no order with this number.")])
+    return Status(200, _shown(order, place.warnings_of(order)))
 
 
-def _problems(problems: list[tuple[str, str, str]]) -> dict[str, Any]:
-    return {"errors": [{"field": field, "code": code, "message": message} for field, code, message in problems]}
-
-
+# --- what is wrong -----------------------------------------------------------
 @api.exception_handler(ValidationError)
 def _refused(request: HttpRequest, error: ValidationError) -> HttpResponse:
-    problems = [
-        (name if name != "__all__" else "", str(e.code or "invalid"), " ".join(e.messages))
-        for name, errors in error.error_dict.items()
-        for e in errors
-    ]
-    return api.create_response(request, _problems(problems), status=422)
+    by_field = getattr(error, "error_dict", {"": [error]})
+    return answer(
+        422,
+        [
+            (name if name != "__all__" else "", str(e.code or "invalid"), " ".join(e.messages))
+            for name, errors in by_field.items()
+            for e in errors
+        ],
+    )
 
 
 @api.exception_handler(RequestError)
 def _malformed(request: HttpRequest, error: RequestError) -> HttpResponse:
-    problems = [(".".join(str(part) for part in e["loc"][2:]), str(e["type"]), str(e["msg"])) for e in error.errors]
-    return api.create_response(request, _problems(problems), status=422)
+    return answer(422, [_problem(e) for e in error.errors])
+
+
+def _problem(error: dict[str, Any]) -> tuple[str, str, str]:
+    field = ".".join(str(part) for part in error["loc"][2:])
+    if not field and error["type"] == "missing":
+        return "", "missing", "There is no body, or it came without a Content-Length."
+    if error["type"] != "extra_forbidden":
+        return field, str(error["type"]), str(error["msg"])
+    close = difflib.get_close_matches(field[:100].casefold(), OrderIn.model_fields, n=1, cutoff=0)
+    return field[:100], "unknown_field", f"There is no field with this name. Did you mean “{close[0]}”?"
+
+
+@api.exception_handler(AuthenticationError)
+def _without_token(request: HttpRequest, error: AuthenticationError) -> HttpResponse:
+    wrong = ', error="invalid_token"' if "Authorization" in request.headers else ""
+    return answer(401, headers={"WWW-Authenticate": f'Bearer realm="Affiliate Postbacks"{wrong}'})
+
+
+@api.exception_handler(HttpError)
+def _unreadable(request: HttpRequest, error: HttpError) -> HttpResponse:
+    """A body that cannot be read. What it is said to be matters only then, because some programs do not say it."""
+    if request.content_type and not re.fullmatch(r"application/(?:[\w.-]{1,99}\+)?json", request.content_type):
+        return answer(415)
+    cause = error.__cause__
+    return answer(error.status_code, [("", "bad_json", str(cause))] if isinstance(cause, BadJsonError) else ())
+
+
+@api.exception_handler(RequestDataTooBig)
+def _too_large(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
+    limit = (settings.DATA_UPLOAD_MAX_MEMORY_SIZE or 0) / 2**20
+    return answer(413, [("", GENERAL[413][0], f"The body is larger than {limit:.1f} MB.")])
+
+
+@api.exception_handler(UnreadablePostError)
+def _cut_off(request: HttpRequest, error: UnreadablePostError) -> HttpResponse:
+    return answer(400)

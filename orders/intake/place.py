@@ -7,90 +7,167 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from affiliates.models import Affiliate, Link, affiliate_named_by, code_in, validate_text
-from orders.models import Order
+from affiliates import search
+from affiliates.models import LINK_MAX_LENGTH, Affiliate, Link, can_be_kept, kept, validate_text
+from affiliates.referral import without_blanks
+from orders.models import NUMBER_MAX_LENGTH, Order
 
 # Besides the number, the affiliate and the link.
 FIELDS = ("amount", "commission", "currency", "status")
 
+Reason = Order.NoAffiliate
+WITHOUT_AFFILIATE = "The order was stored without an affiliate."
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A part of an order that was left out, with the reason as a code and as a sentence."""
+
+    field: str
+    code: str
+    message: str
+
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """An order as it was saved, and whether it is a new one."""
+    """An order as it was saved, whether it is a new one, and what was left out."""
 
     order: Order
     is_new: bool
+    warnings: tuple[LeftOut, ...] = ()
 
 
 def place(number: str, fields: Mapping[str, Any], *, affiliate_code: str | None, link_url: str | None) -> Placed:
     """Save the order with this number: a new one, or the changes to the one that is there.
 
     Of `fields`, those of `FIELDS` that are named are set and the rest stay. `affiliate_code` and `link_url` likewise:
-    None leaves what is there, "" clears it. Raises `ValidationError` with the fields' names and codes.
+    None leaves what is there, "" clears it; an affiliate that is cleared takes its link along, unless another link is
+    given. A code or a link that cannot be used refuses nothing. It is left out with a warning: a new order then has no
+    affiliate, and keeps the reason and what was given. Raises `ValidationError` with the fields' names and codes.
     """
-    _check_text(number=number, affiliate=affiliate_code or "")
     with transaction.atomic():
-        order = Order.objects.select_for_update(no_key=True, of=("self",)).filter(number=number).first()
+        order = find(number, lock=True)
         is_new = order is None
         order = order or Order(number=number)
-        errors: dict[str, list[ValidationError]] = {}
         for name in FIELDS:
             if name in fields:
                 setattr(order, name, fields[name])
-        try:
-            _set_affiliate_and_link(order, affiliate_code, link_url)
-        except ValidationError as error:
-            errors |= error.error_dict
-        try:
-            order.full_clean(exclude=errors)
-        except ValidationError as error:
-            errors |= error.error_dict
-        if errors:
-            raise ValidationError(errors)
+        warnings = _set_affiliate_and_link(order, affiliate_code, link_url)
+        order.full_clean(exclude=set() if is_new else {"number"})  # it was found by its number
         order.save()
-    return Placed(order, is_new)
+    return Placed(order, is_new, tuple(warnings or warnings_of(order)))
 
 
-def _check_text(**texts: str) -> None:
-    """Refuse texts that would be an error in a query."""
-    errors = {}
-    for name, text in texts.items():
-        try:
-            validate_text(text)
-        except ValidationError as error:
-            errors[name] = error
-    if errors:
-        raise ValidationError(errors)
+def find(number: str, *, lock: bool = False) -> Order | None:
+    """The order with this number, whether or not white space is at its ends."""
+    numbers = [text for text in (number, without_blanks(number)) if _can_be_number(text)]
+    orders = Order.objects.filter(number__in=numbers).select_related("affiliate", "link")
+    if lock:
+        orders = orders.select_for_update(no_key=True, of=("self",))
+    found = {order.number: order for order in orders}
+    return next((found[text] for text in numbers if text in found), None)
 
 
-def _set_affiliate_and_link(order: Order, affiliate_code: str | None, link_url: str | None) -> None:
-    """Set the affiliate and the link of an order."""
-    if affiliate_code is not None:
-        order.affiliate = Affiliate.objects.filter(code=affiliate_code).first() if affiliate_code else None
-        if affiliate_code and order.affiliate is None:
-            raise ValidationError(
-                {"affiliate": ValidationError("No affiliate has this code.", code="unknown_affiliate")}
-            )
-    if link_url is not None:
-        chosen = order.affiliate if affiliate_code else None
-        try:
-            owner, order.link = resolve_link(chosen, link_url)
-        except ValidationError as error:
-            raise ValidationError({"link": error}) from error
-        order.affiliate = owner or order.affiliate
+def _can_be_number(text: str) -> bool:
+    """Whether a row may have this number. A query with other texts may be an error."""
+    try:
+        validate_text(text[:NUMBER_MAX_LENGTH])
+    except ValidationError:
+        return False
+    return 0 < len(text) <= NUMBER_MAX_LENGTH
+
+
+def warnings_of(order: Order) -> list[LeftOut]:
+    """Why a saved order has no affiliate, if it named one."""
+    return [_warning(Reason(order.no_affiliate_reason), WITHOUT_AFFILIATE)] if order.why_no_affiliate else []
+
+
+def _warning(reason: Reason, outcome: str) -> LeftOut:
+    field = "affiliate" if reason == Reason.UNKNOWN_AFFILIATE else "link"
+    return LeftOut(field, reason.value, f"{reason.label} {outcome}")
+
+
+def _set_affiliate_and_link(order: Order, code: str | None, url: str | None) -> list[LeftOut]:
+    """Set what can be used of a code and a link; returns a warning for the rest."""
+    code = None if code is None else without_blanks(code)
+    url = None if url is None else without_blanks(url)
+    if code == "":
+        order.affiliate = order.link = None
+    if code == "" or url is not None:
+        order.no_affiliate_reason = order.referral_given = ""
+    chosen = search.by_code(code) if code else None
+    order.affiliate = chosen or order.affiliate
+    problems = [Reason.UNKNOWN_AFFILIATE] if code and chosen is None else []
+    left_out: list[LeftOut] = []
+    if url == "":
+        order.link = None
+    elif url is not None:
+        found = _set_link(order, chosen, url)
+        if isinstance(found, Reason):
+            problems.append(found)
+        elif found:
+            left_out.append(found)
+    if order.affiliate and order.link and order.link.affiliate_id != order.affiliate.pk:
+        left_out.append(_link_of_another(order.link.affiliate))
+        order.link = None
+    if order.affiliate is None and problems:
+        order.no_affiliate_reason = problems[-1].value
+        order.referral_given = kept(url or order.referral_given or code or "")
+    outcome = "It was left out." if order.affiliate else WITHOUT_AFFILIATE
+    return [*(_warning(problem, outcome) for problem in problems), *left_out]
+
+
+def _set_link(order: Order, chosen: Affiliate | None, url: str) -> Reason | LeftOut | None:
+    """Set the link, and the affiliate that it names. Returns why nothing was set, or what was left out."""
+    named = search.named_by(url)
+    if chosen and named and named != chosen:
+        return _link_of_another(named)
+    owner = chosen or named or order.affiliate
+    why = _why_unusable(url)
+    if owner is None or (why and owner != order.affiliate):
+        return why or (Reason.UNKNOWN_REFERRAL if search.code_in(url) else Reason.NO_REFERRAL)
+    order.affiliate = owner
+    text = kept(url) if why else url
+    is_kept = can_be_kept(text)
+    if is_kept:
+        order.link = Link.objects.find_or_make(owner, text)
+    return _warning(why, "What matters of it was kept." if is_kept else "It was left out.") if why else None
+
+
+def _link_of_another(owner: Affiliate) -> LeftOut:
+    return LeftOut("link", "link_of_another_affiliate", f"The link belongs to {owner.name}. It was left out.")
+
+
+def _why_unusable(url: str) -> Reason | None:
+    """Why nothing is done by this link alone; None if it is a whole web address."""
+    if len(url) > LINK_MAX_LENGTH:
+        return Reason.LINK_TOO_LONG
+    if any(character.isspace() for character in url):
+        return Reason.LINK_HAS_SPACE
+    if url.startswith(("/", "?", "#", ".")):
+        return Reason.LINK_IS_PATH
+    return None if _is_address(url) else Reason.BAD_LINK
+
+
+def _is_address(url: str) -> bool:
+    try:
+        Link(url=url).clean_fields(exclude={"affiliate", "digest"})
+    except ValidationError:
+        return False
+    return True
 
 
 def resolve_link(affiliate: Affiliate | None, url: str) -> tuple[Affiliate | None, Link | None]:
     """The affiliate and the link of an order that came in through `url`, the link made if it is new.
 
-    Without `affiliate`, the link's referral parameter names it. Raises `ValidationError` with code `bad_link` (no
-    valid http or https URL), `link_of_another_affiliate`, or `unknown_referral` (no affiliate has that code). An empty
-    `url` gives no link.
+    For a person who can correct what they typed. Without `affiliate`, the link's referral parameter names it. Raises
+    `ValidationError` with code `bad_link` (no valid http or https URL), `link_of_another_affiliate`, or
+    `unknown_referral` (no affiliate has that code). An empty `url` gives no link.
     """
-    url = url.strip()
+    url = without_blanks(url)
     if not url:
         return affiliate, None
-    named = affiliate_named_by(url)
+    named = search.named_by(url)
     owner = affiliate or named
     if affiliate and named and named != affiliate:
         raise ValidationError(
@@ -98,16 +175,13 @@ def resolve_link(affiliate: Affiliate | None, url: str) -> tuple[Affiliate | Non
             code="link_of_another_affiliate",
             params={"name": named.name},
         )
-    link = Link(affiliate=owner, url=url) if owner else Link(url=url)
-    try:
-        link.clean_fields(exclude={"affiliate", "digest"})
-    except ValidationError as error:
+    if not _is_address(url):
         raise ValidationError(
             "This is no link; enter the full address, such as https://shop.example/?ref=joe.", code="bad_link"
-        ) from error
+        )
     if owner is None:
-        code = code_in(url)
-        wrong = "No affiliate has exactly the code “%(code)s”" if code else "No affiliate's code is"
+        code = search.code_in(url)
+        wrong = "No affiliate has the code “%(code)s”" if code else "No affiliate's code is"
         raise ValidationError(
             f"{wrong} in this link; choose the affiliate, or correct the link.",
             code="unknown_referral",

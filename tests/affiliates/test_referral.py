@@ -1,3 +1,5 @@
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,3 +40,27 @@ def test_parse_any_text_gives_storable_text(url: str) -> None:
     for text in (link.path, link.hash, *link.query, *link.query.values()):
         assert "\0" not in text
         text.encode("utf-8")
+
+
+@pytest.mark.parametrize("ampersand", ["&amp;", "&AMP;", "&#38;", "&#x26;", "&amp;amp;"])
+def test_parse_ampersand_as_a_web_page_writes_it_is_one(ampersand: str) -> None:
+    link = referral.parse(f"https://shop.example/?x=1{ampersand}ref=joe{ampersand}sub_id=fb")
+    assert link.query == {"x": "1", "ref": "joe", "sub_id": "fb"}
+
+
+@pytest.mark.parametrize(
+    "url", ["&" * 2_000_000, "?ref" * 500_000, "&amp;" * 400_000, " " * 2_000_000, "?" + "a=b&" * 500_000]
+)
+def test_link_of_megabytes_is_read_at_once(url: str) -> None:
+    began_at = time.thread_time()
+    referral.value_in(f"https://shop.example/{url}", "ref")
+    assert len(referral.kept(f"https://shop.example/{url}", 2000, "ref")) <= 2000
+    assert time.thread_time() - began_at < 1
+
+
+@given(st.text(), st.integers(20, 60))
+def test_kept_any_text_is_storable_and_short(url: str, limit: int) -> None:
+    kept = referral.kept(url, limit, "ref")
+    assert len(kept) <= limit
+    assert "\0" not in kept
+    kept.encode("utf-8")

@@ -7,8 +7,9 @@ import pytest
 from django.urls import reverse
 from django.utils.html import escape
 
-from affiliates.models import Link
+from affiliates.models import Affiliate, Link
 from callbacks.models import CallbackSetting, Delivery
+from orders.intake.place import place
 from orders.models import Order
 from tests.factories import AffiliateFactory, CallbackSettingFactory, OrderFactory
 from tests.queries import assert_same_queries
@@ -74,6 +75,14 @@ def test_order_form_without_affiliate_and_link_is_nobodys(admin_client):
         ("amount", "Infinity", "invalid"),
         ("amount", "9" * 30, "max_digits"),
         ("amount", "58,00", "invalid"),
+        ("amount", "1_000", "invalid"),
+        ("amount", "\u0661\u0662", "invalid"),
+        ("amount", "1e3", "invalid"),
+        ("amount", "+5", "invalid"),
+        ("amount", "9" * 1_000_000, "invalid"),
+        ("commission", "1e3", "invalid"),
+        ("number", "..", "dots_only"),
+        ("number", "\u200b\u3000", "blank"),
         ("amount", "", "required"),
         ("amount", "1.005", "too_many_decimals"),
         ("commission", "1.005", "too_many_decimals"),
@@ -115,7 +124,7 @@ def test_order_form_link_of_another_affiliate_is_refused_beside_the_link(admin_c
 @pytest.mark.parametrize(
     ("query", "said"),
     [
-        ("?ref=JOE", "No affiliate has exactly the code “JOE” in this link;"),
+        ("?ref=nobody", "No affiliate has the code “nobody” in this link;"),
         ("", "No affiliate&#x27;s code is in this"),
     ],
 )
@@ -154,6 +163,61 @@ def test_order_form_link_cleared_leaves_the_order_without(admin_client, joe):
     admin_client.post(change_url(order), typed(link="", affiliate=joe.code))
     order.refresh_from_db()
     assert (order.link, order.affiliate) == (None, joe)
+
+
+def test_order_form_number_loses_blanks_and_an_old_one_stays(admin_client):
+    admin_client.post(ADD, typed(number="\u200b#1\u3000 "))
+    order = Order.objects.get()
+    assert order.number == "#1"
+    Order.objects.update(number="#1 ")
+    admin_client.post(change_url(order), typed(number="#1", status="approved"))
+    order.refresh_from_db()
+    assert (order.number, order.status) == ("#1 ", "approved")
+
+
+def test_order_form_partial_refund_keeps_the_rate_of_the_order(admin_client, joe):
+    order = OrderFactory(number="#1", affiliate=joe, amount=100)
+    Affiliate.objects.update(commission_rate="0.05")
+    admin_client.post(change_url(order), typed(number="#1", affiliate="joe", amount="100"))
+    order.refresh_from_db()
+    assert order.commission == 15
+    admin_client.post(change_url(order), typed(number="#1", affiliate="joe", amount="80"))
+    order.refresh_from_db()
+    assert order.commission == 12
+
+
+# --- orders without an affiliate -----------------------------------------------
+def test_order_without_affiliate_says_why_and_is_told_once_it_has_one(admin_client, joe):
+    CallbackSettingFactory(affiliate=joe)
+    place("#1", {"amount": 5}, affiliate_code=None, link_url="https://shop.example/<b>x y?ref=joe&sub_id=fb")
+    order = Order.objects.get()
+    for url in (LIST, change_url(order)):
+        assert "The link has a space in it." in page(admin_client.get(url))
+    shown = page(admin_client.get(change_url(order)))
+    assert "https://shop.example/&lt;b&gt;x%20y?ref=joe&amp;sub_id=fb" in shown
+    assert "Its code is that of Joe&#x27;s Coffee Blog (joe)." in shown
+    admin_client.post(change_url(order), typed(number="#1", affiliate="joe", amount="5"))
+    delivery = Delivery.objects.get()
+    assert (delivery.event, delivery.variables["link.sub_id"]) == ("order.created", "fb")
+    assert "has a space" not in page(admin_client.get(change_url(order)))
+
+
+def test_orders_without_an_affiliate_are_a_filter_and_a_figure(admin_client, joe):
+    CallbackSettingFactory(affiliate=joe)
+    OrderFactory(affiliate=joe, number="#joe")
+    OrderFactory(affiliate=None, number="#direct")
+    place("#lost", {"amount": 5}, affiliate_code="nobody", link_url=None)
+
+    def found(query):
+        return [order.number for order in admin_client.get(LIST + query).context["cl"].result_list]
+
+    assert found("?no_affiliate=all") == ["#lost", "#direct"]
+    assert found("?no_affiliate=named") == ["#lost"]
+    assert found("?no_affiliate=nonsense") == ["#lost", "#direct", "#joe"]
+    overview = page(admin_client.get("/admin/"))
+    assert "Orders without an affiliate" in overview
+    assert "?no_affiliate=all" in overview
+    assert admin_client.get("/admin/").context["without_affiliate"] == (2, False, 1)
 
 
 # --- what was sent -----------------------------------------------------------

@@ -1,14 +1,19 @@
+import importlib
+import time
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 
 from callbacks.models import Delivery
 from orders.models import Order
 from tests.factories import AffiliateFactory, CallbackSettingFactory, LinkFactory, OrderFactory
+from tests.queries import count_queries
 
 pytestmark = pytest.mark.django_db
 
@@ -78,6 +83,182 @@ def test_commission_rate_given_as_another_type_is_the_same_rate(rate: Any) -> No
 
 def test_commission_without_affiliate_is_zero() -> None:
     assert OrderFactory(affiliate=None).commission == 0
+
+
+# --- the rate that an order was made with --------------------------------------
+def with_rate(order: Order, rate: str) -> Order:
+    """The order as it is read again after its affiliate has got another rate."""
+    order.affiliate.commission_rate = Decimal(rate)
+    order.affiliate.save()
+    return Order.objects.get(pk=order.pk)
+
+
+def test_partial_refund_keeps_the_rate_that_the_order_was_made_with() -> None:
+    order = OrderFactory(amount=100, affiliate=AffiliateFactory(commission_rate=Decimal("0.10")))
+    order = with_rate(order, "0.05")
+    order.amount = Decimal(80)
+    order.save()
+    assert Order.objects.get().commission == Decimal("8.00")
+
+
+def test_partial_refund_of_an_order_that_was_created_in_bulk_keeps_its_rate() -> None:
+    affiliate = AffiliateFactory(commission_rate=Decimal("0.10"))
+    [order] = Order.objects.bulk_create([Order(number="#1", affiliate=affiliate, amount=100)])
+    order = with_rate(order, "0.05")
+    order.amount = Decimal(80)
+    order.save(update_fields=["amount"])
+    assert Order.objects.get().commission == Decimal("8.00")
+
+
+def test_another_currency_and_a_commission_taken_back_keep_the_rate() -> None:
+    order = OrderFactory(amount=100, commission=3, affiliate=AffiliateFactory(commission_rate=Decimal("0.10")))
+    order = with_rate(order, "0.05")
+    order.currency, order.commission = "JPY", None
+    order.save()
+    assert Order.objects.get().commission == Decimal(10)
+
+
+def test_order_given_to_another_affiliate_takes_their_rate() -> None:
+    order = OrderFactory(amount=100)
+    order.affiliate = AffiliateFactory(commission_rate=Decimal("0.02"))
+    order.save()
+    assert (order.commission, order.commission_rate) == (Decimal(2), Decimal("0.02"))
+    order.affiliate = None
+    order.save()
+    assert (order.commission, order.commission_rate) == (0, None)
+    assert_as_in_row(order)
+
+
+def test_order_that_gets_its_affiliate_later_takes_their_rate_of_then() -> None:
+    order = OrderFactory(amount=100, affiliate=None)
+    order.affiliate = AffiliateFactory(commission_rate=Decimal("0.02"))
+    order.save()
+    order = with_rate(order, "0.05")
+    order.amount = 50
+    order.save()
+    assert order.commission == Decimal(1)
+
+
+@pytest.mark.parametrize(
+    ("amount", "commission", "refunded", "expected"),
+    [
+        ("100", "10.00", "80", "8.00"),  # made at 10 %, which nothing says but the order itself
+        ("100", "5.00", "80", "4.00"),  # made at the rate of today
+        ("0", "0", "80", "4.00"),  # nothing is known
+        ("100", "150.00", "80", "4.00"),  # no rate makes that
+        ("-100", "-10.00", "-80", "-8.00"),
+    ],
+)
+def test_order_from_before_rates_were_kept_takes_its_share(
+    amount: str, commission: str, refunded: str, expected: str
+) -> None:
+    order = OrderFactory(amount=amount, affiliate=AffiliateFactory(commission_rate=Decimal("0.05")))
+    Order.objects.update(commission=commission, commission_given=False, commission_rate=None)
+    order = Order.objects.get(pk=order.pk)
+    order.amount = refunded
+    order.save()
+    assert Order.objects.get().commission == Decimal(expected)
+    assert_as_in_row(order)
+
+
+def test_migration_fills_in_the_rates_that_are_certain() -> None:
+    affiliate = AffiliateFactory(commission_rate=Decimal("0.10"))
+    for number, fields in {
+        "today": {"commission": 10},
+        "other": {"commission": 5},
+        "given": {"commission": 10, "commission_given": True},
+        "nobody": {"affiliate": None, "commission": 0},
+    }.items():
+        order = OrderFactory(number=number, amount=100, affiliate=affiliate)
+        Order.objects.filter(pk=order.pk).update(commission_rate=None, **({"commission_given": False} | fields))
+    importlib.import_module("orders.migrations.0003_commission_rate").fill(apps, SimpleNamespace(connection=connection))
+    rates = dict(Order.objects.values_list("number", "commission_rate"))
+    assert rates == {"today": Decimal("0.10"), "other": None, "given": None, "nobody": None}
+
+
+def test_release_before_this_one_can_still_insert_orders() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO orders_order (number, amount, commission, commission_given, currency, status, created_at, "
+            "updated_at) VALUES ('#old', 5, 0, %s, 'USD', 'new', '2026-11-01 12:00:00+00', '2026-11-01 12:00:00+00')",
+            [False],
+        )
+    order = Order.objects.get()
+    assert (order.commission_rate, order.no_affiliate_reason, order.referral_given) == (None, "", "")
+
+
+# --- numbers -------------------------------------------------------------------
+BLANKS = [
+    " ",
+    "\t",
+    "\n",
+    "\u00a0",
+    "\u2003",
+    "\u3000",
+    "\u200b",
+    "\u200e",
+    "\u2060",
+    "\ufeff",
+    "\u00ad",
+    "\u2800",
+    "\u3164",
+]
+
+
+@pytest.mark.parametrize("blank", BLANKS)
+def test_number_loses_blanks_at_its_ends_at_every_door(blank: str) -> None:
+    order = Order(number=f"{blank}#1{blank}", amount=1, commission=0)
+    order.full_clean()
+    assert order.number == "#1"
+    saved = OrderFactory(number=f"{blank}#{blank}2{blank}")
+    assert (saved.number, saved.after.number) == (f"#{blank}2", f"#{blank}2")
+    assert_as_in_row(saved)
+    [made] = Order.objects.bulk_create([Order(number=f"#3{blank}", amount=1)])
+    assert Order.objects.get(pk=made.pk).number == "#3"
+    made.number = f"{blank}#4"
+    made.save(update_fields=["number"])
+    assert Order.objects.get(pk=made.pk).number == "#4"
+
+
+@pytest.mark.parametrize("blank", BLANKS)
+def test_number_of_blanks_alone_is_refused_at_every_door(blank: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Order(number=blank * 3, amount=1, commission=0).full_clean()
+    assert codes(caught.value) == {"number": ["blank"]}
+    with pytest.raises(IntegrityError), transaction.atomic():
+        OrderFactory(number=blank)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Order.objects.bulk_create([Order(number=blank, amount=1)])
+
+
+def test_number_of_a_row_from_before_stays() -> None:
+    order = OrderFactory(number="#1")
+    Order.objects.update(number="#1 ")
+    order = Order.objects.get(pk=order.pk)
+    order.amount = 5
+    order.save()
+    assert Order.objects.get().number == "#1 "
+    assert_as_in_row(order)
+
+
+@pytest.mark.parametrize("number", [".", "..", " . "])
+def test_number_of_dots_alone_is_refused(number: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Order(number=number, amount=1, commission=0).full_clean()
+    assert codes(caught.value) == {"number": ["dots_only"]}
+
+
+@pytest.mark.parametrize("amount", ["1_000", "\u0661\u0662", "\uff11", "1e3", " 5", "+5", "1" * 2_000_000, ""])
+def test_amount_that_is_no_plain_decimal_is_refused_at_every_door(amount: str) -> None:
+    began_at = time.thread_time()
+    for attempt in (
+        Order(number="#1", amount=amount, commission=0).full_clean,
+        Order(number="#1", amount=amount).save,
+        lambda: Order.objects.bulk_create([Order(number="#1", amount=amount)]),
+    ):
+        with pytest.raises(ValidationError):
+            attempt()
+    assert time.thread_time() - began_at < 1
 
 
 # --- before and after --------------------------------------------------------
@@ -272,6 +453,15 @@ def test_bulk_create_fills_in_what_save_would() -> None:
     for order in orders:
         assert (order.affiliate, order.commission, order.currency) == (link.affiliate, Decimal("1.5"), "USD")
         assert_as_in_row(order)
+
+
+def test_bulk_create_takes_as_many_queries_for_many_affiliates() -> None:
+    affiliates = [AffiliateFactory().pk for _ in range(20)]
+    counts = set()
+    for many in (affiliates[:1], affiliates):
+        orders = [Order(number=f"{len(many)}-{pk}", affiliate_id=pk, amount=1, commission=1) for pk in many]
+        counts.add(count_queries(lambda: Order.objects.bulk_create(orders)))  # noqa: B023
+    assert len(counts) == 1
 
 
 @pytest.mark.parametrize("option", ["ignore_conflicts", "update_conflicts"])

@@ -193,7 +193,8 @@ def test_upgrade_opens_every_page_with_its_old_rows(old: SimpleNamespace, client
 # --- names that installations hold in their databases, brokers and bookmarks ---------
 ALL = "add change delete view"
 PERMISSIONS = {  # by model, and so by table and content type
-    "affiliates.affiliate": ALL, "affiliates.link": ALL, "orders.order": ALL, "orders.apitoken": ALL,
+    "affiliates.affiliate": ALL, "affiliates.affiliatealias": "", "affiliates.link": ALL, "orders.order": ALL,
+    "orders.apitoken": ALL,
     "callbacks.callbacksetting": ALL, "callbacks.delivery": "view resend", "callbacks.troubledhost": ALL,
     "callbacks.attempt": ALL, "callbacks.hour": ALL, "callbacks.counted": ALL, "callbacks.settingchange": "",
     "callbacks.errand": "", "callbacks.turn": "",

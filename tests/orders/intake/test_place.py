@@ -90,10 +90,145 @@ def test_place_same_order_again_changes_what_is_named_and_nothing_else(joe: Affi
     assert (order.status, order.amount, order.affiliate, order.link) == ("approved", 58, joe, Link.objects.get())
 
 
-def test_place_affiliate_cleared_is_nobodys_order(joe: Affiliate) -> None:
-    placed_with(amount="58.00", affiliate="joe")
-    placed_with(affiliate="")
-    assert Order.objects.get().affiliate is None
+@pytest.mark.parametrize("nobody", ["", " "])
+def test_place_affiliate_cleared_is_nobodys_order(joe: Affiliate, nobody: str) -> None:
+    placed_with(amount="58.00", affiliate="joe", link="https://shop.example/?ref=joe")
+    assert placed_with(affiliate=nobody).warnings == ()
+    order = Order.objects.get()
+    assert (order.affiliate, order.link, order.commission) == (None, None, 0)
+
+
+def test_place_affiliate_cleared_beside_a_link_is_whom_the_link_names(joe: Affiliate) -> None:
+    AffiliateFactory(code="marta")
+    placed_with(amount="58.00", affiliate="marta")
+    placed_with(affiliate="", link="https://shop.example/?ref=joe")
+    assert Order.objects.get().affiliate == joe
+
+
+# --- what is left out ----------------------------------------------------------
+def codes_of(placed: Placed) -> list[tuple[str, str]]:
+    return [(warning.field, warning.code) for warning in placed.warnings]
+
+
+LONG = "https://shop.example/p/1?x=" + "a" * 1990 + "&ref=joe&y=2&sub_id=fb&click_id=9#top"
+
+
+def test_place_link_too_long_keeps_what_matters_of_it(joe: Affiliate) -> None:
+    placed_with(amount="58.00", link=LONG)
+    order = Order.objects.get()
+    assert order.affiliate is None
+    assert order.referral_given == "https://shop.example/p/1?ref=joe&y=2&sub_id=fb&click_id=9"
+    order.affiliate = joe
+    order.save()
+    assert order.link.url == "https://shop.example/p/1?ref=joe&y=2&sub_id=fb&click_id=9"
+
+
+@pytest.mark.parametrize(
+    ("link", "stored"),
+    [
+        (LONG, "https://shop.example/p/1?ref=joe&y=2&sub_id=fb&click_id=9"),
+        ("https://shop.example/a b?sub_id=fb", "https://shop.example/a%20b?sub_id=fb"),
+        ("/p?sub_id=fb", "/p?sub_id=fb"),
+        ("shop.example/?sub_id=fb", "https://shop.example/?sub_id=fb"),
+        ("//shop.example/?sub_id=fb", "https://shop.example/?sub_id=fb"),
+    ],
+)
+def test_place_link_of_a_named_affiliate_is_kept_as_far_as_it_can_be(joe: Affiliate, link: str, stored: str) -> None:
+    placed = placed_with(amount="58.00", affiliate="joe", link=link)
+    assert (placed.order.affiliate, placed.order.link.url) == (joe, stored)
+    assert [field for field, _ in codes_of(placed)] == ["link"]
+
+
+def test_place_bad_link_of_a_named_affiliate_is_left_out(joe: Affiliate) -> None:
+    placed = placed_with(amount="58.00", affiliate="joe", link="javascript:alert(1)")
+    assert (placed.order.affiliate, placed.order.link) == (joe, None)
+    assert codes_of(placed) == [("link", "bad_link")]
+
+
+def test_place_link_of_another_than_the_named_affiliate_is_left_out(joe: Affiliate) -> None:
+    marta = AffiliateFactory(code="marta")
+    placed = placed_with(amount="58.00", affiliate="marta", link="https://shop.example/?ref=joe")
+    assert (placed.order.affiliate, placed.order.link) == (marta, None)
+    assert codes_of(placed) == [("link", "link_of_another_affiliate")]
+
+
+def test_place_order_given_to_another_affiliate_leaves_the_old_ones_link(joe: Affiliate) -> None:
+    marta = AffiliateFactory(code="marta")
+    placed_with(amount="58.00", link="https://shop.example/?ref=joe")
+    placed = placed_with(affiliate="marta")
+    assert (placed.order.affiliate, placed.order.link) == (marta, None)
+    assert codes_of(placed) == [("link", "link_of_another_affiliate")]
+
+
+def test_place_unknown_code_beside_a_good_link_is_left_out(joe: Affiliate) -> None:
+    placed = placed_with(amount="58.00", affiliate="nobody", link="https://shop.example/?ref=joe")
+    assert placed.order.affiliate == joe
+    assert codes_of(placed) == [("affiliate", "unknown_affiliate")]
+
+
+@pytest.mark.parametrize(
+    "given", [{"affiliate": "nobody"}, {"link": "https://shop.example/x y?ref=marta"}, {"link": "x"}]
+)
+def test_place_change_that_names_nobody_leaves_the_affiliate(joe: Affiliate, given: dict[str, str]) -> None:
+    AffiliateFactory(code="marta")
+    placed_with(amount="58.00", link="https://shop.example/?ref=joe")
+    placed = placed_with(status="approved", **given)
+    assert (placed.order.affiliate, placed.order.link, placed.order.status) == (joe, Link.objects.get(), "approved")
+    assert len(placed.warnings) == 1
+    assert placed.order.no_affiliate_reason == ""
+
+
+def test_place_affiliate_of_an_order_whose_link_names_another_does_not_get_that_link(joe: Affiliate) -> None:
+    marta = AffiliateFactory(code="marta")
+    placed_with(amount="58.00", link="https://shop.example/a b?ref=joe&sub_id=fb")
+    placed = placed_with(affiliate="marta")
+    assert (placed.order.affiliate, placed.order.link) == (marta, None)
+
+
+def test_place_better_link_later_is_the_affiliates(joe: Affiliate) -> None:
+    assert placed_with(amount="58.00", link="https://shop.example/?ref=nobody").order.affiliate is None
+    placed = placed_with(link="https://shop.example/?ref=joe")
+    assert (placed.order.affiliate, placed.warnings) == (joe, ())
+    assert Order.objects.get().no_affiliate_reason == ""
+
+
+def test_place_link_taken_back_leaves_no_reason(joe: Affiliate) -> None:
+    placed_with(amount="58.00", link="https://shop.example/?ref=nobody")
+    assert placed_with(link="").warnings == ()
+    order = Order.objects.get()
+    assert (order.no_affiliate_reason, order.referral_given) == ("", "")
+
+
+@pytest.mark.parametrize(
+    "link",
+    ["https://shop.example/?ref=JOE", "https://shop.example/?ref=joe/", "https://shop.example/?ref=joe+",
+     "https://shop.example/?ref=joe%20", "https://shop.example/?ref=joe%2F%3Fx",
+     "https://shop.example/?x=1&amp;ref=joe",
+     "https://shop.example/?ref=joe&amp;sub_id=fb", "https://shop.example/?x=1?ref=joe",
+     "https://shop.example/#/p?ref=joe",
+     "https://shop.example/#ref=joe", "https://shop.example/?REF=joe", "https://shop.example/?ref[]=joe", "https://shop.example/?ref=&ref=joe",
+     "\u200bhttps://shop.example/?ref=joe\u00a0"],
+)  # fmt: skip
+def test_place_code_is_found_in_spite_of_what_sticks_to_it(joe: Affiliate, link: str) -> None:
+    placed = placed_with(amount="58.00", link=link)
+    assert (placed.order.affiliate, placed.warnings) == (joe, ())
+
+
+# --- numbers -------------------------------------------------------------------
+@pytest.mark.parametrize("number", ["#1 ", " #1", "#1\u00a0", "\u200b#1", "#1\u3000", "#1\ufeff", "#1\n", "\t#1\u2060"])
+def test_place_number_with_blanks_at_its_ends_is_the_same_order(joe: Affiliate, number: str) -> None:
+    placed_with("#1", amount="58.00")
+    assert not placed_with(number, status="approved").is_new
+    order = Order.objects.get()
+    assert (order.number, order.status) == ("#1", "approved")
+
+
+def test_place_number_of_a_row_from_before_is_found_and_stays(joe: Affiliate) -> None:
+    placed_with("#1", amount="58.00")
+    Order.objects.update(number="#1 ")
+    assert not placed_with("#1 ", status="approved").is_new
+    order = Order.objects.get()
+    assert (order.number, order.status) == ("#1 ", "approved")
 
 
 @pytest.mark.parametrize(
@@ -103,9 +238,8 @@ def test_place_affiliate_cleared_is_nobodys_order(joe: Affiliate) -> None:
         ({"amount": "NaN"}, {"amount": ["invalid"]}),
         ({"amount": "1" * 30}, {"amount": ["max_digits"]}),
         ({"amount": "1", "currency": "XYZ"}, {"currency": ["unknown_currency"]}),
-        ({"amount": "1", "affiliate": "nobody"}, {"affiliate": ["unknown_affiliate"]}),
-        ({"amount": "1", "link": "nonsense"}, {"link": ["bad_link"]}),
-        ({"amount": "x", "link": "nonsense"}, {"amount": ["invalid"], "link": ["bad_link"]}),
+        ({"amount": "x", "commission": "y", "link": "nonsense"}, {"amount": ["invalid"], "commission": ["invalid"]}),
+        ({"amount": "1", "number": ".."}, {"number": ["dots_only"]}),
     ],
 )
 def test_place_bad_fields_are_refused_together(given: dict[str, str], expected: dict[str, list[str]]) -> None:

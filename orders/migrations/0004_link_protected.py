@@ -6,8 +6,8 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("affiliates", "0001_initial"),
-        ("orders", "0001_initial"),
+        ("affiliates", "0002_affiliatealias"),
+        ("orders", "0003_commission_rate"),
     ]
 
     operations = [

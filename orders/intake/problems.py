@@ -1,0 +1,76 @@
+"""How the API says what is wrong: one shape, for everything under /api/ that is not answered with what was asked for.
+
+`ProblemsMiddleware` gives it also to answers that Django or another middleware make: unknown addresses, wrong methods,
+hosts that are not allowed, errors of ours.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
+from ninja import Schema
+
+PREFIX = "/api"
+NOT_COPIED = {"content-type", "content-length", "content-disposition", "content-encoding", "etag", "last-modified"}
+
+
+class Problem(Schema):
+    """`field` is the name of the field, or "" if it is about the whole request; `code` is for programs."""
+
+    field: str
+    code: str
+    message: str
+
+
+class Problems(Schema):
+    errors: list[Problem]
+
+
+GENERAL = {
+    400: ("bad_request", "This request cannot be read."),
+    401: ("unauthorized", "Send a token in the header Authorization, as in `Authorization: Bearer TOKEN`."),
+    403: ("forbidden", "This is not allowed."),
+    404: ("not_found", "There is nothing at this address. What there is stands in /api/docs."),
+    405: ("method_not_allowed", "This address does not take this method. The header Allow says which it takes."),
+    413: ("too_large", "The body is too large."),
+    415: ("unsupported_media_type", "The body is no JSON. Send JSON, with `Content-Type: application/json`."),
+    429: ("too_many_requests", "Too many requests. Try again later."),
+    500: ("server_error", "Something went wrong on our side. Send the same order again later; it is made only once."),
+    503: ("unavailable", "The service is not available. Send the same order again later; it is made only once."),
+}
+
+
+def answer(
+    status: int, problems: Iterable[tuple[str, str, str]] = (), headers: Mapping[str, str] | None = None
+) -> JsonResponse:
+    """The answer with these problems, each a field, a code and a sentence; without any, what `status` means."""
+    general = GENERAL.get(status) or GENERAL[500 if status >= 500 else 400]
+    named = [{"field": field, "code": code, "message": text} for field, code, text in problems or [("", *general)]]
+    return JsonResponse({"errors": named}, status=status, headers=headers)
+
+
+class ProblemsMiddleware:
+    """The outermost middleware, so that it sees the answers of all others."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        is_ours = response.headers.get("Content-Type", "").startswith("application/json")
+        if response.status_code < 400 or is_ours or not _is_of_api(request):
+            return response
+        kept = {name: value for name, value in response.headers.items() if name.lower() not in NOT_COPIED}
+        return answer(response.status_code, headers=kept)
+
+
+def _is_of_api(request: HttpRequest) -> bool:
+    return request.path_info == PREFIX or request.path_info.startswith(f"{PREFIX}/")
+
+
+def nothing_here(request: HttpRequest) -> HttpResponse:
+    """For every address under /api/ that is no other view's."""
+    return answer(404)
+
+
+nothing_here.csrf_exempt = True  # type: ignore[attr-defined]  # a POST is told the same as a GET
