@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -121,8 +122,14 @@ class AffiliateAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscri
         return super().render_change_form(request, context, *args, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: Affiliate, form: Any, change: bool) -> None:
-        super().save_model(request, obj, form, change)
-        access.follow_email(obj)
+        if not change:
+            super().save_model(request, obj, form, change)
+            return
+        obj.save(update_fields=form.fields)  # not the login, which somebody may have made since the row was read
+        try:
+            access.follow_email(obj)
+        except ValidationError as error:
+            messages.warning(request, f"The portal login keeps its name. {' '.join(error.messages)}")
 
     def delete_model(self, request: HttpRequest, obj: Affiliate) -> None:
         access.revoke(obj)

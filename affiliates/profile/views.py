@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Page, Paginator
 from django.db.models import Count, QuerySet
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -24,7 +24,7 @@ from affiliates.portal import access
 from affiliates.profile import facts
 from callbacks.reports.reconciliation import HEADINGS, Month, csv_rows, reconcile
 from config.listing.csv_download import csv_response
-from config.request import go_to, is_fetch, may_see
+from config.request import actor, go_to, is_fetch, may_see
 
 PAGE_SIZE = 25
 Tab = Callable[[HttpRequest, Affiliate], HttpResponseBase]
@@ -39,7 +39,10 @@ def for_staff(is_permitted: Callable[[HttpRequest], bool]) -> Callable[[Tab], Vi
         def wrapped(request: HttpRequest, pk: int) -> HttpResponseBase:
             if not is_permitted(request):
                 raise PermissionDenied
-            return view(request, get_object_or_404(Affiliate.objects.select_related("user"), pk=pk))
+            try:
+                return view(request, get_object_or_404(Affiliate.objects.select_related("user"), pk=pk))
+            except Affiliate.DoesNotExist as error:  # somebody deleted it meanwhile
+                raise Http404 from error
 
         return wrapped
 
@@ -142,8 +145,7 @@ def portal_password(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
         raise PermissionDenied
     is_new = affiliate.user is None
     form = PortalPasswordForm(affiliate, request.POST or None)
-    if request.method == "POST" and form.is_valid():
-        form.save()
+    if request.method == "POST" and form.is_valid() and form.save(actor(request)):
         what = "can sign in to the portal now" if is_new else "has a new password for the portal"
         messages.success(request, f"{affiliate} {what}, as {affiliate.email}.")
         return go_to(request, _portal_access_url(affiliate))
