@@ -16,6 +16,7 @@ from affiliates.portal import access
 from affiliates.profile import facts, views
 from callbacks.reports.callback_health import Health, with_health
 from callbacks.setup.bulk import choice
+from config import security_log
 from config.listing.columns import CREATED, column
 from config.theme.templatetags.theme import percent
 
@@ -132,13 +133,20 @@ class AffiliateAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscri
             messages.warning(request, f"The portal login keeps its name. {' '.join(error.messages)}")
 
     def delete_model(self, request: HttpRequest, obj: Affiliate) -> None:
-        access.revoke(obj)
+        self._revoke(request, obj)
         super().delete_model(request, obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Affiliate]) -> None:
         for affiliate in queryset:
-            access.revoke(affiliate)
+            self._revoke(request, affiliate)
         super().delete_queryset(request, queryset)
+
+    @staticmethod
+    def _revoke(request: HttpRequest, affiliate: Affiliate) -> None:
+        if affiliate.user is not None:
+            login = affiliate.user.get_username()
+            security_log.note(request, "portal_access_taken", about=affiliate, login=login)
+        access.revoke(affiliate)
 
 
 @admin.register(Link)

@@ -8,8 +8,8 @@ from django.db import transaction
 
 from affiliates.forms import AffiliateField
 from orders import money
-from orders.intake import place
-from orders.models import Order
+from orders.intake import place, tokens
+from orders.models import ApiToken, Order
 
 
 class OrderForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable at run time
@@ -74,3 +74,18 @@ class OrderForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable
     def save(self, commit: bool = True) -> Any:
         _, self.instance.link = place.resolve_link(self.instance.affiliate, self.typed_link)
         return super().save(commit)
+
+
+class ApiTokenForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable at run time
+    days = forms.IntegerField(
+        label="Valid for days",
+        required=False,
+        min_value=1,
+        max_value=tokens.MOST_DAYS,
+        help_text="Left empty, it is valid until somebody revokes it.",
+    )
+
+    class Meta:
+        model = ApiToken
+        fields = ("name",)
+        help_texts: ClassVar = {"name": "Who will use it, such as shop."}

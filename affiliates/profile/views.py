@@ -23,8 +23,10 @@ from affiliates.models import Affiliate
 from affiliates.portal import access
 from affiliates.profile import facts
 from callbacks.reports.reconciliation import HEADINGS, Month, csv_rows, reconcile
+from config import security_log
 from config.listing.csv_download import csv_response
 from config.request import actor, go_to, is_fetch, may_see
+from config.sign_in import password_again
 
 PAGE_SIZE = 25
 Tab = Callable[[HttpRequest, Affiliate], HttpResponseBase]
@@ -128,6 +130,9 @@ def reconciliation(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
 def reconciliation_export(request: HttpRequest, affiliate: Affiliate) -> HttpResponseBase:
     """The same as CSV, order by order."""
     month = _month(request)
+    security_log.note(
+        request, "export", about=affiliate, says=f"Exported the reconciliation of {month}.", what="reconciliation"
+    )
     filename = f"reconciliation-{affiliate.code}-{month}.csv".replace("~", "-")
     return csv_response(filename, HEADINGS, csv_rows(affiliate, month))
 
@@ -138,6 +143,7 @@ def _month(request: HttpRequest) -> Month:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@password_again
 @for_staff(_may_change)
 def portal_password(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
     """Make a login for the affiliate's portal, or give it another password."""
@@ -146,6 +152,8 @@ def portal_password(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
     is_new = affiliate.user is None
     form = PortalPasswordForm(affiliate, request.POST or None)
     if request.method == "POST" and form.is_valid() and form.save(actor(request)):
+        says = "Gave access to the portal." if is_new else "Set another password for the portal."
+        security_log.note(request, "portal_password_set", about=affiliate, says=says, login=affiliate.email)
         what = "can sign in to the portal now" if is_new else "has a new password for the portal"
         messages.success(request, f"{affiliate} {what}, as {affiliate.email}.")
         return go_to(request, _portal_access_url(affiliate))
@@ -156,13 +164,18 @@ def portal_password(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@password_again
 @for_staff(_may_change)
 def portal_off(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
     """Ask for confirmation, then delete the affiliate's login."""
     if affiliate.user is None:
         return redirect(_portal_access_url(affiliate))
     if request.method == "POST":
+        login = affiliate.user.get_username()
         access.revoke(affiliate)
+        security_log.note(
+            request, "portal_access_taken", about=affiliate, says="Took access to the portal away.", login=login
+        )
         messages.success(request, f"{affiliate} can no longer sign in to the portal.")
         return go_to(request, _portal_access_url(affiliate))
     context = _portal_context(request, affiliate) | {"title": "Turn portal access off"}

@@ -22,6 +22,7 @@ from django.utils import timezone
 
 from callbacks.models import Delivery, sql
 from callbacks.postback import signing
+from config.encryption import readable
 
 # How long a claimed delivery belongs to its worker. Longer than the longest attempt (10 s) plus the longest wait for
 # a free slot among the requests in flight; a dead worker's deliveries go out after this time.
@@ -86,7 +87,10 @@ def endpoints(setting_ids: Collection[int]) -> dict[int, Endpoint]:
     among, ids = sql.one_of(setting_ids)
     with connection.cursor() as cursor:
         cursor.execute(f"{_ENDPOINTS} {among}", [ids])
-        return {pk: Endpoint(*rest) for pk, *rest in cursor.fetchall()}
+        return {
+            pk: Endpoint(*rest, readable(secret), readable(previous), until)
+            for pk, *rest, secret, previous, until in cursor.fetchall()
+        }
 
 
 _SELECT = """

@@ -12,6 +12,16 @@ from functools import lru_cache
 PREFIX = "whsec_"
 
 
+UNREADABLE = (
+    "The signing secret cannot be read: it was encrypted under another SECRET_KEY. Whoever runs this installation can put "
+    "that key back, or move what is stored to the new one with manage.py rotate_secret_key."
+)
+
+
+class SecretError(ValueError):
+    """Nothing can be signed with this secret. Its text is a sentence for people."""
+
+
 def new_secret() -> str:
     """A signing secret in the form of Standard Webhooks: `whsec_` and 24 random bytes in base64."""
     return PREFIX + base64.b64encode(secrets.token_bytes(24)).decode("ascii")
@@ -19,6 +29,8 @@ def new_secret() -> str:
 
 def masked(secret: str) -> str:
     """The last four characters of a secret, to tell it from others; "" stays ""."""
+    if not secret.isascii():
+        return "cannot be read"
     return f"{PREFIX}••••••••{secret[-4:]}" if secret else ""
 
 
@@ -34,7 +46,8 @@ def headers(
 
     `timestamp` is in seconds since 1970. `content` is the body as sent; a GET has none, so the request target as sent
     (path and query) takes its place. While a secret is being replaced, `previous_secret` signs too: the header has
-    both signatures with a space between, the new one first. Raises ValueError for a secret that is no base64.
+    both signatures with a space between, the new one first. Raises `SecretError` for a secret that is no base64, as one
+    that is still encrypted.
     """
     signed = b"%s.%d.%s" % (message_id.encode(), timestamp, content)
     signatures = [_signature(secret, signed)]
@@ -54,5 +67,8 @@ def _signature(secret: str, signed: bytes) -> str:
 @lru_cache(maxsize=1024)
 def _key(secret: str) -> bytes:
     encoded = secret.removeprefix(PREFIX)
-    # Other implementations leave the padding out. b64decode needs it, and ignores more of it than is needed.
-    return base64.b64decode(encoded + "==")
+    try:
+        # Other implementations leave the padding out. b64decode needs it, and ignores more of it than is needed.
+        return base64.b64decode(encoded + "==")
+    except ValueError as error:
+        raise SecretError(UNREADABLE) from error

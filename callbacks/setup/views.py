@@ -24,7 +24,9 @@ from affiliates.models import Affiliate
 from callbacks.models import CallbackSetting, EventType, audit, history
 from callbacks.setup import preview, signing_secrets, test_send
 from callbacks.setup.forms import CallbackSettingForm
+from config import security_log
 from config.request import actor, allow_going_back, go_to, is_fetch, may_see
+from config.sign_in import password_again
 from orders.models import Order
 
 PAGE = 25  # changes on a page
@@ -201,6 +203,7 @@ def switch(request: HttpRequest, affiliate_id: int, event: EventType, pk: int, *
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@password_again
 @permission_required("callbacks.change_callbacksetting", raise_exception=True)
 def rotate(request: HttpRequest, affiliate_id: int, event: EventType, pk: int) -> HttpResponse:
     """Ask once more; then there is a new secret, and for a day the present one signs as well.
@@ -216,8 +219,9 @@ def rotate(request: HttpRequest, affiliate_id: int, event: EventType, pk: int) -
         setting = _setting_or_404(affiliate_id, event, pk, is_locked=True)
         signing_secrets.rotate(setting)
         history.note_rotated(setting, actor(request))
-        _log(request, setting, CHANGE)
+        security_log.note(request, "secret_rotated", about=setting, says="Gave it a new signing secret.")
     if is_fetch(request):
+        security_log.note(request, "secret_shown", about=setting)
         return render(request, part, _context(request, setting) | {"is_new": True})
     signing_secrets.to_be_shown(request.session, setting)
     messages.success(request, f"{setting} has a new signing secret. For a day the old one signs as well.")

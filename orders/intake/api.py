@@ -11,6 +11,7 @@ from ninja.errors import ValidationError as RequestError
 from ninja.responses import Status
 from ninja.security import HttpBearer
 
+from config import security_log
 from orders import money
 from orders.intake import place, tokens
 from orders.models import ApiToken, Order
@@ -20,7 +21,19 @@ class Token(HttpBearer):
     openapi_description = "A token made with `manage.py create_token NAME`."
 
     def authenticate(self, request: HttpRequest, token: str) -> ApiToken | None:
-        return tokens.find(token)
+        found = tokens.find(token)
+        if found is None:
+            security_log.warn(request, "token_refused", reason="unknown")
+            return None
+        if found.is_expired:
+            security_log.warn(request, "token_refused", reason="expired", token=found.name)
+            raise TokenExpiredError
+        tokens.note_use(found)
+        return found
+
+
+class TokenExpiredError(Exception):
+    """The token was right until some day."""
 
 
 api = NinjaAPI(
@@ -100,6 +113,14 @@ def read_order(request: HttpRequest, number: str) -> Status[dict[str, Any]]:
     if order is None:
         return Status(404, _problems([("number", "not_found", "There is no order with this number.")]))
     return Status(200, _shown(order))
+
+
+@api.exception_handler(TokenExpiredError)
+def _expired(request: HttpRequest, error: TokenExpiredError) -> HttpResponse:
+    problem = ("", "token_expired", "This token has expired. Ask whoever runs the panel for a new one.")
+    response = api.create_response(request, _problems([problem]), status=401)
+    response.headers["WWW-Authenticate"] = 'Bearer error="invalid_token", error_description="The token has expired"'
+    return response
 
 
 def _problems(problems: list[tuple[str, str, str]]) -> dict[str, Any]:

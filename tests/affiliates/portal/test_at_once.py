@@ -88,9 +88,7 @@ def test_e_mail_changed_and_password_set_at_once_end_with_the_same_name() -> Non
     profile = f"/admin/affiliates/affiliate/{affiliate.pk}/change/"
     fields = {"name": "Ann", "email": "new@blog.example", "code": "ann", "status": "approved", "commission_rate": "0"}
     first, second = administrator(), administrator()
-    answers = all_at_once(
-        lambda: first.post(profile, fields), lambda: second.post(settings_of(affiliate), PASSWORDS)
-    )
+    answers = all_at_once(lambda: first.post(profile, fields), lambda: second.post(settings_of(affiliate), PASSWORDS))
     assert [answer.status_code for answer in answers] == [302, 302]
     affiliate.refresh_from_db()
     assert affiliate.user
