@@ -98,8 +98,8 @@ class PostbacksAdminSite(AdminSite):
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         return super().index(request, _overview(request) | (extra_context or {}))
 
-    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        response = super().password_change(request, extra_context)
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:  # type: ignore[override]  # the stubs know no redirect
+        response: HttpResponse = super().password_change(request, extra_context)
         if request.method == "POST" and response.status_code == 302:
             security_log.note(request, "password_changed", about=actor(request), says="Changed their own password.")
         return response

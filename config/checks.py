@@ -105,8 +105,8 @@ def check_production(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckM
             settings.SECURE_PROXY_SSL_HEADER and not settings.TRUSTED_PROXIES,
             "Everybody who logs in seems to come from the proxy: TRUSTED_PROXIES does not name it.",
             (
-                "List the addresses or networks of your proxies, such as 10.0.0.5. Without them nobody is locked out by "
-                "address, and the log says the proxy's."
+                "List the addresses or networks of your proxies, such as 10.0.0.5. Without them nobody is locked out "
+                "by address, and the log says the proxy's."
             ),
         ),
         (

@@ -1,8 +1,9 @@
 """Secrets at rest: encrypted with Fernet, under a key that is derived from SECRET_KEY.
 
-An encrypted value is `🔒`, eight hex digits that tell under which key, `:`, and what Fernet made of it. A plain value is
-read as it is: those of an older release are encrypted by `manage.py encrypt_secrets` once its processes are gone. The
-lock is no ASCII on purpose: an older release that reads such a value cannot sign with it, says so and tries again.
+An encrypted value is `🔒`, eight hex digits that tell under which key, `:`, and what Fernet made of it. A plain value
+is read as it is. Those of an older release are encrypted by `manage.py encrypt_secrets`, once its processes are gone:
+until then both releases can sign with them. What this release stores meanwhile begins with a sign that is no ASCII on
+purpose: the older one cannot sign with it, tries again in a few seconds, and then a worker of this one may be quicker.
 """
 
 import base64
@@ -107,14 +108,15 @@ def count_plain() -> int:
 
 
 def _count(like: str, unlike: str) -> int:
-    found = 0
-    for model, column in _columns():
-        table, name = (connection.ops.quote_name(part) for part in (model._meta.db_table, column))  # noqa: SLF001
-        with connection.cursor() as cursor:
-            query = f"SELECT count(*) FROM {table} WHERE {name} LIKE %s AND {name} NOT LIKE %s"  # noqa: S608 - our own names
-            cursor.execute(query, [like, unlike])
-            found += cursor.fetchone()[0]
-    return found
+    quoted = connection.ops.quote_name
+    counts = [
+        f"(SELECT count(*) FROM {quoted(model._meta.db_table)}"  # noqa: S608, SLF001 - our own names
+        f" WHERE {quoted(column)} LIKE %s AND {quoted(column)} NOT LIKE %s)"
+        for model, column in _columns()
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {' + '.join(counts)}", [like, unlike] * len(counts))
+        return int(cursor.fetchone()[0])
 
 
 def encrypt_plain() -> int:
@@ -147,7 +149,7 @@ def _rewrite(change: Callable[[str], str]) -> int:
         for model, column in _columns():
             table, name, pk = (
                 connection.ops.quote_name(part)
-                for part in (model._meta.db_table, column, model._meta.pk.column)  # type: ignore[union-attr]  # noqa: SLF001
+                for part in (model._meta.db_table, column, model._meta.pk.column)  # noqa: SLF001
             )
             lock = "FOR UPDATE" if connection.features.has_select_for_update else ""
             with connection.cursor() as cursor:

@@ -33,11 +33,9 @@ class Authenticator(ThrottlingMixin, Device):  # type: ignore[misc]  # django-ot
     """
 
     secret = EncryptedTextField(default=new_secret)
-    last_step = models.BigIntegerField(
-        default=-1, help_text="Of the last code that was accepted; earlier ones are used."
-    )
+    last_step: Any = models.BigIntegerField(default=-1, help_text="Of the last code that was accepted.")
     recovery_digests = models.JSONField(default=list, help_text="Of the recovery codes that are left.")
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at: Any = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         default_permissions = ()
@@ -95,6 +93,11 @@ def authenticator_of(user: Any) -> Authenticator | None:
     """The second factor that this user logs in with, if they have one."""
     found: Authenticator | None = Authenticator.objects.filter(user=user.pk, confirmed=True).first()
     return found
+
+
+def is_verified(user: Any) -> bool:
+    """Whether this request's user gave the second factor in this session."""
+    return bool(user.is_verified())  # set by django-otp's middleware
 
 
 def is_required_of(user: Any) -> bool:

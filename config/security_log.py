@@ -1,7 +1,7 @@
 """What concerns security, noted when it happens: a line of the logger `security`, and the history of what it is about.
 
-A line is `event=… user=… address=… path=…` and more of that kind. Whatever comes from outside is cut, and quoted as JSON
-in ASCII where it holds anything but the signs of names and addresses, so that no text can make a second line.
+A line is `event=… user=… address=… path=…` and more of that kind. Whatever comes from outside is cut, and quoted as
+JSON in ASCII where it holds anything but the signs of names and addresses, so that no text can make a second line.
 """
 
 import json

@@ -30,7 +30,7 @@ from django.utils.cache import add_never_cache_headers
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from config import security_log
-from config.models import authenticator_of, is_required_of
+from config.models import authenticator_of, is_required_of, is_verified
 from config.request import actor, client_address, is_fetch, is_shared_address
 
 View = Callable[..., HttpResponseBase]
@@ -78,7 +78,7 @@ class LogInThrottle(AxesDatabaseHandler):  # type: ignore[misc]  # django-axes b
 @receiver(user_logged_in)
 def _logged_in(request: HttpRequest, user: User, **_: object) -> None:
     request.session[CONFIRMED_AT] = time.time()
-    if not request.META:  # by a program
+    if not request.path:  # by a program
         return
     if authenticator_of(user):
         security_log.note(request, "password_right", by=user, next="second_factor")
@@ -144,7 +144,7 @@ class SecondFactorMiddleware:
         self, request: HttpRequest, view: View, args: tuple[object, ...], kwargs: dict[str, object]
     ) -> HttpResponseBase | None:
         name = request.resolver_match.view_name if request.resolver_match else ""
-        if name in OPEN or not request.user.is_authenticated or request.user.is_verified():  # type: ignore[union-attr]  # set by django-otp
+        if name in OPEN or not request.user.is_authenticated or is_verified(request.user):
             return None
         if authenticator_of(request.user):
             return _lead_to("admin:second_factor", request)
@@ -196,7 +196,8 @@ class PasswordAgainForm(forms.Form):
 
 def has_typed_password(request: HttpRequest) -> bool:
     """Whether the user typed the password in the last 15 minutes, to log in or when asked again."""
-    return 0 <= time.time() - request.session.get(CONFIRMED_AT, 0) < CONFIRMED_FOR_S
+    seconds = time.time() - float(request.session.get(CONFIRMED_AT, 0))
+    return 0 <= seconds < CONFIRMED_FOR_S
 
 
 def password_again(view: View) -> View:

@@ -18,7 +18,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from config import roles, security_log
-from config.models import Authenticator, authenticator_of, is_required_of, verify
+from config.models import Authenticator, authenticator_of, is_required_of, is_verified, verify
 from config.request import actor
 from config.sign_in import PasswordAgainForm, ask_again, has_typed_password, next_of, password_again
 
@@ -64,7 +64,7 @@ def second_factor(request: HttpRequest) -> HttpResponse:
     """Ask for the code of somebody who has typed the password, at either door."""
     if not request.user.is_authenticated:
         return redirect("admin:login")
-    if request.user.is_verified() or authenticator_of(request.user) is None:  # type: ignore[union-attr]  # set by django-otp
+    if is_verified(request.user) or authenticator_of(request.user) is None:
         return redirect(next_of(request))
     form = CodeForm(request, request.POST or None)
     if request.method == "POST" and form.is_valid():
@@ -86,7 +86,7 @@ def second_factor(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @password_again
 def two_factor(request: HttpRequest) -> HttpResponse:
-    """Set it up: begin, scan, type a first code, note the recovery codes. Later: new recovery codes, or take it away."""
+    """Set it up: begin, scan, type a first code, note the recovery codes. Later: new recovery codes, or turn it off."""
     user, action = actor(request), request.POST.get("action", "")
     authenticator = Authenticator.objects.filter(user=user).first()
     if authenticator is None or not authenticator.confirmed:

@@ -31,7 +31,7 @@ def readyz(request: HttpRequest, database: Any = connection) -> JsonResponse:
     """Whether all that a postback needs is there: for each part "ok" or a sentence; 503 unless all are ok."""
     parts = {"database": _database(database)} | _broker_and_worker()
     if parts["database"] == OK:
-        parts["secrets"] = _secrets()
+        parts |= _unreadable_secrets()
     return JsonResponse(parts, status=200 if set(parts.values()) == {OK} else 503)
 
 
@@ -44,14 +44,13 @@ def _database(database: Any) -> str:
     return OK
 
 
-def _secrets() -> str:
+def _unreadable_secrets() -> dict[str, str]:
+    """Named only if there are some."""
     try:
-        unreadable = encryption.count_unreadable()
-    except DatabaseError:
-        return "Not known without the tables of the database."
-    if not unreadable:
-        return OK
-    return f"{unreadable} stored under another SECRET_KEY: nothing can be signed with them."
+        count = encryption.count_unreadable()
+    except DatabaseError:  # without its tables
+        return {}
+    return {"secrets": f"{count} stored under another SECRET_KEY: nothing can be signed with them."} if count else {}
 
 
 def _broker_and_worker() -> dict[str, str]:

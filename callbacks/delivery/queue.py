@@ -88,8 +88,8 @@ def endpoints(setting_ids: Collection[int]) -> dict[int, Endpoint]:
     with connection.cursor() as cursor:
         cursor.execute(f"{_ENDPOINTS} {among}", [ids])
         return {
-            pk: Endpoint(*rest, readable(secret), readable(previous), until)
-            for pk, *rest, secret, previous, until in cursor.fetchall()
+            pk: Endpoint(method, url, body_format, host, readable(secret), readable(previous), until)
+            for pk, method, url, body_format, host, secret, previous, until in cursor.fetchall()
         }
 
 

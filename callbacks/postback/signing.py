@@ -13,8 +13,8 @@ PREFIX = "whsec_"
 
 
 UNREADABLE = (
-    "The signing secret cannot be read: it was encrypted under another SECRET_KEY. Whoever runs this installation can put "
-    "that key back, or move what is stored to the new one with manage.py rotate_secret_key."
+    "The signing secret cannot be read: it was encrypted under another SECRET_KEY. Whoever runs this installation can "
+    "put that key back, or run manage.py rotate_secret_key with it."
 )
 
 

@@ -17,6 +17,7 @@ from django.core.paginator import Paginator
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -30,14 +31,14 @@ from config.sign_in import password_again
 from orders.models import Order
 
 PAGE = 25  # changes on a page
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 
 
 def going_back(view: View) -> View:
     """Let the browser go back to the form. Not for what is shown only once."""
 
     @wraps(view)
-    def wrapped(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+    def wrapped(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
         response = view(request, *args, **kwargs)
         if request.method == "POST":
             allow_going_back(response)

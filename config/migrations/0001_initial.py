@@ -37,9 +37,7 @@ class Migration(migrations.Migration):
                 ("secret", config.encryption.EncryptedTextField(default=config.models.new_secret)),
                 (
                     "last_step",
-                    models.BigIntegerField(
-                        default=-1, help_text="Of the last code that was accepted; earlier ones are used."
-                    ),
+                    models.BigIntegerField(default=-1, help_text="Of the last code that was accepted."),
                 ),
                 ("recovery_digests", models.JSONField(default=list, help_text="Of the recovery codes that are left.")),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
