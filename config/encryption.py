@@ -56,7 +56,7 @@ def _decrypt(stored: str, key: str) -> str:
         raise WrongKeyError
     try:
         return _fernet(key).decrypt(stored.removeprefix(begin)).decode()
-    except InvalidToken as error:
+    except (InvalidToken, ValueError) as error:  # a damaged one need not be ASCII
         raise WrongKeyError from error
 
 

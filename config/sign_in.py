@@ -178,12 +178,14 @@ class PasswordAgainForm(forms.Form):
         label="Password",
         strip=False,
         max_length=1000,
-        widget=forms.PasswordInput(attrs={"autocomplete": "current-password", "autofocus": True}),
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
     )
 
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.request = request
+        if not self.prefix:  # it is all that its page asks for
+            self.fields["password_again"].widget.attrs["autofocus"] = True
 
     def clean_password_again(self) -> str:
         password, user = str(self.cleaned_data["password_again"]), actor(self.request)

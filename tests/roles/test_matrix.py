@@ -111,7 +111,12 @@ def test_matrix_lets_nobody_write_by_reading() -> None:
 
 @pytest.mark.parametrize(
     ("person", "allowed"),
-    [("nobody", set()), ("affiliate", set()), ("staff", {"admin/password_change/", "admin/two-factor/"}), ("support", SUPPORT_WRITES)],
+    [
+        ("nobody", set()),
+        ("affiliate", set()),
+        ("staff", {"admin/password_change/", "admin/two-factor/"}),
+        ("support", SUPPORT_WRITES),
+    ],
 )
 def test_matrix_lets_people_write_only_what_is_theirs(person: str, allowed: set[str]) -> None:
     column = PEOPLE.index(person)
