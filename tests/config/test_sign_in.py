@@ -7,6 +7,7 @@ import logging
 import re
 import time
 from datetime import timedelta
+from io import StringIO
 from urllib.parse import quote
 
 import pytest
@@ -14,6 +15,7 @@ from axes.models import AccessAttempt
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
@@ -24,6 +26,7 @@ from callbacks.models import CallbackSetting
 from config import sign_in
 from config.models import Authenticator
 from orders.models import ApiToken
+from tests.affiliates.portal.test_at_once import all_at_once
 from tests.callbacks.panel import BY_SCRIPT
 from tests.factories import AffiliateFactory, CallbackSettingFactory
 
@@ -254,6 +257,28 @@ def test_codes_are_throttled(authenticator, caplog):
     assert "event=code_refused user=root" in caplog.text
     Authenticator.objects.update(throttling_failure_timestamp=timezone.now() - timedelta(seconds=17))
     assert client.post("/admin/second-factor/", {"code": code_of(authenticator)}).status_code == 302
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_code_lets_one_of_many_requests_in(authenticator):
+    """The same holds for a recovery code."""
+    (recovery, *_) = authenticator.make_recovery_codes()
+    authenticator.save()
+    for code in (code_of(authenticator), recovery):
+        Authenticator.objects.update(throttling_failure_count=0)
+        clients = [half() for _ in range(4)]
+        answers = all_at_once(
+            *(lambda c=c, code=code: c.post("/admin/second-factor/", {"code": code}) for c in clients)
+        )
+        assert sorted(answer.status_code for answer in answers) == [200, 200, 200, 302]
+        assert sorted(client.get("/admin/").status_code for client in clients) == [200, 302, 302, 302]
+
+
+def test_command_removes_it_from_who_lost_it(authenticator):
+    with pytest.raises(CommandError, match="no user"):
+        call_command("remove_two_factor", "nobody")
+    call_command("remove_two_factor", "root", stdout=StringIO())
+    assert not Authenticator.objects.exists()
 
 
 @pytest.mark.parametrize("code", ["", "12345", "1234567", "١٢٣٤٥٦", "-1", "0x10", "\0", "1" * 5000, "\ud800", "None"])
