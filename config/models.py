@@ -17,6 +17,7 @@ from config.encryption import EncryptedTextField, digest
 
 ISSUER = "Affiliate Postbacks"
 RECOVERY_CODES = 10
+MOST_FAILURES = 15  # that are counted. The owner waits for 4.6 hours at most, and a guesser needs centuries.
 TOTP_CODE = re.compile(r"[0-9]{6}", re.ASCII)
 
 
@@ -29,7 +30,7 @@ class Authenticator(ThrottlingMixin, Device):  # type: ignore[misc]  # django-ot
     """The second factor of one user: codes of six digits by RFC 6238, or one of the recovery codes.
 
     It counts from `confirmed` on, when its owner has typed a first code. After a wrong code the next one is looked at
-    1, 2, 4, 8 ... seconds later.
+    1, 2, 4, 8 ... seconds later, at most 2^14.
     """
 
     secret = EncryptedTextField(default=new_secret)
@@ -55,6 +56,7 @@ class Authenticator(ThrottlingMixin, Device):  # type: ignore[misc]  # django-ot
             self.throttle_reset(commit=False)
             self.save()
         else:
+            self.throttling_failure_count = min(self.throttling_failure_count, MOST_FAILURES - 1)
             self.throttle_increment()
         return is_right
 

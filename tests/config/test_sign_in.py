@@ -259,6 +259,15 @@ def test_codes_are_throttled(authenticator, caplog):
     assert client.post("/admin/second-factor/", {"code": code_of(authenticator)}).status_code == 302
 
 
+def test_owner_waits_no_longer_than_some_hours_after_somebody_guessed_for_long(authenticator):
+    client, an_age = half(), timezone.now() - timedelta(days=400)
+    Authenticator.objects.update(throttling_failure_count=20, throttling_failure_timestamp=an_age)
+    for _ in range(2):
+        client.post("/admin/second-factor/", {"code": "000000"})
+        Authenticator.objects.update(throttling_failure_timestamp=timezone.now() - timedelta(hours=5))
+    assert client.post("/admin/second-factor/", {"code": code_of(authenticator)}).status_code == 302
+
+
 @pytest.mark.django_db(transaction=True)
 def test_one_code_lets_one_of_many_requests_in(authenticator):
     """The same holds for a recovery code."""
