@@ -33,6 +33,8 @@ class Authenticator(ThrottlingMixin, Device):  # type: ignore[misc]  # django-ot
     1, 2, 4, 8 ... seconds later, at most 2^14.
     """
 
+    throttling_failure_count: int  # of ThrottlingMixin
+
     secret = EncryptedTextField(default=new_secret)
     last_step: Any = models.BigIntegerField(default=-1, help_text="Of the last code that was accepted.")
     recovery_digests = models.JSONField(default=list, help_text="Of the recovery codes that are left.")

@@ -97,18 +97,24 @@ def _refused(credentials: dict[str, Any], request: HttpRequest | None = None, **
     if request is None:
         return
     name = str(credentials.get("username") or "")
-    is_locked = getattr(request, "axes_locked_out", False)
-    reason, says = ("locked", "while it was locked") if is_locked else ("wrong_password", "with a wrong password")
-    _note_about_name(request, "log_in_refused", name, f"Log-in {says}", reason=reason)
+    if _was_locked(request):  # a line only: the history would hold as many as anybody likes to try
+        security_log.warn(request, "log_in_refused", user=name, reason="locked")
+    else:
+        _note_about_name(request, "log_in_refused", name, "Log-in with a wrong password", reason="wrong_password")
 
 
 @receiver(user_locked_out)
 def _locked(request: HttpRequest, username: str | None, **_: object) -> None:
-    if getattr(request, "axes_failures_since_start", None) is None:
-        return  # it was locked before
+    if _was_locked(request):
+        return
     minutes = round(settings.AXES_COOLOFF_TIME * 60)
     says = f"Locked for {minutes} minutes after too many wrong passwords"
     _note_about_name(request, "log_in_locked", username or "", says, minutes=minutes)
+
+
+def _was_locked(request: HttpRequest) -> bool:
+    """Whether it was locked before this log-in, of which axes has then counted no failure."""
+    return getattr(request, "axes_locked_out", False) and getattr(request, "axes_failures_since_start", None) is None
 
 
 def _note_about_name(request: HttpRequest, event: str, name: str, says: str, **facts: object) -> None:
