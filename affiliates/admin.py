@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -15,6 +16,7 @@ from affiliates.portal import access
 from affiliates.profile import facts, views
 from callbacks.reports.callback_health import Health, with_health
 from callbacks.setup.bulk import choice
+from config import security_log
 from config.editing import EditingAdmin
 from config.listing.columns import CREATED, column
 from config.theme.templatetags.theme import percent
@@ -122,17 +124,30 @@ class AffiliateAdmin(EditingAdmin):
         return super().render_change_form(request, context, *args, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: Affiliate, form: Any, change: bool) -> None:
-        super().save_model(request, obj, form, change)
-        access.follow_email(obj)
+        if not change:
+            super().save_model(request, obj, form, change)
+            return
+        obj.save(update_fields=form.fields)  # not the login, which somebody may have made since the row was read
+        try:
+            access.follow_email(obj)
+        except ValidationError as error:
+            messages.warning(request, f"The portal login keeps its name. {' '.join(error.messages)}")
 
     def delete_model(self, request: HttpRequest, obj: Affiliate) -> None:
-        access.revoke(obj)
+        self._revoke(request, obj)
         super().delete_model(request, obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Affiliate]) -> None:
         for affiliate in queryset:
-            access.revoke(affiliate)
+            self._revoke(request, affiliate)
         super().delete_queryset(request, queryset)
+
+    @staticmethod
+    def _revoke(request: HttpRequest, affiliate: Affiliate) -> None:
+        if affiliate.user is not None:
+            login = affiliate.user.get_username()
+            security_log.note(request, "portal_access_taken", about=affiliate, login=login)
+        access.revoke(affiliate)
 
 
 @admin.register(Link)

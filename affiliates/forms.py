@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.contrib.auth.password_validation import validate_password
 from django.urls import reverse
 from django.utils.html import format_html
@@ -124,8 +125,11 @@ class PortalPasswordForm(forms.Form):
             raise forms.ValidationError("This is not the same password.", code="password_mismatch")
         return again
 
-    def clean(self) -> None:
-        access.check_name_is_free(self.affiliate, self.affiliate.email)
-
-    def save(self) -> None:
-        access.grant(self.affiliate, self.cleaned_data["new_password1"])
+    def save(self, by: User) -> bool:
+        """False, with the sentence among the errors, if the affiliate's e-mail cannot be a login."""
+        try:
+            access.grant(self.affiliate, self.cleaned_data["new_password1"], by)
+        except forms.ValidationError as error:
+            self.add_error(None, error)
+            return False
+        return True

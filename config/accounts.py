@@ -18,8 +18,10 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 
-from config import roles
+from config import roles, security_log
 from config.listing.columns import column
+from config.models import authenticator_of
+from config.sign_in import password_again
 
 ADMINISTRATOR, CHOSEN, NONE = "administrator", "chosen", "none"
 BY_KEY = {role.name.lower(): role for role in roles.ROLES}
@@ -157,9 +159,10 @@ class AccountAdmin(UserAdmin):  # type: ignore[type-arg]  # not subscriptable at
     list_filter = (RoleFilter, "is_active")
     search_help_text = "Search by name or e-mail"
     filter_horizontal = ()
+    readonly_fields = ("two_factor",)
     fieldsets = (
         (None, {"fields": ("username", "email", "first_name", "last_name", "password")}),
-        ("Access", {"fields": ("is_active", "role")}),
+        ("Access", {"fields": ("is_active", "role", "two_factor")}),
         ("Permissions", {"fields": ("user_permissions",)}),
     )
 
@@ -177,6 +180,13 @@ class AccountAdmin(UserAdmin):  # type: ignore[type-arg]  # not subscriptable at
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return self.has_module_permission(request) and obj != request.user
+
+    def get_urls(self) -> list[Any]:
+        """All of them ask again for a password that was typed too long ago."""
+        urls: list[Any] = super().get_urls()
+        for url in urls:
+            url.callback = password_again(url.callback)
+        return urls
 
     # --- the list ------------------------------------------------------------
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
@@ -196,7 +206,26 @@ class AccountAdmin(UserAdmin):  # type: ignore[type-arg]  # not subscriptable at
     is_on = column("Log-in", "admin/auth/user/state.html", "user", ordering="is_active")
     last_seen = column("Last seen", "admin/auth/user/last_seen.html", "user", ordering="last_login")
 
+    # --- the log of security -------------------------------------------------
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        security_log.note(request, "account_made", about=obj, account=obj.get_username())
+        return super().log_addition(request, obj, message)
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        security_log.note(request, "account_changed", about=obj, account=obj.get_username(), role=role_key(obj))
+        return super().log_change(request, obj, message)
+
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
+        for user in queryset:
+            security_log.note(request, "account_deleted", about=user, account=user.get_username())
+        return super().log_deletions(request, queryset)
+
     # --- one account ---------------------------------------------------------
+    @admin.display(description="Two-factor log-in")
+    def two_factor(self, user: User) -> str:
+        found = authenticator_of(user)
+        return render_to_string("admin/auth/user/two_factor.html", {"account": user, "authenticator": found})
+
     def get_form(self, request: HttpRequest, obj: User | None = None, **kwargs: Any) -> Any:  # type: ignore[override]  # UserAdmin's own, which the stubs do not know
         form = super().get_form(request, obj, **kwargs)
         return type(form.__name__, (form,), {"editor": request.user})

@@ -13,7 +13,7 @@ from typing import Any
 
 from django.contrib.admin import AdminSite
 from django.contrib.auth.views import LogoutView
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -23,8 +23,8 @@ from affiliates.models import Affiliate
 from callbacks.models import CallbackSetting, Delivery
 from callbacks.reports import overview
 from callbacks.setup.bulk import choice
-from config import roles
-from config.request import allow_going_back
+from config import encryption, roles, security_log, two_factor
+from config.request import actor, allow_going_back
 from config.theme.templatetags.theme import rounded_share
 from orders.models import Order
 
@@ -86,6 +86,9 @@ class PostbacksAdminSite(AdminSite):
 
         return wrapped
 
+    def get_urls(self) -> list[Any]:
+        return [*two_factor.urls(self.admin_view), *super().get_urls()]
+
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         context = super().each_context(request)
         if self.has_permission(request):
@@ -94,6 +97,12 @@ class PostbacksAdminSite(AdminSite):
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         return super().index(request, _overview(request) | (extra_context or {}))
+
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:  # type: ignore[override]  # the stubs know no redirect
+        response: HttpResponse = super().password_change(request, extra_context)
+        if request.method == "POST" and response.status_code == 302:
+            security_log.note(request, "password_changed", about=actor(request), says="Changed their own password.")
+        return response
 
     def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponseBase:  # type: ignore[override]  # the stubs know no redirect
         """Lead to the admin's own log-in. LOGOUT_REDIRECT_URL is that of the portal."""
@@ -132,7 +141,8 @@ def _overview(request: HttpRequest) -> dict[str, Any]:
         }
     figures = overview.overview(overview.range_named(request.GET.get("range", "")))
     chart = _chart_of(figures["bars"], reverse("admin:callbacks_delivery_changelist"))
-    return figures | {"has_deliveries": True, "chart": chart}
+    unreadable = encryption.count_unreadable()
+    return figures | {"has_deliveries": True, "chart": chart, "unreadable_secrets": unreadable}
 
 
 def _chart_of(bars: list[overview.Bar], log: str) -> dict[str, Any]:

@@ -7,9 +7,10 @@ from django.db.models.signals import post_migrate
 
 class ConfigConfig(AppConfig):
     name = "config"
+    default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from config import checks, db_locks  # noqa: F401 - importing `checks` registers them
+        from config import checks, db_locks, sign_in  # noqa: F401 - importing `checks` and `sign_in` registers them
 
         db_locks.prepare_connections()
 

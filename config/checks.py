@@ -4,14 +4,16 @@ An error (E) is refused at every start. Warnings (W) are shown by `manage.py che
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004 - Django's own name for it
+from django.db import DatabaseError
 
 from callbacks.egress.proxy import proxy_from
+from config import encryption
 
 SQLITE = "django.db.backends.sqlite3"
 ENGINES = {SQLITE, "django.db.backends.postgresql"}
@@ -98,8 +100,40 @@ def check_production(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckM
                 "metadata addresses."
             ),
         ),
+        (
+            5,
+            settings.SECURE_PROXY_SSL_HEADER and not settings.TRUSTED_PROXIES,
+            "Everybody who logs in seems to come from the proxy: TRUSTED_PROXIES does not name it.",
+            (
+                "List the addresses or networks of your proxies, such as 10.0.0.5. Without them nobody is locked out "
+                "by address, and the log says the proxy's."
+            ),
+        ),
+        (
+            6,
+            _count(encryption.count_plain),
+            "Signing secrets of an older release are stored as they are.",
+            "Run manage.py encrypt_secrets once no process of that release is left.",
+        ),
+        (
+            7,
+            _count(encryption.count_unreadable),
+            UNREADABLE,
+            "Put the right SECRET_KEY back, or run manage.py rotate_secret_key with the one that was in use before.",
+        ),
     )
     return [Warning(text, hint=hint, id=f"postbacks.W{number:03}") for number, is_open, text, hint in rows if is_open]
+
+
+UNREADABLE = "Stored secrets were encrypted under another SECRET_KEY: nothing can be signed with them."
+
+
+def _count(found: Callable[[], int]) -> int:
+    """None if the database cannot be asked, or has no tables yet."""
+    try:
+        return found()
+    except DatabaseError:
+        return 0
 
 
 def _is_port(number: int) -> bool:

@@ -35,6 +35,12 @@ except OSError as error:
     raise ImproperlyConfigured(f"DATA_DIR cannot be used: {error.strerror}: {DATA_DIR}") from error
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+try:
+    TRUSTED_PROXIES = tuple(
+        ipaddress.ip_network(text.strip(), strict=False) for text in env.list("TRUSTED_PROXIES", default=[])
+    )
+except ValueError as error:
+    raise ImproperlyConfigured(f"TRUSTED_PROXIES: {error}") from error
 
 # --- callbacks ---------------------------------------------------------------
 try:
@@ -65,6 +71,7 @@ INSTALLED_APPS = [
     "django.contrib.humanize",
     "django.forms",  # the templates of its widgets, beside ours in templates/
     "axes",
+    "django_otp",
     "ninja",
     "config.theme",
     "affiliates.apps.AffiliatesConfig",
@@ -80,9 +87,11 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_otp.middleware.OTPMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
+    "config.sign_in.SecondFactorMiddleware",
 ]
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
@@ -148,6 +157,14 @@ CELERY_TIMEZONE = "UTC"
 
 # --- people ------------------------------------------------------------------
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+# The first one hashes; a password that another one hashed is hashed anew when its owner logs in.
+PASSWORD_HASHERS = [
+    "config.sign_in.PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2SHA1PasswordHasher",
+    "django.contrib.auth.hashers.ScryptPasswordHasher",
+    "django.contrib.auth.hashers.BCryptSHA256PasswordHasher",
+]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -160,10 +177,14 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "portal:login"
 LOGIN_REDIRECT_URL = "portal:home"
 LOGOUT_REDIRECT_URL = "portal:login"
-AXES_FAILURE_LIMIT = 10
+REQUIRE_TWO_FACTOR = env.bool("REQUIRE_TWO_FACTOR", False)
+AXES_HANDLER = "config.sign_in.LogInThrottle"  # which counts by address alone too
+AXES_CLIENT_IP_CALLABLE = "config.request.throttled_address"
+AXES_FAILURE_LIMIT = 10  # of one name from one address
 AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_LOCKOUT_TEMPLATE = "429.html"
 AXES_VERBOSE = False
 AXES_ENABLE_ADMIN = False  # the log says who was locked out
@@ -202,4 +223,9 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", "INFO")},
+    "loggers": {
+        "security": {"level": "INFO"},
+        # What it says of log-ins is said by `security`, in lines that no typed name can break.
+        "axes": {"level": "ERROR"},
+    },
 }

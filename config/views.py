@@ -12,6 +12,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from callbacks.delivery import wakeup
+from config import encryption
 
 OK = "ok"
 HEARTBEAT_MAX_AGE = timedelta(seconds=15)  # the sweep records one every 2 s
@@ -29,6 +30,8 @@ def healthz(request: HttpRequest) -> HttpResponse:
 def readyz(request: HttpRequest, database: Any = connection) -> JsonResponse:
     """Whether all that a postback needs is there: for each part "ok" or a sentence; 503 unless all are ok."""
     parts = {"database": _database(database)} | _broker_and_worker()
+    if parts["database"] == OK:
+        parts |= _unreadable_secrets()
     return JsonResponse(parts, status=200 if set(parts.values()) == {OK} else 503)
 
 
@@ -39,6 +42,15 @@ def _database(database: Any) -> str:
     except DatabaseError:
         return "The database does not answer."
     return OK
+
+
+def _unreadable_secrets() -> dict[str, str]:
+    """Named only if there are some."""
+    try:
+        count = encryption.count_unreadable()
+    except DatabaseError:  # without its tables
+        return {}
+    return {"secrets": f"{count} stored under another SECRET_KEY: nothing can be signed with them."} if count else {}
 
 
 def _broker_and_worker() -> dict[str, str]:

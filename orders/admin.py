@@ -9,14 +9,17 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
+from django.utils.decorators import method_decorator
 
 from affiliates.filters import AffiliateFilter
 from affiliates.models import Affiliate
+from config import security_log
 from config.editing import EditingAdmin
 from config.listing.columns import CREATED, column
 from config.listing.filters import PeriodFilter
 from config.listing.pages import LongChangeList
-from orders.forms import OrderForm
+from config.sign_in import password_again
+from orders.forms import ApiTokenForm, OrderForm
 from orders.intake import tokens
 from orders.models import ApiToken, Order
 from orders.search import find_by_number
@@ -199,24 +202,22 @@ class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscrip
     class Media:
         css: ClassVar = {"all": ("orders/tokens.css",)}
 
-    fields = ("name",)
+    form = ApiTokenForm
+    fields = ("name", "days")
     list_title = "API tokens"
     list_subtitle = "What your shop's back end hands over orders with."
     list_icon = "key"
     empty_title = "No tokens yet"
     empty_text = "Make one for each program that hands over orders, so that each can be taken away alone."
-    list_display = ("name", "created", "revoke")
+    list_display = ("name", "created", "last_used", "expires", "revoke")
     list_display_links = None
     ordering = ("name",)
     actions = None
 
-    def get_form(self, request: HttpRequest, obj: ApiToken | None = None, change: bool = False, **kwargs: Any) -> Any:
-        help_texts = {"name": "Who will use it, such as shop."}
-        return super().get_form(request, obj, change, help_texts=help_texts, **kwargs)
-
     def has_change_permission(self, request: HttpRequest, obj: ApiToken | None = None) -> bool:
         return False
 
+    @method_decorator(password_again)
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
@@ -224,7 +225,18 @@ class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscrip
         return super().add_view(request, form_url, (extra_context or {}) | {"show_save_and_add_another": False})
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        obj.token = tokens.issue(obj)
+        obj.token = tokens.issue(obj, form.cleaned_data["days"])
+        security_log.note(request, "token_made", about=obj, token=obj.name, days=form.cleaned_data["days"] or "")
+
+    @method_decorator(password_again)
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        return super().delete_view(request, object_id, extra_context)
+
+    def delete_model(self, request: HttpRequest, obj: ApiToken) -> None:
+        security_log.note(request, "token_revoked", about=obj, token=obj.name)
+        super().delete_model(request, obj)
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
         """Show the token in this answer. A message would put it into a cookie."""
@@ -233,4 +245,6 @@ class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscrip
         return TemplateResponse(request, "admin/orders/apitoken/made.html", context)
 
     created = column("Made", CREATED, ordering="created_at")
+    last_used = column("Last used", "admin/orders/apitoken/last_used.html", "record", ordering="last_used_at")
+    expires = column("Expires", "admin/orders/apitoken/expires.html", "record", ordering="expires_at")
     revoke = column("Action", "admin/orders/apitoken/revoke.html", "record")

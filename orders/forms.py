@@ -10,8 +10,8 @@ from affiliates.forms import AffiliateField
 from affiliates.referral import without_blanks
 from config.editing import EditingForm
 from orders import money
-from orders.intake import place
-from orders.models import Order
+from orders.intake import place, tokens
+from orders.models import ApiToken, Order
 
 
 class OrderForm(EditingForm):
@@ -81,3 +81,18 @@ class OrderForm(EditingForm):
     def save(self, commit: bool = True) -> Any:
         _, self.instance.link = place.resolve_link(self.instance.affiliate, self.typed_link)
         return super().save(commit)
+
+
+class ApiTokenForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable at run time
+    days = forms.IntegerField(
+        label="Valid for days",
+        required=False,
+        min_value=1,
+        max_value=tokens.MOST_DAYS,
+        help_text="Left empty, it is valid until somebody revokes it.",
+    )
+
+    class Meta:
+        model = ApiToken
+        fields = ("name",)
+        help_texts: ClassVar = {"name": "Who will use it, such as shop."}

@@ -386,12 +386,18 @@ class ApiToken(models.Model):
     name = models.CharField(max_length=100, unique=True)
     digest = models.CharField(max_length=64, unique=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
+    last_used_at = models.DateTimeField(null=True, editable=False, help_text="To the minute.")
+    expires_at = models.DateTimeField(null=True, editable=False, help_text="Empty if it never does.")
 
     class Meta:
         verbose_name = "API token"
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_expired(self) -> bool:
+        return self.expires_at is not None and self.expires_at <= timezone.now()
 
 
 def _rate_of_row(row: OrderState, rate: Decimal) -> Decimal:

@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Page, Paginator
 from django.db.models import Count, QuerySet
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -23,8 +23,10 @@ from affiliates.models import Affiliate
 from affiliates.portal import access
 from affiliates.profile import facts
 from callbacks.reports.reconciliation import HEADINGS, Month, csv_rows, reconcile
+from config import security_log
 from config.listing.csv_download import csv_response
-from config.request import go_to, is_fetch, may_see
+from config.request import actor, go_to, is_fetch, may_see
+from config.sign_in import password_again
 
 PAGE_SIZE = 25
 Tab = Callable[[HttpRequest, Affiliate], HttpResponseBase]
@@ -39,7 +41,10 @@ def for_staff(is_permitted: Callable[[HttpRequest], bool]) -> Callable[[Tab], Vi
         def wrapped(request: HttpRequest, pk: int) -> HttpResponseBase:
             if not is_permitted(request):
                 raise PermissionDenied
-            return view(request, get_object_or_404(Affiliate.objects.select_related("user"), pk=pk))
+            try:
+                return view(request, get_object_or_404(Affiliate.objects.select_related("user"), pk=pk))
+            except Affiliate.DoesNotExist as error:  # somebody deleted it meanwhile
+                raise Http404 from error
 
         return wrapped
 
@@ -125,6 +130,9 @@ def reconciliation(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
 def reconciliation_export(request: HttpRequest, affiliate: Affiliate) -> HttpResponseBase:
     """The same as CSV, order by order."""
     month = _month(request)
+    security_log.note(
+        request, "export", about=affiliate, says=f"Exported the reconciliation of {month}.", what="reconciliation"
+    )
     filename = f"reconciliation-{affiliate.code}-{month}.csv".replace("~", "-")
     return csv_response(filename, HEADINGS, csv_rows(affiliate, month))
 
@@ -135,6 +143,7 @@ def _month(request: HttpRequest) -> Month:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@password_again
 @for_staff(_may_change)
 def portal_password(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
     """Make a login for the affiliate's portal, or give it another password."""
@@ -142,8 +151,9 @@ def portal_password(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
         raise PermissionDenied
     is_new = affiliate.user is None
     form = PortalPasswordForm(affiliate, request.POST or None)
-    if request.method == "POST" and form.is_valid():
-        form.save()
+    if request.method == "POST" and form.is_valid() and form.save(actor(request)):
+        says = "Gave access to the portal." if is_new else "Set another password for the portal."
+        security_log.note(request, "portal_password_set", about=affiliate, says=says, login=affiliate.email)
         what = "can sign in to the portal now" if is_new else "has a new password for the portal"
         messages.success(request, f"{affiliate} {what}, as {affiliate.email}.")
         return go_to(request, _portal_access_url(affiliate))
@@ -154,13 +164,18 @@ def portal_password(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@password_again
 @for_staff(_may_change)
 def portal_off(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
     """Ask for confirmation, then delete the affiliate's login."""
     if affiliate.user is None:
         return redirect(_portal_access_url(affiliate))
     if request.method == "POST":
+        login = affiliate.user.get_username()
         access.revoke(affiliate)
+        security_log.note(
+            request, "portal_access_taken", about=affiliate, says="Took access to the portal away.", login=login
+        )
         messages.success(request, f"{affiliate} can no longer sign in to the portal.")
         return go_to(request, _portal_access_url(affiliate))
     context = _portal_context(request, affiliate) | {"title": "Turn portal access off"}

@@ -27,6 +27,7 @@ from callbacks.egress.transport import Transport, transport_from
 from callbacks.models import Delivery
 from callbacks.postback import request as postback
 from callbacks.postback.render import RenderError
+from callbacks.postback.signing import SecretError
 
 log = logging.getLogger(__name__)
 
@@ -252,6 +253,8 @@ class Dispatcher:
                 request = _request(key, claimed, began_at)
             except RenderError as error:
                 self._finish_unsent(key, claimed, began_at, "template", str(error))
+            except SecretError as error:  # tried again: the secret can be read once the right key is back
+                self._finish_unsent(key, claimed, began_at, "secret", str(error))
             except Exception:  # an error of ours with this one must not stop the others
                 log.exception("request_not_built delivery=%d", claimed.pk)
                 self._finish_unsent(key, claimed, began_at, "internal", OUR_ERROR)

@@ -24,6 +24,7 @@ from affiliates.models import Affiliate
 from callbacks.delivery import superseded
 from callbacks.models import Delivery, sql
 from callbacks.postback import signing
+from config.encryption import readable
 
 # How long a claimed delivery belongs to its worker. Longer than the longest attempt (10 s) plus the longest wait for
 # a free slot among the requests in flight; a dead worker's deliveries go out after this time.
@@ -96,7 +97,10 @@ def endpoints(setting_ids: Collection[int]) -> dict[int, Endpoint]:
     among, ids = sql.one_of(setting_ids)
     with connection.cursor() as cursor:
         cursor.execute(f"{_ENDPOINTS} {among}", [ids])
-        return {pk: Endpoint(*rest) for pk, *rest in cursor.fetchall()}
+        return {
+            pk: Endpoint(method, url, body_format, host, readable(secret), readable(previous), *rest)
+            for pk, method, url, body_format, host, secret, previous, *rest in cursor.fetchall()
+        }
 
 
 # What a person resends goes out even if a newer one was delivered.

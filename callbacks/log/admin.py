@@ -21,6 +21,7 @@ from callbacks.delivery import resend, superseded
 from callbacks.log import conditions, export, live
 from callbacks.log.filters import CodeFilter, HostFilter, OriginFilter, StateFilter
 from callbacks.models import Delivery, audit
+from config import security_log
 from config.listing.columns import CREATED, ReadOnlyAdmin, column
 from config.listing.csv_download import csv_response
 from config.listing.filters import PeriodFilter
@@ -118,6 +119,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
             raise Http404 from None
         assert isinstance(changelist, LongChangeList)
         filename = f"deliveries-{timezone.localdate()}.csv"
+        security_log.note(request, "export", what="deliveries", filter=request.META.get("QUERY_STRING", ""))
         return csv_response(filename, export.HEADINGS, export.csv_rows(changelist.queryset, changelist.keys))
 
     def resend_view(self, request: HttpRequest, pk: int) -> HttpResponse:

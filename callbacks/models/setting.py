@@ -17,6 +17,7 @@ from callbacks.editor.repair import Repair
 from callbacks.egress import addresses, targets
 from callbacks.models import names, sql
 from callbacks.postback import signing
+from config.encryption import EncryptedTextField
 from orders.models import Order, validate_statuses
 
 models.BigAutoField.register_lookup(sql.Among)
@@ -60,8 +61,8 @@ class CallbackSetting(models.Model):
         max_length=260, default="", editable=False, help_text="Host and port of the URL; filled when saved."
     )
     only_statuses = models.JSONField("only for statuses", default=list, blank=True, validators=[validate_statuses])
-    secret = models.CharField(max_length=64, default=signing.new_secret, editable=False)
-    previous_secret = models.CharField(max_length=64, default="", blank=True, editable=False)
+    secret = EncryptedTextField(default=signing.new_secret, editable=False)
+    previous_secret = EncryptedTextField(default="", blank=True, editable=False)
     previous_secret_until = models.DateTimeField(null=True, blank=True, editable=False)
     is_active = models.BooleanField("active", default=True)
     pause_reason = models.CharField(

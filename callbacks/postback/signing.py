@@ -12,6 +12,21 @@ from functools import lru_cache
 PREFIX = "whsec_"
 
 
+UNREADABLE = (
+    "The signing secret cannot be read: it was encrypted under another SECRET_KEY. Whoever runs this installation can "
+    "put that key back, or run manage.py rotate_secret_key with it."
+)
+
+
+class SecretError(ValueError):
+    """Nothing can be signed with this secret. Its text is a sentence for people."""
+
+
+def is_encrypted(secret: str) -> bool:
+    """Whether it is as the database has it, because no key opened it: then it begins with a sign that is no ASCII."""
+    return not secret[:1].isascii()
+
+
 def new_secret() -> str:
     """A signing secret in the form of Standard Webhooks: `whsec_` and 24 random bytes in base64."""
     return PREFIX + base64.b64encode(secrets.token_bytes(24)).decode("ascii")
@@ -19,6 +34,8 @@ def new_secret() -> str:
 
 def masked(secret: str) -> str:
     """The last four characters of a secret, to tell it from others; "" stays ""."""
+    if is_encrypted(secret):
+        return "cannot be read"
     return f"{PREFIX}••••••••{secret[-4:]}" if secret else ""
 
 
@@ -34,7 +51,8 @@ def headers(
 
     `timestamp` is in seconds since 1970. `content` is the body as sent; a GET has none, so the request target as sent
     (path and query) takes its place. While a secret is being replaced, `previous_secret` signs too: the header has
-    both signatures with a space between, the new one first. Raises ValueError for a secret that is no base64.
+    both signatures with a space between, the new one first. Raises `SecretError` for a secret that is still
+    encrypted, and another ValueError for one that is no base64.
     """
     signed = b"%s.%d.%s" % (message_id.encode(), timestamp, content)
     signatures = [_signature(secret, signed)]
@@ -53,6 +71,8 @@ def _signature(secret: str, signed: bytes) -> str:
 
 @lru_cache(maxsize=1024)
 def _key(secret: str) -> bytes:
+    if is_encrypted(secret):
+        raise SecretError(UNREADABLE)
     encoded = secret.removeprefix(PREFIX)
     # Other implementations leave the padding out. b64decode needs it, and ignores more of it than is needed.
     return base64.b64decode(encoded + "==")

@@ -17,6 +17,7 @@ from callbacks.models import CallbackSetting
 from callbacks.postback import syntax
 from callbacks.postback.render import RenderError
 from callbacks.postback.request import build, user_agent
+from callbacks.postback.signing import SecretError
 from callbacks.postback.variables import LINK_QUERY, VARIABLES, Event, snapshot
 from orders.models import Order
 
@@ -118,7 +119,7 @@ def preview(
             timestamp=int(now.timestamp()),
             user_agent=user_agent(settings.VERSION),
         )
-    except RenderError as error:
+    except (RenderError, SecretError) as error:
         return Preview(order, values, shown, problem=str(error))
     return Preview(order, values, shown, request)
 

@@ -29,10 +29,15 @@ def to_be_shown(session: SessionBase, *settings: CallbackSetting) -> None:
     session[NEW] = waiting | {str(setting.pk): now for setting in settings}
 
 
-def take(session: SessionBase, shown: Collection[int]) -> set[int]:
-    """Those of the callbacks about to be shown whose secret is to be shown now; it is never shown again."""
+def waiting(session: SessionBase, shown: Collection[int]) -> set[int]:
+    """Those of the callbacks about to be shown whose secret is still to be shown."""
     made_at = session.get(NEW, {})
-    if not made_at:
-        return set()
-    session[NEW] = {pk: at for pk, at in made_at.items() if int(pk) not in shown}
     return {pk for pk in shown if made_at.get(str(pk), 0) > time.time() - SHOWN_WITHIN_S}
+
+
+def take(session: SessionBase, shown: Collection[int]) -> set[int]:
+    """As `waiting`; their secrets are to be shown now, and are never shown again."""
+    found = waiting(session, shown)
+    if made_at := session.get(NEW, {}):
+        session[NEW] = {pk: at for pk, at in made_at.items() if int(pk) not in shown}
+    return found

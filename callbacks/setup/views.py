@@ -17,6 +17,7 @@ from django.core.paginator import Paginator
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -24,18 +25,20 @@ from affiliates.models import Affiliate
 from callbacks.models import CallbackSetting, EventType, audit, history
 from callbacks.setup import preview, signing_secrets, test_send
 from callbacks.setup.forms import CallbackSettingForm
+from config import security_log
 from config.request import actor, allow_going_back, go_to, is_fetch, may_see
+from config.sign_in import password_again
 from orders.models import Order
 
 PAGE = 25  # changes on a page
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 
 
 def going_back(view: View) -> View:
     """Let the browser go back to the form. Not for what is shown only once."""
 
     @wraps(view)
-    def wrapped(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+    def wrapped(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
         response = view(request, *args, **kwargs)
         if request.method == "POST":
             allow_going_back(response)
@@ -201,6 +204,7 @@ def switch(request: HttpRequest, affiliate_id: int, event: EventType, pk: int, *
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@password_again
 @permission_required("callbacks.change_callbacksetting", raise_exception=True)
 def rotate(request: HttpRequest, affiliate_id: int, event: EventType, pk: int) -> HttpResponse:
     """Ask once more; then there is a new secret, and for a day the present one signs as well.
@@ -216,8 +220,9 @@ def rotate(request: HttpRequest, affiliate_id: int, event: EventType, pk: int) -
         setting = _setting_or_404(affiliate_id, event, pk, is_locked=True)
         signing_secrets.rotate(setting)
         history.note_rotated(setting, actor(request))
-        _log(request, setting, CHANGE)
+        security_log.note(request, "secret_rotated", about=setting, says="Gave it a new signing secret.")
     if is_fetch(request):
+        security_log.note(request, "secret_shown", about=setting)
         return render(request, part, _context(request, setting) | {"is_new": True})
     signing_secrets.to_be_shown(request.session, setting)
     messages.success(request, f"{setting} has a new signing secret. For a day the old one signs as well.")

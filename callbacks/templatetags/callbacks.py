@@ -1,10 +1,12 @@
 """How a callback is shown: its template, signing secret and changes. Deliveries are the library `deliveries`."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django import template
 from django.contrib.auth.models import PermissionsMixin
 from django.template.context import Context
+from django.urls import reverse
 from django.utils import timezone
 
 from affiliates.models import Affiliate
@@ -12,6 +14,8 @@ from callbacks.models import CallbackSetting, SettingChange, history, names
 from callbacks.postback import signing, syntax
 from callbacks.reports import callback_health
 from callbacks.setup import signing_secrets
+from config import security_log
+from config.sign_in import has_typed_password
 
 register = template.Library()
 
@@ -31,12 +35,20 @@ def s2s_section(context: Context, affiliate: Affiliate) -> dict[str, Any]:
     assert isinstance(user, PermissionsMixin)
     may = {action: user.has_perm(f"callbacks.{action}_callbacksetting") for action in ("add", "change", "delete")}
     callbacks = callback_health.callbacks_of(affiliate)
-    shown = {callback.setting.pk for callback in callbacks if callback.setting}
+    settings = {callback.setting.pk: callback.setting for callback in callbacks if callback.setting}
+    request = context["request"]
+    # They wait until the password was typed again, if that was long ago.
+    may_see_secrets = has_typed_password(request)
+    shown = signing_secrets.take(request.session, settings) if may_see_secrets else set()
+    for pk in shown:
+        security_log.note(request, "secret_shown", about=settings[pk])
     return {
         "callbacks": callbacks,
         "affiliate": affiliate,
         "may": may,
-        "shown_secrets": signing_secrets.take(context["request"].session, shown),
+        "shown_secrets": shown,
+        "waiting_secrets": set() if may_see_secrets else signing_secrets.waiting(request.session, settings),
+        "confirm_url": f"{reverse('admin:confirm_password')}?{urlencode({'next': request.get_full_path()})}",
         "csrf_token": context.get("csrf_token"),
     }
 

@@ -40,6 +40,7 @@ ERROR_WORDS = {
     "too_large": "Headers too long",
     "bad_url": "Bad URL",
     "bad_request": "Bad request",
+    "secret": "Secret unreadable",
 }
 ORDINALS = ("", "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 SET_BY_CURL = frozenset({"content-length", "host", "connection"})  # headers

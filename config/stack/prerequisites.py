@@ -14,6 +14,7 @@ from django.core.management import call_command
 from django.db import DatabaseError, connection, connections
 from django.db.migrations.executor import MigrationExecutor
 
+from config import encryption
 from config.stack import data_dir
 
 LOCK_TIMEOUT_S = 5.0  # the Valkey of the last start may need so long to end
@@ -68,6 +69,7 @@ def migrate(say: Callable[[str], object]) -> None:
         if executor.migration_plan(executor.loader.graph.leaf_nodes()):
             say("Bringing the database up to date ...")
             call_command("migrate", interactive=False, verbosity=0)
+        encryption.encrypt_plain()  # no process of an older release runs beside this one
     except DatabaseError as error:
         raise StackError(f"The database could not be brought up to date: {_reason(error)}") from error
     finally:

@@ -21,6 +21,7 @@ from ninja.security import HttpBearer
 from pydantic import BeforeValidator, ConfigDict, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from config import security_log
 from orders import money
 from orders.intake import place, tokens
 from orders.intake.problems import GENERAL, Problem, Problems, answer
@@ -32,7 +33,19 @@ class Token(HttpBearer):
     openapi_description = "A token made with `manage.py create_token NAME`."
 
     def authenticate(self, request: HttpRequest, token: str) -> ApiToken | None:
-        return tokens.find(token)
+        found = tokens.find(token)
+        if found is None:
+            security_log.warn(request, "token_refused", reason="unknown")
+            return None
+        if found.is_expired:
+            security_log.warn(request, "token_refused", reason="expired", token=found.name)
+            raise TokenExpiredError
+        tokens.note_use(found)
+        return found
+
+
+class TokenExpiredError(Exception):
+    """The token was right until some day."""
 
 
 class JsonNumber:
@@ -253,6 +266,13 @@ def _problem(error: dict[str, Any]) -> tuple[str, str, str]:
 def _without_token(request: HttpRequest, error: AuthenticationError) -> HttpResponse:
     wrong = ', error="invalid_token"' if "Authorization" in request.headers else ""
     return answer(401, headers={"WWW-Authenticate": f'Bearer realm="Affiliate Postbacks"{wrong}'})
+
+
+@api.exception_handler(TokenExpiredError)
+def _expired(request: HttpRequest, error: TokenExpiredError) -> HttpResponse:
+    problem = ("", "token_expired", "This token has expired. Ask whoever runs the panel for a new one.")
+    challenge = 'Bearer error="invalid_token", error_description="The token has expired"'
+    return answer(401, [problem], headers={"WWW-Authenticate": challenge})
 
 
 @api.exception_handler(HttpError)

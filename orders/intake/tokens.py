@@ -2,28 +2,45 @@
 
 import hashlib
 import secrets
+from datetime import timedelta
+
+from django.db.models import Q
+from django.utils import timezone
 
 from orders.models import ApiToken
 
 PREFIX = "apb_"
+MOST_DAYS = 3650
+USE_NOTED_EVERY = timedelta(minutes=1)  # more would be a write for each request
 
 
-def create(name: str) -> str:
-    """Make a token called `name` and return it; it cannot be read again. An existing name gets a new token."""
-    return issue(ApiToken.objects.filter(name=name).first() or ApiToken(name=name))
+def create(name: str, days: int | None = None) -> str:
+    """Make a token called `name` and return it; it cannot be read again. An existing name gets a new token.
+
+    It is valid for `days`, without them for ever.
+    """
+    return issue(ApiToken.objects.filter(name=name).first() or ApiToken(name=name), days)
 
 
-def issue(record: ApiToken) -> str:
+def issue(record: ApiToken, days: int | None = None) -> str:
     """Save `record` with a new token and return the token; it cannot be read again."""
     token = PREFIX + secrets.token_urlsafe(32)
-    record.digest = _digest(token)
+    record.digest, record.last_used_at = _digest(token), None
+    record.expires_at = timezone.now() + timedelta(days=days) if days else None
     record.save()
     return token
 
 
 def find(token: str) -> ApiToken | None:
-    """The record of a token, or None if there is no such token."""
+    """The record of a token, expired or not, or None if there is no such token."""
     return ApiToken.objects.filter(digest=_digest(token)).first()
+
+
+def note_use(record: ApiToken) -> None:
+    now = timezone.now()
+    if record.last_used_at is None or record.last_used_at < now - USE_NOTED_EVERY:
+        unnoted = Q(last_used_at=None) | Q(last_used_at__lt=now - USE_NOTED_EVERY)
+        ApiToken.objects.filter(unnoted, pk=record.pk).update(last_used_at=now)
 
 
 def _digest(token: str) -> str:

@@ -112,8 +112,8 @@ def test_overview_chart_of_nearly_all_does_not_say_all():
 @pytest.mark.parametrize(
     ("url", "most"),
     [
-        (INDEX, 26),
-        ("/admin/orders/order/", 10),
+        (INDEX, 28),
+        ("/admin/orders/order/", 11),
         ("/admin/callbacks/delivery/", 10),
         ("/admin/affiliates/affiliate/", 10),
     ],

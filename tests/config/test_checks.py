@@ -37,6 +37,7 @@ def test_checks_wrong_setting_is_one_numbered_error(settings, name, value, numbe
     assert found() == [f"postbacks.{number}"]
 
 
+@pytest.mark.django_db
 @pytest.mark.filterwarnings("ignore:Overriding setting DATABASES")  # it is read by the check alone
 def test_checks_for_production_warn_of_what_is_open(settings):
     settings.DATABASES = {"default": {"ENGINE": "django.db.backends.postgresql"}}

@@ -18,6 +18,7 @@ from callbacks.models.job import USUAL_RATE
 from callbacks.setup import changes
 from callbacks.setup.bulk import replace_host
 from config import roles
+from config.models import Authenticator
 from orders.intake import tokens
 from orders.models import ApiToken, Order
 from tests.factories import AffiliateFactory, CallbackSettingFactory, LinkFactory, OrderFactory
@@ -66,6 +67,8 @@ def make() -> World:
     Delivery.objects.update(status="failed", next_attempt_at=None, attempt_count=1, last_attempt_at=timezone.now())
     Attempt.objects.create(delivery=delivery, trigger="initial", method="GET", created_at=timezone.now())
     tokens.create("shop")
+    clerk = User.objects.create_user("clerk", password=PASSWORD)
+    Authenticator.objects.create(user=clerk)
     return World(
         joe=joe,
         marta=AffiliateFactory(name="Marta", code="marta"),
@@ -78,7 +81,7 @@ def make() -> World:
             kind="resend", words="Every delivery", first=1, last=delivery.pk, position=0, state="waiting"
         ),
         token=ApiToken.objects.get(),
-        clerk=User.objects.create_user("clerk", password=PASSWORD),
+        clerk=clerk,
         content_type=ContentType.objects.get_for_model(Delivery),
         people=people,
     )
@@ -135,7 +138,10 @@ def _values(world: World) -> list[tuple[str, dict[str, Any]]]:
         ("admin/orders/order/", {"<path:object_id>": world.order.pk}),
         ("admin/orders/apitoken/", {"<path:object_id>": world.token.pk}),
         ("admin/callbacks/delivery/", {"<int:pk>": world.delivery.pk, "<path:object_id>": world.delivery.pk}),
-        ("admin/auth/user/", {"<id>": world.clerk.pk, "<path:object_id>": world.clerk.pk}),
+        (
+            "admin/auth/user/",
+            {"<id>": world.clerk.pk, "<int:pk>": world.clerk.pk, "<path:object_id>": world.clerk.pk},
+        ),
         (
             "admin/r/",
             {"<path:content_type_id>": world.content_type.pk, "<path:object_id>": world.delivery.pk},
@@ -177,6 +183,8 @@ TYPED: dict[str, Callable[[World], dict[str, Any]]] = {
     "admin/auth/user/<path:object_id>/delete/": lambda _: SURE,
     "admin/auth/user/<id>/password/": lambda _: {"password1": "a new passphrase", "password2": "a new passphrase"},
     "admin/password_change/": lambda _: NEW_PASSWORD | {"old_password": PASSWORD},
+    "admin/two-factor/": lambda _: {"action": "begin"},
+    "admin/confirm-password/": lambda _: {"password_again": PASSWORD},
 }
 
 

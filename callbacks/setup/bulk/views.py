@@ -23,7 +23,9 @@ from callbacks.setup.bulk import choice, replace_host, result_messages, same_cal
 from callbacks.setup.bulk.choice import Choice, Sample
 from callbacks.setup.bulk.forms import ReplaceHostForm, SameCallbackForm, pattern_for
 from callbacks.setup.bulk.same_callback import Effect
+from config import security_log
 from config.request import actor, may_see
+from config.sign_in import password_again
 from orders.models import Order
 
 PREVIEWED = 3  # affiliates whose requests are shown
@@ -105,6 +107,7 @@ def apply(request: HttpRequest, chosen: Choice, samples: list[Sample], form: Sam
 
 
 @require_GET
+@password_again
 @needs_permission
 def done(request: HttpRequest, choice: str) -> HttpResponse:
     """The signing secrets of those that are new, shown once; without any, on to the list, which shows the messages."""
@@ -116,6 +119,8 @@ def done(request: HttpRequest, choice: str) -> HttpResponse:
     if not shown:
         return redirect("admin:affiliates_affiliate_changelist")
     new = own.filter(pk__among=list(shown)).select_related("affiliate").order_by("affiliate__name", "pk")
+    for setting in new:
+        security_log.note(request, "secret_shown", about=setting)
     context = _context(request) | {"settings": list(new)}
     return render(request, "admin/callbacks/setup/bulk/done.html", context)
 

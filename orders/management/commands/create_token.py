@@ -13,9 +13,12 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", help="who will use it, such as “shop”")
+        parser.add_argument("--days", type=int, help="how long it is valid; without it, for ever")
         parser.add_argument("--replace", action="store_true", help="give an existing name a new token")
 
-    def handle(self, *args: Any, name: str, replace: bool, **options: Any) -> None:
+    def handle(self, *args: Any, name: str, replace: bool, days: int | None = None, **options: Any) -> None:
+        if days is not None and not 1 <= days <= tokens.MOST_DAYS:
+            raise CommandError(f"--days must be a number from 1 to {tokens.MOST_DAYS}.")
         if not replace and ApiToken.objects.filter(name=name).exists():
             raise CommandError(f"There is a token called “{name}” already; use --replace to make it anew.")
-        self.stdout.write(tokens.create(name))
+        self.stdout.write(tokens.create(name, days))

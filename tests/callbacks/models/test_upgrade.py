@@ -203,11 +203,12 @@ TASKS = {"callbacks.tasks.pump", "callbacks.tasks.sweep", "callbacks.tasks.step_
 STANDARD = "add change changelist delete history"
 URLS = {
     "": "healthz readyz",
-    "admin:": "app_list autocomplete index jsi18n login logout password_change password_change_done view_on_site",
+    "admin:": "app_list autocomplete confirm_password index jsi18n login logout password_change password_change_done "
+    "second_factor two_factor view_on_site",
     "admin:affiliates_affiliate_": f"{STANDARD} links orders portal portal_off reconciliation reconciliation_export "
     "settings suggest",
     "admin:affiliates_link_": STANDARD,
-    "admin:auth_user_": f"{STANDARD} password_change",
+    "admin:auth_user_": f"{STANDARD} password_change two_factor",
     "admin:callbacks_delivery_": f"{STANDARD} export live resend resend_all",
     "admin:callbacks_errand_": f"{STANDARD} continue progress stop",
     "admin:orders_apitoken_": STANDARD,

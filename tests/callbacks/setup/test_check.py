@@ -188,5 +188,5 @@ def test_check_costs_as_many_queries_for_many_placeholders(
     admin_client: Client, joe: Affiliate, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
     for count in (1, 30):
-        with django_assert_max_num_queries(13):
+        with django_assert_max_num_queries(14):
             check(admin_client, joe, "https://tracker.example/?" + "&".join(f"a{n}={{sub1}}" for n in range(count)))

@@ -169,5 +169,5 @@ def test_check_costs_as_many_queries_for_many_orders(
 ) -> None:
     for n in range(count):
         OrderFactory(affiliate=joe, link=LinkFactory(affiliate=joe, url=f"https://shop.example/{n}?sub_id=fb"))
-    with django_assert_max_num_queries(16):
+    with django_assert_max_num_queries(17):
         assert "c=fb" in look(admin_client, joe)

@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("callbacks", "0012_deleted_orders"),
+        ("callbacks", "0013_encrypted_secrets"),
     ]
 
     operations = [

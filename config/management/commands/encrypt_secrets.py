@@ -1,0 +1,18 @@
+"""`manage.py encrypt_secrets`: encrypts the signing secrets that an older release stored as they are."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from config import encryption
+
+
+class Command(BaseCommand):
+    help = (
+        "Encrypts the secrets that a release before 0.1.0 stored as they are. Run it once, after an update, when no "
+        "process of that release is left: it could not sign with them."
+    )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        count = encryption.encrypt_plain()
+        self.stdout.write(f"{count} secret{'s'[: count != 1]} encrypted." if count else "All secrets are encrypted.")
