@@ -134,11 +134,11 @@ def _is_paired(text: str) -> bool:
 
 
 def _with_straight_quotes(text: str) -> str:
-    def straighten(match: re.Match[str]) -> str:
-        inside = CURLY_ARGUMENT.sub(r'\g<before>"\g<text>"', match.group())
+    def straighten(source: str) -> str:
+        inside = CURLY_ARGUMENT.sub(r'\g<before>"\g<text>"', source)
         return SINGLE_CURLY_ARGUMENT.sub(r"\g<before>'\g<text>'", inside)
 
-    return syntax.VARIABLE.sub(straighten, text)
+    return syntax.with_variables(text, straighten)
 
 
 def _with_plain_braces(text: str) -> str:
