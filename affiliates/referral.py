@@ -7,6 +7,9 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+_REMOVED = re.compile(r"[\t\r\n]")  # `urlsplit` does so too
+# Nobody looks at the host, and `urlsplit` takes quadratic time for a long one in another alphabet than ours.
+_LONG_HOST = re.compile(r"\A([^:/?#]*:?//)[^/?#]{1024,}")
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
@@ -31,7 +34,7 @@ class Referral:
 def parse(url: str) -> Referral:
     """Decode `url`; a link that cannot be split at all gives an empty `Referral`."""
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(_LONG_HOST.sub(r"\1", _REMOVED.sub("", url)))
     except ValueError:  # an unfinished IPv6 host, say
         return Referral()
     query: dict[str, str] = {}
