@@ -57,6 +57,11 @@ def sources() -> Iterator[tuple[str, ast.Module]]:
                 yield name, ast.parse(path.read_text("utf-8"))
 
 
+def imported(tree: ast.Module) -> set[str]:
+    """The modules that a module imports as a whole."""
+    return {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+
+
 def find() -> list[Expression]:
     """All expressions of the project. Raises `LookupError` for one that `LOCALS` should know and does not."""
     trees = dict(sources())
@@ -121,7 +126,9 @@ def _evaluated(name: str, made: ast.expr, flags: list[ast.expr]) -> list[re.Patt
             break
     else:
         return [_compiled(name, made, flags, vars(module))]
-    return list({p: None for local in LOCALS[name](module) for p in [_compiled(name, made, flags, vars(module) | local)]})
+    return list(
+        {p: None for local in LOCALS[name](module) for p in [_compiled(name, made, flags, vars(module) | local)]}
+    )
 
 
 def _compiled(name: str, made: ast.expr, flags: list[ast.expr], names: dict[str, Any]) -> re.Pattern[str]:
@@ -158,7 +165,9 @@ class Maker:
             signs = sorted({sign for text in whole for sign in text})
             chosen = {*whole, *self._dice.sample(signs, min(SIGNS, len(signs))), begin + whole[0]} - {""}
             parts |= chosen
-            found |= dict.fromkeys((start, part, end) for start in {begin, ""} for part in sorted(chosen) for end in ENDS)
+            found |= dict.fromkeys(
+                (start, part, end) for start in {begin, ""} for part in sorted(chosen) for end in ENDS
+            )
         for _ in range(40):  # what the whole looks for, begun again and again
             text = self._text(self._tree)
             cut = text[: self._dice.randint(1, len(text) or 1)] or "a"
@@ -190,7 +199,9 @@ class Maker:
         if op is sre.LITERAL:
             return chr(value)
         if op in {sre.NOT_LITERAL, sre.IN, sre.ANY}:
-            items = [(sre.NEGATE, None), (sre.LITERAL, value)] if op is sre.NOT_LITERAL else value or [(sre.NEGATE, None)]
+            items = (
+                [(sre.NEGATE, None), (sre.LITERAL, value)] if op is sre.NOT_LITERAL else value or [(sre.NEGATE, None)]
+            )
             return dice.choice(_members(items))
         if op is sre.BRANCH:
             return self._text(dice.choice(value[1]))
@@ -247,7 +258,9 @@ def _members(items: Any) -> list[str]:
         return False
 
     found = [sign for sign in CANDIDATES if holds(sign) != is_negated]
-    return found or [chr(value if op is sre.LITERAL else value[0]) for op, value in items if op in {sre.LITERAL, sre.RANGE}]
+    return found or [
+        chr(value if op is sre.LITERAL else value[0]) for op, value in items if op in {sre.LITERAL, sre.RANGE}
+    ]
 
 
 def text_of(recipe: tuple[str, str, str], length: int) -> str:
@@ -298,7 +311,7 @@ def screened(run: Callable[[str], object], make: Callable[[int], str]) -> float:
 
 def fault(run: Callable[[str], object], make: Callable[[int], str]) -> str:
     """How the time of `run` grows with the length of what `make` makes, if that is more than linear; "" if not."""
-    for times in (2, 4, 9):  # a machine that is busy gets another try
+    for times in (1, 3, 9):  # a machine that is busy gets another try
         taken = [seconds(run, make(length), times) for length in SIZES]
         if float("inf") in taken:
             break

@@ -19,6 +19,8 @@ from urllib.parse import unquote
 
 PORTS = frozenset({80, 443, 8080, 8443})
 
+LONGEST = 1024  # characters of a host that is read: reading another alphabet takes quadratic time
+
 METADATA = "a cloud metadata address"
 NO_ADDRESS = "not a valid address"
 NOT_PUBLIC = "not a public unicast address"
@@ -165,6 +167,8 @@ def host_problem(host: str, policy: Policy) -> str | None:
     `host` is as it stands in the URL (`[::1]` in its brackets). Every notation that a resolver takes for an IPv4
     address is one here: `127.1`, `0x7f.1`, `0177.0.0.1`, `2130706433`, `0`, with or without a dot at the end.
     """
+    if len(host) > LONGEST:
+        return f"{host[:60]}… is {NO_ADDRESS}."
     name = unicodedata.normalize("NFKC", unquote(host)).replace("。", ".").lower().removesuffix(".")
     if not name:
         return "The URL names no host."

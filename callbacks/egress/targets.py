@@ -20,10 +20,9 @@ from callbacks.egress import addresses
 EXAMPLE = "https://track.example/postback"
 LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")  # with underscores: some trackers have them
 MAX_HOST = 253
-MAX_TYPED_HOST = 1024  # host and port before they are read: reading other alphabets takes quadratic time
 DEFAULT_PORTS = {"http": 80, "https": 443}
 REMOVED = re.compile(r"[\t\r\n]")  # `urlsplit` does so too
-LONG_HOST = re.compile(rf"[^:/?#]*:?//[^/?#]{{{MAX_TYPED_HOST}}}")
+LONG_HOST = re.compile(rf"[^:/?#]*:?//[^/?#]{{{addresses.LONGEST}}}")
 LOOKED_UP = re.compile("[a-z0-9._-]+")
 NOT_IN_A_HOST = re.compile(r"[\s\\\x00-\x1f\x7f]")
 
