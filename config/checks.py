@@ -30,7 +30,7 @@ def check_environment(app_configs: Sequence[Any] | None, **_: Any) -> list[Check
         ),
         (
             3,
-            urlsplit(settings.REDIS_URL).scheme not in {"redis", "rediss"},
+            not _is_broker(settings.REDIS_URL),
             "REDIS_URL is not the URL of a Valkey or Redis server.",
             "Write redis://HOST:PORT/0, or rediss:// for TLS; leave it out to use the embedded Valkey.",
         ),
@@ -104,6 +104,14 @@ def check_production(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckM
 
 def _is_port(number: int) -> bool:
     return 0 < number < 65536
+
+
+def _is_broker(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"redis", "rediss"} and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _proxy_fault() -> str:

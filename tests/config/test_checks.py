@@ -1,9 +1,15 @@
 """The system checks: each speaks up for one wrong setting, with a hint."""
 
 import ipaddress
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from django.core.checks import run_checks
+
+ROOT = Path(__file__).parents[2]
 
 
 def found(*, deploy: bool = False) -> list[str]:
@@ -24,6 +30,7 @@ def test_checks_settings_of_the_tests_have_no_errors():
         ("CALLBACKS_ALLOWED_PORTS", frozenset({80, 70000}), "E002"),
         ("REDIS_URL", "amqp://localhost", "E003"),
         ("REDIS_URL", "localhost:6379", "E003"),
+        ("REDIS_URL", "redis://:s3#cret@localhost:6379/0", "E003"),
         ("DATABASES", {"default": {"ENGINE": "django.db.backends.mysql"}}, "E004"),
         ("CALLBACKS_CA_BUNDLE", "/nowhere/ca.pem", "E005"),
         ("CALLBACKS_PROXY_URL", "proxy.example:3128", "E007"),
@@ -47,3 +54,37 @@ def test_checks_for_production_warn_of_what_is_open(settings):
     settings.CALLBACKS_PROXY_URL = "http://proxy.example:3128"
     assert found(deploy=True) == ["postbacks.W001", "postbacks.W002", "postbacks.W003", "postbacks.W004"]
     assert found() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "s3cret"),
+        ("DATABASE_URL", "postgres://us:s3cret#x@localhost/db"),
+        ("DATABASE_URL", "postgres://us:x@localhost:s3cret/db"),
+        ("DATABASE_URL", "mysql://us:s3cret@localhost/db"),
+        ("REDIS_URL", "redis://:s3cret#x@localhost:6379/0"),
+        ("CALLBACKS_ALLOWED_NETWORKS", "10.0.0.0/8,s3cret"),
+        ("CALLBACKS_ALLOWED_PORTS", "80,s3cret"),
+        ("CALLBACKS_PROXY_URL", "http://us:s3cret@proxy.example"),
+        ("CALLBACKS_PROXY_URL", "http://us:s3cret#x@proxy.example:3128"),
+        ("CALLBACKS_PROXY_URL", "http://us:s3cret%0A@proxy.example:3128"),
+    ],
+)
+def test_start_with_a_wrong_setting_is_refused_without_repeating_its_value(name, value):
+    environment = os.environ | {name: value}
+    worker = [["-m", "celery", "-A", "config", "worker"]] if value.endswith("proxy.example") else []
+    for command in (["-c", "import config.settings"], *worker):
+        ended = subprocess.run(
+            [sys.executable, *command],
+            env=environment,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        said = ended.stdout + ended.stderr
+        assert ended.returncode != 0
+        assert name in said
+        assert "s3cret" not in said
