@@ -56,6 +56,14 @@ try:
     CALLBACKS_ALLOWED_PORTS = frozenset(env.list("CALLBACKS_ALLOWED_PORTS", cast=int, default=[]))
 except ValueError:
     raise ImproperlyConfigured("CALLBACKS_ALLOWED_PORTS must be numbers with commas between them.") from None
+try:
+    CALLBACKS_NAT64_PREFIXES = tuple(
+        ipaddress.IPv6Network(text.strip()) for text in env.list("CALLBACKS_NAT64_PREFIXES", default=[])
+    )
+except ValueError:
+    raise ImproperlyConfigured(
+        "CALLBACKS_NAT64_PREFIXES must be IPv6 networks with commas between them, such as 2001:db8:64::/96."
+    ) from None
 CALLBACKS_CA_BUNDLE = env.str("CALLBACKS_CA_BUNDLE", "") or certifi.where()
 CALLBACKS_PROXY_URL = env.str("CALLBACKS_PROXY_URL", "")  # it may hold a password
 try:
