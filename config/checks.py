@@ -138,10 +138,10 @@ def _unknown_nat64() -> set[IPv6Network]:
 
 def _is_broker(url: str) -> bool:
     try:
-        parts = urlsplit(url)
-        return parts.scheme in {"redis", "rediss"} and parts.port != 0
+        _ = urlsplit(url).port
     except ValueError:
         return False
+    return urlsplit(url).scheme in {"redis", "rediss"}
 
 
 def _proxy_fault() -> str:

@@ -21,7 +21,7 @@ class Proxy:
 
     With `password` (`USER:PASSWORD`) it serves only clients that send it. If there is an `answer`, it is sent to every
     request, and nothing is forwarded; `hangs`: the connection is then kept open and silent. What it passes on has
-    `via` for a header, as what it answers itself. `heads` are the requests as they came, without their bodies; `destinations` their
+    `via` as its header of that name. `heads` are the requests as they came, without their bodies; `destinations` their
     `host:port`.
     """
 

@@ -63,34 +63,36 @@ def proxy_from(url: str) -> Proxy | None:
 
     Raises ValueError with a sentence that repeats nothing of `url`, because it may hold a password.
     """
-    found = _read(url) if url else None
-    if isinstance(found, str):
+    if not url:
+        return None
+    proxy, problem = _read(url)
+    if proxy is None:
         del url  # so that no report of the error shows it among the variables
-        raise ValueError(found)
-    return found
+        raise ValueError(problem)
+    return proxy
 
 
-def _read(url: str) -> Proxy | str:
-    """The proxy, or a sentence about what is wrong with its URL."""
+def _read(url: str) -> tuple[Proxy | None, str]:
+    """The proxy, or None and a sentence about what is wrong with its URL."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
     except ValueError:
-        return "The URL of the proxy cannot be read."
+        return None, "The URL of the proxy cannot be read."
     if CONTROL.search(url):
-        return "The URL of the proxy holds a space or a control character."
+        return None, "The URL of the proxy holds a space or a control character."
     if parts.scheme not in SCHEMES:
-        return "The URL of the proxy does not begin with http:// or https://."
+        return None, "The URL of the proxy does not begin with http:// or https://."
     if not HOST.fullmatch(host):
-        return "The URL of the proxy names no host."
+        return None, "The URL of the proxy names no host."
     if not port:
-        return "The URL of the proxy names no port."
+        return None, "The URL of the proxy names no port."
     if parts.path not in {"", "/"} or parts.query or parts.fragment:
-        return "The URL of the proxy goes on after the port."
+        return None, "The URL of the proxy goes on after the port."
     user, password = (unquote(part or "", errors="surrogateescape") for part in (parts.username, parts.password))
     if ":" in user or not SURROGATE.sub("", user + password).isprintable():
-        return "The user name or the password of the proxy holds a character that cannot be sent."
-    return Proxy(parts.scheme, host, port, user, password)
+        return None, "The user name or the password of the proxy holds a character that cannot be sent."
+    return Proxy(parts.scheme, host, port, user, password), ""
 
 
 def is_own_answer(status: int, headers: Iterable[tuple[str, str]]) -> bool:
