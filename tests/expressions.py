@@ -20,6 +20,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 APPS = ("affiliates", "callbacks", "config", "orders")
 FIRST_ONLY = {"match", "fullmatch", "search"}
+SCRIPTED = re.compile(r"(?:^|[=(,!&|?:]|return)\s*/(?![/*])((?:[^/\\\[]|\\.|\[(?:[^\]\\]|\\.)*\])+)/[a-z]*(?=[\s.,;)])")
 METHODS = FIRST_ONLY | {"sub", "subn", "split", "findall", "finditer"}
 # The local names that expressions inside of functions are made with, by module: each set of values is one expression.
 LOCALS: dict[str, Callable[[Any], list[dict[str, Any]]]] = {
@@ -65,7 +66,17 @@ def imported(tree: ast.Module) -> set[str]:
 def find() -> list[Expression]:
     """All expressions of the project. Raises `LookupError` for one that `LOCALS` should know and does not."""
     trees = dict(sources())
-    return [expression for name, tree in trees.items() for expression in _of_module(name, tree, trees)]
+    found = [expression for name, tree in trees.items() for expression in _of_module(name, tree, trees)]
+    return found + [expression for app in APPS for expression in _of_scripts(ROOT / app)]
+
+
+def _of_scripts(app: Path) -> Iterator[Expression]:
+    """Those of the scripts of pages. None of them is written in a way that Python reads otherwise."""
+    for path in sorted(app.rglob("*.js")):
+        if "vendor" not in path.parts:
+            for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
+                for source in SCRIPTED.findall(line.partition("// ")[0]):
+                    yield Expression(f"{path.name}:{number}", re.compile(source), frozenset({"search", "findall"}))
 
 
 def _of_module(name: str, tree: ast.Module, trees: dict[str, ast.Module]) -> Iterator[Expression]:
@@ -145,7 +156,7 @@ def _compiled(name: str, made: ast.expr, flags: list[ast.expr], names: dict[str,
 # --- hard texts --------------------------------------------------------------
 ENDS = ("", "!", "\0", " ", "\n", "x", "{", "~", '"')
 SIGNS = 3  # single characters that a repeated part may be made of
-MOST = 700  # texts for one expression
+MOST = 450  # texts for one expression
 REPEATS = (sre.MAX_REPEAT, sre.MIN_REPEAT, sre.POSSESSIVE_REPEAT)
 
 

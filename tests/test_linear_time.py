@@ -46,6 +46,7 @@ def test_expressions_are_found_wherever_they_are_made() -> None:
     using_re = {name for name, tree in expressions.sources() if "re" in expressions.imported(tree)}
     assert places >= using_re
     assert {"affiliates.models", "orders.models"} <= places  # a validator, and a constraint of the database
+    assert {"editor.js", "check.js"} <= places  # what reads the field while it is typed
 
 
 # --- whole functions ---------------------------------------------------------

@@ -159,7 +159,7 @@ def blocked_reason(address: str | IPv4Address | IPv6Address, policy: Policy = NO
             ip = IPv6Address(int(ip))  # without its scope id, which would make it unequal to the same address
     except ValueError:
         return NO_ADDRESS
-    translated = [nat64_address(ip, prefix) for prefix in policy.nat64 if ip in prefix]
+    translated = [nat64_address(ip, prefix) for prefix in policy.nat64 if isinstance(ip, IPv6Address) and ip in prefix]
     if ip in METADATA_ADDRESSES or any(inner in METADATA_ADDRESSES for inner in (*_carried(ip), *translated)):
         return METADATA
     # A mapped address is the IPv4 address in another notation: the packets leave as IPv4 (RFC 4291, 2.5.5.2).
