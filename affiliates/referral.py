@@ -7,6 +7,9 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, quote, unquote, unquote_plus, urlsplit
 
+_REMOVED = re.compile(r"[\t\r\n]")  # `urlsplit` does so too
+# Nobody looks at the host, and `urlsplit` takes quadratic time for a long one in another alphabet than ours.
+_LONG_HOST = re.compile(r"\A([^:/?#]*:?//)[^/?#]{1024,}")
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _AMPERSAND = re.compile("&(?:amp;|#38;|#x26;)+", re.IGNORECASE)  # as a web page writes &
 _NOT_IN_A_URL = re.compile("[\\s\0-\x1f\x7f\ud800-\udfff]")
@@ -53,7 +56,7 @@ class Referral:
 def parse(url: str) -> Referral:
     """Decode `url`; a link that cannot be split at all gives an empty `Referral`."""
     try:
-        parts = urlsplit(_AMPERSAND.sub("&", url))
+        parts = urlsplit(_LONG_HOST.sub(r"\1", _REMOVED.sub("", _AMPERSAND.sub("&", url))))
     except ValueError:  # an unfinished IPv6 host, say
         return Referral()
     query: dict[str, str] = {}

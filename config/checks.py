@@ -5,6 +5,7 @@ An error (E) is refused at every start. Warnings (W) are shown by `manage.py che
 
 import os
 from collections.abc import Callable, Sequence
+from ipaddress import IPv6Network
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,10 +13,14 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004 - Django's own name for it
 from django.db import DatabaseError
 
+from callbacks.egress.addresses import NAT64_LENGTHS, WELL_KNOWN_NAT64, nat64_prefixes
+from callbacks.egress.dns import Resolver
+from callbacks.egress.dns import system_lookup as look_up
 from callbacks.egress.proxy import proxy_from
 from config import encryption
 
 SQLITE = "django.db.backends.sqlite3"
+IPV4_ONLY_NAME, LOOKUP_S = "ipv4only.arpa", 2.0
 ENGINES = {SQLITE, "django.db.backends.postgresql"}
 
 
@@ -32,7 +37,7 @@ def check_environment(app_configs: Sequence[Any] | None, **_: Any) -> list[Check
         ),
         (
             3,
-            urlsplit(settings.REDIS_URL).scheme not in {"redis", "rediss"},
+            not _is_broker(settings.REDIS_URL),
             "REDIS_URL is not the URL of a Valkey or Redis server.",
             "Write redis://HOST:PORT/0, or rediss:// for TLS; leave it out to use the embedded Valkey.",
         ),
@@ -63,12 +68,19 @@ def check_environment(app_configs: Sequence[Any] | None, **_: Any) -> list[Check
                 "them (percent-encoded), or leave it out to send directly."
             ),
         ),
+        (
+            8,
+            any(network.prefixlen not in NAT64_LENGTHS for network in settings.CALLBACKS_NAT64_PREFIXES),
+            "CALLBACKS_NAT64_PREFIXES holds a prefix that no NAT64 translator can have.",
+            "A prefix has 32, 40, 48, 56, 64 or 96 bits (RFC 6052), as in 2001:db8:64::/96.",
+        ),
     )
     return [Error(text, hint=hint, id=f"postbacks.E{number:03}") for number, is_wrong, text, hint in rows if is_wrong]
 
 
 @register("postbacks", deploy=True)
 def check_production(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckMessage]:
+    prefixes = "" if settings.CALLBACKS_PROXY_URL else ", ".join(map(str, sorted(_unknown_nat64())))
     rows = (
         (
             1,
@@ -121,6 +133,15 @@ def check_production(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckM
             UNREADABLE,
             "Put the right SECRET_KEY back, or run manage.py rotate_secret_key with the one that was in use before.",
         ),
+        (
+            8,
+            prefixes,
+            f"This network translates IPv6 to IPv4 (NAT64) with a prefix of its own: {prefixes}.",
+            (
+                f"Set CALLBACKS_NAT64_PREFIXES={prefixes.replace(' ', '')}: else an address with this prefix is not "
+                "judged by the IPv4 address in it, which may be a private one."
+            ),
+        ),
     )
     return [Warning(text, hint=hint, id=f"postbacks.W{number:03}") for number, is_open, text, hint in rows if is_open]
 
@@ -138,6 +159,23 @@ def _count(found: Callable[[], int]) -> int:
 
 def _is_port(number: int) -> bool:
     return 0 < number < 65536
+
+
+def _unknown_nat64() -> set[IPv6Network]:
+    """The NAT64 prefixes that this network's name server uses and no setting names; none if it does not answer soon."""
+    resolver = Resolver(look_up)
+    resolver.cached(IPV4_ONLY_NAME)
+    resolver.wait(LOOKUP_S)
+    found = [address for _, addresses in resolver.results() for address in addresses]
+    return nat64_prefixes(found) - {WELL_KNOWN_NAT64, *settings.CALLBACKS_NAT64_PREFIXES}
+
+
+def _is_broker(url: str) -> bool:
+    try:
+        _ = urlsplit(url).port
+    except ValueError:
+        return False
+    return urlsplit(url).scheme in {"redis", "rediss"}
 
 
 def _proxy_fault() -> str:

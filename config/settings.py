@@ -3,12 +3,14 @@
 import ipaddress
 import zoneinfo
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import certifi
 import environ
 from django.core.exceptions import ImproperlyConfigured
 from kombu import Queue
 
+from callbacks.egress.proxy import proxy_from
 from config.stack.data_dir import broker_url_in, secret_key_in
 
 VERSION = "0.1.0"
@@ -17,12 +19,22 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 environ.Env.read_env(BASE_DIR / ".env")
 
+
+def _refuse_broken_url(name: str, url: str) -> None:
+    """Whoever reads the port later would say what stands there: a part of the password, if it holds a # or a slash."""
+    try:
+        _ = url.startswith("sqlite:") or urlsplit(url).port
+    except ValueError:
+        said = f"{name} cannot be read. Write special characters of the user and the password percent-encoded."
+        raise ImproperlyConfigured(said) from None
+
+
 # --- where it runs -----------------------------------------------------------
 DATA_DIR = Path(env.str("DATA_DIR", "") or BASE_DIR / "var").absolute()
 try:
     PORT = int(env.str("PORT", "") or 8000)
-except ValueError as error:
-    raise ImproperlyConfigured("PORT must be a number from 1 to 65535.") from error
+except ValueError:  # here and below its text repeats the value
+    raise ImproperlyConfigured("PORT must be a number from 1 to 65535.") from None
 # Days and months begin and end in it, on every page and in every file.
 TIME_ZONE = env.str("TIME_ZONE", "") or "UTC"
 if TIME_ZONE not in zoneinfo.available_timezones():
@@ -47,14 +59,28 @@ try:
     CALLBACKS_ALLOWED_NETWORKS = tuple(
         ipaddress.ip_network(text.strip(), strict=False) for text in env.list("CALLBACKS_ALLOWED_NETWORKS", default=[])
     )
-except ValueError as error:
-    raise ImproperlyConfigured(f"CALLBACKS_ALLOWED_NETWORKS: {error}") from error
+except ValueError:
+    raise ImproperlyConfigured(
+        "CALLBACKS_ALLOWED_NETWORKS must be networks with commas between them, such as 10.1.0.0/16."
+    ) from None
 try:
     CALLBACKS_ALLOWED_PORTS = frozenset(env.list("CALLBACKS_ALLOWED_PORTS", cast=int, default=[]))
-except ValueError as error:
-    raise ImproperlyConfigured("CALLBACKS_ALLOWED_PORTS must be numbers with commas between them.") from error
+except ValueError:
+    raise ImproperlyConfigured("CALLBACKS_ALLOWED_PORTS must be numbers with commas between them.") from None
+try:
+    CALLBACKS_NAT64_PREFIXES = tuple(
+        ipaddress.IPv6Network(text.strip()) for text in env.list("CALLBACKS_NAT64_PREFIXES", default=[])
+    )
+except ValueError:
+    raise ImproperlyConfigured(
+        "CALLBACKS_NAT64_PREFIXES must be IPv6 networks with commas between them, such as 2001:db8:64::/96."
+    ) from None
 CALLBACKS_CA_BUNDLE = env.str("CALLBACKS_CA_BUNDLE", "") or certifi.where()
 CALLBACKS_PROXY_URL = env.str("CALLBACKS_PROXY_URL", "")  # it may hold a password
+try:
+    proxy_from(CALLBACKS_PROXY_URL)
+except ValueError as error:  # its text repeats nothing of the URL
+    raise ImproperlyConfigured(f"CALLBACKS_PROXY_URL cannot be used. {error}") from None
 # The parameter of a referral link that names the affiliate: https://shop.example/?ref=CODE
 REFERRAL_PARAMETER = env.str("REFERRAL_PARAMETER", "ref")
 
@@ -116,6 +142,7 @@ FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 DATABASE_URL = env.str("DATABASE_URL", "") or f"sqlite:///{DATA_DIR / 'postbacks.sqlite3'}"
 if not DATABASE_URL.startswith(("sqlite://", "postgres://", "postgresql://")):
     raise ImproperlyConfigured("DATABASE_URL must begin with postgres:// or sqlite://.")  # it may hold a password
+_refuse_broken_url("DATABASE_URL", DATABASE_URL)
 DATABASES = {"default": env.db_url_config(DATABASE_URL)}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # One file, written by the web process and the worker at once: readers never wait (WAL), writers queue from the
@@ -133,6 +160,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # --- broker ------------------------------------------------------------------
 # Without REDIS_URL it is the embedded Valkey of this installation, whose URL is in DATA_DIR while it runs.
 REDIS_URL = env.str("REDIS_URL", "") or broker_url_in(DATA_DIR) or "redis://127.0.0.1:6379/0"
+_refuse_broken_url("REDIS_URL", REDIS_URL)
 # The broker only wakes workers. A wake-up that takes longer than this is given up, so that saving an order takes less
 # than a quarter of a second even then.
 BROKER_TIMEOUT = 0.2

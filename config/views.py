@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import redis
+from django.conf import settings
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.debug import SafeExceptionReporterFilter
@@ -12,6 +13,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from callbacks.delivery import wakeup
+from callbacks.egress.proxy import proxy_from
 from config import encryption
 
 OK = "ok"
@@ -29,7 +31,7 @@ def healthz(request: HttpRequest) -> HttpResponse:
 @require_safe
 def readyz(request: HttpRequest, database: Any = connection) -> JsonResponse:
     """Whether all that a postback needs is there: for each part "ok" or a sentence; 503 unless all are ok."""
-    parts = {"database": _database(database)} | _broker_and_worker()
+    parts = {"database": _database(database)} | _broker_and_worker() | _proxy()
     if parts["database"] == OK:
         parts |= _unreadable_secrets()
     return JsonResponse(parts, status=200 if set(parts.values()) == {OK} else 503)
@@ -61,6 +63,14 @@ def _broker_and_worker() -> dict[str, str]:
     if beat_at is None or datetime.now(UTC) - beat_at > HEARTBEAT_MAX_AGE:
         return {"broker": OK, "worker": f"No worker has shown itself in the last {HEARTBEAT_MAX_AGE.seconds} seconds."}
     return {"broker": OK, "worker": OK}
+
+
+def _proxy() -> dict[str, str]:
+    """Whether the proxy can be used as it is configured; nothing if there is none."""
+    try:
+        return {"proxy": OK} if proxy_from(settings.CALLBACKS_PROXY_URL) else {}
+    except ValueError as error:  # its text repeats nothing of the URL
+        return {"proxy": str(error)}
 
 
 class ErrorReportFilter(SafeExceptionReporterFilter):

@@ -1,5 +1,6 @@
-"""What the tests need from the machine besides Python: Chromium and PostgreSQL. Finds them; run as a program, it also
-installs what is missing where it may (apt, as root or with a sudo that asks nothing), and says what it needs where not.
+"""What the tests need from the machine besides Python: Chromium, PostgreSQL, Node and PHP. Finds them; as a program it
+also installs what is missing where it may (apt, as root or with a sudo that asks nothing), and says what it needs
+where not.
 """
 
 import os
@@ -47,6 +48,8 @@ def missing() -> dict[str, str]:
     wanted = {
         "chromium": (chromium, "the browser tests"),
         "postgresql": (postgresql, "the run of the whole suite on PostgreSQL"),
+        "nodejs": (lambda: shutil.which("node"), "the code that verifies our signature in Node"),
+        "php-cli": (lambda: shutil.which("php"), "the same in PHP"),
     }
     return {package: purpose for package, (find, purpose) in wanted.items() if find() is None}
 

@@ -20,18 +20,20 @@ class Proxy:
     """A context manager. `routes` has the address of each `host:port`; "*" is every other. It knows no other names.
 
     With `password` (`USER:PASSWORD`) it serves only clients that send it. If there is an `answer`, it is sent to every
-    request, and nothing is forwarded. `heads` are the requests as they came, without their bodies; `destinations` their
+    request, and nothing is forwarded; `hangs`: the connection is then kept open and silent. What it passes on has
+    `via` as its header of that name. `heads` are the requests as they came, without their bodies; `destinations` their
     `host:port`.
     """
 
     def __init__(
         self, routes: dict[str, Address], *, password: str = "", answer: bytes | None = None,
-        tls: ssl.SSLContext | None = None, host: str = "127.0.0.1",
+        tls: ssl.SSLContext | None = None, host: str = "127.0.0.1", hangs: bool = False, via: str = "",
     ) -> None:  # fmt: skip
         self.routes, self.answer = routes, answer
         self.heads: list[bytes] = []
         self.destinations: list[str] = []
-        self._tls = tls
+        self._tls, self._hangs = tls, hangs
+        self._via = f"Via: {via}\r\n".encode() if via else b""
         self._key = base64.b64encode(password.encode()) if password else b""
         self._stopping = threading.Event()
         self._listener = socket.create_server((host, 0), backlog=128)
@@ -77,6 +79,8 @@ class Proxy:
             self.heads.append(head)
             if self.answer is not None:
                 client.sendall(self.answer)
+                if self._hangs:
+                    self._stopping.wait(10)
             elif self._key and b"\r\nProxy-Authorization: Basic " + self._key + b"\r\n" not in head:
                 client.sendall(WANTS_PASSWORD + EMPTY)
             else:
@@ -97,6 +101,9 @@ class Proxy:
         else:
             target = parts._replace(scheme="", netloc="").geturl()
             server.sendall(f"{method} {target} {version}\r\n".encode() + rest)
+            if self._via:
+                head, _, begun = server.recv(65536).partition(b"\r\n")
+                client.sendall(head + b"\r\n" + self._via + begun)
         self._tunnel([client, server])
 
     def _tunnel(self, ends: Iterable[socket.socket]) -> None:

@@ -49,6 +49,12 @@ def test_readme_schedule_is_that_of_the_code() -> None:
     assert waits == [wait.total_seconds() for wait in retry.WAITS]
 
 
+@pytest.mark.parametrize("name", ["verify.py", "verify.mjs", "verify.php"])
+def test_readme_code_for_verifying_is_that_of_the_portal(name: str) -> None:
+    code = (ROOT / "templates/portal/verify" / name).read_text("utf-8").strip()
+    assert f"\n{code}\n```\n" in README
+
+
 def test_readme_ports_are_those_of_the_code() -> None:
     sentence = README.partition("on ports ")[2].partition(".")[0]
     assert {int(port) for port in re.findall(r"\d+", sentence)} == PORTS
@@ -70,7 +76,7 @@ def test_readme_make_targets_and_commands_exist() -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
     assert set(re.findall(r"\bmake ([a-z]+)\b", README)) - {"alone"} <= targets
     ours = {path.stem for path in ROOT.glob("*/management/commands/*.py")} - {"__init__"}
-    named = set(re.findall(r"manage\.py ([a-z_]+)", README)) - {"migrate"}
+    named = set(re.findall(r"manage\.py ([a-z_]+)", README)) - {"migrate", "check"}
     assert named <= ours
 
 

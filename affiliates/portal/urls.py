@@ -7,5 +7,6 @@ urlpatterns = [
     path("", views.home, name="home"),
     path("login/", views.PortalLogin.as_view(), name="login"),
     path("logout/", views.log_out, name="logout"),
+    path("verify/", views.verify, name="verify"),
     path("deliveries/<int:pk>/", views.delivery, name="delivery"),
 ]

@@ -6,6 +6,7 @@ Every query starts from the affiliate who is signed in, so another affiliate's d
 from collections.abc import Callable
 from functools import wraps
 
+from django.conf import settings
 from django.contrib.auth import logout
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.forms import AuthenticationForm
@@ -24,6 +25,23 @@ from callbacks.models import Delivery
 from callbacks.reports import callback_health
 
 PAGE_SIZE = 25
+SNIPPETS = settings.BASE_DIR / "templates" / "portal" / "verify"
+VERIFYING = (  # language, file, and what to know of its libraries
+    (
+        "Python",
+        "verify.py",
+        "With the library standardwebhooks. json_parse=False is needed for GET and for forms, which are no JSON.",
+    ),
+    (
+        "Node",
+        "verify.mjs",
+        (
+            "Without a library. The library standardwebhooks does it too, with { jsonParse: false } for GET and for "
+            "forms. The library svix reads everything as JSON: use it for POST with JSON only."
+        ),
+    ),
+    ("PHP", "verify.php", "Without a library."),
+)
 
 
 def _affiliate_of(user: AbstractBaseUser | AnonymousUser) -> Affiliate | None:
@@ -80,6 +98,17 @@ def delivery(request: HttpRequest, affiliate: Affiliate, pk: int) -> HttpRespons
     found = get_object_or_404(_deliveries_of(affiliate).select_related("order"), pk=pk)
     attempts = found.attempts.order_by("-pk")
     return render(request, "portal/delivery.html", {"affiliate": affiliate, "delivery": found, "attempts": attempts})
+
+
+@require_safe
+@for_affiliates
+def verify(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
+    """How a receiver verifies our signature: what is signed, and code for it. No secret is shown."""
+    snippets = [
+        {"language": language, "note": note, "code": (SNIPPETS / name).read_text("utf-8").strip()}
+        for language, name, note in VERIFYING
+    ]
+    return render(request, "portal/verify.html", {"affiliate": affiliate, "snippets": snippets})
 
 
 @require_POST

@@ -7,6 +7,7 @@ judges the host and port, `problems` has the sentences. No name is looked up her
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from callbacks.editor import macros, problems, repair, url_parts
 from callbacks.editor.repair import Repair
@@ -34,10 +35,16 @@ class Finding:
 def check(text: str, policy: addresses.Policy, *, send_as_typed: bool = False) -> Finding:
     """Repair `text` and say all that is wrong with it. Never raises.
 
-    `send_as_typed`: other systems' placeholders are text like any other.
+    `send_as_typed`: other systems' placeholders are text like any other. The findings of the last texts are remembered,
+    so that a text which was checked before a lock was taken costs no time while it is held.
     """
     if len(text) > MAX_PASTE:
         return Finding(text, problems=(_too_long(len(text)),))
+    return _check(text, policy, send_as_typed=send_as_typed)
+
+
+@lru_cache(maxsize=1024)
+def _check(text: str, policy: addresses.Policy, *, send_as_typed: bool) -> Finding:
     if SEVERAL.match(text):
         message = (
             "This is more than one URL. Leave one of them here; each of the others is a callback of its own, under "

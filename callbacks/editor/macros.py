@@ -30,7 +30,7 @@ ANYWHERE = re.compile(
 IN_VALUE = re.compile(r"\[{1,2}[A-Za-z_][\w .-]*\]{1,2}|(?i:%5B){1,2}[A-Za-z_][\w .-]*(?i:%5D){1,2}")
 IN_HOST = re.compile(r"\[(?=[^\[\]]*[G-Zg-z_])[A-Za-z_][^\[\]:]*\]")
 WHOLE_VALUE = re.compile(
-    r"REPLACE(?:_?[A-Z0-9]+)*|OPTIONAL(?:_[A-Z0-9]+)*|X{3,}|MACRO|(?:YOUR|INSERT|ENTER|PASTE)[_-][A-Z0-9_-]+|[A-Z][A-Z0-9_]*_HERE"
+    r"REPLACE(?:_?[A-Z0-9])*|OPTIONAL(?:_[A-Z0-9]+)*|X{3,}|MACRO|(?:YOUR|INSERT|ENTER|PASTE)[_-][A-Z0-9_-]+|[A-Z][A-Z0-9_]*_HERE"
     r"|__[A-Z][A-Z0-9_]*__"
     r"|(?:CLICK|TRANSACTION|TRANS|SUB|ORDER|EXTERNAL|CONVERSION|AFF_CLICK|TX)_?ID|AFF_SUB[0-9]?|SUB[1-9]"
     r"|(?:SALE_|ORDER_|COMMISSION_)?AMOUNT|PAYOUT|REVENUE|COMMISSION|CURRENCY|STATUS|EVENT_(?:TYPE|NAME)"

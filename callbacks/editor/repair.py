@@ -35,6 +35,8 @@ INVISIBLE = re.compile(
 )
 ODD_SPACE = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 
+MAX_ROUNDS = 16
+
 QUOTES = "\"'`\u00b4\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u2039\u203a\u00ab\u00bb"
 OPENERS = {"”": "“„", "’": "‘‚", "»": "«", "«": "»", "“": "„“", "‘": "‚‘", "›": "‹", "‹": "›"}  # noqa: RUF001 - quotes
 CURLY_ARGUMENT = re.compile('(?P<before>:\\s*)[“”„«»](?P<text>[^"“”„«»{}]*)[“”„«»]')
@@ -62,17 +64,22 @@ ENCODED_VARIABLE = re.compile(r"%7B%7B(?P<inside>[^{}&=?#/]{1,200}?)%7D%7D", re.
 
 
 def repair(text: str) -> tuple[str, tuple[Repair, ...]]:
-    """`text` repaired, and what was done, each kind once. To repair the result once more changes nothing."""
+    """`text` repaired, and what was done, each kind once. To repair the result once more changes nothing.
+
+    What would need more than `MAX_ROUNDS` is left as it is: nobody's clipboard does that, and time stays linear.
+    """
     done: dict[str, Repair] = {}
-    before = None
-    while text != before:
+    typed = text
+    for _ in range(MAX_ROUNDS):
         before = text
         for kind, message, apply in REPAIRS:
             repaired = apply(text)
             if repaired != text:
                 done.setdefault(kind, Repair(kind, message))
                 text = repaired
-    return text, tuple(done.values())
+        if text == before:
+            return text, tuple(done.values())
+    return typed, ()
 
 
 def _without_outer_encoding(text: str) -> str:
@@ -116,17 +123,22 @@ def _without_surroundings(text: str) -> str:
     text = text.strip()
     if text.startswith("<") and text.endswith(">"):
         text = text[1:-1].strip()
-    while text and text[0] in QUOTES:
+    for _ in range(MAX_ROUNDS):
+        if not text or text[0] not in QUOTES:
+            break
         opener, text = text[0], text[1:].lstrip()
         if text and text[-1] in QUOTES and (text[-1] == opener or opener in OPENERS.get(text[-1], "")):
             text = text[:-1].rstrip()
     # A single quote character at the end came with the paste, except an apostrophe, which a URL may end in.
-    while text and text[-1] in QUOTES and text[-1] != "'" and not _is_paired(text):
+    for _ in range(MAX_ROUNDS):
+        if not text or text[-1] not in QUOTES or text[-1] == "'" or _is_paired(text):
+            break
         text = text[:-1].rstrip()
     return text
 
 
 def _is_paired(text: str) -> bool:
+    """Whether the quote at the end of `text` belongs to one before it."""
     rest = text[:-1]
     if text[-1] in OPENERS:
         return any(opener in rest for opener in OPENERS[text[-1]])
@@ -134,11 +146,11 @@ def _is_paired(text: str) -> bool:
 
 
 def _with_straight_quotes(text: str) -> str:
-    def straighten(match: re.Match[str]) -> str:
-        inside = CURLY_ARGUMENT.sub(r'\g<before>"\g<text>"', match.group())
+    def straighten(source: str) -> str:
+        inside = CURLY_ARGUMENT.sub(r'\g<before>"\g<text>"', source)
         return SINGLE_CURLY_ARGUMENT.sub(r"\g<before>'\g<text>'", inside)
 
-    return syntax.VARIABLE.sub(straighten, text)
+    return syntax.with_variables(text, straighten)
 
 
 def _with_plain_braces(text: str) -> str:

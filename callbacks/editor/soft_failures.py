@@ -27,8 +27,10 @@ CLICK = (
     r"(?:click|visit|visitor|transaction|conversion|sub ?id|cid|hit|offer|campaign|token|key|param(?:eter)?s?)"
     r"(?:[ _-]?ids?)?"
 )
-IS = r"[\"']?\s*[=:>]\s*[\"']?"
-NOTHING = rf"{IS}(?:0\b|(?:none|null|false|no|ok)?[\"']?\s*(?:[;,&|<.]|$))"  # `error=0`, `Error: none`
+IS = r"[\"']?\s*+[=:>]\s*+[\"']?"
+NOTHING = rf"{IS}(?:0\b|(?:none|null|false|no|ok)?[\"']?\s*+(?:[;,&|<.]|$))"  # `error=0`, `Error: none`
+# The start, or signs with = or : among them. They are looked through once, from the first: each could be a beginning.
+AFRESH = r"(?:^\W*+|(?<=\w)(?=[^\w:=]*+[:=])\W++)"
 REFUSAL = re.compile(
     rf"\b(?:success|ok){IS}(?:false|0|no)\b"
     rf"|\b(?:status|result){IS}(?:error|fail(?:ed|ure)?|invalid|denied)\b"
@@ -38,7 +40,7 @@ REFUSAL = re.compile(
     r"(?<!\bnot )(?:not found|not exist|unknown|invalid|missing|expired|empty|required|wrong)\b"
     rf"|\b(?:unknown|invalid|missing|wrong|no such|empty|expired)\W+(?:required )?{CLICK}\b(?!{NOTHING})"
     rf"|\bno {CLICK}\W+(?:found|exists?|match\w*)\b"
-    rf"|(?:^|[:=])\W*no {CLICK}(?: (?:given|provided|specified))?\W*$",
+    rf"|{AFRESH}no {CLICK}(?: (?:given|provided|specified))?\W*$",
     re.IGNORECASE,
 )
 ACCEPTED = re.compile(rf"\W*(?:ok|okay|success|accepted)\b(?!{IS})", re.IGNORECASE)

@@ -10,7 +10,7 @@ The ranges are those of IANA's special-purpose address registries (RFC 6890), ea
 import ipaddress
 import socket
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
@@ -18,6 +18,8 @@ from typing import Any
 from urllib.parse import unquote
 
 PORTS = frozenset({80, 443, 8080, 8443})
+
+LONGEST = 1024  # characters of a host that is read: reading another alphabet takes quadratic time
 
 METADATA = "a cloud metadata address"
 NO_ADDRESS = "not a valid address"
@@ -56,8 +58,11 @@ IPV4_BLOCKED: tuple[tuple[IPv4Network, str], ...] = tuple(
         ("172.16.0.0/12", "a private address"),  # RFC 1918
         ("192.0.0.0/24", "an address reserved for protocols"),  # RFC 6890; PCP and TURN anycast among them
         ("192.0.2.0/24", "a documentation address"),  # RFC 5737
+        ("192.31.196.0/24", "an AS112 address"),  # RFC 7535
+        ("192.52.193.0/24", "an AMT relay address"),  # RFC 7450
         ("192.88.99.0/24", "a 6to4 relay address"),  # RFC 7526
         ("192.168.0.0/16", "a private address"),  # RFC 1918
+        ("192.175.48.0/24", "an AS112 address"),  # RFC 7534
         ("198.18.0.0/15", "a benchmarking address"),  # RFC 2544
         ("198.51.100.0/24", "a documentation address"),  # RFC 5737
         ("203.0.113.0/24", "a documentation address"),  # RFC 5737
@@ -81,14 +86,15 @@ IPV6_RULES: tuple[tuple[IPv6Network, str | None], ...] = tuple(
         ("100:0:0:1::/64", "a dummy address"),  # RFC 9780
         ("2001::/32", f"{CARRIER} (Teredo)"),  # RFC 4380
         ("2001:2::/48", "a benchmarking address"),  # RFC 5180
-        ("2001:3::/32", None),  # RFC 7450: AMT relays, unicast in all but name as in 192.52.193.0/24
-        ("2001:4:112::/48", None),  # RFC 7535: AS112, as in 192.31.196.0/24
+        ("2001:3::/32", "an AMT relay address"),  # RFC 7450
+        ("2001:4:112::/48", "an AS112 address"),  # RFC 7535
         ("2001:10::/28", "an identifier and no address (ORCHID)"),  # RFC 4843
         ("2001:20::/28", "an identifier and no address (ORCHIDv2)"),  # RFC 7343
         ("2001:30::/28", "an identifier and no address (drone remote ID)"),  # RFC 9374
         ("2001::/23", "an address reserved for protocols"),  # RFC 2928
         ("2001:db8::/32", "a documentation address"),  # RFC 3849
         ("2002::/16", f"{CARRIER} (6to4)"),  # RFC 3056
+        ("2620:4f:8000::/48", "an AS112 address"),  # RFC 7534
         ("3fff::/20", "a documentation address"),  # RFC 9637
         ("2000::/3", None),  # RFC 4291: global unicast
         ("5f00::/16", "a segment identifier and no address"),  # RFC 9602
@@ -112,18 +118,29 @@ KNOWN_NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The networks and ports that the operator opened, beside the public addresses and the four usual ports."""
+    """The networks and ports that the operator opened, beside the public addresses and the four usual ports.
+
+    `nat64` are prefixes of the operator's own translators (RFC 6052), of 32, 40, 48, 56, 64 or 96 bits.
+    """
 
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
     ports: frozenset[int] = frozenset()
+    nat64: tuple[IPv6Network, ...] = ()
 
 
+NAT64_LENGTHS = frozenset({32, 40, 48, 56, 64, 96})  # RFC 6052, 2.2
+IPV4_ONLY = frozenset({IPv4Address("192.0.0.170"), IPv4Address("192.0.0.171")})  # RFC 7050: of ipv4only.arpa
+WELL_KNOWN_NAT64 = IPv6Network("64:ff9b::/96")
 NOTHING_MORE = Policy()
 
 
 def policy_from(settings: Any) -> Policy:
     """The operator's policy, from Django's settings."""
-    return Policy(tuple(settings.CALLBACKS_ALLOWED_NETWORKS), frozenset(settings.CALLBACKS_ALLOWED_PORTS))
+    return Policy(
+        tuple(settings.CALLBACKS_ALLOWED_NETWORKS),
+        frozenset(settings.CALLBACKS_ALLOWED_PORTS),
+        tuple(getattr(settings, "CALLBACKS_NAT64_PREFIXES", ())),
+    )
 
 
 def port_allowed(port: int, policy: Policy) -> bool:
@@ -142,12 +159,15 @@ def blocked_reason(address: str | IPv4Address | IPv6Address, policy: Policy = NO
             ip = IPv6Address(int(ip))  # without its scope id, which would make it unequal to the same address
     except ValueError:
         return NO_ADDRESS
-    if ip in METADATA_ADDRESSES or any(inner in METADATA_ADDRESSES for inner in _carried(ip)):
+    translated = [nat64_address(ip, prefix) for prefix in policy.nat64 if isinstance(ip, IPv6Address) and ip in prefix]
+    if ip in METADATA_ADDRESSES or any(inner in METADATA_ADDRESSES for inner in (*_carried(ip), *translated)):
         return METADATA
     # A mapped address is the IPv4 address in another notation: the packets leave as IPv4 (RFC 4291, 2.5.5.2).
     plain = (ip.ipv4_mapped or ip) if isinstance(ip, IPv6Address) else ip
     if any(ip in network or plain in network for network in policy.networks):
         return None
+    if translated:  # the packets arrive at that IPv4 address; of prefixes within one another any may be the one in use
+        return next((reason for inner in translated if (reason := blocked_reason(inner, policy))), None)
     if isinstance(plain, IPv4Address):
         return next((reason for network, reason in IPV4_BLOCKED if plain in network), None)
     reason = next(reason for network, reason in IPV6_RULES if plain in network)
@@ -165,6 +185,8 @@ def host_problem(host: str, policy: Policy) -> str | None:
     `host` is as it stands in the URL (`[::1]` in its brackets). Every notation that a resolver takes for an IPv4
     address is one here: `127.1`, `0x7f.1`, `0177.0.0.1`, `2130706433`, `0`, with or without a dot at the end.
     """
+    if len(host) > LONGEST:
+        return f"{host[:60]}… is {NO_ADDRESS}."
     name = unicodedata.normalize("NFKC", unquote(host)).replace("。", ".").lower().removesuffix(".")
     if not name:
         return "The URL names no host."
@@ -199,6 +221,26 @@ def _address_of(name: str) -> str | None:
         return name  # five parts, a part over 255, an 8 in an octal number: looks like an address and is none
 
 
+def nat64_address(ip: IPv6Address, prefix: IPv6Network) -> IPv4Address:
+    """The IPv4 address that a translator with this prefix reads in `ip` (RFC 6052, 2.2): bits 64 to 71 are left out."""
+    if prefix.prefixlen == 96:
+        return IPv4Address(int(ip) & LOW_32)
+    number = int(ip)
+    joined = (number >> 64) << 56 | number & (1 << 56) - 1
+    return IPv4Address(joined >> (88 - prefix.prefixlen) & LOW_32)
+
+
+def nat64_prefixes(of_ipv4only_arpa: Iterable[str]) -> set[IPv6Network]:
+    """The prefixes that this network's DNS64 puts before IPv4 addresses: as it answers for that name (RFC 7050)."""
+    return {
+        prefix
+        for ip in map(ipaddress.ip_address, of_ipv4only_arpa)
+        if isinstance(ip, IPv6Address)
+        for prefix in (IPv6Network((int(ip), length), strict=False) for length in NAT64_LENGTHS)
+        if nat64_address(ip, prefix) in IPV4_ONLY
+    }
+
+
 def _is_isatap(ip: IPv6Address) -> bool:
     return int(ip) >> 32 & LOW_32 in ISATAP_MARKS
 
@@ -214,7 +256,6 @@ def _carried(ip: IPv4Address | IPv6Address) -> Iterator[IPv4Address]:
         yield ip.sixtofour
     if ip.teredo:
         yield from ip.teredo
-    if number >> 80 == 0x64_FF9B_0001:  # NAT64 of a prefix of 48, 56 or 64 bits; bits 64 to 71 are left out (RFC 6052)
-        joined = (number >> 64) << 56 | number & (1 << 56) - 1
+    if number >> 80 == 0x64_FF9B_0001:  # NAT64 of a prefix of 48, 56 or 64 bits
         for length in (48, 56, 64):
-            yield IPv4Address(joined >> (88 - length) & LOW_32)
+            yield nat64_address(ip, IPv6Network((number, length), strict=False))

@@ -129,7 +129,8 @@ class Failure:
     seconds: float = 0.0
     os_errno: int = 0
     verify_result: int = 0
-    is_by_proxy: bool = False  # as far as is known, the tracker was not reached, only the proxy
+    # As far as is known, the tracker was not reached, only the proxy: always so if the proxy reads what is sent.
+    is_by_proxy: bool = False
     proxy_status: int = 0  # the proxy's answer to CONNECT; 0 if there was none
 
 
@@ -209,7 +210,12 @@ def _proxy_problem(failure: Failure, kind: str, host: str) -> str | None:
         return "The secure connection to the proxy could not be established."
     if failure.proxy_status == 0 and failure.url.lower().startswith("https") and kind != "bad_url":
         return f"The proxy did not connect to {host}{within}."
-    return None
+    if kind in {"bad_url", "too_large"} or failure.url.lower().startswith("https"):
+        return None
+    if kind == "protocol":
+        return "What came through the proxy is not valid HTTP."
+    came = f"{status_phrase(failure.status_code)}, but not all of the answer," if failure.status_code else "No answer"
+    return f"{came} came through the proxy{within}" + ("." if within else ": the connection was closed.")
 
 
 def _slow(failure: Failure, host: str) -> str:

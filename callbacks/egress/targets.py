@@ -21,6 +21,8 @@ EXAMPLE = "https://track.example/postback"
 LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")  # with underscores: some trackers have them
 MAX_HOST = 253
 DEFAULT_PORTS = {"http": 80, "https": 443}
+REMOVED = re.compile(r"[\t\r\n]")  # `urlsplit` does so too
+LONG_HOST = re.compile(rf"[^:/?#]*:?//[^/?#]{{{addresses.LONGEST}}}")
 LOOKED_UP = re.compile("[a-z0-9._-]+")
 NOT_IN_A_HOST = re.compile(r"[\s\\\x00-\x1f\x7f]")
 
@@ -61,7 +63,7 @@ class Target:
 def split(url: str) -> SplitResult:
     """The parts of an http(s) URL with a host; raises TargetError for anything else."""
     try:
-        parts = urlsplit(url)
+        parts = _split(url)
     except ValueError:
         raise _refusal("bad_host", f"The host of the URL is not written correctly. An example: {EXAMPLE}") from None
     if parts.scheme not in DEFAULT_PORTS:
@@ -71,11 +73,18 @@ def split(url: str) -> SplitResult:
     return parts
 
 
+def _split(url: str) -> SplitResult:
+    """The parts of `url`; raises ValueError if its host cannot be read, or is too long to be one."""
+    if LONG_HOST.match(REMOVED.sub("", url)):
+        raise ValueError
+    return urlsplit(url)
+
+
 @lru_cache(maxsize=4096)
 def host_of(template: str) -> str:
     """Host and port of a valid template as typed, in lower case; "" for a text that cannot be read as a URL."""
     try:
-        return urlsplit(template).netloc.lower()
+        return _split(template).netloc.lower()
     except ValueError:
         return ""
 
@@ -155,7 +164,7 @@ def _origin_problem(origin: str, policy: addresses.Policy) -> Problem | None:
 @lru_cache(maxsize=4096)
 def _name_and_port(origin: str) -> tuple[str, int]:
     try:
-        parts = urlsplit(origin)
+        parts = _split(origin)
         host, port = parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme]
     except ValueError:
         return "", 0
@@ -182,7 +191,7 @@ def _is_host(host: str) -> bool:
 
 def _unreadable(parts: SplitResult) -> TargetError:
     _, colon, port = parts.netloc.rpartition(":")
-    if colon and port.isdecimal() and int(port) > 0xFFFF and len(port) < 20:
+    if colon and port.isdecimal() and len(port) < 20 and int(port) > 0xFFFF:
         return _refusal("blocked_port", f"There is no port {port}: ports go up to 65535.", port)
     message = f"“{parts.netloc}” is not a host that can be called. An example of a URL: {EXAMPLE}"
     return _refusal("bad_host", message, parts.netloc)

@@ -3,6 +3,7 @@
 Handles are used again and again; `callbacks.egress.transport` drives many of them at once.
 """
 
+import os
 import re
 import socket
 from http import HTTPStatus
@@ -22,7 +23,7 @@ from callbacks.egress.outcome import (
     explain_status,
     readable_host,
 )
-from callbacks.egress.proxy import Proxy
+from callbacks.egress.proxy import Proxy, is_own_answer
 from callbacks.egress.response import Limits, Response
 
 SUPPRESS_CONNECT_HEADERS = 265  # CURLOPT_SUPPRESS_CONNECT_HEADERS, which has no name in pycurl
@@ -87,7 +88,7 @@ class Transfer:
         curl.setopt(pycurl.HTTP_CONTENT_DECODING, 0)
         curl.setopt(pycurl.NETRC, pycurl.NETRC_IGNORED)
         curl.setopt(pycurl.TCP_NODELAY, 1)
-        curl.setopt(pycurl.CAINFO, ca_bundle)
+        curl.setopt(pycurl.CAINFO, os.fsencode(ca_bundle))
         curl.setopt(pycurl.SSL_VERIFYPEER, 1)
         curl.setopt(pycurl.SSL_VERIFYHOST, 2)
         self._set_timeouts(0.0)
@@ -104,13 +105,13 @@ class Transfer:
         curl.setopt(pycurl.NOPROXY, "" if proxy else "*")
         if proxy is None:
             return
-        curl.setopt(pycurl.PROXY_CAINFO, ca_bundle)
+        curl.setopt(pycurl.PROXY_CAINFO, os.fsencode(ca_bundle))
         curl.setopt(SUPPRESS_CONNECT_HEADERS, 1)
         curl.setopt(pycurl.USERAGENT, "")  # for the proxy; the tracker gets ours in a header
         if proxy.user or proxy.password:
             curl.setopt(pycurl.PROXYAUTH, pycurl.HTTPAUTH_BASIC)
-            curl.setopt(pycurl.PROXYUSERNAME, proxy.user)
-            curl.setopt(pycurl.PROXYPASSWORD, proxy.password)
+            curl.setopt(pycurl.PROXYUSERNAME, proxy.user.encode("utf-8", "surrogateescape"))
+            curl.setopt(pycurl.PROXYPASSWORD, proxy.password.encode("utf-8", "surrogateescape"))
 
     def _set_timeouts(self, spent_s: float) -> None:
         self._spent_s = spent_s
@@ -209,12 +210,13 @@ class Transfer:
         is_whole = code == 0 or response.has_enough
         if self._verdict is not None:
             kind, detail = self._verdict
-        elif status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED and self._proxy and not self._is_https:
+        elif self._proxy and not self._is_https and is_own_answer(status, headers):
             kind, detail = explain_proxy_status(status, request.url)
         elif (status >= 200 and (is_whole or status >= 300)) or status == HTTPStatus.SWITCHING_PROTOCOLS:
             kind, detail = explain_status(status, _first(headers, "location") if 300 <= status < 400 else None)
         else:
             kind, detail = explain_failure(self._failure(code, message, status))
+        is_trackers = kind != "proxy"  # else neither its status nor what it asks for counts
         looked_up = connected = secured = 0
         if self._was_opened:
             looked_up, connected = info(pycurl.NAMELOOKUP_TIME_T), info(pycurl.CONNECT_TIME_T)
@@ -223,7 +225,7 @@ class Transfer:
         spent_ms = self._spent_s * 1000
         return Outcome(
             request.key,
-            status or None,
+            (status or None) if is_trackers else None,
             kind,
             detail,
             headers,
@@ -234,7 +236,7 @@ class Transfer:
             (secured - connected) / 1000 if secured else None,
             (first - info(pycurl.PRETRANSFER_TIME_T)) / 1000 if first else None,
             info(pycurl.TOTAL_TIME_T) / 1000 + spent_ms,
-            _first(headers, "retry-after") if kind else None,
+            _first(headers, "retry-after") if kind and is_trackers else None,
         )
 
     def unresolved(self, spent_s: float, *, is_late: bool) -> Outcome:
@@ -263,7 +265,7 @@ class Transfer:
             seconds=total_s if self._was_ready else min(self._limits.connect_s, total_s),
             os_errno=info(pycurl.OS_ERRNO),
             verify_result=info(pycurl.SSL_VERIFYRESULT),
-            is_by_proxy=self._proxy is not None and not self._was_ready,
+            is_by_proxy=self._proxy is not None and not (self._was_ready and self._is_https),
             proxy_status=info(pycurl.HTTP_CONNECTCODE),
         )
 

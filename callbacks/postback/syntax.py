@@ -5,18 +5,21 @@ It says what stands where and what cannot be read, and never raises. The names o
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import count
 
 from callbacks.postback import variables
 
-# Braces inside a filter's quoted argument are text. The quantifiers are possessive, so nothing causes backtracking.
-VARIABLE = re.compile(r"""\{\{(?P<inside>(?>:\s*+"[^"]*+"|:\s*+'[^']*+'|[^{}])*+)\}\}""")
-FILTER = re.compile(
-    r"""\|\s*(?P<name>[^\s|:"']*+)\s*(?P<argument>:\s*(?:"(?P<double>[^"]*+)"|'(?P<single>[^']*+)'))?\s*(?=\||\Z)"""
+# Braces inside a filter's quoted argument are text. The quantifiers are possessive, so nothing causes backtracking. One
+# that is not closed is passed over as a whole: if the search went on inside of it, many would take quadratic time.
+_OPENED = re.compile(r"""\{\{(?!\{)(?P<inside>(?>:\s*+"[^"]*+"|:\s*+'[^']*+'|[^{}])*+)(?P<closed>\}\})?""")
+_FILTER = re.compile(
+    r"""\|\s*+(?P<name>[^\s|:"']*+)\s*+"""
+    r"""(?P<argument>:\s*+(?:"(?P<double>[^"]*+)"|'(?P<single>[^']*+)'))?+\s*+(?=\||\Z)"""
 )
+_MARK = re.compile("q([0-9]+)z")
 STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 FILLER = "\ue000"  # a character of the private use area
 NOT_IN_A_NAME = re.compile(r"""[\s"']""")
@@ -86,7 +89,7 @@ def scan(template: str) -> tuple[tuple[Piece, ...], tuple[Fault, ...]]:
     pieces: list[Piece] = []
     faults: list[Fault] = []
     end = 0
-    for match in VARIABLE.finditer(template):
+    for match in _variables(template):
         _add_text(template, end, match.start(), pieces, faults)
         piece, its_faults = _variable(match)
         pieces.append(piece)
@@ -103,15 +106,21 @@ def outline(pieces: tuple[Piece, ...]) -> Outline:
     and `requests` would encode all other escapes a second time, also those of the values.
     """
     # A mark has different letters at its ends, so that a part of it and the text beside it never form another mark.
-    taken = "".join(piece.source for piece in pieces).lower()
-    mark = next(mark for number in count() if (mark := f"q{number}z") not in taken)
+    taken = set(_MARK.findall("".join(piece.source for piece in pieces).lower()))
+    mark = next(f"q{number}z" for number in count() if str(number) not in taken)
     texts = (mark if isinstance(piece, VariableRef) else STRAY_PERCENT.sub("%25", piece.source) for piece in pieces)
     return Outline("".join(texts), mark, tuple(piece for piece in pieces if isinstance(piece, VariableRef)))
 
 
+@lru_cache(maxsize=1024)
 def masked(template: str) -> str:
     """`template` with FILLER for every character of a variable. The positions of all other text stay the same."""
-    return VARIABLE.sub(lambda match: FILLER * len(match.group()), template)
+    return with_variables(template, lambda source: FILLER * len(source))
+
+
+def with_variables(template: str, replace: Callable[[str], str]) -> str:
+    """`template` with what `replace` makes of each variable, braces and all."""
+    return _OPENED.sub(lambda match: replace(match.group()) if match["closed"] else match.group(), template)
 
 
 def is_name(name: str) -> bool:
@@ -121,9 +130,14 @@ def is_name(name: str) -> bool:
 
 def excerpt(template: str, at: int) -> str:
     """The text around position `at`, between the separators before and after it; at most 60 characters."""
-    start = max(template.rfind(sign, 0, at) for sign in "=&?/;") + 1
-    stops = [stop for sign in "&?/#;" if (stop := template.find(sign, at)) >= 0]
-    return template[max(start, at - 20) : min([*stops, at + 40, len(template)])]
+    first, last = max(0, at - 20), min(at + 40, len(template))
+    start = max(template.rfind(sign, first, at) for sign in "=&?/;") + 1
+    stops = [stop for sign in "&?/#;" if (stop := template.find(sign, at, last)) >= 0]
+    return template[max(start, first) : min([*stops, last])]
+
+
+def _variables(template: str) -> Iterator[re.Match[str]]:
+    return (match for match in _OPENED.finditer(template) if match["closed"])
 
 
 def _add_text(template: str, start: int, end: int, pieces: list[Piece], faults: list[Fault]) -> None:
@@ -144,16 +158,16 @@ def _variable(match: re.Match[str]) -> tuple[VariableRef, list[Fault]]:
     name = name.strip()
     faults = [] if is_name(name) else [Fault("unknown_variable", start, source, name)]
     filters: list[Filter] = []
-    rest = bar + rest
-    while rest:
-        written = FILTER.match(rest)
+    rest, at = bar + rest, 0
+    while at < len(rest):
+        written = _FILTER.match(rest, at)
         made = _filter(written) if written else None
         if written is None or made is None:
-            wrong = re.split(r"[\s|:]", rest.lstrip("| \t"), maxsplit=1)[0]
+            wrong = re.split(r"[\s|:]", rest[at:].lstrip("| \t"), maxsplit=1)[0]
             faults.append(Fault("unknown_filter", start, source, wrong))
             break
         filters.append(made)
-        rest = rest[written.end() :]
+        at = written.end()
     return VariableRef(source, name, tuple(filters)), faults
 
 

@@ -50,6 +50,11 @@ class Diagnosis:
     click_id: str = click_ids.SUB_ID
 
     @property
+    def is_readable(self) -> bool:
+        """Whether it is one URL that is not too long, so that there is something to correct."""
+        return not any(problem.code in UNREADABLE for problem in self.problems)
+
+    @property
     def tracker(self) -> Tracker | None:
         """The tracker, if only one has URLs like this."""
         return self.trackers[0] if len(self.trackers) == 1 else None

@@ -8,7 +8,7 @@ from django import forms
 from django.db import models
 from django.http import QueryDict
 
-from callbacks.editor import corrections, repair
+from callbacks.editor import corrections
 from callbacks.models import CallbackSetting, EventType, history, names
 from callbacks.setup import changes, diagnosis
 from config.editing import Difference
@@ -177,7 +177,9 @@ class CallbackSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # not sub
         return form
 
     def _corrected(self, only_at: int | None = None, *, leave_out: bool = False) -> str:
-        mended = repair.repair(self.typed_url)[0]
+        if not self.diagnosis.is_readable:
+            return ""
+        mended = self.diagnosis.mended
         url = corrections.corrected(
             mended,
             send_as_typed=self.typed.send_as_typed,

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from affiliates.models import Affiliate
 from callbacks.delivery import settle
-from callbacks.egress.outcome import Outcome, Request
+from callbacks.egress.outcome import Outcome, Request, readable_host
 from callbacks.egress.transport import transport_from
 from callbacks.models import Attempt, CallbackSetting, Delivery, test_quota
 from callbacks.models.delivery import new_event_id
@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 M = TypeVar("M", bound=models.Model)
 
+# Kinds of failure of which a test tells less than a delivery does.
+UNTOLD = frozenset({"dns", "blocked_address", "blocked_port"})
 # A test keeps one of this process's threads for as long as ten seconds; the other threads have pages to serve.
 AT_ONCE = 3
 _places = BoundedSemaphore(AT_ONCE)
@@ -102,10 +104,16 @@ def _outcome_of(request: Request) -> Outcome:
         transport.submit(request)
         while transport.in_flight:
             for outcome in transport.poll(1.0):
-                return _without_traces(outcome) if outcome.error_kind.startswith("blocked") else outcome
+                return _without_traces(outcome, request) if outcome.error_kind in UNTOLD else outcome
     raise AssertionError("every request has an outcome")
 
 
-def _without_traces(outcome: Outcome) -> Outcome:
-    """That it was blocked, and nothing else: times would tell of the network behind."""
-    return Outcome(outcome.key, None, outcome.error_kind, outcome.detail)
+def _without_traces(outcome: Outcome, request: Request) -> Outcome:
+    """That it leads to nothing public, and nothing else.
+
+    The times, or whether the name exists, would tell of the network behind: anybody's names could be tried out here.
+    """
+    if outcome.error_kind == "blocked_port":
+        return Outcome(outcome.key, None, outcome.error_kind, outcome.detail)
+    sentence = f"{readable_host(request.url)} could not be found, or leads to an address that may not be called."
+    return Outcome(outcome.key, None, "blocked_address", sentence)

@@ -70,8 +70,12 @@ def set_up(
 def _save(request: HttpRequest, find: Callable[..., CallbackSetting]) -> HttpResponse:
     """Save what was typed, or say why not.
 
-    The callback is read once more under a lock: two people who save at once come one after the other.
+    The callback is read once more under a lock: two people who save at once come one after the other. What can be
+    refused is refused before, so that the lock, on SQLite everybody's, is not held while a text is checked.
     """
+    form = CallbackSettingForm(request.POST, instance=find())
+    if not form.is_valid():
+        return _form_page(request, form, status=422)
     with transaction.atomic():
         setting = find(is_locked=True)
         is_new, before, is_resumed = setting.pk is None, history.values_of(setting), False

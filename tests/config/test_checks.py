@@ -1,9 +1,17 @@
 """The system checks: each speaks up for one wrong setting, with a hint."""
 
 import ipaddress
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from django.core.checks import run_checks
+
+from config import checks
+
+ROOT = Path(__file__).parents[2]
 
 
 def found(*, deploy: bool = False) -> list[str]:
@@ -24,9 +32,11 @@ def test_checks_settings_of_the_tests_have_no_errors():
         ("CALLBACKS_ALLOWED_PORTS", frozenset({80, 70000}), "E002"),
         ("REDIS_URL", "amqp://localhost", "E003"),
         ("REDIS_URL", "localhost:6379", "E003"),
+        ("REDIS_URL", "redis://:s3#cret@localhost:6379/0", "E003"),
         ("DATABASES", {"default": {"ENGINE": "django.db.backends.mysql"}}, "E004"),
         ("CALLBACKS_CA_BUNDLE", "/nowhere/ca.pem", "E005"),
         ("CALLBACKS_PROXY_URL", "proxy.example:3128", "E007"),
+        ("CALLBACKS_NAT64_PREFIXES", (ipaddress.ip_network("2001:db8::/33"),), "E008"),
         ("REFERRAL_PARAMETER", "", "E006"),
         ("REFERRAL_PARAMETER", "a=b", "E006"),
     ],
@@ -35,6 +45,39 @@ def test_checks_settings_of_the_tests_have_no_errors():
 def test_checks_wrong_setting_is_one_numbered_error(settings, name, value, number):
     setattr(settings, name, value)
     assert found() == [f"postbacks.{number}"]
+
+
+@pytest.fixture(autouse=True)
+def answers(monkeypatch):
+    """What the name server says of each name: no test asks another machine."""
+    known = {}
+    monkeypatch.setattr(checks, "look_up", lambda name: known.get(name, ()))
+    return known
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("prefix", "answer"),
+    [
+        ("2001:67c:27e4:64::/96", "2001:67c:27e4:64::c000:aa"),
+        ("2001:67c:27e4:64::/64", "2001:67c:27e4:64:c0:0:ab00:0"),
+        ("2001:67c:27e4::/48", "2001:67c:27e4:c000:0:aa00::"),
+        ("fd00:64::/32", "fd00:64:c000:aa::"),
+    ],
+)
+def test_checks_for_production_warn_of_an_own_nat64_prefix_that_is_not_set(settings, answers, prefix, answer):
+    answers["ipv4only.arpa"] = ("192.0.0.170", answer)
+    (warning,) = (m for m in run_checks(include_deployment_checks=True) if m.id == "postbacks.W008")
+    assert prefix in warning.msg
+    assert f"CALLBACKS_NAT64_PREFIXES={prefix}" in warning.hint
+    settings.CALLBACKS_NAT64_PREFIXES = (ipaddress.ip_network(prefix),)
+    assert "postbacks.W008" not in found(deploy=True)
+
+
+@pytest.mark.django_db
+def test_checks_for_production_say_nothing_of_the_usual_nat64_prefix(answers):
+    answers["ipv4only.arpa"] = ("192.0.0.170", "64:ff9b::c000:aa")
+    assert "postbacks.W008" not in found(deploy=True)
 
 
 @pytest.mark.django_db
@@ -48,3 +91,38 @@ def test_checks_for_production_warn_of_what_is_open(settings):
     settings.CALLBACKS_PROXY_URL = "http://proxy.example:3128"
     assert found(deploy=True) == ["postbacks.W001", "postbacks.W002", "postbacks.W003", "postbacks.W004"]
     assert found() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "s3cret"),
+        ("DATABASE_URL", "postgres://us:s3cret#x@localhost/db"),
+        ("DATABASE_URL", "postgres://us:x@localhost:s3cret/db"),
+        ("DATABASE_URL", "mysql://us:s3cret@localhost/db"),
+        ("REDIS_URL", "redis://:s3cret#x@localhost:6379/0"),
+        ("CALLBACKS_ALLOWED_NETWORKS", "10.0.0.0/8,s3cret"),
+        ("CALLBACKS_ALLOWED_PORTS", "80,s3cret"),
+        ("CALLBACKS_NAT64_PREFIXES", "2001:db8::/96,s3cret"),
+        ("CALLBACKS_PROXY_URL", "http://us:s3cret@proxy.example"),
+        ("CALLBACKS_PROXY_URL", "http://us:s3cret#x@proxy.example:3128"),
+        ("CALLBACKS_PROXY_URL", "http://us:s3cret%0A@proxy.example:3128"),
+    ],
+)
+def test_start_with_a_wrong_setting_is_refused_without_repeating_its_value(name, value):
+    environment = os.environ | {name: value}
+    worker = [["-m", "celery", "-A", "config", "worker"]] if value.endswith("proxy.example") else []
+    for command in (["-c", "import config.settings"], *worker):
+        ended = subprocess.run(
+            [sys.executable, *command],
+            env=environment,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        said = ended.stdout + ended.stderr
+        assert ended.returncode != 0
+        assert name in said
+        assert "s3cret" not in said

@@ -63,6 +63,25 @@ def test_readyz_without_a_broker_is_503(client, settings):
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("http://üs:s3crét@proxy.example:3128", "ok"),
+        ("http://us:s3cret@proxy.example", "The URL of the proxy names no port."),
+        (
+            "http://us:s3cret%00@proxy.example:1",
+            "The user name or the password of the proxy holds a character that cannot be sent.",
+        ),
+    ],
+)
+def test_readyz_tells_whether_the_proxy_can_be_used(client, settings, broker: Valkey, url: str, said: str):
+    wakeup.record_heartbeat()
+    settings.CALLBACKS_PROXY_URL = url
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.json()["proxy"]) == (200 if said == "ok" else 503, said)
+
+
+@pytest.mark.django_db
 def test_readyz_without_a_database_is_503(rf, broker: Valkey):
     wakeup.record_heartbeat()
     nowhere = {"ENGINE": "django.db.backends.postgresql", "NAME": "x", "HOST": "127.0.0.1", "PORT": "1"}

@@ -137,11 +137,13 @@ def apply(
         if count and time.monotonic() - began > time_s:
             rest = len(ids) - start
             break
+        chosen = CallbackSetting.objects.filter(pk__among=ids[start : start + chunk]).select_related("affiliate")
+        for setting in chosen.order_by("pk"):  # checked now, and remembered: the lock is not held meanwhile
+            move(setting, new)
         with transaction.atomic():
-            found = CallbackSetting.objects.filter(pk__among=ids[start : start + chunk]).select_related("affiliate")
             checked = [
                 _checked(setting, new, seen)
-                for setting in found.select_for_update(no_key=True, of=("self",)).order_by("pk")
+                for setting in chosen.select_for_update(no_key=True, of=("self",)).order_by("pk")
                 if hosts.is_at(setting.url, old) or not hosts.is_at(setting.url, new)
             ]
             done = [each for each in checked if not each.problem]

@@ -16,6 +16,8 @@ from callbacks.egress.addresses import (
     Policy,
     blocked_reason,
     host_problem,
+    nat64_address,
+    nat64_prefixes,
     policy_from,
     port_allowed,
 )
@@ -99,6 +101,7 @@ def expected(ip: IPv4Address | IPv6Address) -> str | None:
             or (a == 172 and 16 <= b < 32)
             or (a == 198 and b in {18, 19})
             or (a, b, c) in {(192, 0, 0), (192, 0, 2), (192, 88, 99), (198, 51, 100), (203, 0, 113)}
+            or (a, b, c) in {(192, 31, 196), (192, 52, 193), (192, 175, 48)}
             or str(ip) == "168.63.129.16"
         )
         return "special" if special else None
@@ -110,8 +113,9 @@ def expected(ip: IPv4Address | IPv6Address) -> str | None:
     if groups[4] in {0, 0x200} and groups[5] == 0x5EFE:
         return "ISATAP"
     if groups[0] == 0x2001 and groups[1] < 0x200:
-        is_global = groups[1] == 3 or groups[1:3] == [4, 0x112]
-        return None if is_global else "protocols"
+        return "protocols"
+    if groups[:3] == [0x2620, 0x4F, 0x8000]:
+        return "AS112"
     if groups[:2] == [0x2001, 0xDB8] or groups[0] == 0x2002 or (groups[0] == 0x3FFF and groups[1] < 0x1000):
         return "special"
     return None
@@ -124,7 +128,16 @@ PLACES = [
     *("192.175.48.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4"),
     *("::/128", "::1/128", "::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64"),
     *("100:0:0:1::/64", "2000::/3", "2001::/23", "2001::/32", "2001:1::/126", "2001:2::/48", "2001:3::/32"),
-    *("2001:4:112::/48", "2001:10::/28", "2001:20::/28", "2001:30::/28", "2001:db8::/32", "2002::/16", "2620:4f::/32"),
+    *(
+        "2001:4:112::/48",
+        "2001:10::/28",
+        "2001:20::/28",
+        "2001:30::/28",
+        "2001:db8::/32",
+        "2002::/16",
+        "2620:4f::/32",
+        "2620:4f:8000::/48",
+    ),
     *("3fff::/20", "3ffe::/16", "4000::/3", "5f00::/16", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8"),
     *("::ffff:10.0.0.0/104", "::ffff:127.0.0.0/104", "::ffff:169.254.0.0/112", "::ffff:192.168.0.0/112"),
 ]
@@ -303,3 +316,71 @@ def test_host_problem_judges_every_notation_of_an_address_alike(ip: IPv4Address)
         f"{ip}.",
     ]
     assert len({host_problem(spelling, NOTHING) is None for spelling in spellings}) == 1
+
+
+# --- what is reserved, by name -----------------------------------------------
+@pytest.mark.parametrize(
+    ("network", "reason"),
+    [
+        ("192.175.48.0/24", "an AS112 address"),
+        ("192.31.196.0/24", "an AS112 address"),
+        ("2620:4f:8000::/48", "an AS112 address"),
+        ("2001:4:112::/48", "an AS112 address"),
+        ("192.52.193.0/24", "an AMT relay address"),
+        ("2001:3::/32", "an AMT relay address"),
+        ("2001:1::1/128", "an address reserved for protocols"),
+        ("2001:1::2/128", "an address reserved for protocols"),
+        ("2001:1::3/128", "an address reserved for protocols"),
+    ],
+)
+def test_blocked_reason_of_a_special_range_holds_from_end_to_end_and_no_further(network: str, reason: str) -> None:
+    found = ipaddress.ip_network(network)
+    assert {blocked_reason(found[0]), blocked_reason(found[-1])} == {reason}
+    assert host_problem("[2620:4f:8000::1]", NOTHING)
+    if found.version == 4:
+        assert {blocked_reason(found[0] - 1), blocked_reason(found[-1] + 1)} == {None}
+        assert blocked_reason(f"::ffff:{found[0]}") == reason
+    assert blocked_reason(found[0], opening(network)) is None
+
+
+# --- an operator's own NAT64 ---------------------------------------------------
+TRANSLATED = {  # RFC 6052, 2.4: the same address, 192.0.2.33, behind a prefix of each length
+    "2001:db8::/32": "2001:db8:c000:221::",
+    "2001:db8:100::/40": "2001:db8:1c0:2:21::",
+    "2001:db8:122::/48": "2001:db8:122:c000:2:2100::",
+    "2001:db8:122:300::/56": "2001:db8:122:3c0:0:221::",
+    "2001:db8:122:344::/64": "2001:db8:122:344:c0:2:2100::",
+    "2001:db8:122:344::/96": "2001:db8:122:344::192.0.2.33",
+}
+
+
+def translating(*prefixes: str) -> Policy:
+    return Policy(nat64=tuple(ipaddress.IPv6Network(prefix) for prefix in prefixes))
+
+
+@pytest.mark.parametrize("prefix", TRANSLATED)
+def test_address_behind_an_own_nat64_prefix_is_judged_as_the_ipv4_address_in_it(prefix: str) -> None:
+    policy = translating(prefix)
+    network = ipaddress.IPv6Network(prefix)
+    assert str(nat64_address(IPv6Address(TRANSLATED[prefix]), network)) == "192.0.2.33"
+    assert blocked_reason(TRANSLATED[prefix], policy) == "a documentation address"
+    assert nat64_prefixes([embedded(IPv4Address("192.0.0.170"), network)]) >= {network}
+    for ipv4, reason in {
+        "127.0.0.1": "a loopback address",
+        "10.0.0.1": "a private address",
+        "169.254.169.254": "a cloud metadata address",
+        "93.184.216.34": None,
+    }.items():
+        address = embedded(IPv4Address(ipv4), network)
+        assert blocked_reason(address, policy) == reason
+        everywhere = Policy((ipaddress.ip_network("::/0"),), nat64=policy.nat64)
+        assert (blocked_reason(address, everywhere) is None) == (reason != "a cloud metadata address")
+
+
+def embedded(ip: IPv4Address, prefix: ipaddress.IPv6Network) -> str:
+    """RFC 6052, 2.2, in bytes: the address follows the prefix, and byte 8 is left out."""
+    octets = list(prefix.network_address.packed)
+    places = [place for place in range(prefix.prefixlen // 8, 16) if place != 8 or prefix.prefixlen == 96][:4]
+    for place, octet in zip(places, ip.packed, strict=True):
+        octets[place] = octet
+    return str(IPv6Address(bytes(octets)))

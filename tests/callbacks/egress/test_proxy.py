@@ -1,25 +1,28 @@
 """Through the operator's proxy, and no other: what goes there, what is refused before, and who is named in failures."""
 
+import base64
 import contextlib
 import logging
 import socket
 import ssl
 from collections.abc import Iterator
+from pathlib import Path
+from traceback import TracebackException
 from typing import Any
 
 import pytest
 from django.test import Client
 from django.utils import timezone
 
-from callbacks.delivery import dispatcher
+from callbacks.delivery import circuit_breaker, dispatcher, retry
 from callbacks.egress.addresses import Policy
-from callbacks.egress.outcome import Outcome, Request
+from callbacks.egress.outcome import Outcome, Request, status_phrase
 from callbacks.egress.proxy import proxy_from
 from callbacks.egress.response import Limits
 from callbacks.egress.transport import Transport
 from callbacks.models import Attempt, Delivery
 from tests.authority import Authority
-from tests.callbacks.egress.sending import GRACE_S, LIMITS, get, outcomes_of, within
+from tests.callbacks.egress.sending import GRACE_S, LIMITS, get, outcomes_of, send, within
 from tests.factories import AffiliateFactory, OrderFactory, callbacks_for
 from tests.proxy import EMPTY, Proxy
 from tests.receiver import Answer, Receiver
@@ -110,7 +113,7 @@ def test_password_of_the_proxy_reaches_the_proxy_and_nothing_else(authority: Aut
         (bad,) = through(proxy.url, get(url), ca_bundle=authority.bundle)
         assert len(receiver.requests) == 1
     assert good.is_success
-    assert (bad.error_kind, bad.status_code) == ("proxy", None if url == HTTPS else 407)
+    assert (bad.error_kind, bad.status_code) == ("proxy", None)
     assert bad.detail == "The proxy answered 407 Proxy Authentication Required: it wants another user name or password."
     for text in (repr(good), repr(bad), repr(proxy_from(with_password))):
         assert "s3cr" not in text
@@ -259,10 +262,100 @@ def test_tracker_that_is_silent_behind_a_proxy_is_its_own_timeout(authority: Aut
     assert outcomes[1].detail == "No answer came within 0.8 seconds."
 
 
-def test_answer_of_the_proxy_to_an_http_callback_is_a_status() -> None:
-    with Proxy({}) as proxy:
+OWN = {  # what marks an answer as the proxy's own
+    "Squid": "Server: squid/5.7\r\nX-Squid-Error: ERR_ACCESS_DENIED 0\r\nVia: 1.1 gw (squid/5.7)\r\n",
+    "Squid without its error": "Server: squid\r\nVia: 1.1 gw (squid)\r\n",
+    "Proxy-Status": "Proxy-Status: cdn; received-status=200, gw; error=http_request_denied\r\n",
+    "Proxy-Status twice": 'Proxy-Status: cdn\r\nproxy-status: gw; details="a, b"; Error=dns_error\r\n',
+    "Via and Server": "via: HTTP/1.1 gw.example\r\nserver: GW.example/3 (Linux)\r\n",
+    "tinyproxy": "Server: tinyproxy/1.11.1\r\n",
+    "a request for a password": "Proxy-Authenticate: Basic realm=x\r\n",
+    "smokescreen": "X-Smokescreen-Error: denied\r\n",
+}
+NOT_OWN = {  # what comes with answers that are passed on, too
+    "nothing": "",
+    "Via": "Via: 1.1 gw (squid/5.7)\r\n",
+    "Via of both": "Server: squid\r\nVia: 1.1 cdn (squid), 1.1 gw (squid)\r\n",
+    "another server": "Server: nginx\r\nVia: 1.1 gw (squid/5.7)\r\n",
+    "an error that another proxy reports": "Proxy-Status: cdn; error=dns_error, gw; next-hop=1.2.3.4\r\n",
+    "the word in a text": 'Proxy-Status: gw; details="x, y; error=dns_error"\r\n',
+    "an open quote": 'Proxy-Status: gw; details="x, y; error=dns_error\r\n',
+    "a word like it": "Server: tinyproxylike/1\r\nX-Error: error=1\r\n",
+}
+
+
+def answer_of(status: int, headers: str) -> bytes:
+    return f"HTTP/1.1 {status} X\r\n{headers}Retry-After: 9\r\n".encode() + EMPTY
+
+
+@pytest.mark.parametrize("status", [302, 400, 403, 410, 429, 500, 502, 503, 504])
+@pytest.mark.parametrize("headers", OWN.values(), ids=OWN)
+def test_own_answer_of_the_proxy_to_an_http_callback_is_not_the_trackers(headers: str, status: int) -> None:
+    with Proxy({}, answer=answer_of(status, headers)) as proxy:
         (outcome,) = through(proxy.url, get(HTTP))
-    assert (outcome.error_kind, outcome.status_code) == ("status", 502)
+    assert (outcome.error_kind, outcome.status_code, outcome.retry_after) == ("proxy", None, None)
+    assert outcome.detail == f"The proxy answered {status_phrase(status)} and did not connect to tracker.example."
+    assert circuit_breaker.is_unanswered(outcome)
+    decision = retry.decide(outcome, retry_step=0, was_gone=True, now=timezone.now(), jitter=0)
+    assert (decision.status, decision.retry_step, decision.pause_setting) == ("pending", 1, False)
+
+
+@pytest.mark.parametrize("status", [403, 410, 503])
+@pytest.mark.parametrize("headers", NOT_OWN.values(), ids=NOT_OWN)
+def test_answer_that_the_proxy_passes_on_is_the_trackers(headers: str, status: int) -> None:
+    with Proxy({}, answer=answer_of(status, headers)) as proxy:
+        (outcome,) = through(proxy.url, get(HTTP))
+    assert (outcome.error_kind, outcome.status_code, outcome.retry_after) == ("status", status, "9")
+
+
+@pytest.mark.parametrize("headers", OWN.values(), ids=OWN)
+def test_headers_of_a_proxy_mean_nothing_in_an_answer_of_2xx_or_without_a_proxy(headers: str) -> None:
+    with Proxy({}, answer=answer_of(200, headers)) as proxy:
+        (outcome,) = through(proxy.url, get(HTTP))
+        assert outcome.is_success
+    with Proxy({}, answer=answer_of(503, headers)) as tracker:
+        outcome = send(get(f"{tracker.url}/"), tracker.port)
+        assert (outcome.error_kind, outcome.status_code) == ("status", 503)
+
+
+def test_answer_of_the_tracker_is_its_own_though_the_proxy_says_that_it_passed_it_on(receiver: Receiver) -> None:
+    receiver.answer("*", Answer(status=503, headers=(("Server", "nginx"), ("Retry-After", "7"))))
+    with Proxy({"*": ("127.0.0.1", receiver.port)}, via="1.1 gw (squid/5.7)") as proxy:
+        (outcome,) = through(proxy.url, get(HTTP))
+    assert "Via" in dict(outcome.response_headers)
+    assert (outcome.error_kind, outcome.status_code, outcome.retry_after) == ("status", 503, "7")
+
+
+def test_request_for_a_password_is_always_the_proxys() -> None:
+    with Proxy({}, answer=b"HTTP/1.1 407 X\r\n" + EMPTY) as proxy:
+        (outcome,) = through(proxy.url, get(HTTP))
+    assert (outcome.error_kind, outcome.status_code) == ("proxy", None)
+
+
+@pytest.mark.parametrize(
+    ("answer", "hangs", "kind", "detail"),
+    [
+        (b"", False, "proxy", "No answer came through the proxy: the connection was closed."),
+        (b"", True, "timeout", "No answer came through the proxy within 0.8 seconds."),
+        (b"nonsense\r\n\r\n", False, "proxy", "What came through the proxy is not valid HTTP."),
+        (b"HTTP/1.1 ", False, "proxy", "No answer came through the proxy: the connection was closed."),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab", False, "proxy",
+            "200 OK, but not all of the answer, came through the proxy: the connection was closed.",
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab", True, "timeout",
+            "200 OK, but not all of the answer, came through the proxy within 0.8 seconds.",
+        ),
+    ],
+)  # fmt: skip
+def test_proxy_that_passes_on_no_answer_is_told_as_the_proxy(
+    answer: bytes, hangs: bool, kind: str, detail: str
+) -> None:
+    with Proxy({}, answer=answer, hangs=hangs) as proxy:
+        (outcome,) = through(proxy.url, get(HTTP))
+    assert (outcome.error_kind, outcome.detail) == (kind, detail)
+    assert circuit_breaker.is_unanswered(outcome)
 
 
 # --- the setting -------------------------------------------------------------
@@ -272,6 +365,8 @@ def test_answer_of_the_proxy_to_an_http_callback_is_a_status() -> None:
         "proxy.example:3128", "//proxy.example:3128", "socks5://proxy.example:1080", "http://proxy.example",
         "http://:3128", "http://proxy.example:0", "http://proxy.example:x", "http://proxy.example:99999",
         "http://[::1:3128", "http://pro xy:3128", "http://proxy.example:3128/path", "http://proxy.example:3128?a",
+        "http://u:s3cret\n@proxy.example:3128", "http://u:s3 cret@proxy.example:3128", "http://u:s3cret/x@p.example:3128",
+        "http://u:s3cret#x@p.example:3128", "http://u:s3cret@pröxy.example:3128", "http://u:%00s3cret@p.example:3128",
         "http://u%0a:s3cret@proxy.example:3128", "http://u%3a:s3cret@proxy.example:3128", "ftp://u:s3cret@p:3128",
     ],
 )  # fmt: skip
@@ -280,6 +375,37 @@ def test_proxy_that_cannot_be_is_refused_without_repeating_it(url: str) -> None:
         proxy_from(url)
     assert "s3cret" not in str(refusal.value)
     assert refusal.value.__cause__ is None
+
+
+def test_proxy_that_is_refused_leaves_no_value_in_a_report() -> None:
+    with pytest.raises(ValueError, match="goes on after") as refusal:
+        proxy_from("http://us:s3cret@proxy.example:3128/path")
+    report = "".join(TracebackException.from_exception(refusal.value, capture_locals=True).format())
+    ours = report[report.rindex("in proxy_from") :]
+    assert "s3cret" not in ours
+
+
+@pytest.mark.parametrize("url", [HTTP, HTTPS])
+@pytest.mark.parametrize("typed", ["jürgen:pässwörd€", "j%C3%BCrgen:p%C3%A4ssw%C3%B6rd%E2%82%AC"])
+def test_password_that_is_not_ascii_is_sent_in_utf_8(authority: Authority, url: str, typed: str) -> None:
+    tls = authority.context("tracker.example") if url == HTTPS else None
+    with behind_proxy(tls, password="jürgen:pässwörd€") as (_, proxy):
+        (outcome,) = through(proxy.url.replace("//", f"//{typed}@"), get(url), ca_bundle=authority.bundle)
+    assert outcome.is_success
+
+
+def test_password_in_another_encoding_is_sent_as_it_is() -> None:
+    with Proxy({}) as proxy:
+        through(proxy.url.replace("//", "//us:p%E4ss@"), get(HTTP))
+    assert b"\r\nProxy-Authorization: Basic " + base64.b64encode(b"us:p\xe4ss") + b"\r\n" in proxy.heads[0]
+
+
+def test_certificates_in_a_folder_that_is_not_ascii_are_read(authority: Authority, tmp_path: Path) -> None:
+    bundle = tmp_path / "Schlüssel.pem"
+    bundle.write_bytes(Path(authority.bundle).read_bytes())
+    with Receiver(tls=authority.context("127.0.0.1")) as receiver:
+        outcome = send(get(receiver.url("/")), receiver.port, ca_bundle=str(bundle))
+    assert outcome.is_success
 
 
 def test_no_proxy_is_none() -> None:
@@ -301,14 +427,14 @@ def test_delivery_through_the_proxy_is_recorded_without_its_password(
     caplog.set_level(logging.DEBUG)
     callbacks_for(affiliate := AffiliateFactory(), HTTP)
     OrderFactory(affiliate=affiliate)
-    with Proxy({"tracker.example:80": ("127.0.0.1", receiver.port)}, password="us:s3cret") as proxy:
+    with Proxy({"tracker.example:80": ("127.0.0.1", receiver.port)}, password="üs:s3crét") as proxy:
         settings.CALLBACKS_PROXY_URL = proxy.url.replace("//", "//us:wr0ng@")
         with dispatcher_of_these_settings():
             dispatcher.run()
         refused = Attempt.objects.get()
         assert (refused.error_kind, receiver.requests) == ("proxy", [])
         Delivery.objects.update(next_attempt_at=timezone.now())
-        settings.CALLBACKS_PROXY_URL = proxy.url.replace("//", "//us:s3cret@")
+        settings.CALLBACKS_PROXY_URL = proxy.url.replace("//", "//üs:s3crét@")
         with dispatcher_of_these_settings():
             dispatcher.run()
     assert Delivery.objects.get().status == "succeeded"
@@ -316,7 +442,7 @@ def test_delivery_through_the_proxy_is_recorded_without_its_password(
     assert "The proxy answered 407" in page
     for attempt in Attempt.objects.values():
         page += repr(attempt)
-    for secret in ("s3cret", "wr0ng", "dXM6"):  # the last is how basic authentication begins
+    for secret in ("s3cr", "wr0ng", "dXM6", "w7xzOg"):  # the last is how basic authentication begins
         assert secret not in page + caplog.text
 
 

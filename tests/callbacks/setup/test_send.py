@@ -5,6 +5,7 @@ import json
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,12 +18,15 @@ from standardwebhooks import Webhook
 
 from affiliates.models import Affiliate
 from callbacks.delivery import dispatcher
+from callbacks.egress.addresses import policy_from
+from callbacks.egress.transport import Transport
 from callbacks.models import Attempt, CallbackSetting, Delivery
 from callbacks.postback import signing
 from callbacks.setup import test_send
 from orders.models import Order
 from tests.callbacks.panel import BY_SCRIPT, of
 from tests.factories import CallbackSettingFactory, LinkFactory, OrderFactory
+from tests.name_server import NameServer
 from tests.receiver import Answer, Receiver
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("broker", "loopback")]
@@ -127,7 +131,7 @@ def test_send_test_of_a_name_that_leads_to_a_blocked_address_tells_nothing_else(
     result = test_send.send(setting, None, admin_user.pk)
     assert result.attempt
     assert (result.attempt.error_kind, result.attempt.status_code) == ("blocked_address", None)
-    assert result.attempt.detail == "localhost leads to an address that may not be called."
+    assert result.attempt.detail == "localhost could not be found, or leads to an address that may not be called."
     kept = Attempt.objects.values().get()
     assert [name for name in kept if name.endswith("_ms") and kept[name] is not None] == []
     assert (kept["remote_address"], kept["response_headers"], kept["response_excerpt"]) == ("", [], "")
@@ -135,6 +139,29 @@ def test_send_test_of_a_name_that_leads_to_a_blocked_address_tells_nothing_else(
     assert "127.0.0.1" not in text + json.dumps(kept, default=str)
     assert 'class="number"' not in text
     assert receiver.wait_for(0) == []
+
+
+def test_send_test_does_not_tell_whether_a_name_exists_in_a_private_network(
+    admin_user: User, joe: Affiliate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = []
+    with NameServer({"tracker.internal": ["10.0.0.7"], "db.shop.example": ["10.0.0.8", "fd00::8"]}) as server:
+        monkeypatch.setattr(test_send, "transport_from", partial(transport_asking, server))
+        for name in ("tracker.internal", "gone.internal", "db.shop.example", "gone.shop.example"):
+            setting = CallbackSettingFactory(affiliate=joe, url=f"https://{name}/?a={{{{link.sub_id}}}}")
+            attempt = test_send.send(setting, None, admin_user.pk).attempt
+            assert attempt
+            values = Attempt.objects.values().get(pk=attempt.pk)
+            private = {"id", "delivery_id", "created_at", "url", "request_headers"}
+            told.append({key: str(value).replace(name, "NAME") for key, value in values.items() if key not in private})
+            assert attempt.delivery.last_error_kind == attempt.error_kind
+        assert set(server.asked) >= {"tracker.internal", "gone.internal"}
+    assert told[0]["detail"] == "NAME could not be found, or leads to an address that may not be called."
+    assert told == [told[0]] * 4
+
+
+def transport_asking(server: NameServer, settings: Any, *, max_in_flight: int) -> Transport:
+    return Transport(policy_from(settings), look_up=server.look_up, max_in_flight=max_in_flight)
 
 
 def test_send_test_of_what_cannot_be_filled_in_sends_and_keeps_nothing(

@@ -6,13 +6,17 @@ from typing import Any
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
 from affiliates.models import Affiliate
-from callbacks.models import Attempt, CallbackSetting, Delivery, EventType
+from callbacks.editor import check, repair
+from callbacks.models import Attempt, CallbackSetting, Delivery, EventType, history
 from callbacks.postback import signing
+from callbacks.setup import changes
+from callbacks.setup.bulk import replace_host
 from tests.callbacks.panel import BY_SCRIPT, URL, of, settings_of
 from tests.factories import CallbackSettingFactory, OrderFactory, client_with
 
@@ -245,3 +249,45 @@ def test_row_names_what_speaks_against_the_saved_url(admin_client: Client, joe: 
     assert 'data-code="no_click_id"' in row
     CallbackSetting.objects.filter(pk=setting.pk).update(url="https://127.0.0.1/?order={{order.number}}")
     assert "note is-bad" in row_of(admin_client, joe)
+
+
+# --- the lock ------------------------------------------------------------------
+@pytest.fixture
+def locks(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """For each text that was looked through: whether a transaction was open meanwhile, on SQLite everybody's lock."""
+    held: list[bool] = []
+
+    def repaired(text: str) -> Any:
+        held.append(connection.in_atomic_block)
+        return repair_text(text)
+
+    repair_text = repair.repair
+    monkeypatch.setattr(repair, "repair", repaired)
+    check._check.cache_clear()
+    return held
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("url", [URL, "https://t.example/?cid=REPLACE" + "A" * 40 + "!"])
+def test_form_is_checked_before_anything_is_locked(
+    admin_client: Client, joe: Affiliate, locks: list[bool], url: str
+) -> None:
+    admin_client.post(of(joe), {"method": "GET", "url": url})
+    assert locks
+    assert not any(locks)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_urls_are_checked_before_anything_is_locked(admin_client: Client, locks: list[bool]) -> None:
+    for _ in range(3):
+        CallbackSettingFactory(url="https://old.example/?cid={{link.sub_id}}")
+    before = CallbackSetting.objects.get(pk=CallbackSetting.objects.order_by("pk").values("pk")[:1])
+    seen = {s.pk: changes.fingerprint(history.values_of(s)) for s in CallbackSetting.objects.all()}
+    actor = User.objects.get(username="admin")
+    assert replace_host.apply("old.example", "new.example", actor, seen).count == 3
+    form = {"method": "GET", "url": URL, "event": "order.created", "existing": "change", "name": "Other"}
+    choice = admin_client.post("/admin/affiliates/affiliate/same-callback/", {"group": "all"}).headers["Location"]
+    assert admin_client.post(f"{choice}apply/", form).status_code == 302
+    assert CallbackSetting.objects.filter(affiliate=before.affiliate).count() == 2
+    assert locks
+    assert not any(locks)
