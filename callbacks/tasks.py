@@ -14,6 +14,7 @@ from celery.signals import worker_shutting_down
 from callbacks.delivery import dispatcher, queue, wakeup
 from callbacks.jobs import runner
 from callbacks.reports import hourly
+from config import encryption
 
 COUNT_FOR_S = 1.0
 
@@ -52,6 +53,13 @@ def run_jobs() -> None:
     """Go on with resends and backfills."""
     if not _stopping.is_set():
         runner.run_all()
+
+
+@shared_task(name="callbacks.tasks.encrypt_secrets")
+def encrypt_secrets() -> None:
+    """Encrypt the secrets that an older release left plain, an hour after the update, when its processes are gone."""
+    if count := encryption.encrypt_plain():
+        log.info("secrets_encrypted count=%d", count)
 
 
 @shared_task(name="callbacks.tasks.tally")

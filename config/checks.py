@@ -125,7 +125,7 @@ def check_production(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckM
             6,
             _count(encryption.count_plain),
             "Signing secrets of an older release are stored as they are.",
-            "Run manage.py encrypt_secrets once no process of that release is left.",
+            "They are encrypted an hour after the update; manage.py encrypt_secrets does it at once.",
         ),
         (
             7,

@@ -1,8 +1,8 @@
 """Secrets at rest: encrypted with Fernet, under a key that is derived from SECRET_KEY.
 
 An encrypted value is `🔒`, eight hex digits that tell under which key, `:`, and what Fernet made of it. A plain value
-is read as it is. Those of an older release are encrypted by `manage.py encrypt_secrets`, once its processes are gone:
-until then both releases can sign with them. What this release stores meanwhile begins with a sign that is no ASCII on
+is read as it is. Those of an older release are encrypted an hour after an update, by a task, when its processes are
+gone: until then both releases can sign with them. What this release stores meanwhile begins with a sign that is no ASCII on
 purpose: the older one cannot sign with it, tries again in a few seconds, and then a worker of this one may be quicker.
 """
 

@@ -10,11 +10,13 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
+from callbacks import tasks
 from callbacks.delivery import dispatcher, queue
 from callbacks.models import Attempt, CallbackSetting, Delivery
 from callbacks.postback import signing
 from callbacks.setup import signing_secrets
 from config import checks, encryption
+from config.celery import app
 from config.models import Authenticator
 from tests.callbacks.conftest import loopback, receiver  # noqa: F401 - fixtures
 from tests.callbacks.setup.test_signing_secrets import verifies
@@ -107,6 +109,14 @@ def test_secret_that_an_older_release_stores_is_read_and_then_encrypted() -> Non
     assert CallbackSetting.objects.get().secret == plain
     assert encryption.count_plain() == 0
     assert run("encrypt_secrets") == "All secrets are encrypted."
+
+
+def test_secrets_of_an_older_release_are_encrypted_an_hour_after_the_update() -> None:
+    store_plain(CallbackSettingFactory(), signing.new_secret())
+    (entry,) = (entry for entry in app.conf.beat_schedule.values() if entry["task"].endswith("encrypt_secrets"))
+    assert entry["schedule"] == 3600
+    tasks.encrypt_secrets()
+    assert stored()[0].startswith(encryption.MARK)
 
 
 # --- from key to key --------------------------------------------------------------------

@@ -199,7 +199,10 @@ PERMISSIONS = {  # by model, and so by table and content type
     "callbacks.attempt": ALL, "callbacks.hour": ALL, "callbacks.counted": ALL, "callbacks.settingchange": "",
     "callbacks.errand": "", "callbacks.turn": "",
 }  # fmt: skip
-TASKS = {"callbacks.tasks.pump", "callbacks.tasks.sweep", "callbacks.tasks.step_errands", "callbacks.tasks.tally"}
+TASKS = {
+    "callbacks.tasks.pump", "callbacks.tasks.sweep", "callbacks.tasks.step_errands", "callbacks.tasks.tally",
+    "callbacks.tasks.encrypt_secrets",
+}  # fmt: skip
 STANDARD = "add change changelist delete history"
 URLS = {
     "": "healthz readyz",
