@@ -2,8 +2,9 @@
 
 An encrypted value is `🔒`, eight hex digits that tell under which key, `:`, and what Fernet made of it. A plain value
 is read as it is. Those of an older release are encrypted an hour after an update, by a task, when its processes are
-gone: until then both releases can sign with them. What this release stores meanwhile begins with a sign that is no ASCII on
-purpose: the older one cannot sign with it, tries again in a few seconds, and then a worker of this one may be quicker.
+gone: until then both releases can sign with them. What this release stores meanwhile begins with a sign that is no
+ASCII on purpose: the older one cannot sign with it, tries again in a few seconds, and then a worker of this one may be
+quicker.
 """
 
 import base64
