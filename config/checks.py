@@ -12,6 +12,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004 - Django's own name for it
 
 from callbacks.egress.proxy import proxy_from
+from config.stack.data_dir import open_to_others
 
 SQLITE = "django.db.backends.sqlite3"
 ENGINES = {SQLITE, "django.db.backends.postgresql"}
@@ -67,6 +68,7 @@ def check_environment(app_configs: Sequence[Any] | None, **_: Any) -> list[Check
 
 @register("postbacks", deploy=True)
 def check_production(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckMessage]:
+    readable = open_to_others(settings.DATA_DIR, [*settings.DATABASE_FILES, settings.BASE_DIR / ".env"])
     rows = (
         (
             1,
@@ -97,6 +99,12 @@ def check_production(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckM
                 "Where a name leads cannot be seen from here: have the proxy refuse private networks and the cloud's "
                 "metadata addresses."
             ),
+        ),
+        (
+            5,
+            readable,
+            f"Other users of this machine may read or write {', '.join(map(str, readable[:3]))}.",
+            "These hold secrets: give them to the user that runs this, with chmod go-rwx.",
         ),
     )
     return [Warning(text, hint=hint, id=f"postbacks.W{number:03}") for number, is_open, text, hint in rows if is_open]

@@ -2,19 +2,33 @@
 
 import ipaddress
 from pathlib import Path
+from typing import Any
 
 import certifi
 import environ
 from django.core.exceptions import ImproperlyConfigured
 from kombu import Queue
 
-from config.stack.data_dir import broker_url_in, secret_key_in
+from config.stack.data_dir import broker_url_in, keep_private, secret_key_in
 
 VERSION = "0.1.0"
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-env = environ.Env()
-environ.Env.read_env(BASE_DIR / ".env")
+
+class LiteralEnv(environ.Env):
+    """Takes each value as it stands. `Env` would read one that begins with `$` as the name of another variable."""
+
+    def get_value(
+        self, var: str, cast: Any = None, default: Any = environ.Env.NOTSET, parse_default: bool = False
+    ) -> Any:
+        value = self.ENVIRON.get(var)
+        if value is None or not value.startswith("$"):
+            return super().get_value(var, cast=cast, default=default, parse_default=parse_default)
+        return self.parse_value(value, cast)
+
+
+env = LiteralEnv()
+LiteralEnv.read_env(BASE_DIR / ".env")
 
 # --- where it runs -----------------------------------------------------------
 DATA_DIR = Path(env.str("DATA_DIR", "") or BASE_DIR / "var").absolute()
@@ -24,6 +38,17 @@ except ValueError as error:
     raise ImproperlyConfigured("PORT must be a number from 1 to 65535.") from error
 DEBUG = env.bool("DEBUG", False)
 DEMO = env.bool("DEMO", False)
+DATABASE_URL = env.str("DATABASE_URL", "") or f"sqlite:///{DATA_DIR / 'postbacks.sqlite3'}"
+if not DATABASE_URL.startswith(("sqlite://", "postgres://", "postgresql://")):
+    raise ImproperlyConfigured("DATABASE_URL must begin with postgres:// or sqlite://.")  # it may hold a password
+DATABASES = {"default": env.db_url_config(DATABASE_URL)}
+IS_SQLITE = DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3"
+# What is kept in files is read by nobody else on the machine. Every process reads this before it writes anything.
+DATABASE_FILES = [Path(f"{DATABASES['default']['NAME']}{end}") for end in ("", "-wal", "-shm") if IS_SQLITE]
+try:
+    keep_private(DATA_DIR, DATABASE_FILES)
+except ValueError as error:
+    raise ImproperlyConfigured(f"DATA_DIR cannot be used: {error}: {DATA_DIR}") from error
 try:
     SECRET_KEY = env.str("SECRET_KEY", "") or secret_key_in(DATA_DIR)
 except OSError as error:
@@ -98,11 +123,7 @@ TEMPLATES = [
 FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 
 # --- database ----------------------------------------------------------------
-DATABASE_URL = env.str("DATABASE_URL", "") or f"sqlite:///{DATA_DIR / 'postbacks.sqlite3'}"
-if not DATABASE_URL.startswith(("sqlite://", "postgres://", "postgresql://")):
-    raise ImproperlyConfigured("DATABASE_URL must begin with postgres:// or sqlite://.")  # it may hold a password
-DATABASES = {"default": env.db_url_config(DATABASE_URL)}
-if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+if IS_SQLITE:
     # One file, written by the web process and the worker at once: readers never wait (WAL), writers queue from the
     # start of their transaction (IMMEDIATE) instead of failing in the middle of it.
     DATABASES["default"]["OPTIONS"] = {
