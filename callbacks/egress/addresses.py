@@ -112,22 +112,33 @@ KNOWN_NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The networks and ports that the operator opened, beside the public addresses and the four usual ports."""
+    """The networks and ports that the operator opened, beside the public addresses and the four usual ports.
+
+    `demo_port` is the one port of this machine that a demo may call: its own, where the echo receiver is. 0 is none.
+    """
 
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
     ports: frozenset[int] = frozenset()
+    demo_port: int = 0
+
+    def at(self, port: int) -> "Policy":
+        """What holds for an address that is called at that port."""
+        is_demo = self.demo_port and port == self.demo_port
+        return Policy((*self.networks, *LOOPBACK), self.ports, self.demo_port) if is_demo else self
 
 
 NOTHING_MORE = Policy()
+LOOPBACK = (IPv4Network("127.0.0.1/32"), IPv6Network("::1/128"))
 
 
 def policy_from(settings: Any) -> Policy:
     """The operator's policy, from Django's settings."""
-    return Policy(tuple(settings.CALLBACKS_ALLOWED_NETWORKS), frozenset(settings.CALLBACKS_ALLOWED_PORTS))
+    demo_port = settings.PORT if settings.DEMO else 0
+    return Policy(tuple(settings.CALLBACKS_ALLOWED_NETWORKS), frozenset(settings.CALLBACKS_ALLOWED_PORTS), demo_port)
 
 
 def port_allowed(port: int, policy: Policy) -> bool:
-    return port in PORTS or port in policy.ports
+    return port in PORTS or port in policy.ports or port == policy.demo_port != 0
 
 
 @lru_cache(maxsize=4096)

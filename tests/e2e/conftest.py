@@ -50,7 +50,7 @@ def stack(
     tmp_path_factory: pytest.TempPathFactory, new_database: Callable[[], str], session_receiver: Receiver
 ) -> Iterator[Installation]:
     """A running demo installation with its login, shared by the tests of one process. It may call `tracker`."""
-    ports = {"CALLBACKS_ALLOWED_PORTS": str(session_receiver.port)}
+    ports = {"CALLBACKS_ALLOWED_PORTS": str(session_receiver.port), "CALLBACKS_ALLOWED_NETWORKS": "127.0.0.1/32"}
     installation = Installation(tmp_path_factory.mktemp("stack"), free_port(), new_database(), ports)
     try:
         installation.start()
