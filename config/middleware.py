@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.exceptions import BadRequest
 from django.core.files.uploadhandler import FileUploadHandler
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import resolve
@@ -42,7 +42,8 @@ def probes(get_response: View) -> View:
     def middleware(request: HttpRequest) -> HttpResponseBase:
         if request.path_info not in PROBES:
             return get_response(request)
-        answer: HttpResponseBase = resolve(request.path_info).func(request)
+        answer: HttpResponse = resolve(request.path_info).func(request)
+        answer.headers["Content-Length"] = str(len(answer.content))
         return answer
 
     return middleware
