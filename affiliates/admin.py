@@ -16,6 +16,7 @@ from affiliates.profile import facts, views
 from callbacks.reports.callback_health import Health, with_health
 from callbacks.setup.bulk import choice
 from config.listing.columns import CREATED, column
+from config.listing.pages import DeclaredFilters
 from config.theme.templatetags.theme import percent
 
 
@@ -42,7 +43,7 @@ class HealthFilter(admin.SimpleListFilter):
 
 
 @admin.register(Affiliate)
-class AffiliateAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
+class AffiliateAdmin(DeclaredFilters):
     actions = ("set_up_same",)
     form = AffiliateForm
     list_display = ("name", "code", "email", "status_chip", "orders", "callbacks_set", "recent_deliveries")
@@ -135,7 +136,7 @@ class AffiliateAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscri
 
 
 @admin.register(Link)
-class LinkAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
+class LinkAdmin(DeclaredFilters):
     form = LinkForm
     list_display = ("url", "affiliate", "first_seen")
     list_select_related = ("affiliate",)

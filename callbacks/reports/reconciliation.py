@@ -57,9 +57,10 @@ class Month:
     def named(cls, name: str) -> "Month | None":
         """The month of `2026-03`; None if that is none."""
         try:
-            return cls(datetime.strptime(name, "%Y-%m").replace(tzinfo=UTC))
+            month = datetime.strptime(name, "%Y-%m").replace(tzinfo=UTC)
         except ValueError:
             return None
+        return cls(month) if 1970 <= month.year < 9999 else None  # so that there is one before, and one after
 
     @property
     def ends_at(self) -> datetime:
