@@ -16,7 +16,7 @@ from affiliates.profile import facts, views
 from callbacks.reports.callback_health import Health, with_health
 from callbacks.setup.bulk import choice
 from config.listing.columns import CREATED, column
-from config.listing.pages import DeclaredFilters
+from config.listing.pages import BaseAdmin
 from config.theme.templatetags.theme import percent
 
 
@@ -43,7 +43,7 @@ class HealthFilter(admin.SimpleListFilter):
 
 
 @admin.register(Affiliate)
-class AffiliateAdmin(DeclaredFilters):
+class AffiliateAdmin(BaseAdmin):
     actions = ("set_up_same",)
     form = AffiliateForm
     list_display = ("name", "code", "email", "status_chip", "orders", "callbacks_set", "recent_deliveries")
@@ -136,7 +136,7 @@ class AffiliateAdmin(DeclaredFilters):
 
 
 @admin.register(Link)
-class LinkAdmin(DeclaredFilters):
+class LinkAdmin(BaseAdmin):
     form = LinkForm
     list_display = ("url", "affiliate", "first_seen")
     list_select_related = ("affiliate",)

@@ -20,7 +20,7 @@ from django.template.loader import render_to_string
 
 from config import roles
 from config.listing.columns import column
-from config.listing.pages import DeclaredFilters
+from config.listing.pages import BaseAdmin
 
 ADMINISTRATOR, CHOSEN, NONE = "administrator", "chosen", "none"
 BY_KEY = {role.name.lower(): role for role in roles.ROLES}
@@ -148,7 +148,7 @@ class RoleFilter(admin.SimpleListFilter):
         return plain.exclude(groups__name__in=[role.name for role in roles.ROLES]) if key == CHOSEN else queryset
 
 
-class AccountAdmin(DeclaredFilters, UserAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
+class AccountAdmin(BaseAdmin, UserAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
     form = AccountForm
     add_form = NewAccountForm
     change_password_form = PasswordForm

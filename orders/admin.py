@@ -14,7 +14,7 @@ from affiliates.filters import AffiliateFilter
 from affiliates.models import Affiliate
 from config.listing.columns import CREATED, column
 from config.listing.filters import PeriodFilter
-from config.listing.pages import DeclaredFilters, LongChangeList
+from config.listing.pages import BaseAdmin, LongChangeList
 from orders.forms import OrderForm
 from orders.intake import tokens
 from orders.models import ApiToken, Order
@@ -100,7 +100,7 @@ class CurrencyFilter(admin.SimpleListFilter):
 
 
 @admin.register(Order)
-class OrderAdmin(DeclaredFilters):
+class OrderAdmin(BaseAdmin):
     form = OrderForm
     list_title = "All orders"
     list_icon = "orders"
@@ -157,7 +157,7 @@ class OrderAdmin(DeclaredFilters):
 
 
 @admin.register(ApiToken)
-class ApiTokenAdmin(DeclaredFilters):
+class ApiTokenAdmin(BaseAdmin):
     """A token is made and revoked, never changed; only the page that follows its making shows it."""
 
     class Media:

@@ -9,8 +9,9 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
+from django.db import IntegrityError
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.functional import cached_property
 
 from config.listing.keys import AFTER, BEFORE, Keys, Limits, all_rows, key_in, page_of
@@ -66,8 +67,8 @@ def _unread(spec: Any) -> list[str]:
     return [str(spec.parameter_name)]
 
 
-class DeclaredFilters(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
-    """The base of every page of the admin: its list is a `DeclaredList`."""
+class BaseAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
+    """The base of all pages of the admin: its list is a `DeclaredList`, and two people may save the same at once."""
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[DeclaredList]:
         return DeclaredList
@@ -75,6 +76,16 @@ class DeclaredFilters(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscr
     def lookup_allowed(self, lookup: str, value: str, request: Any = None) -> bool:
         """Django refuses some with an error; the list leaves out all that no filter takes."""
         return True
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Look at the form once more if somebody saved a row with the same name or number at the same moment.
+
+        It was not there yet when the form was looked at first; now the form says that it is.
+        """
+        try:
+            return super().changeform_view(request, *args, **kwargs)
+        except IntegrityError:
+            return super().changeform_view(request, *args, **kwargs)
 
 
 class LongChangeList(DeclaredList):
