@@ -83,6 +83,11 @@ def _length(request: HttpRequest) -> int:
     return int(text) if text.isdecimal() and len(text) < 19 else 0
 
 
+def name_to_count(request: HttpRequest, credentials: Any = None) -> str:
+    """The name that the throttle of log-ins counts: of what was typed, as much as its column takes."""
+    return str((credentials or request.POST).get("username") or "")[:255]
+
+
 def idle_staff(get_response: View) -> View:
     """End a session of staff after twelve hours without a request. What a page asks for by itself is none."""
 

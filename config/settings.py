@@ -206,6 +206,7 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_PROXY or env.bool("SECURE_CO
 if SESSION_COOKIE_SECURE:  # no other host of the domain can set a cookie of such a name
     SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"  # one cookie less, and what it tells
+AXES_USERNAME_CALLABLE = "config.middleware.name_to_count"
 FILE_UPLOAD_HANDLERS = ["config.middleware.NoUploads"]
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"

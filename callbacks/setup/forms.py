@@ -68,7 +68,8 @@ class CallbackSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # not sub
         self.others = self.instance.other_names()
         self.saved_name = self.instance.name if self.instance.pk else ""
         self.saved = history.values_of(self.instance)
-        self.initial |= {"seen": self.fingerprint, "form_token": uuid.uuid4()}
+        self.initial["seen"] = self.fingerprint
+        self.initial["form_token"] = uuid.uuid4()
         name, only_statuses = self.fields["name"], self.fields["only_statuses"]
         name.widget.attrs |= {"placeholder": names.free("", self.others), "autocomplete": "off"}
         if not self.instance.has_own_name:
@@ -90,7 +91,7 @@ class CallbackSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # not sub
     @cached_property
     def overwritten(self) -> dict[str, str]:
         """What somebody saved since the form was opened and this form would change, by label. For a valid form."""
-        if self.cleaned_data["seen"] in {"", self.fingerprint}:
+        if self.instance.pk is None or self.cleaned_data["seen"] in {"", self.fingerprint}:
             return {}
         return {
             change.label: change.new for change in changes.differences(history.values_of(self.instance), self.saved)

@@ -7,6 +7,7 @@ from operator import and_
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.db import IntegrityError
@@ -76,6 +77,14 @@ class BaseAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptabl
     def lookup_allowed(self, lookup: str, value: str, request: Any = None) -> bool:
         """Django refuses some with an error; the list leaves out all that no filter takes."""
         return True
+
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
+        """Leave out what was ticked and can be no row's key, which no database takes."""
+        typed = request.POST.copy()
+        ticked = [text for text in typed.getlist(ACTION_CHECKBOX_NAME) if key_in(text) is not None]
+        typed.setlist(ACTION_CHECKBOX_NAME, ticked)
+        request.POST = typed  # type: ignore[assignment]  # the stubs know the one that cannot be changed
+        return super().response_action(request, queryset)
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Look at the form once more if somebody saved a row with the same name or number at the same moment.

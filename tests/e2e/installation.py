@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -20,6 +21,12 @@ READY_S = 130.0
 STOP_S = 60.0
 LOGIN = re.compile(r"Sign in at \S+ as (\S+) with the password (\S+)")
 SUPPORT = re.compile(r"signs in as (\S+) with the password (\S+)")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 @dataclass(frozen=True)

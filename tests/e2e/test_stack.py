@@ -16,8 +16,7 @@ from pathlib import Path
 import pytest
 
 from config.stack import supervisor
-from tests.e2e.conftest import free_port
-from tests.e2e.installation import ROOT, Installation
+from tests.e2e.installation import ROOT, Installation, free_port
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="what is left behind is looked up in /proc")

@@ -41,9 +41,9 @@ def noting_names(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
     names: set[str] = set()
 
     def noting(method):
-        def noted(self, name, *rest):
+        def noted(self, name, *rest, **more):
             names.add(name)
-            return method(self, name, *rest)
+            return method(self, name, *rest, **more)
 
         return noted
 
