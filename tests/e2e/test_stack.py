@@ -49,9 +49,11 @@ def test_stack_on_a_new_database_makes_demo_data_and_prints_the_login_once(insta
         lambda: shell(installation, DELIVERED),
     )
     assert set(json.loads(shell(installation, DELIVERED).replace("'", '"'))) == {"succeeded"}
-    assert "order=%23100001&amount=58.00&subid=fb-1042" in get(f"{installation.base_url}/echo/")[1].replace(
-        "&amp;", "&"
-    )
+    assert installation.has_received("order=%23100001&amount=58.00&subid=fb-1042")
+    demo = "\n".join(installation.lines)
+    assert "This is the demo." in demo
+    assert f"127.0.0.1 at port {installation.port}, and no other port" in demo
+    assert "make run ARGS=--no-demo" in demo
     assert installation.stop() == 0
 
     took = installation.start()
@@ -71,6 +73,7 @@ def test_stack_without_demo_makes_a_login_and_nothing_else_and_leaves_no_process
     assert shell(installation, COUNT) == "0"  # though another one, with a demo, runs beside it
     assert get(f"{installation.base_url}/readyz") == get(f"{stack.base_url}/readyz")
     assert get(f"{installation.base_url}/echo/")[0] == 404
+    assert "demo" not in "\n".join(installation.lines)
     web = installation.process_of("config.stack.web")
     environment = Path(f"/proc/{web}/environ").read_bytes().split(b"\0")
     assert b"DEMO=" in environment
@@ -140,7 +143,7 @@ def test_stack_order_saved_while_the_worker_is_away_is_delivered_later(installat
         "Order(number='#late', affiliate=Affiliate.objects.get(code='joe'), amount=1).save()",
     )
     installation.start()
-    wait_until(lambda: "order=%23late&" in get(f"{installation.base_url}/echo/")[1].replace("&amp;", "&"), 20)
+    wait_until(lambda: installation.has_received("order=%23late&"), 20)
     assert installation.stop() == 0
 
 
@@ -247,7 +250,7 @@ def test_order_saved_by_another_process_wakes_the_worker_at_once(stack):
             "Order(number='#woken', affiliate=waker, amount=1).save(); print(time.time())",
         )
     )
-    wait_until(lambda: "order=%23woken&" in get(f"{stack.base_url}/echo/")[1].replace("&amp;", "&"), 30)
+    wait_until(lambda: stack.has_received("order=%23woken&"), 30)
     arrived_at = float(
         shell(
             stack,
