@@ -59,8 +59,8 @@ class DeclaredList(ChangeList):
 
 def _unread(spec: Any) -> list[str]:
     """The parameters of a filter whose values it does not know, which it then does without."""
-    if hasattr(spec, "unread"):
-        return list(spec.unread)
+    if hasattr(spec, "leave_unread"):
+        return list(spec.leave_unread())
     is_simple = isinstance(spec, admin.SimpleListFilter) and spec.value() is not None
     if not is_simple or spec.value() in {str(value) for value, _ in spec.lookup_choices}:
         return []

@@ -33,10 +33,15 @@ def keep_private(directory: Path, files: Iterable[Path] = ()) -> None:
 
 
 def open_to_others(directory: Path, files: Iterable[Path] = ()) -> list[Path]:
-    """What others on this machine may read or write: the directory, what is directly in it, and `files`."""
-    found = []
-    with suppress(OSError):
-        found = [directory, *directory.iterdir()]
+    """What others on this machine may read or write: the directory, what is in it, and `files`.
+
+    In a directory that others may not enter, only what is directly in it is looked at.
+    """
+    found = [directory]
+    for place, directories, names in os.walk(directory):
+        found += [Path(place, name) for name in (*directories, *names)]
+        if not _mode(directory) & OTHERS:
+            break
     return [path for path in (*found, *files) if not path.is_symlink() and _mode(path) & OTHERS]
 
 

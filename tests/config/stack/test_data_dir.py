@@ -57,16 +57,23 @@ def test_manage_makes_a_database_that_nobody_else_can_read(tmp_path):
 
 def test_what_was_open_to_others_is_closed_at_the_start(tmp_path):
     data, elsewhere = tmp_path / "data", tmp_path / "shop.sqlite3"
-    (data / "valkey").mkdir(parents=True)
-    opened = [data / "beat-schedule", data / "postbacks.sqlite3-wal", elsewhere, tmp_path / "shop.sqlite3-wal"]
+    (data / "valkey/appendonlydir").mkdir(parents=True)
+    opened = [
+        data / "beat-schedule",
+        data / "valkey/appendonlydir/1.aof",
+        data / "postbacks.sqlite3-wal",
+        elsewhere,
+        tmp_path / "shop.sqlite3-wal",
+    ]
     for path in opened:
         path.touch()
         path.chmod(0o664)
-    for path in (data, data / "valkey"):
+    directories = (data, data / "valkey", data / "valkey/appendonlydir")
+    for path in directories:
         path.chmod(0o777)
     assert run(data, "manage.py", "check", DATABASE_URL=f"sqlite:///{elsewhere}").returncode == 0
     assert {oct(stat.S_IMODE(path.stat().st_mode)) for path in opened} == {"0o600"}
-    assert {oct(stat.S_IMODE(path.stat().st_mode)) for path in (data, data / "valkey")} == {"0o700"}
+    assert {oct(stat.S_IMODE(path.stat().st_mode)) for path in directories} == {"0o700"}
 
 
 def test_directory_of_everybody_is_refused_and_left_alone(tmp_path):
