@@ -73,7 +73,7 @@ def test_stack_without_demo_makes_a_login_and_nothing_else_and_leaves_no_process
     assert shell(installation, COUNT) == "0"  # though another one, with a demo, runs beside it
     assert get(f"{installation.base_url}/readyz") == get(f"{stack.base_url}/readyz")
     assert get(f"{installation.base_url}/echo/")[0] == 404
-    assert "demo" not in "\n".join(installation.lines)
+    assert "This is the demo." not in "\n".join(installation.lines)
     web = installation.process_of("config.stack.web")
     environment = Path(f"/proc/{web}/environ").read_bytes().split(b"\0")
     assert b"DEMO=" in environment
