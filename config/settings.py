@@ -38,15 +38,9 @@ except ValueError as error:
     raise ImproperlyConfigured("PORT must be a number from 1 to 65535.") from error
 DEBUG = env.bool("DEBUG", False)
 DEMO = env.bool("DEMO", False)
-DATABASE_URL = env.str("DATABASE_URL", "") or f"sqlite:///{DATA_DIR / 'postbacks.sqlite3'}"
-if not DATABASE_URL.startswith(("sqlite://", "postgres://", "postgresql://")):
-    raise ImproperlyConfigured("DATABASE_URL must begin with postgres:// or sqlite://.")  # it may hold a password
-DATABASES = {"default": env.db_url_config(DATABASE_URL)}
-IS_SQLITE = DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3"
 # What is kept in files is read by nobody else on the machine. Every process reads this before it writes anything.
-DATABASE_FILES = [Path(f"{DATABASES['default']['NAME']}{end}") for end in ("", "-wal", "-shm") if IS_SQLITE]
 try:
-    keep_private(DATA_DIR, DATABASE_FILES)
+    keep_private(DATA_DIR)
 except ValueError as error:
     raise ImproperlyConfigured(f"DATA_DIR cannot be used: {error}: {DATA_DIR}") from error
 try:
@@ -127,14 +121,21 @@ TEMPLATES = [
 FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 
 # --- database ----------------------------------------------------------------
-if IS_SQLITE:
+DATABASE_URL = env.str("DATABASE_URL", "") or f"sqlite:///{DATA_DIR / 'postbacks.sqlite3'}"
+if not DATABASE_URL.startswith(("sqlite://", "postgres://", "postgresql://")):
+    raise ImproperlyConfigured("DATABASE_URL must begin with postgres:// or sqlite://.")  # it may hold a password
+DATABASES = {"default": env.db_url_config(DATABASE_URL)}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # One file, written by the web process and the worker at once: readers never wait (WAL), writers queue from the
     # start of their transaction (IMMEDIATE) instead of failing in the middle of it.
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-16000;",
     }
+    DATABASE_FILES = [Path(f"{DATABASES['default']['NAME']}{end}") for end in ("", "-wal", "-shm")]
+    keep_private(DATA_DIR, DATABASE_FILES)  # they may lie elsewhere
 else:
+    DATABASE_FILES = []
     DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
     DATABASES["default"].setdefault("CONN_MAX_AGE", 60)
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True

@@ -47,3 +47,16 @@ def test_checks_for_production_warn_of_what_is_open(settings):
     settings.CALLBACKS_PROXY_URL = "http://proxy.example:3128"
     assert found(deploy=True) == ["postbacks.W001", "postbacks.W002", "postbacks.W003", "postbacks.W004"]
     assert found() == []
+
+
+@pytest.mark.filterwarnings("ignore:Overriding setting DATABASES")  # it is read by the check alone
+def test_checks_for_production_warn_of_what_others_can_read(settings, tmp_path):
+    settings.DATABASES = {"default": {"ENGINE": "django.db.backends.postgresql"}}
+    settings.DATA_DIR = settings.BASE_DIR = tmp_path
+    tmp_path.chmod(0o755)
+    assert found(deploy=True) == ["postbacks.W005"]
+    tmp_path.chmod(0o700)
+    (tmp_path / ".env").touch(0o600)
+    assert found(deploy=True) == []
+    (tmp_path / ".env").chmod(0o640)
+    assert found(deploy=True) == ["postbacks.W005"]

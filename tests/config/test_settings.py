@@ -37,3 +37,17 @@ def test_lists_and_paths_that_begin_with_a_dollar_too(tmp_path):
     assert setting(tmp_path, "ALLOWED_HOSTS", ALLOWED_HOSTS="$OTHER,b") == "['$OTHER', 'b']"
     assert setting(tmp_path, "REFERRAL_PARAMETER", REFERRAL_PARAMETER="$OTHER") == "'$OTHER'"
     assert setting(tmp_path, "CALLBACKS_CA_BUNDLE", CALLBACKS_CA_BUNDLE="$OTHER") == "'$OTHER'"
+
+
+@pytest.mark.parametrize("name", ["BEHIND_PROXY", "SECURE_COOKIES"])
+def test_cookies_are_secure_and_of_this_host_alone(tmp_path, name):
+    for cookie, own in (("SESSION", "__Host-sessionid"), ("CSRF", "__Host-csrftoken")):
+        assert setting(tmp_path, f"{cookie}_COOKIE_NAME", **{name: "1"}) == repr(own)
+        assert setting(tmp_path, f"{cookie}_COOKIE_SECURE", **{name: "1"}) == "True"
+        assert setting(tmp_path, f"{cookie}_COOKIE_SECURE", **{name: ""}) == "False"
+
+
+def test_proxy_in_front_means_https_only(tmp_path):
+    assert setting(tmp_path, "SECURE_SSL_REDIRECT", BEHIND_PROXY="1") == "True"
+    assert int(setting(tmp_path, "SECURE_HSTS_SECONDS", BEHIND_PROXY="1")) >= 31_536_000
+    assert setting(tmp_path, "SECURE_SSL_REDIRECT", BEHIND_PROXY="") == "False"
