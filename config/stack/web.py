@@ -5,6 +5,7 @@ an end: for how long a request may arrive, and how much of a body is kept.
 """
 
 import os
+import resource
 import signal
 import socket
 import sys
@@ -126,6 +127,10 @@ def serve(listener: socket.socket) -> None:
     """Serve the site at a socket that is bound already, until SIGTERM or SIGINT."""
     from config.wsgi import application  # sets Django up
 
+    most, allowed = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most != resource.RLIM_INFINITY and most < 2 * CONNECTIONS:  # often 1,024, and each connection is a file
+        wanted = 2 * CONNECTIONS if allowed == resource.RLIM_INFINITY else min(2 * CONNECTIONS, allowed)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, allowed))
     ended: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _: ended.append(number))

@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connections
 
 from config.stack import web
 
@@ -37,6 +38,7 @@ class Command(BaseCommand):
             listener = socket.create_server(address[:2], family=family, backlog=1024)
         except OSError as error:
             raise CommandError(f"{host}:{settings.PORT} cannot be used: {error.strerror}.") from error
+        connections.close_all()  # this thread asks the database nothing from now on
         sys.stdout.flush()
         web.serve(listener)
 
