@@ -13,7 +13,7 @@ PINS = sed -E '/^ *(\#|--hash)/d; s/ *\\$$//'
 CHECK_ENV = SECRET_KEY=for-checks-only DATABASE_URL=sqlite://:memory:
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench chaos check format lock clean
+.PHONY: help run test bench attack chaos check format lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -35,6 +35,9 @@ endif
 
 bench: $(VENV)/installed-dev ## measure against the figures to reach and the peers; ARGS="drain latency" for some, --quick to try
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+attack: $(VENV)/installed-dev ## try to get in, to hang and to break a running installation, and say what was seen; ARGS=--short for seconds
+	@$(BIN)/python -m tests.attacks $(ARGS)
 
 chaos: $(VENV)/installed-dev ## break everything in full size on SQLite and PostgreSQL, and count; ARGS="-k broker" for some
 	@$(BIN)/python -m tests.machine

@@ -20,6 +20,7 @@ from django.template.loader import render_to_string
 
 from config import roles, security_log
 from config.listing.columns import column
+from config.listing.pages import BaseAdmin
 from config.models import authenticator_of
 from config.sign_in import password_again
 
@@ -149,7 +150,7 @@ class RoleFilter(admin.SimpleListFilter):
         return plain.exclude(groups__name__in=[role.name for role in roles.ROLES]) if key == CHOSEN else queryset
 
 
-class AccountAdmin(UserAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
+class AccountAdmin(BaseAdmin, UserAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
     form = AccountForm
     add_form = NewAccountForm
     change_password_form = PasswordForm

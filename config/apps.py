@@ -2,6 +2,7 @@
 
 from django.apps import AppConfig
 from django.contrib.admin.apps import AdminConfig
+from django.contrib.auth.signals import user_logged_in
 from django.db.models.signals import post_migrate
 
 
@@ -20,7 +21,8 @@ class PostbacksAdminConfig(AdminConfig):
 
     def ready(self) -> None:
         super().ready()
-        from config import accounts, roles  # they need models, which are loaded only now
+        from config import accounts, middleware, roles  # they need models, which are loaded only now
 
         accounts.register()
+        user_logged_in.connect(middleware.note_seen, dispatch_uid="seen")
         post_migrate.connect(roles.sync_groups, sender=self, dispatch_uid="roles")

@@ -18,6 +18,7 @@ from callbacks.egress.dns import Resolver
 from callbacks.egress.dns import system_lookup as look_up
 from callbacks.egress.proxy import proxy_from
 from config import encryption
+from config.stack.data_dir import open_to_others
 
 SQLITE = "django.db.backends.sqlite3"
 IPV4_ONLY_NAME, LOOKUP_S = "ipv4only.arpa", 2.0
@@ -81,6 +82,7 @@ def check_environment(app_configs: Sequence[Any] | None, **_: Any) -> list[Check
 @register("postbacks", deploy=True)
 def check_production(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckMessage]:
     prefixes = "" if settings.CALLBACKS_PROXY_URL else ", ".join(map(str, sorted(_unknown_nat64())))
+    readable = open_to_others(settings.DATA_DIR, [*settings.DATABASE_FILES, settings.BASE_DIR / ".env"])
     rows = (
         (
             1,
@@ -141,6 +143,12 @@ def check_production(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckM
                 f"Set CALLBACKS_NAT64_PREFIXES={prefixes.replace(' ', '')}: else an address with this prefix is not "
                 "judged by the IPv4 address in it, which may be a private one."
             ),
+        ),
+        (
+            9,
+            readable,
+            f"Other users of this machine may read or write {', '.join(map(str, readable[:3]))}.",
+            "These hold secrets: give them to the user that runs this, with chmod go-rwx.",
         ),
     )
     return [Warning(text, hint=hint, id=f"postbacks.W{number:03}") for number, is_open, text, hint in rows if is_open]

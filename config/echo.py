@@ -1,6 +1,7 @@
 """The built-in receiver: answers any request under /echo/ and shows the last ones, to try callbacks with.
 
-It exists in demo and debug mode only. The requests are kept in the memory of the one web process.
+It exists in demo and debug mode only. The requests are kept in the memory of the one web process, without what proves
+who sent them. Anybody may send one; only staff see them.
 """
 
 from collections import deque
@@ -11,11 +12,11 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils import timezone
-from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 
 KEPT = 50
 BODY_KEPT = 4096
+NEVER_KEPT = frozenset({"cookie", "authorization", "proxy-authorization", "x-csrftoken"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ def receive(request: HttpRequest, path: str) -> HttpResponse:
             received_at=timezone.now(),
             method=request.method or "",
             target=request.get_full_path(),
-            headers=dict(request.headers),
+            headers={name: value for name, value in request.headers.items() if name.lower() not in NEVER_KEPT},
             body=request.body[:BODY_KEPT].decode("utf-8", "replace"),
             status=status,
         )
@@ -50,7 +51,7 @@ def receive(request: HttpRequest, path: str) -> HttpResponse:
     return HttpResponse("ok\n" if status < 300 else f"status {status}, as asked for\n", "text/plain", status)
 
 
-@never_cache
+@admin.site.admin_view
 def show(request: HttpRequest) -> HttpResponse:
     """The requests, newest first; as JSON for a program that asks for it."""
     requests = tuple(_received)

@@ -9,10 +9,11 @@ from functools import cached_property
 from typing import Any
 
 from django import forms
-from django.contrib import admin
 from django.core import signing
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
+
+from config.listing.pages import BaseAdmin
 
 SEEN = "seen"  # the name of the hidden field
 SALT = "config.editing"
@@ -74,7 +75,7 @@ class EditingForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptab
         return str(dict(choices).get(value, value) or "") or NOTHING
 
 
-class EditingAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
+class EditingAdmin(BaseAdmin):
     """Whoever saves holds the row's lock from the moment that it is read."""
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:

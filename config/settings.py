@@ -3,6 +3,7 @@
 import ipaddress
 import zoneinfo
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import certifi
@@ -11,13 +12,26 @@ from django.core.exceptions import ImproperlyConfigured
 from kombu import Queue
 
 from callbacks.egress.proxy import proxy_from
-from config.stack.data_dir import broker_url_in, secret_key_in
+from config.stack.data_dir import broker_url_in, keep_private, secret_key_in
 
 VERSION = "0.1.0"
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-env = environ.Env()
-environ.Env.read_env(BASE_DIR / ".env")
+
+class LiteralEnv(environ.Env):  # type: ignore[misc]  # it brings no types
+    """Takes each value as it stands. `Env` would read one that begins with `$` as the name of another variable."""
+
+    def get_value(
+        self, var: str, cast: Any = None, default: Any = environ.Env.NOTSET, parse_default: bool = False
+    ) -> Any:
+        value = self.ENVIRON.get(var)
+        if value is None or not value.startswith("$"):
+            return super().get_value(var, cast=cast, default=default, parse_default=parse_default)
+        return self.parse_value(value, cast)
+
+
+env = LiteralEnv()
+LiteralEnv.read_env(BASE_DIR / ".env")
 
 
 def _refuse_broken_url(name: str, url: str) -> None:
@@ -41,6 +55,11 @@ if TIME_ZONE not in zoneinfo.available_timezones():
     raise ImproperlyConfigured("TIME_ZONE must be a name of the IANA time zone database, such as Europe/Berlin.")
 DEBUG = env.bool("DEBUG", False)
 DEMO = env.bool("DEMO", False)
+# What is kept in files is read by nobody else on the machine. Every process reads this before it writes anything.
+try:
+    keep_private(DATA_DIR)
+except ValueError as error:
+    raise ImproperlyConfigured(f"DATA_DIR cannot be used: {error}: {DATA_DIR}") from error
 try:
     SECRET_KEY = env.str("SECRET_KEY", "") or secret_key_in(DATA_DIR)
 except OSError as error:
@@ -106,13 +125,17 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "orders.intake.problems.ProblemsMiddleware",
+    "config.middleware.probes",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "config.middleware.headers",
+    "config.middleware.unreadable_requests",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "config.middleware.idle_staff",
     "django_otp.middleware.OTPMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -151,7 +174,10 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "transaction_mode": "IMMEDIATE",
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-16000;",
     }
+    DATABASE_FILES = [Path(f"{DATABASES['default']['NAME']}{end}") for end in ("", "-wal", "-shm")]
+    keep_private(DATA_DIR, DATABASE_FILES)  # they may lie elsewhere
 else:
+    DATABASE_FILES = []
     DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
     DATABASES["default"].setdefault("CONN_MAX_AGE", 60)
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
@@ -224,10 +250,20 @@ USE_TZ = True
 USE_THOUSAND_SEPARATOR = False
 STATIC_URL = "static/"
 WHITENOISE_USE_FINDERS = True
+BEHIND_PROXY = env.bool("BEHIND_PROXY", False)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
+SECURE_SSL_REDIRECT = BEHIND_PROXY
+SECURE_HSTS_SECONDS = 31_536_000 if BEHIND_PROXY else 0
+# Whether other hosts of the domain are to be reached by TLS only is not this application's to say.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.bool("SECURE_COOKIES", False)
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_PROXY", False) else None
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_PROXY or env.bool("SECURE_COOKIES", False)
+if SESSION_COOKIE_SECURE:  # no other host of the domain can set a cookie of such a name
+    SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"  # one cookie less, and what it tells
+AXES_USERNAME_CALLABLE = "config.middleware.name_to_count"
+FILE_UPLOAD_HANDLERS = ["config.middleware.NoUploads"]
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
@@ -255,5 +291,7 @@ LOGGING = {
         "security": {"level": "INFO"},
         # What it says of log-ins is said by `security`, in lines that no typed name can break.
         "axes": {"level": "ERROR"},
+        # It says each time that a request waits for a thread, which it does for some milliseconds.
+        "waitress.queue": {"level": "ERROR"},
     },
 }

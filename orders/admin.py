@@ -17,7 +17,7 @@ from config import security_log
 from config.editing import EditingAdmin
 from config.listing.columns import CREATED, column
 from config.listing.filters import PeriodFilter
-from config.listing.pages import LongChangeList
+from config.listing.pages import BaseAdmin, LongChangeList
 from config.sign_in import password_again
 from orders.forms import ApiTokenForm, OrderForm
 from orders.intake import tokens
@@ -196,7 +196,7 @@ class OrderAdmin(EditingAdmin):
 
 
 @admin.register(ApiToken)
-class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
+class ApiTokenAdmin(BaseAdmin):
     """A token is made and revoked, never changed; only the page that follows its making shows it."""
 
     class Media:

@@ -11,7 +11,7 @@ import ipaddress
 import socket
 import unicodedata
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Any
@@ -120,18 +120,26 @@ KNOWN_NAMES = {
 class Policy:
     """The networks and ports that the operator opened, beside the public addresses and the four usual ports.
 
-    `nat64` are prefixes of the operator's own translators (RFC 6052), of 32, 40, 48, 56, 64 or 96 bits.
+    `nat64` are prefixes of the operator's own translators (RFC 6052), of 32, 40, 48, 56, 64 or 96 bits. `demo_port` is
+    the one port of this machine that a demo may call: its own, where the echo receiver is. 0 is none.
     """
 
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
     ports: frozenset[int] = frozenset()
     nat64: tuple[IPv6Network, ...] = ()
+    demo_port: int = 0
+
+    def at(self, port: int) -> "Policy":
+        """What holds for an address that is called at that port."""
+        is_demo = self.demo_port and port == self.demo_port
+        return replace(self, networks=(*self.networks, *LOOPBACK)) if is_demo else self
 
 
 NAT64_LENGTHS = frozenset({32, 40, 48, 56, 64, 96})  # RFC 6052, 2.2
 IPV4_ONLY = frozenset({IPv4Address("192.0.0.170"), IPv4Address("192.0.0.171")})  # RFC 7050: of ipv4only.arpa
 WELL_KNOWN_NAT64 = IPv6Network("64:ff9b::/96")
 NOTHING_MORE = Policy()
+LOOPBACK = (IPv4Network("127.0.0.1/32"), IPv6Network("::1/128"))
 
 
 def policy_from(settings: Any) -> Policy:
@@ -140,11 +148,12 @@ def policy_from(settings: Any) -> Policy:
         tuple(settings.CALLBACKS_ALLOWED_NETWORKS),
         frozenset(settings.CALLBACKS_ALLOWED_PORTS),
         tuple(getattr(settings, "CALLBACKS_NAT64_PREFIXES", ())),
+        settings.PORT if settings.DEMO else 0,
     )
 
 
 def port_allowed(port: int, policy: Policy) -> bool:
-    return port in PORTS or port in policy.ports
+    return port in PORTS or port in policy.ports or port == policy.demo_port != 0
 
 
 @lru_cache(maxsize=4096)

@@ -111,7 +111,7 @@ def problems(target: Target, policy: addresses.Policy) -> Iterator[Problem]:
         ports = ", ".join(str(port) for port in sorted(addresses.PORTS | policy.ports))
         message = f"Port {target.port} may not be called. Postbacks are sent to these ports: {ports}."
         yield Problem("blocked_port", message, (str(target.port),))
-    blocked = addresses.host_problem(target.host, policy)
+    blocked = addresses.host_problem(target.host, policy.at(target.port))
     if blocked and not blocked.endswith(f"{addresses.NO_ADDRESS}."):
         yield Problem("blocked_address", blocked, (target.host,))
     elif blocked or not _is_host(target.host):

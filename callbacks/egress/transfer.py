@@ -176,7 +176,9 @@ class Transfer:
         if self._proxy:
             return None if self._proxy.is_at(address) else ("proxy", "This would not have gone through the proxy.")
         host, port = address.addr[:2]
-        if address.family not in (socket.AF_INET, socket.AF_INET6) or addresses.blocked_reason(host, self._policy):
+        if address.family not in (socket.AF_INET, socket.AF_INET6) or addresses.blocked_reason(
+            host, self._policy.at(port)
+        ):
             name = readable_host(self.request.url)
             return "blocked_address", f"{name} leads to an address that may not be called."
         if not addresses.port_allowed(port, self._policy):

@@ -77,6 +77,13 @@ class CallbackSetting(models.Model):
         null=True, editable=False, help_text="Nothing is sent before, because the tracker asked for it."
     )
 
+    form_token = models.UUIDField(
+        null=True,
+        unique=True,
+        editable=False,
+        help_text="Of the form that made it, so that sending it twice makes one.",
+    )
+
     repairs: tuple[Repair, ...] = ()  # what the last clean() repaired in the URL
     known_names: list[str] | None = None  # of the affiliate's other callbacks for this event, if the caller read them
 

@@ -1,6 +1,7 @@
 """The form behind "Setup order created callback": what was typed, what is wrong with it, and what to write instead."""
 
 import re
+import uuid
 from functools import cached_property
 from typing import Any, ClassVar, Self
 
@@ -38,6 +39,8 @@ class CallbackSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # not sub
     # not to.
     seen = forms.CharField(required=False, widget=forms.HiddenInput(attrs={"autocomplete": "off"}))
 
+    form_token = forms.UUIDField(required=False, widget=forms.HiddenInput(attrs={"autocomplete": "off"}))
+
     class Meta:
         model = CallbackSetting
         fields: tuple[str, ...] = ("name", "method", "url", "body_format", "send_as_typed", "only_statuses")
@@ -67,6 +70,7 @@ class CallbackSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # not sub
         self.saved_name = self.instance.name if self.instance.pk else ""
         self.saved = history.values_of(self.instance)
         self.initial["seen"] = self.fingerprint
+        self.initial["form_token"] = uuid.uuid4()
         name, only_statuses = self.fields["name"], self.fields["only_statuses"]
         name.widget.attrs |= {"placeholder": names.free("", self.others), "autocomplete": "off"}
         if not self.instance.has_own_name:
@@ -88,7 +92,7 @@ class CallbackSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # not sub
     @cached_property
     def overwritten(self) -> list[Difference]:
         """What somebody saved since the form was opened and this form would change. For a valid form."""
-        if self.cleaned_data["seen"] in {"", self.fingerprint}:
+        if self.instance.pk is None or self.cleaned_data["seen"] in {"", self.fingerprint}:
             return []
         found = changes.differences(history.values_of(self.instance), self.saved)
         return [Difference(change.label, stored=change.new, typed=change.old) for change in found]
@@ -98,6 +102,24 @@ class CallbackSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # not sub
         assert isinstance(self.data, QueryDict)
         self.data = data = self.data.copy()
         data["seen"] = self.fingerprint
+
+    def made_already(self) -> CallbackSetting | None:
+        """The callback that this very form has made, if what stands in the form now is the same. For a new one.
+
+        If something else stands there, somebody went back to make another one, which then has no token.
+        """
+        token = self.fields["form_token"].clean(self["form_token"].data) if not self["form_token"].errors else None
+        made = CallbackSetting.objects.filter(form_token=token).first() if token else None
+        self.instance.form_token = None if made else token
+        if made is None:
+            return None
+        again, before = type(self)(self.data, instance=made), history.values_of(made)
+        is_same = again.is_valid() and all(
+            value == before[name]
+            for name, value in history.values_of(made).items()
+            if name != "name" or self["name"].data
+        )
+        return made if is_same else None
 
     # --- what the template shows beside the fields ---------------------------
     @property

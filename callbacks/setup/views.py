@@ -80,6 +80,8 @@ def _save(request: HttpRequest, find: Callable[..., CallbackSetting]) -> HttpRes
         setting = find(is_locked=True)
         is_new, before, is_resumed = setting.pk is None, history.values_of(setting), False
         form = CallbackSettingForm(request.POST, instance=setting)
+        if is_new and (made := form.made_already()):
+            return go_to(request, settings_url(made))  # sent twice: the other one has said that it is saved
         if is_saved := form.is_valid() and not form.overwritten:
             is_resumed = setting.resume_if_moved(before["url"])
             form.save()

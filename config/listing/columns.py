@@ -7,6 +7,8 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 
+from config.listing.pages import BaseAdmin
+
 CREATED = "theme/created.html"  # when a row was made
 
 
@@ -20,7 +22,7 @@ def column(title: str, template: str, row: str = "row", *, ordering: str | None 
     return cell
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
+class ReadOnlyAdmin(BaseAdmin):
     """Rows that are made by the application and never added, changed or deleted by hand."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:

@@ -1,11 +1,13 @@
 """Rows as CSV, sent in pieces, so that a million of them take no more memory than a hundred.
 
-A cell that a spreadsheet would run as a formula gets an apostrophe in front, as OWASP advises.
+A cell that a spreadsheet would run as a formula gets an apostrophe in front, as OWASP advises. A spreadsheet may drop
+white space and characters that nobody sees before it looks for a formula, so they are passed over here, too.
 """
 
 import csv
 import io
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
@@ -13,7 +15,8 @@ from typing import Any
 from django.http import StreamingHttpResponse
 from django.utils import timezone
 
-FORMULA = re.compile(r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")  # the last four are their full-width twins
+FORMULA = frozenset("=+-@\N{MINUS SIGN}")
+MOVED_ALONG = ("\t", "\r", "\n")  # some programs put what follows into the next cell
 NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 
 
@@ -56,4 +59,12 @@ def cell(value: Any) -> str:
     if isinstance(value, datetime):
         return timezone.localtime(value, timezone.get_default_timezone()).strftime("%Y-%m-%d %H:%M:%S")
     text = str(value)
-    return f"'{text}" if FORMULA.match(text) and not NUMBER.fullmatch(text) else text
+    return f"'{text}" if _may_be_run(text) and not NUMBER.fullmatch(text) else text
+
+
+def _may_be_run(text: str) -> bool:
+    """Whether a spreadsheet may take it for a formula: its first visible character is one, or a wide twin of one."""
+    if text.startswith(MOVED_ALONG):
+        return True
+    first = next((sign for sign in text if unicodedata.category(sign)[0] not in "CZ"), "")
+    return unicodedata.normalize("NFKC", first) in FORMULA

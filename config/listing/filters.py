@@ -29,6 +29,11 @@ class PeriodFilter(admin.SimpleListFilter):
         self.period = Period.of(self.used_parameters.get(self.FROM), self.used_parameters.get(self.TO))
         self.first, self.last = self.period.first, self.period.last
 
+    def leave_unread(self) -> list[str]:
+        """The parameters that hold something else than a day or a minute."""
+        bounds = {self.FROM: self.first, self.TO: self.last}
+        return [name for name, bound in bounds.items() if self.used_parameters.get(name) and bound is None]
+
     def expected_parameters(self) -> list[str | None]:
         return [self.FROM, self.TO]
 

@@ -1,19 +1,103 @@
-"""The admin's list of rows that are too many to count, made of the pages of `config.listing.keys`."""
+"""The admin's lists: they take the filters that they declare, and long ones have the pages of `config.listing.keys`."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from functools import reduce
 from operator import and_
 from typing import Any
 
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
+from django.db import IntegrityError
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.functional import cached_property
 
 from config.listing.keys import AFTER, BEFORE, Keys, Limits, all_rows, key_in, page_of
 
+MAX_NAMED = 5  # parameters that a message names
 
-class LongChangeList(ChangeList):
+
+class DeclaredList(ChangeList):
+    """A list that its declared filters narrow, and nothing else in its address.
+
+    Django's own looks up whatever the address says, such as a regular expression in any column. Here that is left out,
+    and so is a value that a filter does not know or cannot read; a message names it.
+    """
+
+    def get_filters(self, request: HttpRequest) -> Any:
+        specs, has_filters, unknown, may_have_duplicates, _ = super().get_filters(request)
+        self._leave_out(request, {*unknown, *(name for spec in specs for name in _unread(spec))})
+        is_active = bool({name for spec in specs for name in spec.used_parameters})
+        return specs, has_filters, {}, may_have_duplicates, is_active
+
+    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
+        try:
+            return super().get_queryset(request, exclude_parameters)
+        except IncorrectLookupParameters:  # a value that the column cannot have
+            self._leave_out(request, self.get_filters_params())
+            return super().get_queryset(request, exclude_parameters)
+
+    def get_results(self, request: HttpRequest) -> None:
+        try:
+            super().get_results(request)
+        except IncorrectLookupParameters:  # there is no such page
+            self.page_num = 1
+            super().get_results(request)
+
+    def _leave_out(self, request: HttpRequest, names: Iterable[str]) -> None:
+        names = sorted(names)
+        for name in names:
+            self.params.pop(name, None)
+            self.filter_params.pop(name, None)
+        if names:
+            named = ", ".join(name[:60] for name in names[:MAX_NAMED]) + (", …" if len(names) > MAX_NAMED else "")
+            messages.warning(request, f"This list has no such filter or value, so it was left out: {named}.")
+
+
+def _unread(spec: Any) -> list[str]:
+    """The parameters of a filter whose values it does not know, which it then does without."""
+    if hasattr(spec, "leave_unread"):
+        return list(spec.leave_unread())
+    is_simple = isinstance(spec, admin.SimpleListFilter) and spec.value() is not None
+    if not is_simple or spec.value() in {str(value) for value, _ in spec.lookup_choices}:
+        return []
+    del spec.used_parameters[spec.parameter_name]
+    return [str(spec.parameter_name)]
+
+
+class BaseAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
+    """The base of all pages of the admin: its list is a `DeclaredList`, and two people may save the same at once."""
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[DeclaredList]:
+        return DeclaredList
+
+    def lookup_allowed(self, lookup: str, value: str, request: Any = None) -> bool:
+        """Django refuses some with an error; the list leaves out all that no filter takes."""
+        return True
+
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
+        """Leave out what was ticked and can be no row's key, which no database takes."""
+        typed = request.POST.copy()
+        ticked = [text for text in typed.getlist(ACTION_CHECKBOX_NAME) if key_in(text) is not None]
+        typed.setlist(ACTION_CHECKBOX_NAME, ticked)
+        request.POST = typed  # type: ignore[assignment]  # the stubs know the one that cannot be changed
+        return super().response_action(request, queryset)
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Look at the form once more if somebody saved a row with the same name or number at the same moment.
+
+        It was not there yet when the form was looked at first; now the form says that it is.
+        """
+        try:
+            return super().changeform_view(request, *args, **kwargs)
+        except IntegrityError:
+            return super().changeform_view(request, *args, **kwargs)
+
+
+class LongChangeList(DeclaredList):
     """A list in the admin with such pages in the place of numbered ones. Its rows are in `page`.
 
     A filter that knows between which primary keys its rows lie says so in an attribute `keys`.

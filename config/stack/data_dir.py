@@ -1,17 +1,55 @@
 """What an installation keeps in DATA_DIR for itself: the secret key, the embedded broker's URL, and the lock.
 
-Settings read it, so it knows neither Django nor the settings. The files are readable by their owner alone.
+Settings read it, so it knows neither Django nor the settings. The files are readable by their owner alone: the database
+holds sessions, password hashes and signing secrets.
 """
 
 import fcntl
 import os
 import secrets
+import stat
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
 BROKER_URL_FILE = "broker_url"
+OTHERS = stat.S_IRWXG | stat.S_IRWXO  # what a mode gives to everybody but the owner
+
+
+def keep_private(directory: Path, files: Iterable[Path] = ()) -> None:
+    """From now on this process makes files for its owner alone. What is in `directory` already, and `files`, become so.
+
+    What belongs to somebody else cannot be changed and stays as it is; `open_to_others` finds it. Raises `ValueError`
+    for a directory that is there for everybody, such as /tmp.
+    """
+    os.umask(OTHERS)
+    if _mode(directory) & stat.S_ISVTX:
+        raise ValueError("it is there for everybody; choose one of its own")
+    for path in open_to_others(directory, files):
+        with suppress(OSError):  # it is somebody else's, or gone meanwhile
+            path.chmod(path.stat().st_mode & ~OTHERS)
+
+
+def open_to_others(directory: Path, files: Iterable[Path] = ()) -> list[Path]:
+    """What others on this machine may read or write: the directory, what is in it, and `files`.
+
+    In a directory that others may not enter, only what is directly in it is looked at.
+    """
+    found = [directory]
+    for place, directories, names in os.walk(directory):
+        found += [Path(place, name) for name in (*directories, *names)]
+        if not _mode(directory) & OTHERS:
+            break
+    return [path for path in (*found, *files) if not path.is_symlink() and _mode(path) & OTHERS]
+
+
+def _mode(path: Path) -> int:
+    try:
+        return path.stat().st_mode
+    except OSError:
+        return 0
 
 
 def secret_key_in(directory: Path) -> str:

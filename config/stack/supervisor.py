@@ -18,7 +18,7 @@ import redis
 from django.conf import settings
 
 from callbacks.delivery import wakeup
-from config.stack import prerequisites
+from config.stack import prerequisites, web
 from config.stack.child import Child
 from config.stack.prerequisites import StackError
 from config.stack.valkey import Valkey, ValkeyError
@@ -97,11 +97,6 @@ class Stack:
             "PYTHONPATH": os.pathsep.join(filter(None, [str(settings.BASE_DIR), os.environ.get("PYTHONPATH", "")])),
             "PYTHONUNBUFFERED": "1",
         }
-        if self.is_demo:
-            ports = sorted({*settings.CALLBACKS_ALLOWED_PORTS, settings.PORT})
-            self.env["CALLBACKS_ALLOWED_PORTS"] = ",".join(map(str, ports))
-            if not settings.CALLBACKS_ALLOWED_NETWORKS:
-                self.env["CALLBACKS_ALLOWED_NETWORKS"] = "127.0.0.1/32,::1/128"
 
     def _start_children(self, listener: socket.socket) -> None:
         level = self.env["LOG_LEVEL"].lower()
@@ -113,7 +108,7 @@ class Stack:
         schedule = str(settings.DATA_DIR / "beat-schedule")
         self._start("worker", *celery, "worker", "--pool=prefork", "--concurrency=2", *alone, f"--loglevel={level}")
         self._start("beat", *celery, "beat", f"--schedule={schedule}", "--pidfile=", f"--loglevel={level}")
-        self._start("web", *gunicorn(f"fd://{listener.fileno()}", workers=1), pass_fds=[listener.fileno()])
+        self._start("web", *web.command(listener), pass_fds=[listener.fileno()])
 
     def _start(self, name: str, *command: str, pass_fds: Sequence[int] = ()) -> None:
         child = self.children[name] = Child(name, command, self.env, pass_fds=pass_fds)
@@ -147,17 +142,6 @@ class Stack:
         for name, timeout_s in STOP_TIMEOUTS_S.items():
             if child := self.children.get(name):
                 child.stop(timeout_s, lambda: self.is_hurried)
-
-
-def gunicorn(bind: str, *, workers: int) -> list[str]:
-    """The command that serves the site at `bind`."""
-    threads = ["--worker-class=gthread", "--threads=8"]
-    # The echo receiver gets a long callback URL as one request line.
-    limits = ["--limit-request-line=8190", "--timeout=30", "--graceful-timeout=5", "--no-control-socket"]
-    return [
-        *(sys.executable, "-m", "gunicorn", "config.wsgi", f"--bind={bind}", f"--workers={workers}"),
-        *(*threads, *limits, f"--log-level={os.environ.get('LOG_LEVEL', 'WARNING').lower()}"),
-    ]
 
 
 # --- is it ready? --------------------------------------------------------------

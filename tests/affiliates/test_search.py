@@ -58,7 +58,6 @@ def test_suggestions_contain_what_was_typed_and_are_few(admin_client: Client, jo
     for text in ("coff", "JOE", "@blog", "Joe's Coffee Blog (joe)"):
         assert "Joe's Coffee Blog (joe)" in found(text)
     assert found("nobody") == []
-    assert found("\0joe")[0] == "Joe's Coffee Blog (joe)"
     assert len(found("")) == search.MAX_SUGGESTED
 
 

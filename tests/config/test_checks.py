@@ -126,3 +126,17 @@ def test_start_with_a_wrong_setting_is_refused_without_repeating_its_value(name,
         assert ended.returncode != 0
         assert name in said
         assert "s3cret" not in said
+
+
+@pytest.mark.django_db
+@pytest.mark.filterwarnings("ignore:Overriding setting DATABASES")  # it is read by the check alone
+def test_checks_for_production_warn_of_what_others_can_read(settings, tmp_path):
+    settings.DATABASES = {"default": {"ENGINE": "django.db.backends.postgresql"}}
+    settings.DATA_DIR = settings.BASE_DIR = tmp_path
+    tmp_path.chmod(0o755)
+    assert found(deploy=True) == ["postbacks.W009"]
+    tmp_path.chmod(0o700)
+    (tmp_path / ".env").touch(0o600)
+    assert found(deploy=True) == []
+    (tmp_path / ".env").chmod(0o640)
+    assert found(deploy=True) == ["postbacks.W009"]

@@ -1,7 +1,6 @@
 """Fixtures of the end-to-end tests: running installations, and a page in the system's Chromium."""
 
 import os
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -12,16 +11,10 @@ import requests
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
 from tests.conftest import CLUSTER_URL
-from tests.e2e.installation import Installation
+from tests.e2e.installation import Installation, free_port
 from tests.receiver import Receiver
 
 expect.set_options(timeout=20_000)  # a machine that runs all tests at once is a slow one
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +43,7 @@ def stack(
     tmp_path_factory: pytest.TempPathFactory, new_database: Callable[[], str], session_receiver: Receiver
 ) -> Iterator[Installation]:
     """A running demo installation with its login, shared by the tests of one process. It may call `tracker`."""
-    ports = {"CALLBACKS_ALLOWED_PORTS": str(session_receiver.port)}
+    ports = {"CALLBACKS_ALLOWED_PORTS": str(session_receiver.port), "CALLBACKS_ALLOWED_NETWORKS": "127.0.0.1/32"}
     installation = Installation(tmp_path_factory.mktemp("stack"), free_port(), new_database(), ports)
     try:
         installation.start()

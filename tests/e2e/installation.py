@@ -1,9 +1,11 @@
 """The real thing: `manage.py dev` as a subprocess with data, database and port of its own, and whatever it leaves."""
 
 import contextlib
+import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -13,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
+from tests.attacks.site import Visitor
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -20,6 +23,12 @@ READY_S = 130.0
 STOP_S = 60.0
 LOGIN = re.compile(r"Sign in at \S+ as (\S+) with the password (\S+)")
 SUPPORT = re.compile(r"signs in as (\S+) with the password (\S+)")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 @dataclass(frozen=True)
@@ -44,6 +53,7 @@ class Installation:
         }
         self.env |= {"DATA_DIR": str(self.data_dir), "DATABASE_URL": database_url, "PORT": str(port)}
         self.env |= dict([self.mark.split("=")]) | dict(env or {})
+        self._staff = Visitor(port)
         self.lines: list[str] = []
         self.errors: list[str] = []
         self.login: Login | None = None
@@ -122,15 +132,25 @@ class Installation:
                 continue
         return found
 
+    def received(self) -> list[dict[str, object]]:
+        """What the echo receiver shows to staff, newest first."""
+        if not self._staff.cookies:
+            assert self.login
+            assert self._staff.sign_in(self.login.username, self.login.password) == 302
+        return json.loads(self._staff.get("/echo/", headers={"Accept": "application/json"}).body)["requests"]
+
+    def has_received(self, text: str) -> bool:
+        return any(text in str(request["target"]) for request in self.received())
+
     def process_of(self, text: str) -> int:
         """The id of the first process whose command line holds `text`: of a worker and its pool, the worker."""
         return min(pid for pid, command in self.processes().items() if text in command and " dev" not in command)
 
-    def manage(self, *arguments: str, code: str = "") -> str:
+    def manage(self, *arguments: str, code: str = "", **env: str) -> str:
         """Run a management command as an operator of this installation would; returns what it printed."""
         command = [sys.executable, str(ROOT / "manage.py"), *arguments]
         done = subprocess.run(
-            command, env=self.env, input=code, capture_output=True, text=True, check=False, timeout=60
+            command, env=self.env | env, input=code, capture_output=True, text=True, check=False, timeout=60
         )
         assert done.returncode == 0, done.stderr
         return done.stdout

@@ -16,8 +16,7 @@ from pathlib import Path
 import pytest
 
 from config.stack import supervisor
-from tests.e2e.conftest import free_port
-from tests.e2e.installation import ROOT, Installation
+from tests.e2e.installation import ROOT, Installation, free_port
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="what is left behind is looked up in /proc")
@@ -50,9 +49,11 @@ def test_stack_on_a_new_database_makes_demo_data_and_prints_the_login_once(insta
         lambda: shell(installation, DELIVERED),
     )
     assert set(json.loads(shell(installation, DELIVERED).replace("'", '"'))) == {"succeeded"}
-    assert "order=%23100001&amount=58.00&subid=fb-1042" in get(f"{installation.base_url}/echo/")[1].replace(
-        "&amp;", "&"
-    )
+    assert installation.has_received("order=%23100001&amount=58.00&subid=fb-1042")
+    demo = "\n".join(installation.lines)
+    assert "This is the demo." in demo
+    assert f"127.0.0.1 at port {installation.port}, and no other port" in demo
+    assert "make run ARGS=--no-demo" in demo
     assert installation.stop() == 0
 
     took = installation.start()
@@ -72,10 +73,11 @@ def test_stack_without_demo_makes_a_login_and_nothing_else_and_leaves_no_process
     assert shell(installation, COUNT) == "0"  # though another one, with a demo, runs beside it
     assert get(f"{installation.base_url}/readyz") == get(f"{stack.base_url}/readyz")
     assert get(f"{installation.base_url}/echo/")[0] == 404
-    web = installation.process_of("gunicorn")
+    assert "This is the demo." not in "\n".join(installation.lines)
+    web = installation.process_of("config.stack.web")
     environment = Path(f"/proc/{web}/environ").read_bytes().split(b"\0")
-    assert not [entry for entry in environment if entry.startswith(b"CALLBACKS_ALLOWED_NETWORKS=")]
-    assert len(installation.processes()) >= 7  # dev, valkey, beat, web and its worker, worker and its pool
+    assert b"DEMO=" in environment
+    assert len(installation.processes()) >= 7  # dev, valkey, beat, web, worker and its pool of two
     assert installation.stop(signal.SIGINT) == 0
     assert not (installation.data_dir / "broker_url").exists()
     assert get(f"{stack.base_url}/readyz")[0] == 200
@@ -101,7 +103,7 @@ def test_stack_asked_twice_does_not_wait_for_a_child_that_hangs(installation):
     os.kill(installation.process_of("--pool=prefork"), signal.SIGSTOP)
     began = time.monotonic()
     installation.process.send_signal(signal.SIGINT)
-    wait_until(lambda: not any("gunicorn" in command for command in installation.processes().values()), 10)
+    wait_until(lambda: not any("config.stack.web" in command for command in installation.processes().values()), 10)
     wait_until(lambda: time.monotonic() - began > supervisor.SAME_SIGNAL_S, 10)
     assert installation.stop(signal.SIGINT) == 0
     assert time.monotonic() - began < supervisor.STOP_TIMEOUTS_S["worker"]
@@ -109,7 +111,7 @@ def test_stack_asked_twice_does_not_wait_for_a_child_that_hangs(installation):
 
 @pytest.mark.parametrize(
     ("name", "command"),
-    [("web", "gunicorn"), ("beat", " beat "), ("valkey", "valkey-server")],
+    [("web", "config.stack.web"), ("beat", " beat "), ("valkey", "valkey-server")],
 )
 def test_stack_when_a_child_dies_ends_the_rest_and_names_it(installation, name, command):
     installation.start("--no-demo")
@@ -141,7 +143,7 @@ def test_stack_order_saved_while_the_worker_is_away_is_delivered_later(installat
         "Order(number='#late', affiliate=Affiliate.objects.get(code='joe'), amount=1).save()",
     )
     installation.start()
-    wait_until(lambda: "order=%23late&" in get(f"{installation.base_url}/echo/")[1].replace("&amp;", "&"), 20)
+    wait_until(lambda: installation.has_received("order=%23late&"), 20)
     assert installation.stop() == 0
 
 
@@ -248,7 +250,7 @@ def test_order_saved_by_another_process_wakes_the_worker_at_once(stack):
             "Order(number='#woken', affiliate=waker, amount=1).save(); print(time.time())",
         )
     )
-    wait_until(lambda: "order=%23woken&" in get(f"{stack.base_url}/echo/")[1].replace("&amp;", "&"), 30)
+    wait_until(lambda: stack.has_received("order=%23woken&"), 30)
     arrived_at = float(
         shell(
             stack,

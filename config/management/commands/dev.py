@@ -3,6 +3,7 @@
 import sys
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import connections
 
@@ -41,6 +42,12 @@ class Command(BaseCommand):
             self.stdout.write(
                 f"Support, who sees everything and changes no setting, signs in as {support.username} "
                 f"with the password {support.password}"
+            )
+        if stack.is_demo:
+            self.stdout.write(
+                f"This is the demo. Everybody may send requests to its echo receiver, {stack.address}echo/, and "
+                f"callbacks may call this machine: 127.0.0.1 at port {settings.PORT}, and no other port.\n"
+                "Start without both: make run ARGS=--no-demo"
             )
         connections.close_all()  # this process only waits from now on
         self._say(f"ready {stack.address}")

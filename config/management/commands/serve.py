@@ -1,14 +1,16 @@
-"""`manage.py serve`: becomes the web process of a production."""
+"""`manage.py serve`: the web process of a production."""
 
-import os
+import ipaddress
+import socket
 import sys
 from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connections
 
-from config.stack.supervisor import gunicorn
+from config.stack import web
 
 
 class Command(BaseCommand):
@@ -25,8 +27,24 @@ class Command(BaseCommand):
         call_command("check", deploy=True)
         if options["migrate"]:
             call_command("migrate", interactive=False)
-        workers = int(os.environ.get("WEB_CONCURRENCY") or 2)
-        command = gunicorn(f"{options['host']}:{settings.PORT}", workers=workers)
+        host = options["host"]
+        if not (settings.BEHIND_PROXY or _is_loopback(host)):
+            self.stderr.write(
+                f"WARNING: {host} can be reached from other machines, and passwords and tokens come in plain HTTP. "
+                "Put a proxy with TLS in front, listen on 127.0.0.1, and set BEHIND_PROXY=1."
+            )
+        try:
+            family, _, _, _, address = socket.getaddrinfo(host, settings.PORT, type=socket.SOCK_STREAM)[0]
+            listener = socket.create_server(address[:2], family=family, backlog=1024)
+        except OSError as error:
+            raise CommandError(f"{host}:{settings.PORT} cannot be used: {error.strerror}.") from error
+        connections.close_all()  # this thread asks the database nothing from now on
         sys.stdout.flush()
-        os.chdir(settings.BASE_DIR)
-        os.execv(command[0], command)  # noqa: S606 - no shell, and a command of our own
+        web.serve(listener)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

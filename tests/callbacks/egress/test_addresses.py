@@ -212,8 +212,20 @@ def test_anything_else_is_open_in_an_opened_network(address: str) -> None:
 
 def test_policy_from_reads_both_settings() -> None:
     networks = [ipaddress.ip_network("10.0.0.0/8")]
-    policy = policy_from(SimpleNamespace(CALLBACKS_ALLOWED_NETWORKS=networks, CALLBACKS_ALLOWED_PORTS=[9000]))
-    assert policy == Policy(tuple(networks), frozenset({9000}))
+    given = {"CALLBACKS_ALLOWED_NETWORKS": networks, "CALLBACKS_ALLOWED_PORTS": [9000], "PORT": 8000}
+    assert policy_from(SimpleNamespace(**given, DEMO=False)) == Policy(tuple(networks), frozenset({9000}))
+    assert policy_from(SimpleNamespace(**given, DEMO=True)) == Policy(tuple(networks), frozenset({9000}), 8000)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "::ffff:127.0.0.1"])
+def test_demo_may_call_loopback_at_its_own_port_only(address: str) -> None:
+    demo = Policy(demo_port=8000)
+    assert blocked_reason(address, demo.at(8000)) is None
+    for port in (80, 443, 8080, 8443, 8001, 0):
+        assert blocked_reason(address, demo.at(port)) == "a loopback address"
+        assert blocked_reason(address, Policy().at(port)) == "a loopback address"
+    for other in ("127.0.0.2", "10.0.0.1", "169.254.169.254", "64:ff9b::7f00:1"):
+        assert blocked_reason(other, demo.at(8000)) is not None
 
 
 @pytest.mark.parametrize("port", [80, 443, 8080, 8443, 9000])

@@ -3,7 +3,7 @@ import { localise } from "./times.js";
 
 // Asks as a script does, with the token that a request by POST has to bring.
 export function ask(address, options = {}) {
-  const token = document.cookie.match(/(?:^|; )csrftoken=([^;]+)/)?.[1] ?? "";
+  const token = document.cookie.match(/(?:^|; )(?:__Host-)?csrftoken=([^;]+)/)?.[1] ?? "";
   return fetch(address, { ...options, headers: { "X-Requested-With": "fetch", "X-CSRFToken": token } });
 }
 

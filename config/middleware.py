@@ -1,0 +1,107 @@
+"""What every request passes before its view, and every answer after it: what belongs to no page of its own."""
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from django.core.exceptions import BadRequest
+from django.core.files.uploadhandler import FileUploadHandler
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import render
+from django.urls import resolve
+
+from config.request import is_fetch
+from config.stack.web import body_limit
+
+View = Callable[[HttpRequest], HttpResponseBase]
+PROBES = ("/healthz", "/readyz")
+POLICY = "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()"
+STAFF_IDLE = timedelta(hours=12)
+NOTED_EVERY_S = 60.0  # how exact that is; each time costs a write
+SEEN_AT = "seen_at"  # in the session of staff
+
+
+class NoUploads(FileUploadHandler):
+    """Refuses a form with a file, which no page takes, before anything of the file is kept."""
+
+    def new_file(self, *args: Any, **kwargs: Any) -> None:
+        raise BadRequest("A form holds a file.")
+
+    def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
+        raise NotImplementedError
+
+    def file_complete(self, file_size: int) -> None:
+        raise NotImplementedError
+
+
+def probes(get_response: View) -> View:
+    """Answer an orchestrator, which asks by address and without TLS: before a Host is checked or anybody redirected."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        if request.path_info not in PROBES:
+            return get_response(request)
+        answer: HttpResponse = resolve(request.path_info).func(request)
+        answer.headers["Content-Length"] = str(len(answer.content))
+        return answer
+
+    return middleware
+
+
+def headers(get_response: View) -> View:
+    """What is made for a request is stored by nobody, unless its view says otherwise; and no page needs a camera."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        response = get_response(request)
+        response.headers.setdefault("Cache-Control", "no-store")
+        response.headers.setdefault("Permissions-Policy", POLICY)
+        return response
+
+    return middleware
+
+
+def unreadable_requests(get_response: View) -> View:
+    """Refuse what no view can use: a body that is too large, and an address with NUL, which no database text holds.
+
+    Forms refuse NUL themselves, and the API says itself that a body is too large.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        path, parameters = request.path_info, request.GET.lists()
+        if not path.startswith("/api/") and _length(request) > body_limit(path, request.content_type or ""):
+            return render(request, "413.html", status=413)
+        if "\0" in path or any("\0" in text for name, values in parameters for text in (name, *values)):
+            return render(request, "400.html", status=400)
+        return get_response(request)
+
+    return middleware
+
+
+def _length(request: HttpRequest) -> int:
+    text = request.META.get("CONTENT_LENGTH") or "0"
+    return int(text) if text.isdecimal() and len(text) < 19 else 0
+
+
+def name_to_count(request: HttpRequest, credentials: Any = None) -> str:
+    """The name that the throttle of log-ins counts: of what was typed, as much as its column takes."""
+    return str((credentials or request.POST).get("username") or "")[:255]
+
+
+def idle_staff(get_response: View) -> View:
+    """End a session of staff after twelve hours without a request. What a page asks for by itself is none."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        is_by_itself = is_fetch(request) and request.method == "GET"
+        if not is_by_itself and time.time() - request.session.get(SEEN_AT, 0.0) > NOTED_EVERY_S:
+            note_seen(request, request.user)
+        return get_response(request)
+
+    return middleware
+
+
+def note_seen(request: HttpRequest, user: Any, **_: Any) -> None:
+    """From now on the session lasts for twelve hours, if it is one of staff. Also when somebody has just signed in."""
+    if user.is_authenticated and user.is_staff:
+        request.session[SEEN_AT] = time.time()
+        request.session.set_expiry(STAFF_IDLE)

@@ -1,0 +1,185 @@
+"""The web process as clients meet it that are slow, large or hostile: `manage.py serve`, for real."""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.waiting import wait_until
+
+ROOT = Path(__file__).resolve().parent.parent.parent.parent
+HOST = "Host: 127.0.0.1\r\n"
+
+
+class Web:
+    """A `manage.py serve` of its own."""
+
+    def __init__(self, directory: Path) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.temporary = directory / "tmp"
+        self.temporary.mkdir()
+        (directory / "data").mkdir()
+        ours = ("DATABASE_URL", "REDIS_URL", "DJANGO_")
+        env = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+        env |= {"DATA_DIR": str(directory / "data"), "PORT": str(self.port), "TMPDIR": str(self.temporary)}
+        command = [sys.executable, "manage.py", "serve", "--migrate"]
+        self.process = subprocess.Popen(
+            command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
+        wait_until(lambda: self.answers() or self.process.poll() is not None, 60)
+
+    def answers(self) -> bool:
+        with contextlib.suppress(OSError):
+            return self.status_of(f"GET /healthz HTTP/1.1\r\n{HOST}\r\n") == 200
+        return False
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout=30)
+
+    def ask(self, request: str, body: bytes = b"") -> bytes:
+        """The head and the beginning of the answer."""
+        with self.connect() as client:
+            client.sendall(request.encode())
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                client.sendall(body)
+            return client.recv(65536)
+
+    def status_of(self, request: str, body: bytes = b"") -> int:
+        answer = self.ask(request, body)
+        return int(answer.split()[1]) if answer else 0
+
+
+@pytest.fixture(scope="module")
+def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+    started = Web(tmp_path_factory.mktemp("web"))
+    try:
+        yield started
+    finally:
+        started.process.terminate()
+        _, said = started.process.communicate(timeout=20)
+        assert started.process.returncode == 0, said
+
+
+def post(path: str, content_type: str, length: int) -> str:
+    return f"POST {path} HTTP/1.1\r\n{HOST}Content-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n"
+
+
+PART = b'--x\r\nContent-Disposition: form-data; name="f"; filename="a.bin"\r\nContent-Type: a/b\r\n\r\n'
+MULTIPART = "multipart/form-data; boundary=x"
+FORM = "application/x-www-form-urlencoded"
+
+
+def test_hundred_dribbling_connections_delay_nobody(web):
+    with contextlib.ExitStack() as open_ones:
+        slow = [open_ones.enter_context(web.connect()) for _ in range(100)]
+        for number, client in enumerate(slow):  # some in the head, some in the body
+            head = f"POST /portal/login/ HTTP/1.1\r\n{HOST}Content-Type: {FORM}\r\nContent-Length: 1000\r\n"
+            client.sendall(head.encode() + (b"\r\nusername=" if number % 2 else b"X-Slow: "))
+        for _ in range(10):
+            for client in slow:
+                client.sendall(b"a")
+            began = time.monotonic()
+            assert web.answers()
+            assert time.monotonic() - began < 1
+
+
+def test_connection_that_never_completes_a_request_is_closed(web):
+    with web.connect() as client:
+        client.sendall(f"GET /healthz HTTP/1.1\r\n{HOST}X-Slow: ".encode())
+        began, is_open = time.monotonic(), True
+        client.settimeout(1)
+        while is_open and time.monotonic() - began < 60:
+            with contextlib.suppress(TimeoutError):
+                try:
+                    client.sendall(b"a")
+                    is_open = client.recv(1) != b""
+                except ConnectionError:
+                    is_open = False
+        assert not is_open
+        assert time.monotonic() - began > 20
+
+
+@pytest.mark.parametrize("path", ["/portal/login/", "/admin/login/", "/admin/orders/order/add/", "/", "/echo/x"])
+def test_large_upload_is_refused_and_never_on_disk(web, path):
+    size = 8_000_000
+    with web.connect() as client:
+        client.sendall(post(path, MULTIPART, size).encode() + PART)
+        sent = len(PART)
+        with contextlib.suppress(ConnectionError):
+            while sent < size:
+                sent += client.send(b"\0" * min(65536, size - sent))
+                assert files_of(web) == []
+        assert client.recv(12).startswith((b"HTTP/1.1 413", b"HTTP/1.0 413"))
+
+
+def files_of(web: Web) -> list[str]:
+    """What it has open in its directory for temporary files, also without a name."""
+    places = Path(f"/proc/{web.process.pid}/fd").glob("*")
+    found = [str(place.readlink()) for place in places if place.exists() or place.is_symlink()]
+    return [name for name in found if name.startswith(str(web.temporary))] + [*map(str, web.temporary.iterdir())]
+
+
+def test_small_upload_is_refused_too(web):
+    body = PART + b"tiny\r\n--x--\r\n"
+    for path in ("/portal/login/", "/admin/login/"):
+        assert web.status_of(post(path, MULTIPART, len(body)), body) == 403  # read by nobody without a token
+
+
+@pytest.mark.parametrize(
+    ("path", "content_type", "size", "status"),
+    [
+        ("/portal/login/", FORM, 60_000, 403),  # read; it brings no token against forgery
+        ("/portal/login/", FORM, 70_000, 413),
+        ("/admin/login/", FORM, 70_000, 413),
+        ("/admin/orders/order/add/", FORM, 2_000_000, 403),
+        ("/admin/orders/order/add/", FORM, 3_000_000, 413),
+        ("/admin/orders/order/add/", MULTIPART, 300_000, 413),
+        ("/portal/login/", FORM, 20_000_000, 413),
+    ],
+)
+def test_bodies_have_a_limit_for_each_kind_of_page(web, path, content_type, size, status):
+    assert web.status_of(post(path, content_type, size), b"a=" + b"b" * (size - 2)) == status
+
+
+def test_large_body_without_a_length_is_refused(web):
+    head = f"POST /portal/login/ HTTP/1.1\r\n{HOST}Content-Type: {FORM}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunk = b"10000\r\n" + b"a" * 0x10000 + b"\r\n"
+    assert web.status_of(head, chunk * 10 + b"0\r\n\r\n") == 413
+
+
+def test_client_that_asks_before_it_sends_is_told_at_once(web):
+    head = post("/portal/login/", FORM, 200_000_000).replace("\r\n\r\n", "\r\nExpect: 100-continue\r\n\r\n")
+    assert web.status_of(head) == 413
+
+
+@pytest.mark.parametrize("size", [3_000_000, 20_000_000])
+def test_api_says_in_its_own_words_that_a_body_is_too_large(web, size):
+    answer = web.ask(post("/api/orders", "application/json", size), b" " * size)
+    assert answer.split()[1] in {b"401", b"413"}  # it asks for the token first
+    assert b"application/json" in answer
+
+
+def test_head_that_is_too_large_is_refused(web):
+    assert web.status_of(f"GET /healthz?{'a' * 100_000} HTTP/1.1\r\n{HOST}\r\n") == 431
+    assert web.status_of(f"GET /healthz?{'a' * 16_000} HTTP/1.1\r\n{HOST}\r\n") == 200
+
+
+@pytest.mark.parametrize("host", ["", "Host: 10.1.2.3:8080\r\n", "Host: elsewhere.example\r\n", "Host: %%!\r\n"])
+def test_probes_answer_whatever_the_host_is(web, host):
+    version = "1.1" if host else "1.0"
+    assert web.status_of(f"GET /healthz HTTP/{version}\r\n{host}\r\n") == 200
+    assert web.status_of(f"GET /readyz HTTP/{version}\r\n{host}\r\n") == 503  # no worker here
+    if host:
+        assert web.status_of(f"GET /portal/login/ HTTP/1.1\r\n{host}\r\n") == 400
+
+
+def test_answer_names_no_software(web):
+    assert b"server:" not in web.ask(f"GET /healthz HTTP/1.1\r\n{HOST}\r\n").lower()

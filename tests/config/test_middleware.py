@@ -1,0 +1,114 @@
+"""What every request passes, and every answer."""
+
+from datetime import datetime, timedelta
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from django.utils import timezone
+
+from tests.roles import world as worlds
+from tests.roles.matrix import TABLE
+from tests.roles.world import ACTION, PEOPLE, World
+
+pytestmark = pytest.mark.django_db
+LIST = "/admin/callbacks/delivery/"
+
+
+@pytest.fixture
+def world(broker) -> World:
+    return worlds.make()
+
+
+# --- what a browser may keep ----------------------------------------------------
+@pytest.mark.once
+@pytest.mark.parametrize("person", PEOPLE)
+def test_no_page_is_stored_by_a_browser_or_on_the_way(world, person):
+    client = world.client(person)
+    for route in (route for route in TABLE if ACTION not in route):
+        answer = client.get(worlds.path_of(route, world))
+        answer.getvalue()
+        assert "no-store" in answer.headers["Cache-Control"], route
+        assert route in {"healthz", "readyz"} or "camera=()" in answer.headers["Permissions-Policy"], route
+
+
+def test_answers_of_the_api_are_stored_by_nobody(client):
+    for answer in (client.get("/api/orders/1"), client.post("/api/orders"), client.get("/api/nothing")):
+        assert answer.headers["Cache-Control"] == "no-store"
+
+
+# --- staff who are idle -----------------------------------------------------------
+def later(hours: float) -> datetime:
+    return timezone.now() + timedelta(hours=hours)
+
+
+def test_session_of_staff_ends_after_twelve_hours_without_a_request(world, time_machine):
+    client = world.client("merchant")
+    for hours in (11.9, 11.9, 11.9):
+        time_machine.move_to(later(hours), tick=False)
+        assert client.get(LIST).status_code == 200
+    time_machine.move_to(later(12.1), tick=False)
+    assert client.get(LIST).status_code == 302
+
+
+def test_session_of_staff_that_is_never_used_ends_after_twelve_hours(world, time_machine):
+    client = world.client("merchant")
+    time_machine.move_to(later(12.1), tick=False)
+    assert client.get(LIST).status_code == 302
+
+
+def test_page_that_asks_by_itself_keeps_no_session_alive(world, time_machine):
+    client = world.client("merchant")
+    for _ in range(13):
+        time_machine.move_to(later(1), tick=False)
+        client.get(f"{LIST}live/?ids=1", headers={"X-Requested-With": "fetch"})
+    assert client.get(LIST).status_code == 302
+
+
+def test_session_of_an_affiliate_lasts_longer(world, time_machine):
+    client = world.client("affiliate")
+    time_machine.move_to(later(48), tick=False)
+    assert client.get("/portal/").status_code == 200
+
+
+def test_session_that_began_before_has_the_same_end(world, time_machine):
+    client = world.client("merchant")
+    session = client.session
+    del session["seen_at"], session["_session_expiry"]
+    session.save()
+    assert client.get(LIST).status_code == 200
+    time_machine.move_to(later(12.1), tick=False)
+    assert client.get(LIST).status_code == 302
+
+
+# --- files and NUL ------------------------------------------------------------------
+def test_file_is_refused_wherever_something_could_be_written(world):
+    client, column = Client(enforce_csrf_checks=True), PEOPLE.index("administrator")
+    client.force_login(world.people["administrator"])
+    client.cookies["csrftoken"] = token = "a" * 32
+    routes = [route for route, row in TABLE.items() if row[column].endswith("wrote") and ACTION not in route]
+    assert len(routes) > 20
+    for route in routes:
+        typed = worlds.typed(route, world) | {"url": SimpleUploadedFile("a.csv", b"x" * 200_000)}
+        answer = client.post(worlds.path_of(route, world), typed, headers={"X-CSRFToken": token})
+        assert answer.status_code == 400, route
+
+
+def test_form_with_a_file_says_what_is_wrong(client):
+    answer = client.post("/portal/login/", {"username": SimpleUploadedFile("a.txt", b"x")})
+    assert answer.status_code == 400
+    assert "such as a file" in answer.content.decode()
+
+
+@pytest.mark.parametrize(
+    "path", ["/admin/%00/", "/api/orders/%00", f"{LIST}?q=%00", f"{LIST}?%00=1", "/portal/?page=%00"]
+)
+def test_nul_in_an_address_is_refused(admin_client, path):
+    assert admin_client.get(path).status_code == 400
+
+
+def test_login_form_of_a_stranger_may_be_short_only():
+    client, text = Client(), "application/x-www-form-urlencoded"
+    assert client.post("/portal/login/", "username=" + "x" * 70_000, text).status_code == 413
+    assert client.post("/admin/login/", "username=" + "x" * 70_000, text).status_code == 413
+    assert client.post("/admin/orders/order/add/", "number=" + "x" * 3_000_000, text).status_code == 413

@@ -1,0 +1,53 @@
+"""How the environment is read."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+FIRST_LETTER = "from django.conf import settings; print(repr(settings.{name}))"
+
+
+def setting(tmp_path: Path, name: str, **env: str) -> str:
+    """What the setting `name` is in a process with this environment, as Python writes it."""
+    own = {key: value for key, value in os.environ.items() if key not in {"SECRET_KEY", "DJANGO_SETTINGS_MODULE"}}
+    own |= {"DATA_DIR": str(tmp_path), "DJANGO_SETTINGS_MODULE": "config.settings", "OTHER": "from another"} | env
+    done = subprocess.run(
+        [sys.executable, "-c", FIRST_LETTER.format(name=name)],
+        cwd=ROOT,
+        env=own,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("value", ["$OTHER", "$x", "$", "$$a$b", "$OTHER/rest", "a$OTHER", "${OTHER}"])
+def test_value_that_begins_with_a_dollar_is_taken_as_it_is(tmp_path, value):
+    assert setting(tmp_path, "SECRET_KEY", SECRET_KEY=value) == repr(value)
+    assert setting(tmp_path, "CALLBACKS_PROXY_URL", CALLBACKS_PROXY_URL=value) == repr(value)
+
+
+def test_lists_and_paths_that_begin_with_a_dollar_too(tmp_path):
+    assert setting(tmp_path, "ALLOWED_HOSTS", ALLOWED_HOSTS="$OTHER,b") == "['$OTHER', 'b']"
+    assert setting(tmp_path, "REFERRAL_PARAMETER", REFERRAL_PARAMETER="$OTHER") == "'$OTHER'"
+    assert setting(tmp_path, "CALLBACKS_CA_BUNDLE", CALLBACKS_CA_BUNDLE="$OTHER") == "'$OTHER'"
+
+
+@pytest.mark.parametrize("name", ["BEHIND_PROXY", "SECURE_COOKIES"])
+def test_cookies_are_secure_and_of_this_host_alone(tmp_path, name):
+    for cookie, own in (("SESSION", "__Host-sessionid"), ("CSRF", "__Host-csrftoken")):
+        assert setting(tmp_path, f"{cookie}_COOKIE_NAME", **{name: "1"}) == repr(own)
+        assert setting(tmp_path, f"{cookie}_COOKIE_SECURE", **{name: "1"}) == "True"
+        assert setting(tmp_path, f"{cookie}_COOKIE_SECURE", **{name: ""}) == "False"
+
+
+def test_proxy_in_front_means_https_only(tmp_path):
+    assert setting(tmp_path, "SECURE_SSL_REDIRECT", BEHIND_PROXY="1") == "True"
+    assert int(setting(tmp_path, "SECURE_HSTS_SECONDS", BEHIND_PROXY="1")) >= 31_536_000
+    assert setting(tmp_path, "SECURE_SSL_REDIRECT", BEHIND_PROXY="") == "False"
