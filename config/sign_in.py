@@ -169,7 +169,7 @@ def next_of(request: HttpRequest) -> str:
     """The address on this site that a page was told to go on to; else the overview."""
     target = request.POST.get("next") or request.GET.get("next") or ""
     is_ours = url_has_allowed_host_and_scheme(target, {request.get_host()}, require_https=request.is_secure())
-    return target if is_ours else reverse("admin:index")
+    return target if is_ours and target.startswith("/") else reverse("admin:index")
 
 
 # --- the password again ------------------------------------------------------------

@@ -74,7 +74,8 @@ def _save(request: HttpRequest, find: Callable[..., CallbackSetting]) -> HttpRes
     refused is refused before, so that the lock, on SQLite everybody's, is not held while a text is checked.
     """
     form = CallbackSettingForm(request.POST, instance=find())
-    if not form.is_valid():
+    is_new = form.instance.pk is None
+    if not (is_new and form.made_already()) and not form.is_valid():
         return _form_page(request, form, status=422)
     with transaction.atomic():
         setting = find(is_locked=True)

@@ -12,7 +12,7 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.db import IntegrityError
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.utils.functional import cached_property
 
 from config.listing.keys import AFTER, BEFORE, Keys, Limits, all_rows, key_in, page_of
@@ -91,6 +91,8 @@ class BaseAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptabl
 
         It was not there yet when the form was looked at first; now the form says that it is.
         """
+        if "_saveasnew" in request.POST and not self.save_as:  # Django would take a change for an addition
+            return HttpResponseBadRequest("Nothing here is saved as new.")
         try:
             return super().changeform_view(request, *args, **kwargs)
         except IntegrityError:

@@ -57,7 +57,7 @@ def test_form_refuses_a_code_that_another_had(admin_client, joe: Affiliate) -> N
     assert answer.context["adminform"].form.errors.as_data()["code"][0].code == "alias_of_another"
 
 
-@pytest.mark.parametrize("rate", ["1_0", "\u0661", "1e-1", "+0.1", "NaN", "0." + "1" * 2_000_000, "0,1", ".1"])
+@pytest.mark.parametrize("rate", ["1_0", "\u0661", "1e-1", "+0.1", "NaN", "0." + "1" * 200_000, "0,1", ".1"])
 def test_form_refuses_a_rate_that_is_no_plain_decimal(admin_client, joe: Affiliate, rate: str) -> None:
     typed = {"name": "Joe", "email": "joe@x.example", "code": "joe", "status": "approved", "commission_rate": rate}
     answer = admin_client.post(f"/admin/affiliates/affiliate/{joe.pk}/change/", typed)

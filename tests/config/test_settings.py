@@ -30,7 +30,8 @@ def setting(tmp_path: Path, name: str, **env: str) -> str:
 @pytest.mark.parametrize("value", ["$OTHER", "$x", "$", "$$a$b", "$OTHER/rest", "a$OTHER", "${OTHER}"])
 def test_value_that_begins_with_a_dollar_is_taken_as_it_is(tmp_path, value):
     assert setting(tmp_path, "SECRET_KEY", SECRET_KEY=value) == repr(value)
-    assert setting(tmp_path, "CALLBACKS_PROXY_URL", CALLBACKS_PROXY_URL=value) == repr(value)
+    proxy = f"http://{value.partition('/')[0]}:{value.partition('/')[0]}@proxy.example:3128"
+    assert setting(tmp_path, "CALLBACKS_PROXY_URL", CALLBACKS_PROXY_URL=proxy) == repr(proxy)
 
 
 def test_lists_and_paths_that_begin_with_a_dollar_too(tmp_path):

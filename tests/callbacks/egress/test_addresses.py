@@ -214,7 +214,7 @@ def test_policy_from_reads_both_settings() -> None:
     networks = [ipaddress.ip_network("10.0.0.0/8")]
     given = {"CALLBACKS_ALLOWED_NETWORKS": networks, "CALLBACKS_ALLOWED_PORTS": [9000], "PORT": 8000}
     assert policy_from(SimpleNamespace(**given, DEMO=False)) == Policy(tuple(networks), frozenset({9000}))
-    assert policy_from(SimpleNamespace(**given, DEMO=True)) == Policy(tuple(networks), frozenset({9000}), 8000)
+    assert policy_from(SimpleNamespace(**given, DEMO=True)) == Policy(tuple(networks), frozenset({9000}), (), 8000)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1", "::ffff:127.0.0.1"])
