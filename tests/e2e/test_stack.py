@@ -189,7 +189,7 @@ def test_stack_with_a_database_file_that_is_none_says_so(installation, tmp_path)
         ("REDIS_URL", "nonsense", "REDIS_URL is not the URL of a Valkey or Redis server."),
         ("PORT", "0", "PORT is 0."),
         ("PORT", "eighty", "PORT "),
-        ("CALLBACKS_ALLOWED_NETWORKS", "10.0.0.0/99", "CALLBACKS_ALLOWED_NETWORKS: "),
+        ("CALLBACKS_ALLOWED_NETWORKS", "10.0.0.0/99", "CALLBACKS_ALLOWED_NETWORKS "),
         ("CALLBACKS_ALLOWED_PORTS", "http", "CALLBACKS_ALLOWED_PORTS "),
     ],
 )
