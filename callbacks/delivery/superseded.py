@@ -1,10 +1,13 @@
 """Which deliveries a newer one replaces: a tracker must not hear an old truth after a newer one.
 
 Of the deliveries of one order for one affiliate, a newer one for the same callback replaces those that still wait, and
-a newer *created* (the order came back to its affiliate) also replaces a waiting *updated* of any callback. One that is
-on the wire is waited for (`callbacks.delivery.queue`), and replaced if it fails. A newer one that was left out by its
-callback's statuses replaces an older one only if the status is another by now: what the older one says of it is no
-longer true.
+a newer *created* (the order came back to its affiliate) also replaces a waiting *updated* of any callback. A *created*
+that comes late, because its callback was paused or a person resends many, is replaced by an *updated* that its host has
+accepted since. What waits for a deleted order is replaced by the order that has its number now.
+
+One that is on the wire is waited for (`callbacks.delivery.queue`), and replaced if it fails. A newer one that was left
+out by its callback's statuses replaces an older one only if the status is another by now: what the older one says of it
+is no longer true.
 """
 
 from collections.abc import Collection
@@ -23,17 +26,28 @@ def newer_than(delivery: str, *, is_open: bool = False) -> str:
 
     `is_open`: a newer one that is not over yet. It has neither parameters nor percent signs.
     """
-    status = "{}.variables ->> 'order.status'"
+    variable = "{}.variables ->> '{}'"
     if connection.vendor == "sqlite":
-        status = "json_extract({}.variables, '$.\"order.status\"')"
-    return f"""EXISTS (
+        variable = "json_extract({}.variables, '$.\"{}\"')"
+    status, old_status = (variable.format(table, "order.status") for table in ("n", delivery))
+    host = "(SELECT host FROM callbacks_callbacksetting WHERE id = {}.setting_id)"
+    newer = f"""EXISTS (
       SELECT 1 FROM callbacks_delivery n
       WHERE n.order_id = {delivery}.order_id AND n.affiliate_id = {delivery}.affiliate_id AND n.id > {delivery}.id
         AND n.origin <> 'test' AND (
           n.setting_id = {delivery}.setting_id
-          OR (n.event = 'order.created' AND {delivery}.event = 'order.updated' AND n.origin = 'event'))
-        AND (n.skip_reason <> 'filtered' OR {status.format("n")} <> {status.format(delivery)})
+          OR (n.event = 'order.created' AND {delivery}.event = 'order.updated' AND n.origin = 'event')
+          OR (n.event = 'order.updated' AND {delivery}.event = 'order.created' AND n.status = 'succeeded'
+            AND {host.format("n")} = {host.format(delivery)}))
+        AND (n.skip_reason <> 'filtered' OR {status} <> {old_status})
         {"AND n.status IN ('pending', 'sending')" if is_open else ""})"""  # noqa: S608 - no values
+    if is_open:
+        return newer
+    return f"""({newer} OR EXISTS (
+      SELECT 1 FROM orders_order o
+      WHERE o.number = {variable.format(delivery, "order.number")} AND o.affiliate_id = {delivery}.affiliate_id
+        AND o.id > {delivery}.order_id AND {delivery}.origin <> 'test'
+        AND NOT EXISTS (SELECT 1 FROM orders_order gone WHERE gone.id = {delivery}.order_id)))"""  # noqa: S608
 
 
 def is_superseded(*, is_open: bool = False) -> RawSQL:
@@ -66,7 +80,13 @@ def replacement_of(delivery: Delivery) -> Delivery | None:
         return None
     same = Q(setting=delivery.setting_id) if delivery.setting_id else Q()
     back = Q(event=EventType.CREATED, origin=Delivery.Origin.EVENT)
-    return _newer(delivery).filter(same | back).order_by("pk").first()
+    found = _newer(delivery).filter(same | back).order_by("pk").first()
+    if found is None and (since := delivered_since(delivery)):
+        return since
+    if found is None and delivery.order_id and delivery.order is None:
+        again = Delivery.objects.filter(order__number=delivery.order_number, affiliate=delivery.affiliate_id)
+        found = again.exclude(origin=Delivery.Origin.TEST).order_by("pk").first()
+    return found
 
 
 def delivered_since(delivery: Delivery) -> Delivery | None:
