@@ -19,6 +19,7 @@ from django.db.models.expressions import RawSQL
 from callbacks.models import Delivery, EventType
 
 Status = Delivery.Status
+_TABLE = Delivery._meta.db_table  # noqa: SLF001 - Django's documented name
 
 
 def newer_than(delivery: str, *, is_open: bool = False) -> str:
@@ -26,12 +27,9 @@ def newer_than(delivery: str, *, is_open: bool = False) -> str:
 
     `is_open`: a newer one that is not over yet. It has neither parameters nor percent signs.
     """
-    variable = "{}.variables ->> '{}'"
-    if connection.vendor == "sqlite":
-        variable = "json_extract({}.variables, '$.\"{}\"')"
-    status, old_status = (variable.format(table, "order.status") for table in ("n", delivery))
+    status = _variable("n", "order.status")
     host = "(SELECT host FROM callbacks_callbacksetting WHERE id = {}.setting_id)"
-    newer = f"""EXISTS (
+    return f"""EXISTS (
       SELECT 1 FROM callbacks_delivery n
       WHERE n.order_id = {delivery}.order_id AND n.affiliate_id = {delivery}.affiliate_id AND n.id > {delivery}.id
         AND n.origin <> 'test' AND (
@@ -39,20 +37,36 @@ def newer_than(delivery: str, *, is_open: bool = False) -> str:
           OR (n.event = 'order.created' AND {delivery}.event = 'order.updated' AND n.origin = 'event')
           OR (n.event = 'order.updated' AND {delivery}.event = 'order.created' AND n.status = 'succeeded'
             AND {host.format("n")} = {host.format(delivery)}))
-        AND (n.skip_reason <> 'filtered' OR {status} <> {old_status})
+        AND (n.skip_reason <> 'filtered' OR {status} <> {_variable(delivery, "order.status")})
         {"AND n.status IN ('pending', 'sending')" if is_open else ""})"""  # noqa: S608 - no values
-    if is_open:
-        return newer
-    return f"""({newer} OR EXISTS (
+
+
+def made_again(delivery: str) -> str:
+    """The SQL condition that the order of `delivery` is deleted, and its affiliate has a newer one with its number."""
+    return f"""EXISTS (
       SELECT 1 FROM orders_order o
-      WHERE o.number = {variable.format(delivery, "order.number")} AND o.affiliate_id = {delivery}.affiliate_id
+      WHERE o.number = {_variable(delivery, "order.number")} AND o.affiliate_id = {delivery}.affiliate_id
         AND o.id > {delivery}.order_id AND {delivery}.origin <> 'test'
-        AND NOT EXISTS (SELECT 1 FROM orders_order gone WHERE gone.id = {delivery}.order_id)))"""  # noqa: S608
+        AND NOT EXISTS (SELECT 1 FROM orders_order gone WHERE gone.id = {delivery}.order_id))"""  # noqa: S608
+
+
+def _variable(table: str, name: str) -> str:
+    if connection.vendor == "sqlite":
+        return f"json_extract({table}.variables, '$.\"{name}\"')"
+    return f"{table}.variables ->> '{name}'"
 
 
 def is_superseded(*, is_open: bool = False) -> RawSQL:
-    """The same as an expression for querysets of deliveries."""
-    condition = newer_than(Delivery._meta.db_table, is_open=is_open)  # noqa: SLF001 - Django's documented name
+    """As `newer_than`, an expression for querysets of deliveries."""
+    return _expression(newer_than(_TABLE, is_open=is_open))
+
+
+def is_made_again() -> RawSQL:
+    """As `made_again`, an expression for querysets of deliveries."""
+    return _expression(made_again(_TABLE))
+
+
+def _expression(condition: str) -> RawSQL:
     return RawSQL(condition, [], BooleanField())  # noqa: S611 - our own text, without values
 
 

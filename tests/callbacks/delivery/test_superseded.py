@@ -238,6 +238,19 @@ def test_order_made_again_under_a_number_replaces_what_waits_for_the_deleted_one
     assert f'href="{Delivery.objects.get(order=again).get_absolute_url()}">See the newer event' in page
 
 
+def test_resend_of_a_deleted_order_that_was_made_again_is_refused(affiliate: Affiliate) -> None:
+    first = OrderFactory(number="#7", affiliate=affiliate)
+    settle.settle([settlement(claimed, "failed", code=500) for claimed in queue.claim(10)])
+    old = Delivery.objects.get()
+    first.delete()
+    Delivery.objects.exclude(pk=old.pk).delete()
+    assert resend.resend([old.pk], resend.REASONS_ALONE).count == 1
+    OrderFactory(number="#7", affiliate=affiliate)
+    found = db_thread.claim_due(10, queue.EVERYTHING, queue.LEASE).claims
+    assert (old.pk in [claimed.pk for claimed in found], state(old)) == (False, "superseded")
+    assert resend.resend([old.pk], resend.REASONS_ALONE).refused == {old.pk: resend.MADE_AGAIN}
+
+
 def test_order_made_again_for_another_affiliate_replaces_nothing(affiliate: Affiliate, other: Affiliate) -> None:
     first = OrderFactory(number="#7", affiliate=affiliate)
     settle.settle([settlement(claimed, "succeeded") for claimed in queue.claim(10)])
