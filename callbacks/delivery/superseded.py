@@ -35,7 +35,7 @@ def newer_than(delivery: str, *, is_open: bool = False) -> str:
         AND n.origin <> 'test' AND (
           n.setting_id = {delivery}.setting_id
           OR (n.event = 'order.created' AND {delivery}.event = 'order.updated' AND n.origin = 'event')
-          OR (n.event = 'order.updated' AND {delivery}.event = 'order.created' AND n.status = 'succeeded'
+          OR (n.event = 'order.updated' AND {delivery}.event = 'order.created' AND n.status IN ('succeeded', 'sending')
             AND {host.format("n")} = {host.format(delivery)}))
         AND (n.skip_reason <> 'filtered' OR {status} <> {_variable(delivery, "order.status")})
         {"AND n.status IN ('pending', 'sending')" if is_open else ""})"""  # noqa: S608 - no values

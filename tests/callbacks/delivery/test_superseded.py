@@ -305,6 +305,16 @@ def test_resend_of_many_leaves_out_created_where_an_update_was_accepted_since(or
     assert resend.resend([created.pk], resend.REASONS_ALONE).count == 1
 
 
+def test_resend_of_many_leaves_out_created_while_an_update_is_on_the_wire(order: Order) -> None:
+    created = Delivery.objects.get()
+    Delivery.objects.update(status="failed")
+    changed(order, status="approved")
+    on_the_wire = queue.claim(10)
+    assert "newer" in resend.resend([created.pk]).refused[created.pk]
+    settle.settle([settlement(claimed, "succeeded") for claimed in on_the_wire])
+    assert claimed_statuses() == []
+
+
 def test_resend_alone_is_refused_while_a_newer_one_is_on_its_way(older: Delivery, order: Order) -> None:
     changed(order, amount=99)
     assert "on its way" in resend.resend([older.pk], resend.REASONS_ALONE).refused[older.pk]
