@@ -18,6 +18,8 @@ class OrderEvent:
     `status_before` is the status in the event recorded for the affiliate before this one; "" if this is the first.
     `told` are the variables last told to an affiliate who loses the order: its rejection repeats them, so that their
     tracker knows the click again. None if the event has the values of `state`.
+    `is_return`: the order came back to them. Their callbacks for *updated* are told where no *created* goes, because
+    they were told that it is rejected.
     """
 
     order: Order
@@ -26,6 +28,7 @@ class OrderEvent:
     state: OrderState
     status_before: str = ""
     told: Mapping[str, str] | None = None
+    is_return: bool = False
 
     @property
     def new_status(self) -> str:
@@ -36,7 +39,8 @@ class OrderEvent:
 def of_saved(order: Order) -> list[OrderEvent]:
     """The events of the last save of `order`.
 
-    An order given to another affiliate is *updated* to rejected for the old one, and *created* for the new one.
+    An order given to another affiliate is *updated* to rejected for the old one, and *created* for the new one. It may
+    be a return: `with_what_was_told` finds that out.
     """
     before, after = order.before, order.after
     assert after is not None, "of_saved() takes orders that were saved"
@@ -52,6 +56,9 @@ def of_saved(order: Order) -> list[OrderEvent]:
         events.append(OrderEvent(order, EventType.UPDATED, before.affiliate_id, gone, before.status))
     if after.affiliate_id is not None:
         events.append(OrderEvent(order, EventType.CREATED, after.affiliate_id, after))
+        if before is not None:
+            rejected = Order.Status.REJECTED.value
+            events.append(OrderEvent(order, EventType.UPDATED, after.affiliate_id, after, rejected, is_return=True))
     return events
 
 
@@ -78,14 +85,30 @@ def rejection(order: Order, affiliate_id: int, told: Mapping[str, str]) -> Order
     return OrderEvent(order, EventType.UPDATED, affiliate_id, state, str(told.get("order.status", "")), told)
 
 
-def with_values_told(events: Sequence[OrderEvent]) -> list[OrderEvent]:
-    """Events of saved orders, with what former affiliates were told last. Reads only if there is such an event."""
-    former = [event for event in events if event.order.after and event.affiliate_id != event.order.after.affiliate_id]
-    told = told_last(event.order for event in former) if former else {}
+def with_what_was_told(events: Sequence[OrderEvent]) -> list[OrderEvent]:
+    """Events of saved orders, with what former affiliates were told last, and without returns to whom heard nothing.
+
+    Reads only if an order has another affiliate now.
+    """
+    moved = {event.order.pk: event.order for event in events if _is_former(event) or event.is_return}
+    if not moved:
+        return list(events)
+    told, known = told_last(moved.values()), _with_deliveries(moved)
     return [
-        replace(event, told=told.get((event.order.pk, event.affiliate_id))) if event in former else event
+        replace(event, told=told.get((event.order.pk, event.affiliate_id))) if _is_former(event) else event
         for event in events
+        if not event.is_return or (event.order.pk, event.affiliate_id) in known
     ]
+
+
+def _is_former(event: OrderEvent) -> bool:
+    return event.order.after is not None and event.affiliate_id != event.order.after.affiliate_id
+
+
+def _with_deliveries(order_keys: Iterable[int]) -> set[tuple[int | None, int | None]]:
+    """The orders and affiliates that there are deliveries for, by their keys."""
+    recorded = Delivery.objects.filter(order__in=list(order_keys)).exclude(origin=Delivery.Origin.TEST).order_by()
+    return set(recorded.values_list("order_id", "affiliate_id").distinct())
 
 
 def told_last(orders: Iterable[Order]) -> dict[tuple[int, int], Mapping[str, str]]:

@@ -32,6 +32,7 @@ class Subscription(NamedTuple):
     only_statuses: list[str]
     affiliate_status: str
     affiliate_code: str
+    host: str
 
 
 def record(orders: Iterable[Order]) -> int:
@@ -40,7 +41,7 @@ def record(orders: Iterable[Order]) -> int:
     Returns how many deliveries are due.
     """
     events = [event for order in orders for event in order_events.of_saved(order)]
-    return record_events(order_events.with_values_told(events))
+    return record_events(order_events.with_what_was_told(events))
 
 
 def record_deletion(order_keys: Sequence[int]) -> int:
@@ -73,8 +74,9 @@ def record_events(
         if only_setting in (None, subscription.setting_id):
             wanted[subscription.affiliate_id, subscription.event].append(subscription)
     pairs = [(event, subscription) for event in events for subscription in wanted[event.affiliate_id, event.event]]
+    if any(event.is_return for event in events):
+        pairs = _where_no_created_goes(pairs)
     if not pairs:
-        _end_rejections(events)
         return 0
     links = order_events.link_urls(event for event, _ in pairs)
     rows = [_row(event, subscription, links.get(event.state.link_id or 0, ""), origin) for event, subscription in pairs]
@@ -134,13 +136,14 @@ def _may_replace(event: OrderEvent, origin: str) -> bool:
     return event.event != EventType.CREATED or origin != Delivery.Origin.EVENT or event.order.before is not None
 
 
-def _end_rejections(events: Iterable[OrderEvent]) -> None:
-    """What waits for an affiliate who got the order back, and has no callback that a newer delivery could be for."""
-    for event in events:
-        if event.event == EventType.CREATED and event.order.before is not None:
-            Delivery.objects.filter(order=event.order.pk, affiliate=event.affiliate_id, status=Status.PENDING).update(
-                status=Status.SKIPPED, skip_reason=Skip.SUPERSEDED, next_attempt_at=None
-            )
+def _where_no_created_goes(pairs: list[tuple[OrderEvent, Subscription]]) -> list[tuple[OrderEvent, Subscription]]:
+    """Without what tells a host that an order came back if a *created* tells it too."""
+    told = {
+        (event.order.pk, subscription.affiliate_id, subscription.host)
+        for event, subscription in pairs
+        if event.event == EventType.CREATED and not _reason_to_skip(subscription, event)
+    }
+    return [(e, s) for e, s in pairs if not e.is_return or (e.order.pk, s.affiliate_id, s.host) not in told]
 
 
 def _repeated(told: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, str]:
@@ -162,7 +165,7 @@ def _reason_to_skip(subscription: Subscription, event: OrderEvent) -> Delivery.S
 
 # --- subscriptions -----------------------------------------------------------
 _SELECT = """
-SELECT s.id, s.affiliate_id, s.event, s.is_active, s.only_statuses, a.status, a.code
+SELECT s.id, s.affiliate_id, s.event, s.is_active, s.only_statuses, a.status, a.code, s.host
 FROM callbacks_callbacksetting s JOIN affiliates_affiliate a ON a.id = s.affiliate_id
 WHERE s.affiliate_id {among} ORDER BY s.id
 """

@@ -103,14 +103,14 @@ def endpoints(setting_ids: Collection[int]) -> dict[int, Endpoint]:
         }
 
 
-# What a person resends goes out even if a newer one was delivered.
+# What a person resends goes out even if a newer one was delivered, but not if its order was made again since.
 _SELECT = """
 SELECT CAST(d.next_attempt_at AS text), d.id, d.event, d.next_trigger, d.retry_step,
   COALESCE(d.last_status_code = 410, FALSE) AND EXISTS (
     SELECT 1 FROM callbacks_attempt a JOIN callbacks_callbacksetting s ON s.id = d.setting_id
     WHERE a.delivery_id = d.id AND a.status_code = 410
       AND (s.request_changed_at IS NULL OR a.created_at >= s.request_changed_at)),
-  d.next_trigger <> 'manual' AND {newer},
+  (d.next_trigger <> 'manual' AND {newer}) OR {made_again},
   d.variables, CAST(d.created_at AS text), d.setting_id
 """
 # Neither paused, nor held because the tracker asked us to wait, nor of an excluded endpoint or host. Nor while another
@@ -163,7 +163,7 @@ def due(limit: int, scope: Scope = EVERYTHING, count: str = FIRST) -> list[Due]:
     """The earliest due deliveries that were never attempted, or with `AGAIN` those that were."""
     text, parameters = _due_sql(count, scope)
     lock = "FOR UPDATE OF d SKIP LOCKED" if connection.features.has_select_for_update_skip_locked else ""
-    select = _SELECT.format(newer=superseded.newer_than("d"))
+    select = _SELECT.format(newer=superseded.newer_than("d"), made_again=superseded.made_again("d"))
     sql = f"{select} {text} ORDER BY d.next_attempt_at, d.id LIMIT %(limit)s {lock}"
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters | {"limit": limit})

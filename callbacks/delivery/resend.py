@@ -21,6 +21,7 @@ DELETED = "Its callback was deleted, so there is no address to send it to."
 PAUSED = "Its callback is paused; resume it first."
 BLOCKED = "Its affiliate is blocked."
 NOT_APPROVED = "Its affiliate is not approved yet."
+MADE_AGAIN = "Its order was deleted and made again since. Resend what is about the new one."
 REPLACED = "A newer event of its order replaces it. On its own page it can be resent all the same."
 REPLACED_SOON = "A newer event of its order is on its way and replaces it."
 Reason = tuple[Q | RawSQL, str]
@@ -31,6 +32,7 @@ ALWAYS: tuple[Reason, ...] = (
     (Q(setting__is_active=False), PAUSED),
     (Q(setting__affiliate__status=Affiliate.Status.BLOCKED), BLOCKED),
     (Q(setting__affiliate__status=Affiliate.Status.PENDING), NOT_APPROVED),
+    (superseded.is_made_again(), MADE_AGAIN),
 )
 # Of many, one that a newer one replaces is left out. Somebody who saw what that does may resend it by itself.
 REASONS = (*ALWAYS, (superseded.is_superseded(), REPLACED))

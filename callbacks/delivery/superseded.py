@@ -1,10 +1,13 @@
 """Which deliveries a newer one replaces: a tracker must not hear an old truth after a newer one.
 
 Of the deliveries of one order for one affiliate, a newer one for the same callback replaces those that still wait, and
-a newer *created* (the order came back to its affiliate) also replaces a waiting *updated* of any callback. One that is
-on the wire is waited for (`callbacks.delivery.queue`), and replaced if it fails. A newer one that was left out by its
-callback's statuses replaces an older one only if the status is another by now: what the older one says of it is no
-longer true.
+a newer *created* (the order came back to its affiliate) also replaces a waiting *updated* of any callback. A *created*
+that comes late, because its callback was paused or a person resends many, is replaced by an *updated* that its host has
+accepted since. What waits for a deleted order is replaced by the order that has its number now.
+
+One that is on the wire is waited for (`callbacks.delivery.queue`), and replaced if it fails. A newer one that was left
+out by its callback's statuses replaces an older one only if the status is another by now: what the older one says of it
+is no longer true.
 """
 
 from collections.abc import Collection
@@ -16,6 +19,7 @@ from django.db.models.expressions import RawSQL
 from callbacks.models import Delivery, EventType
 
 Status = Delivery.Status
+_TABLE = Delivery._meta.db_table  # noqa: SLF001 - Django's documented name
 
 
 def newer_than(delivery: str, *, is_open: bool = False) -> str:
@@ -23,22 +27,46 @@ def newer_than(delivery: str, *, is_open: bool = False) -> str:
 
     `is_open`: a newer one that is not over yet. It has neither parameters nor percent signs.
     """
-    status = "{}.variables ->> 'order.status'"
-    if connection.vendor == "sqlite":
-        status = "json_extract({}.variables, '$.\"order.status\"')"
+    status = _variable("n", "order.status")
+    host = "(SELECT host FROM callbacks_callbacksetting WHERE id = {}.setting_id)"
     return f"""EXISTS (
       SELECT 1 FROM callbacks_delivery n
       WHERE n.order_id = {delivery}.order_id AND n.affiliate_id = {delivery}.affiliate_id AND n.id > {delivery}.id
         AND n.origin <> 'test' AND (
           n.setting_id = {delivery}.setting_id
-          OR (n.event = 'order.created' AND {delivery}.event = 'order.updated' AND n.origin = 'event'))
-        AND (n.skip_reason <> 'filtered' OR {status.format("n")} <> {status.format(delivery)})
+          OR (n.event = 'order.created' AND {delivery}.event = 'order.updated' AND n.origin = 'event')
+          OR (n.event = 'order.updated' AND {delivery}.event = 'order.created' AND n.status IN ('succeeded', 'sending')
+            AND {host.format("n")} = {host.format(delivery)}))
+        AND (n.skip_reason <> 'filtered' OR {status} <> {_variable(delivery, "order.status")})
         {"AND n.status IN ('pending', 'sending')" if is_open else ""})"""  # noqa: S608 - no values
 
 
+def made_again(delivery: str) -> str:
+    """The SQL condition that the order of `delivery` is deleted, and its affiliate has a newer one with its number."""
+    return f"""EXISTS (
+      SELECT 1 FROM orders_order o
+      WHERE o.number = {_variable(delivery, "order.number")} AND o.affiliate_id = {delivery}.affiliate_id
+        AND o.id > {delivery}.order_id AND {delivery}.origin <> 'test'
+        AND NOT EXISTS (SELECT 1 FROM orders_order gone WHERE gone.id = {delivery}.order_id))"""  # noqa: S608
+
+
+def _variable(table: str, name: str) -> str:
+    if connection.vendor == "sqlite":
+        return f"json_extract({table}.variables, '$.\"{name}\"')"
+    return f"{table}.variables ->> '{name}'"
+
+
 def is_superseded(*, is_open: bool = False) -> RawSQL:
-    """The same as an expression for querysets of deliveries."""
-    condition = newer_than(Delivery._meta.db_table, is_open=is_open)  # noqa: SLF001 - Django's documented name
+    """As `newer_than`, an expression for querysets of deliveries."""
+    return _expression(newer_than(_TABLE, is_open=is_open))
+
+
+def is_made_again() -> RawSQL:
+    """As `made_again`, an expression for querysets of deliveries."""
+    return _expression(made_again(_TABLE))
+
+
+def _expression(condition: str) -> RawSQL:
     return RawSQL(condition, [], BooleanField())  # noqa: S611 - our own text, without values
 
 
@@ -66,7 +94,13 @@ def replacement_of(delivery: Delivery) -> Delivery | None:
         return None
     same = Q(setting=delivery.setting_id) if delivery.setting_id else Q()
     back = Q(event=EventType.CREATED, origin=Delivery.Origin.EVENT)
-    return _newer(delivery).filter(same | back).order_by("pk").first()
+    found = _newer(delivery).filter(same | back).order_by("pk").first()
+    if found is None and (since := delivered_since(delivery)):
+        return since
+    if found is None and delivery.order_id and delivery.order is None:
+        again = Delivery.objects.filter(order__number=delivery.order_number, affiliate=delivery.affiliate_id)
+        found = again.exclude(origin=Delivery.Origin.TEST).order_by("pk").first()
+    return found
 
 
 def delivered_since(delivery: Delivery) -> Delivery | None:

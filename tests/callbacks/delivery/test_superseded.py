@@ -130,14 +130,67 @@ def test_order_that_came_back_waits_for_a_rejection_on_the_wire(affiliate: Affil
     assert claimed_statuses() == ["new"]
 
 
-def test_order_that_came_back_replaces_the_rejection_where_created_has_no_callback(
-    affiliate: Affiliate, order: Order
+@pytest.fixture
+def other(new_affiliate: Callable[[], Affiliate]) -> Affiliate:
+    return new_affiliate()
+
+
+def test_order_that_came_back_is_told_by_updated_where_created_has_no_callback(
+    affiliate: Affiliate, order: Order, other: Affiliate
 ) -> None:
-    CallbackSetting.objects.filter(event="order.created").delete()
-    rejection = changed(order, affiliate=AffiliateFactory())
+    CallbackSetting.objects.filter(affiliate=affiliate, event="order.created").delete()
+    rejection = changed(order, affiliate=other)
     order.affiliate = affiliate
     order.save()
     assert state(rejection) == "superseded"
+    back = Delivery.objects.filter(affiliate=affiliate).latest("pk")
+    assert (back.event, back.status, back.variables["order.status"]) == ("order.updated", "pending", "new")
+
+
+def test_order_that_came_back_is_told_by_updated_after_a_rejection_on_the_wire(
+    affiliate: Affiliate, order: Order, other: Affiliate
+) -> None:
+    CallbackSetting.objects.filter(event="order.created").delete()
+    rejection = changed(order, affiliate=other)
+    on_the_wire = queue.claim(10)
+    changed(order, affiliate=affiliate)
+    fail(on_the_wire, wait_s=0)
+    assert state(rejection) == "superseded"
+    back = Delivery.objects.filter(affiliate=affiliate).latest("pk")
+    assert back.pk in [claimed.pk for claimed in queue.claim(10)]
+
+
+@pytest.mark.parametrize(
+    ("url", "fields", "expected"),
+    [
+        ("https://tracker.example/created", {}, ["order.created"]),
+        ("https://other.example/", {}, ["order.created", "order.updated"]),
+        ("https://tracker.example:8443/", {}, ["order.created", "order.updated"]),
+        ("https://tracker.example/", {"is_active": False}, ["order.updated"]),
+        ("https://tracker.example/", {"only_statuses": ["approved"]}, ["order.updated"]),
+    ],
+    ids=["same host", "other host", "other port", "paused", "other status"],
+)
+def test_order_that_came_back_is_told_at_each_host(
+    affiliate: Affiliate, order: Order, other: Affiliate, url: str, fields: dict[str, object], expected: list[str]
+) -> None:
+    created = CallbackSetting.objects.get(affiliate=affiliate, event="order.created")
+    created.url = url
+    for name, value in fields.items():
+        setattr(created, name, value)
+    created.save()
+    changed(order, affiliate=other)
+    settle.settle([settlement(claimed, "succeeded") for claimed in queue.claim(10)])
+    order.affiliate = affiliate
+    order.save()
+    waiting = Delivery.objects.filter(affiliate=affiliate, status="pending").order_by("pk")
+    assert [delivery.event for delivery in waiting] == expected
+
+
+def test_order_that_came_first_to_an_affiliate_is_told_by_created_only(order: Order, other: Affiliate) -> None:
+    CallbackSetting.objects.filter(affiliate=other, event="order.created").update(host="other.example")
+    changed(order, affiliate=other)
+    assert [delivery.event for delivery in Delivery.objects.filter(affiliate=other)] == ["order.created"]
 
 
 def test_order_that_came_back_replaces_its_first_created(affiliate: Affiliate) -> None:
@@ -147,6 +200,65 @@ def test_order_that_came_back_replaces_its_first_created(affiliate: Affiliate) -
     changed(order, affiliate=affiliate, amount=99)
     assert state(first) == "superseded"
     assert [claimed.due.variables["order.amount"] for claimed in queue.claim(10)] == ["99.00"]
+
+
+def test_created_that_was_paused_does_not_come_after_an_update(affiliate: Affiliate) -> None:
+    order = OrderFactory(affiliate=affiliate)
+    created = CallbackSetting.objects.filter(event="order.created")
+    created.update(is_active=False)
+    changed(order, status="approved")
+    settle.settle([settlement(claimed, "succeeded") for claimed in queue.claim(10)])
+    created.update(is_active=True)
+    assert db_thread.claim_due(10, queue.EVERYTHING, queue.LEASE).claims == []
+    assert state(Delivery.objects.get(event="order.created")) == "superseded"
+
+
+def test_created_that_was_paused_goes_out_where_no_update_was_accepted(affiliate: Affiliate) -> None:
+    order = OrderFactory(affiliate=affiliate)
+    CallbackSetting.objects.filter(event="order.updated").update(host="other.example")
+    changed(order, status="approved")
+    settle.settle([settlement(claimed, "succeeded") for claimed in queue.claim(10) if claimed.host == "other.example"])
+    assert Delivery.objects.get(event="order.created").status == "sending"
+
+
+def test_order_made_again_under_a_number_replaces_what_waits_for_the_deleted_one(
+    affiliate: Affiliate, other: Affiliate, admin_client: Client
+) -> None:
+    first = OrderFactory(number="#7", affiliate=affiliate)
+    fail(queue.claim(10), wait_s=0)
+    first.delete()
+    again = OrderFactory(number="#7", affiliate=affiliate)
+    found = db_thread.claim_due(10, queue.EVERYTHING, queue.LEASE).claims
+    assert [claimed.due.event for claimed in found] == ["order.created"]
+    settle.settle([settlement(claimed, "succeeded") for claimed in found])
+    assert db_thread.claim_due(10, queue.EVERYTHING, queue.LEASE).claims == []
+    old = Delivery.objects.exclude(order=again)
+    assert [delivery.skip_reason for delivery in old] == ["superseded", "superseded"]
+    page = admin_client.get(old[0].get_absolute_url()).content.decode()
+    assert f'href="{Delivery.objects.get(order=again).get_absolute_url()}">See the newer event' in page
+
+
+def test_resend_of_a_deleted_order_that_was_made_again_is_refused(affiliate: Affiliate) -> None:
+    first = OrderFactory(number="#7", affiliate=affiliate)
+    settle.settle([settlement(claimed, "failed", code=500) for claimed in queue.claim(10)])
+    old = Delivery.objects.get()
+    first.delete()
+    Delivery.objects.exclude(pk=old.pk).delete()
+    assert resend.resend([old.pk], resend.REASONS_ALONE).count == 1
+    OrderFactory(number="#7", affiliate=affiliate)
+    found = db_thread.claim_due(10, queue.EVERYTHING, queue.LEASE).claims
+    assert (old.pk in [claimed.pk for claimed in found], state(old)) == (False, "superseded")
+    assert resend.resend([old.pk], resend.REASONS_ALONE).refused == {old.pk: resend.MADE_AGAIN}
+
+
+def test_order_made_again_for_another_affiliate_replaces_nothing(affiliate: Affiliate, other: Affiliate) -> None:
+    first = OrderFactory(number="#7", affiliate=affiliate)
+    settle.settle([settlement(claimed, "succeeded") for claimed in queue.claim(10)])
+    first.delete()
+    OrderFactory(number="#7", affiliate=other)
+    OrderFactory(number="#8", affiliate=affiliate)
+    found = db_thread.claim_due(10, queue.EVERYTHING, queue.LEASE).claims
+    assert sorted(claimed.due.variables["order.status"] for claimed in found) == ["new", "new", "rejected"]
 
 
 # --- a person ------------------------------------------------------------------
@@ -180,6 +292,27 @@ def test_resend_alone_of_created_tells_of_an_update_delivered_since(order: Order
     changed(order, status="approved")
     settle.settle([settlement(claimed, "succeeded") for claimed in queue.claim(10)])
     assert "A newer event" in admin_client.get(created.get_absolute_url()).content.decode()
+
+
+def test_resend_of_many_leaves_out_created_where_an_update_was_accepted_since(order: Order) -> None:
+    created = Delivery.objects.get()
+    Delivery.objects.update(status="failed")
+    changed(order, status="approved")
+    assert resend.resend([created.pk]).count == 1  # the update waits for it
+    settle.settle([settlement(claimed, "failed", code=503) for claimed in queue.claim(10)])
+    settle.settle([settlement(claimed, "succeeded") for claimed in queue.claim(10)])
+    assert "newer" in resend.resend([created.pk]).refused[created.pk]
+    assert resend.resend([created.pk], resend.REASONS_ALONE).count == 1
+
+
+def test_resend_of_many_leaves_out_created_while_an_update_is_on_the_wire(order: Order) -> None:
+    created = Delivery.objects.get()
+    Delivery.objects.update(status="failed")
+    changed(order, status="approved")
+    on_the_wire = queue.claim(10)
+    assert "newer" in resend.resend([created.pk]).refused[created.pk]
+    settle.settle([settlement(claimed, "succeeded") for claimed in on_the_wire])
+    assert claimed_statuses() == []
 
 
 def test_resend_alone_is_refused_while_a_newer_one_is_on_its_way(older: Delivery, order: Order) -> None:
