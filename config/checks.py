@@ -17,7 +17,7 @@ from callbacks.egress.addresses import NAT64_LENGTHS, WELL_KNOWN_NAT64, nat64_pr
 from callbacks.egress.dns import Resolver
 from callbacks.egress.dns import system_lookup as look_up
 from callbacks.egress.proxy import proxy_from
-from config import encryption
+from config.security import encryption
 from config.stack.data_dir import open_to_others
 
 SQLITE = "django.db.backends.sqlite3"
