@@ -158,7 +158,7 @@ UNREADABLE = "Stored secrets were encrypted under another SECRET_KEY: nothing ca
 
 
 def _count(found: Callable[[], int]) -> int:
-    """None if the database cannot be asked, or has no tables yet."""
+    """0 if the database cannot be asked, or has no tables yet."""
     try:
         return found()
     except DatabaseError:
