@@ -16,9 +16,9 @@ from affiliates.portal import access
 from affiliates.profile import facts, views
 from callbacks.reports.callback_health import Health, with_health
 from callbacks.setup.bulk import choice
-from config import security_log
 from config.editing import EditingAdmin
 from config.listing.columns import CREATED, column
+from config.security import security_log
 from config.theme.templatetags.theme import percent
 
 

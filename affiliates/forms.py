@@ -1,6 +1,5 @@
 """Forms of the admin about an affiliate: who they are, their links, the password of their portal login."""
 
-import re
 from typing import Any
 
 from django import forms
@@ -14,6 +13,7 @@ from affiliates import search
 from affiliates.models import LINK_MAX_LENGTH, LINK_STAYS, Affiliate, Link
 from affiliates.portal import access
 from config.editing import EditingForm
+from config.listing.keys import key_in
 
 
 class AffiliateInput(forms.TextInput):
@@ -45,8 +45,8 @@ class AffiliateField(forms.CharField):
     def label_of(affiliate: Any) -> str:
         """What the field shows for an affiliate, or for the primary key of one, as the address of a form has it."""
         if not isinstance(affiliate, Affiliate):
-            known = re.fullmatch("[0-9]{1,18}", str(affiliate))
-            affiliate = Affiliate.objects.filter(pk=known.group()).first() if known else None
+            known = key_in(str(affiliate))
+            affiliate = None if known is None else Affiliate.objects.filter(pk=known).first()
         return search.label_of(affiliate) if affiliate else ""
 
     def has_changed(self, initial: Any, data: Any) -> bool:

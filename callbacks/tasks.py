@@ -14,7 +14,7 @@ from celery.signals import worker_shutting_down
 from callbacks.delivery import dispatcher, queue, wakeup
 from callbacks.jobs import runner
 from callbacks.reports import hourly
-from config import encryption
+from config.security import encryption
 
 COUNT_FOR_S = 1.0
 

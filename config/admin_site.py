@@ -23,8 +23,8 @@ from affiliates.models import Affiliate
 from callbacks.models import CallbackSetting, Delivery
 from callbacks.reports import overview
 from callbacks.setup.bulk import choice
-from config import encryption, roles, security_log, two_factor
 from config.request import actor, allow_going_back
+from config.security import encryption, roles, security_log, two_factor
 from config.theme.templatetags.theme import rounded_share
 from orders.models import Order
 

@@ -2,7 +2,6 @@
 
 from django.apps import AppConfig
 from django.contrib.admin.apps import AdminConfig
-from django.contrib.auth.signals import user_logged_in
 from django.db.models.signals import post_migrate
 
 
@@ -11,7 +10,8 @@ class ConfigConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from config import checks, db_locks, sign_in  # noqa: F401 - importing `checks` and `sign_in` registers them
+        from config import checks, db_locks  # noqa: F401 - importing `checks` and `sign_in` registers them
+        from config.security import sign_in  # noqa: F401 - as above
 
         db_locks.prepare_connections()
 
@@ -21,8 +21,7 @@ class PostbacksAdminConfig(AdminConfig):
 
     def ready(self) -> None:
         super().ready()
-        from config import accounts, middleware, roles  # they need models, which are loaded only now
+        from config.security import accounts, roles  # they need models, which are loaded only now
 
         accounts.register()
-        user_logged_in.connect(middleware.note_seen, dispatch_uid="seen")
         post_migrate.connect(roles.sync_groups, sender=self, dispatch_uid="roles")

@@ -17,7 +17,7 @@ from callbacks.egress.addresses import NAT64_LENGTHS, WELL_KNOWN_NAT64, nat64_pr
 from callbacks.egress.dns import Resolver
 from callbacks.egress.dns import system_lookup as look_up
 from callbacks.egress.proxy import proxy_from
-from config import encryption
+from config.security import encryption
 from config.stack.data_dir import open_to_others
 
 SQLITE = "django.db.backends.sqlite3"
@@ -158,7 +158,7 @@ UNREADABLE = "Stored secrets were encrypted under another SECRET_KEY: nothing ca
 
 
 def _count(found: Callable[[], int]) -> int:
-    """None if the database cannot be asked, or has no tables yet."""
+    """0 if the database cannot be asked, or has no tables yet."""
     try:
         return found()
     except DatabaseError:

@@ -1,8 +1,6 @@
 """What every request passes before its view, and every answer after it: what belongs to no page of its own."""
 
-import time
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 from django.core.exceptions import BadRequest
@@ -12,15 +10,11 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import resolve
 
-from config.request import is_fetch
 from config.stack.web import body_limit
 
 View = Callable[[HttpRequest], HttpResponseBase]
 PROBES = ("/healthz", "/readyz")
 POLICY = "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()"
-STAFF_IDLE = timedelta(hours=12)
-NOTED_EVERY_S = 60.0  # how exact that is; each time costs a write
-SEEN_AT = "seen_at"  # in the session of staff
 
 
 class NoUploads(FileUploadHandler):
@@ -81,27 +75,3 @@ def unreadable_requests(get_response: View) -> View:
 def _length(request: HttpRequest) -> int:
     text = request.META.get("CONTENT_LENGTH") or "0"
     return int(text) if text.isdecimal() and len(text) < 19 else 0
-
-
-def name_to_count(request: HttpRequest, credentials: Any = None) -> str:
-    """The name that the throttle of log-ins counts: of what was typed, as much as its column takes."""
-    return str((credentials or request.POST).get("username") or "")[:255]
-
-
-def idle_staff(get_response: View) -> View:
-    """End a session of staff after twelve hours without a request. What a page asks for by itself is none."""
-
-    def middleware(request: HttpRequest) -> HttpResponseBase:
-        is_by_itself = is_fetch(request) and request.method == "GET"
-        if not is_by_itself and time.time() - request.session.get(SEEN_AT, 0.0) > NOTED_EVERY_S:
-            note_seen(request, request.user)
-        return get_response(request)
-
-    return middleware
-
-
-def note_seen(request: HttpRequest, user: Any, **_: Any) -> None:
-    """From now on the session lasts for twelve hours, if it is one of staff. Also when somebody has just signed in."""
-    if user.is_authenticated and user.is_staff:
-        request.session[SEEN_AT] = time.time()
-        request.session.set_expiry(STAFF_IDLE)

@@ -13,7 +13,7 @@ from django.db import models, transaction
 from django_otp.models import Device, ThrottlingMixin
 from django_otp.oath import TOTP
 
-from config.encryption import EncryptedTextField, digest
+from config.security.encryption import EncryptedTextField, digest
 
 ISSUER = "Affiliate Postbacks"
 RECOVERY_CODES = 10

@@ -135,12 +135,12 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "config.middleware.idle_staff",
+    "config.security.sign_in.idle_staff",
     "django_otp.middleware.OTPMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
-    "config.sign_in.SecondFactorMiddleware",
+    "config.security.sign_in.SecondFactorMiddleware",
 ]
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
@@ -213,7 +213,7 @@ CELERY_TIMEZONE = "UTC"
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 # The first one hashes; a password that another one hashed is hashed anew when its owner logs in.
 PASSWORD_HASHERS = [
-    "config.sign_in.PasswordHasher",
+    "config.security.sign_in.PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2SHA1PasswordHasher",
     "django.contrib.auth.hashers.ScryptPasswordHasher",
@@ -232,7 +232,8 @@ LOGIN_URL = "portal:login"
 LOGIN_REDIRECT_URL = "portal:home"
 LOGOUT_REDIRECT_URL = "portal:login"
 REQUIRE_TWO_FACTOR = env.bool("REQUIRE_TWO_FACTOR", False)
-AXES_HANDLER = "config.sign_in.LogInThrottle"  # which counts by address alone too
+AXES_HANDLER = "config.security.sign_in.LogInThrottle"  # which counts by address alone too
+AXES_USERNAME_CALLABLE = "config.security.sign_in.name_to_count"
 AXES_CLIENT_IP_CALLABLE = "config.request.throttled_address"
 AXES_FAILURE_LIMIT = 10  # of one name from one address
 AXES_COOLOFF_TIME = 0.25  # hours
@@ -262,7 +263,6 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_PROXY or env.bool("SECURE_CO
 if SESSION_COOKIE_SECURE:  # no other host of the domain can set a cookie of such a name
     SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"  # one cookie less, and what it tells
-AXES_USERNAME_CALLABLE = "config.middleware.name_to_count"
 FILE_UPLOAD_HANDLERS = ["config.middleware.NoUploads"]
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"

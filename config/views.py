@@ -14,7 +14,7 @@ from django.views.decorators.http import require_safe
 
 from callbacks.delivery import wakeup
 from callbacks.egress.proxy import proxy_from
-from config import encryption
+from config.security import encryption
 
 OK = "ok"
 HEARTBEAT_MAX_AGE = timedelta(seconds=15)  # the sweep records one every 2 s

@@ -13,12 +13,12 @@ from django.utils.decorators import method_decorator
 
 from affiliates.filters import AffiliateFilter
 from affiliates.models import Affiliate
-from config import security_log
 from config.editing import EditingAdmin
 from config.listing.columns import CREATED, column
 from config.listing.filters import PeriodFilter
 from config.listing.pages import BaseAdmin, LongChangeList
-from config.sign_in import password_again
+from config.security import security_log
+from config.security.sign_in import password_again
 from orders.forms import ApiTokenForm, OrderForm
 from orders.intake import tokens
 from orders.models import ApiToken, Order

@@ -40,6 +40,14 @@ def validate_currency(code: str) -> None:
         )
 
 
+def link_of_another(owner: Affiliate) -> ValidationError:
+    return ValidationError(
+        "This link belongs to %(name)s; clear it or choose that affiliate.",
+        code="link_of_another_affiliate",
+        params={"name": owner.name},
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class OrderState:
     """The columns of an order whose change is an event, as they stand in its row."""
@@ -253,11 +261,7 @@ class Order(models.Model):
                         params={"currency": self.currency, "digits": money.minor_digits(self.currency)},
                     )
         if self.link and self.affiliate_id and self.link.affiliate_id != self.affiliate_id:
-            errors["link"] = ValidationError(
-                "This link belongs to %(name)s; clear it or choose that affiliate.",
-                code="link_of_another_affiliate",
-                params={"name": self.link.affiliate.name},
-            )
+            errors["link"] = link_of_another(self.link.affiliate)
         if errors:
             raise ValidationError(errors)
 
@@ -340,9 +344,8 @@ class Order(models.Model):
         if after.affiliate_id is None:
             self.commission_rate = None
         else:
-            rate = Decimal(
-                str(self._affiliate_with(after.affiliate_id).commission_rate)
-            )  # text or a float, if not read
+            affiliate = self._affiliate_with(after.affiliate_id)
+            rate = Decimal(str(affiliate.commission_rate))  # it is text or a float if it was not read
             if before is not None and before.affiliate_id == after.affiliate_id and not self.commission_given:
                 rate = _rate_of_row(before, rate)
             self.commission_rate = rate.quantize(Decimal(1).scaleb(-RATE_PLACES))

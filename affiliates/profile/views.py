@@ -23,10 +23,10 @@ from affiliates.models import Affiliate
 from affiliates.portal import access
 from affiliates.profile import facts
 from callbacks.reports.reconciliation import HEADINGS, Month, csv_rows, reconcile
-from config import security_log
 from config.listing.csv_download import csv_response
 from config.request import actor, go_to, is_fetch, may_see
-from config.sign_in import password_again
+from config.security import security_log
+from config.security.sign_in import password_again
 
 PAGE_SIZE = 25
 Tab = Callable[[HttpRequest, Affiliate], HttpResponseBase]

@@ -148,10 +148,8 @@ def _where_no_created_goes(pairs: list[tuple[OrderEvent, Subscription]]) -> list
 
 def _repeated(told: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, str]:
     """The variables last told, with the status and what else is of the new event itself."""
-    own = {
-        name: value for name, value in variables.items() if name in {"order.status", "event"} or name[:6] == "event."
-    }
-    return {**told, **own}
+    own = [name for name in variables if name == "order.status" or name.partition(".")[0] == "event"]
+    return {**told, **{name: variables[name] for name in own}}
 
 
 def _reason_to_skip(subscription: Subscription, event: OrderEvent) -> Delivery.SkipReason:

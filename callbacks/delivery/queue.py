@@ -24,7 +24,7 @@ from affiliates.models import Affiliate
 from callbacks.delivery import superseded
 from callbacks.models import Delivery, sql
 from callbacks.postback import signing
-from config.encryption import readable
+from config.security.encryption import readable
 
 # How long a claimed delivery belongs to its worker. Longer than the longest attempt (10 s) plus the longest wait for
 # a free slot among the requests in flight; a dead worker's deliveries go out after this time.

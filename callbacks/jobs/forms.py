@@ -9,6 +9,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 
 from callbacks.models import Delivery
 from callbacks.models.job import RATES, USUAL_RATE
+from config.listing.keys import LARGEST_KEY
 from orders.models import Order
 
 
@@ -19,7 +20,7 @@ class StartForm(forms.Form):
     """
 
     token = forms.UUIDField(widget=forms.HiddenInput)
-    last = forms.IntegerField(min_value=0, max_value=2**63 - 1, widget=forms.HiddenInput)
+    last = forms.IntegerField(min_value=0, max_value=LARGEST_KEY, widget=forms.HiddenInput)
     rate = forms.TypedChoiceField(
         label="At most",
         coerce=int,

@@ -21,13 +21,13 @@ from callbacks.delivery import resend, superseded
 from callbacks.log import conditions, export, live
 from callbacks.log.filters import CodeFilter, HostFilter, OriginFilter, StateFilter
 from callbacks.models import Delivery, audit
-from config import security_log
 from config.listing.columns import CREATED, ReadOnlyAdmin, column
 from config.listing.csv_download import csv_response
 from config.listing.filters import PeriodFilter
 from config.listing.keys import key_in
 from config.listing.pages import LongChangeList
 from config.request import actor
+from config.security import security_log
 
 MAX_NAMED = 5  # refused deliveries that messages name; the others are counted
 

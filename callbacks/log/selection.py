@@ -15,7 +15,7 @@ from affiliates.models import Affiliate
 from callbacks.log import conditions
 from callbacks.log.conditions import NO_ANSWER, NOT_TEST, STATES
 from callbacks.models import Delivery, EventType
-from config.listing.keys import AFTER, BEFORE, Keys
+from config.listing.keys import AFTER, BEFORE, Keys, key_in
 from config.listing.period import Period
 
 STATE, EVENT, AFFILIATE = "status__exact", "event__exact", "affiliate__id__exact"
@@ -62,7 +62,7 @@ class Selection:
                 chosen[name] = values[0].strip()
         affiliate = chosen.get(AFFILIATE, "0")
         is_known = chosen.get(EVENT, EventType.CREATED) in EventType and chosen.get(ORIGIN, NOT_TEST) in ORIGINS
-        if not is_known or not affiliate.isdecimal() or len(affiliate) > 18:
+        if not is_known or key_in(affiliate) is None:
             raise UnknownFilterError
         return cls({name: chosen[name] for name in KNOWN if name in chosen})
 

@@ -17,7 +17,7 @@ from callbacks.editor.repair import Repair
 from callbacks.egress import addresses, targets
 from callbacks.models import names, sql
 from callbacks.postback import signing
-from config.encryption import EncryptedTextField
+from config.security.encryption import EncryptedTextField
 from orders.models import Order, validate_statuses
 
 models.BigAutoField.register_lookup(sql.Among)

@@ -25,9 +25,9 @@ from affiliates.models import Affiliate
 from callbacks.models import CallbackSetting, EventType, audit, history
 from callbacks.setup import preview, signing_secrets, test_send
 from callbacks.setup.forms import CallbackSettingForm
-from config import security_log
 from config.request import actor, allow_going_back, go_to, is_fetch, may_see
-from config.sign_in import password_again
+from config.security import security_log
+from config.security.sign_in import password_again
 from orders.models import Order
 
 PAGE = 25  # changes on a page

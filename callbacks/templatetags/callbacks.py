@@ -14,8 +14,8 @@ from callbacks.models import CallbackSetting, SettingChange, history, names
 from callbacks.postback import signing, syntax
 from callbacks.reports import callback_health
 from callbacks.setup import signing_secrets
-from config import security_log
-from config.sign_in import has_typed_password
+from config.security import security_log
+from config.security.sign_in import has_typed_password
 
 register = template.Library()
 

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 
 from affiliates.models import Affiliate
-from config import roles
+from config.security import roles
 from orders.models import Order
 
 

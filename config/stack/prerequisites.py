@@ -14,7 +14,7 @@ from django.core.management import call_command
 from django.db import DatabaseError, connection, connections
 from django.db.migrations.executor import MigrationExecutor
 
-from config import encryption
+from config.security import encryption
 from config.stack import data_dir
 
 LOCK_TIMEOUT_S = 5.0  # the Valkey of the last start may need so long to end

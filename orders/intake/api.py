@@ -21,7 +21,7 @@ from ninja.security import HttpBearer
 from pydantic import BeforeValidator, ConfigDict, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from config import security_log
+from config.security import security_log
 from orders import money
 from orders.intake import place, tokens
 from orders.intake.problems import GENERAL, Problem, Problems, answer

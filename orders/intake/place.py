@@ -10,7 +10,7 @@ from django.db import transaction
 from affiliates import search
 from affiliates.models import LINK_MAX_LENGTH, Affiliate, Link, can_be_kept, kept, validate_text
 from affiliates.referral import without_blanks
-from orders.models import NUMBER_MAX_LENGTH, Order
+from orders.models import NUMBER_MAX_LENGTH, Order, link_of_another
 
 # Besides the number, the affiliate and the link.
 FIELDS = ("amount", "commission", "currency", "status")
@@ -170,11 +170,7 @@ def resolve_link(affiliate: Affiliate | None, url: str) -> tuple[Affiliate | Non
     named = search.named_by(url)
     owner = affiliate or named
     if affiliate and named and named != affiliate:
-        raise ValidationError(
-            "This link belongs to %(name)s; clear it or choose that affiliate.",
-            code="link_of_another_affiliate",
-            params={"name": named.name},
-        )
+        raise link_of_another(named)
     if not _is_address(url):
         raise ValidationError(
             "This is no link; enter the full address, such as https://shop.example/?ref=joe.", code="bad_link"

@@ -35,6 +35,10 @@ def check(client: Client, affiliate: Affiliate, url: str, **fields: Any) -> str:
     return " ".join(answer.content.decode().split())
 
 
+def send_test(client: Client, affiliate: Affiliate, url: str, rest: str = "created/test/", **fields: Any) -> Any:
+    return client.post(of(affiliate, rest), {"method": "GET", "url": url} | fields, headers=BY_SCRIPT)
+
+
 def at_once(calls: Sequence[Callable[[], T]]) -> list[T]:
     """What these return, each in a thread and over a connection of its own, all started at the same moment."""
     barrier = threading.Barrier(len(calls))

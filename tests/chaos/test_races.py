@@ -1,41 +1,19 @@
 """Two of everything: beats, sweeps, workers, all after the same rows."""
 
-import threading
 from collections.abc import Callable
 from datetime import timedelta
 
-from django.db import connections
 from django.utils import timezone
 
 from callbacks.delivery import queue
 from callbacks.models import Attempt, Delivery
+from tests.callbacks.panel import at_once
 from tests.chaos.surroundings import Surroundings, size
 from tests.receiver import Answer, Receiver
 
 DELIVERIES = size(600, 10_000)
 ROUNDS = size(20, 200)
 RIVALS = 4
-
-
-def at_once(do: Callable[[], int]) -> list[int]:
-    """Do it in several threads at the same time, each with a connection of its own."""
-    results: list[int] = []
-    barrier = threading.Barrier(RIVALS)
-
-    def run() -> None:
-        try:
-            barrier.wait(timeout=10)
-            results.append(do())
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=run) for _ in range(RIVALS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=30)
-    assert len(results) == RIVALS
-    return results
 
 
 def test_two_workers_and_two_beats_send_nothing_twice(
@@ -57,7 +35,7 @@ def test_claims_at_once_on_one_row_give_it_to_one(around: Surroundings) -> None:
     around.place(2)
     delivery = Delivery.objects.get(event="order.created")
     for _ in range(ROUNDS):
-        assert sorted(at_once(lambda: len(queue.claim(10)))) == [0] * (RIVALS - 1) + [1]
+        assert sorted(at_once([lambda: len(queue.claim(10))] * RIVALS)) == [0] * (RIVALS - 1) + [1]
         delivery.refresh_from_db()
         assert delivery.status == "sending"
         assert delivery.attempt_count == 0
@@ -70,7 +48,7 @@ def test_sweeps_at_once_take_a_lease_back_once(around: Surroundings) -> None:
     for _ in range(ROUNDS):
         assert len(queue.claim(10)) == 1
         around.expire_leases()
-        assert sum(at_once(queue.recover)) == 1
+        assert sum(at_once([queue.recover] * RIVALS)) == 1
 
 
 def test_sweeps_at_once_with_claims_never_give_a_row_to_two(around: Surroundings) -> None:
@@ -83,7 +61,7 @@ def test_sweeps_at_once_with_claims_never_give_a_row_to_two(around: Surroundings
     for _ in range(ROUNDS):
         queue.claim(10)
         around.expire_leases()
-        assert sum(at_once(take_over)) == 1
+        assert sum(at_once([take_over] * RIVALS)) == 1
         around.expire_leases()
         queue.recover()
 

@@ -17,11 +17,6 @@ TIMES = 5
 TOKEN = re.compile(r'name="form_token" value="([0-9a-f-]{36})"')
 
 
-@pytest.fixture
-def world(broker) -> World:
-    return worlds.make()
-
-
 def sent_at_once(world: World, path: str, typed: dict[str, object]) -> list[int]:
     clients = [world.client("administrator") for _ in range(TIMES)]
     return [answer.status_code for answer in at_once([lambda c=c: c.post(path, typed) for c in clients])]

@@ -31,11 +31,6 @@ SUPPORT_WRITES = OWN_WRITES | {
 ASKED = [*worlds.views(), *worlds.actions()]
 
 
-@pytest.fixture
-def world(broker) -> World:
-    return worlds.make()
-
-
 # --- asking -----------------------------------------------------------------------
 def digest() -> str:
     """Of all that is in the database, but for who is signed in and since when, and notes of what was exported."""

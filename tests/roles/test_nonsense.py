@@ -16,7 +16,7 @@ from django.test import Client
 
 from tests.roles import world as worlds
 from tests.roles.matrix import TABLE
-from tests.roles.world import ACTION, World
+from tests.roles.world import ACTION
 
 pytestmark = pytest.mark.django_db
 
@@ -28,11 +28,6 @@ NONSENSE = (
 IDS = ("0", "-1", "9" * 19, "9" * 4000, "9" * 5000, "\0", "%2F", "a_b", "\N{ARABIC-INDIC DIGIT THREE}")
 PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
 ROUTES = [*worlds.views(), *worlds.actions()]
-
-
-@pytest.fixture
-def world(broker) -> World:
-    return worlds.make()
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from callbacks.models import Attempt, Delivery
 from callbacks.setup import signing_secrets
+from tests.callbacks.panel import text_of
 from tests.factories import AffiliateFactory, CallbackSettingFactory, OrderFactory
 from tests.roles import world as worlds
 from tests.roles.world import World
@@ -17,17 +18,8 @@ LIST = "/admin/callbacks/delivery/"
 
 
 @pytest.fixture
-def world(broker) -> World:
-    return worlds.make()
-
-
-@pytest.fixture
 def support(world: World) -> Client:
     return world.client("support")
-
-
-def text_of(client: Client, path: str) -> str:
-    return " ".join(client.get(path).content.decode().split())
 
 
 def pages(world: World) -> list[str]:

@@ -17,8 +17,8 @@ from callbacks.models import Attempt, CallbackSetting, Delivery, Job
 from callbacks.models.job import USUAL_RATE
 from callbacks.setup import changes
 from callbacks.setup.bulk import replace_host
-from config import roles
 from config.models import Authenticator
+from config.security import roles
 from orders.intake import tokens
 from orders.models import ApiToken, Order
 from tests.factories import AffiliateFactory, CallbackSettingFactory, LinkFactory, OrderFactory

@@ -23,9 +23,9 @@ from callbacks.setup.bulk import choice, replace_host, result_messages, same_cal
 from callbacks.setup.bulk.choice import Choice, Sample
 from callbacks.setup.bulk.forms import ReplaceHostForm, SameCallbackForm, pattern_for
 from callbacks.setup.bulk.same_callback import Effect
-from config import security_log
 from config.request import actor, may_see
-from config.sign_in import password_again
+from config.security import security_log
+from config.security.sign_in import password_again
 from orders.models import Order
 
 PREVIEWED = 3  # affiliates whose requests are shown

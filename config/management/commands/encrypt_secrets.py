@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from config import encryption
+from config.security import encryption
 
 
 class Command(BaseCommand):

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from config import encryption
+from config.security import encryption
 
 
 class Command(BaseCommand):

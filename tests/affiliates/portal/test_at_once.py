@@ -1,17 +1,12 @@
 """Several people set, change and take away one affiliate's portal login in the same moment."""
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
-from typing import Any
-
 import pytest
 from django.contrib.auth.models import User
-from django.db import connections
 from django.test import Client
 
 from affiliates.models import Affiliate
 from affiliates.portal import access
+from tests.callbacks.panel import at_once
 from tests.factories import AffiliateFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -19,20 +14,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 AT_ONCE = 4
 PASSWORD = "a long enough passphrase"
 PASSWORDS = {"new_password1": PASSWORD, "new_password2": PASSWORD}
-
-
-def all_at_once(*calls: Callable[[], Any]) -> list[Any]:
-    barrier = Barrier(len(calls))
-
-    def one(call: Callable[[], Any]) -> Any:
-        try:
-            barrier.wait(10)
-            return call()
-        finally:
-            connections.close_all()
-
-    with ThreadPoolExecutor(len(calls)) as pool:
-        return [done.result(60) for done in [pool.submit(one, call) for call in calls]]
 
 
 def administrator() -> Client:
@@ -48,7 +29,7 @@ def settings_of(affiliate: Affiliate) -> str:
 def test_parallel_portal_passwords_all_answer_and_make_one_login() -> None:
     affiliate = AffiliateFactory()
     clients = [administrator() for _ in range(AT_ONCE)]
-    answers = all_at_once(*(lambda c=client: c.post(settings_of(affiliate), PASSWORDS) for client in clients))
+    answers = at_once([lambda c=client: c.post(settings_of(affiliate), PASSWORDS) for client in clients])
     assert [answer.status_code for answer in answers] == [302] * AT_ONCE
     affiliate.refresh_from_db()
     assert User.objects.filter(username=affiliate.email).get() == affiliate.user
@@ -63,7 +44,7 @@ def test_parallel_portal_passwords_of_two_affiliates_with_one_e_mail_make_one_lo
         lambda c=client, a=affiliate: c.post(settings_of(a), PASSWORDS)
         for client, affiliate in zip(clients, affiliates, strict=True)
     ]
-    codes = sorted(answer.status_code for answer in all_at_once(*posts))
+    codes = sorted(answer.status_code for answer in at_once(posts))
     assert codes == [302, 422, 422, 422]
     assert Affiliate.objects.filter(user__isnull=False).count() == 1
 
@@ -77,7 +58,7 @@ def test_access_given_and_taken_at_once_leaves_a_login_or_none() -> None:
         lambda c=client, p=path if number % 2 else f"{path}off/": c.post(p, PASSWORDS)
         for number, client in enumerate(clients)
     ]
-    assert [answer.status_code for answer in all_at_once(*posts)] == [302] * AT_ONCE
+    assert [answer.status_code for answer in at_once(posts)] == [302] * AT_ONCE
     affiliate.refresh_from_db()
     assert list(User.objects.filter(username=affiliate.email)) == ([affiliate.user] if affiliate.user else [])
 
@@ -88,7 +69,7 @@ def test_e_mail_changed_and_password_set_at_once_end_with_the_same_name() -> Non
     profile = f"/admin/affiliates/affiliate/{affiliate.pk}/change/"
     fields = {"name": "Ann", "email": "new@blog.example", "code": "ann", "status": "approved", "commission_rate": "0"}
     first, second = administrator(), administrator()
-    answers = all_at_once(lambda: first.post(profile, fields), lambda: second.post(settings_of(affiliate), PASSWORDS))
+    answers = at_once([lambda: first.post(profile, fields), lambda: second.post(settings_of(affiliate), PASSWORDS)])
     assert [answer.status_code for answer in answers] == [302, 302]
     affiliate.refresh_from_db()
     assert affiliate.user
@@ -107,5 +88,5 @@ def test_e_mail_that_two_affiliates_get_at_once_is_the_login_of_one() -> None:
         )
         for client, affiliate in zip(clients, affiliates, strict=True)
     ]
-    assert {answer.status_code for answer in all_at_once(*posts)} <= {200, 302}
+    assert {answer.status_code for answer in at_once(posts)} <= {200, 302}
     assert User.objects.filter(username="one@blog.example").count() == 1

@@ -24,16 +24,12 @@ from callbacks.models import Attempt, CallbackSetting, Delivery
 from callbacks.postback import signing
 from callbacks.setup import test_send
 from orders.models import Order
-from tests.callbacks.panel import BY_SCRIPT, of
+from tests.callbacks.panel import send_test
 from tests.factories import CallbackSettingFactory, LinkFactory, OrderFactory
 from tests.name_server import NameServer
 from tests.receiver import Answer, Receiver
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("broker", "loopback")]
-
-
-def send_test(client: Client, joe: Affiliate, url: str, rest: str = "created/test/", **fields: Any) -> Any:
-    return client.post(of(joe, rest), {"method": "GET", "url": url} | fields, headers=BY_SCRIPT)
 
 
 def only_test() -> tuple[Delivery, Attempt]:

@@ -2,7 +2,6 @@
 
 import re
 from datetime import timedelta
-from typing import Any
 
 import pytest
 import time_machine
@@ -14,15 +13,11 @@ from pytest_django import DjangoAssertNumQueries
 from affiliates.models import Affiliate
 from callbacks import models
 from callbacks.models import CallbackSetting, Delivery, test_quota
-from tests.callbacks.panel import BY_SCRIPT, at_once, of
+from tests.callbacks.panel import BY_SCRIPT, at_once, of, send_test
 from tests.factories import AffiliateFactory, CallbackSettingFactory, OrderFactory, client_with
 from tests.receiver import Answer, Receiver
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("loopback")]
-
-
-def send_test(client: Client, joe: Affiliate, url: str, rest: str = "created/test/", **fields: Any) -> Any:
-    return client.post(of(joe, rest), {"method": "GET", "url": url} | fields, headers=BY_SCRIPT)
 
 
 def nothing_was_sent(receiver: Receiver) -> bool:

@@ -1,10 +1,12 @@
-"""Who gets in: the throttle of log-ins, the second factor that is asked for, and the password that is asked for again.
+"""Who gets in, and for how long: the throttle of log-ins, the end of idle sessions, the second factor, and the password
+that is asked for again.
 
-The pages of the second factor are `config.two_factor`. What happens is noted in `config.security_log`.
+The pages of the second factor are `two_factor`. What happens is noted in `security_log`.
 """
 
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from functools import wraps
 from typing import Any
 from urllib.parse import urlencode
@@ -29,9 +31,9 @@ from django.urls import reverse
 from django.utils.cache import add_never_cache_headers
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from config import security_log
 from config.models import authenticator_of, is_required_of, is_verified
 from config.request import actor, client_address, is_fetch, is_shared_address
+from config.security import security_log
 
 View = Callable[..., HttpResponseBase]
 
@@ -72,6 +74,11 @@ class LogInThrottle(AxesDatabaseHandler):  # type: ignore[misc]  # django-axes b
         )
         of_address = recent.aggregate(n=Sum("failures_since_start"))["n"] or 0
         return max(count, of_address * settings.AXES_FAILURE_LIMIT // FAILURES_OF_ADDRESS)
+
+
+def name_to_count(request: HttpRequest, credentials: Any = None) -> str:
+    """The name that the throttle counts: of what was typed, as much as its column takes."""
+    return str((credentials or request.POST).get("username") or "")[:255]
 
 
 # --- noted -------------------------------------------------------------------------
@@ -121,6 +128,32 @@ def _note_about_name(request: HttpRequest, event: str, name: str, says: str, **f
     user = User.objects.filter(username=name).first() if name and "\0" not in name else None
     address = client_address(request) or "an unknown address"
     security_log.warn(request, event, user=name, about=user, by=user, says=f"{says}, from {address}.", **facts)
+
+
+# --- the end of idle sessions --------------------------------------------------------
+STAFF_IDLE = timedelta(hours=12)
+NOTED_EVERY_S = 60.0  # how exact that is; each time costs a write
+SEEN_AT = "seen_at"  # in the session of staff
+
+
+def idle_staff(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[HttpRequest], HttpResponseBase]:
+    """End a session of staff after twelve hours without a request. What a page asks for by itself is none."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        is_by_itself = is_fetch(request) and request.method == "GET"
+        if not is_by_itself and time.time() - request.session.get(SEEN_AT, 0.0) > NOTED_EVERY_S:
+            _note_seen(request, request.user)
+        return get_response(request)
+
+    return middleware
+
+
+@receiver(user_logged_in)
+def _note_seen(request: HttpRequest, user: Any, **_: object) -> None:
+    """From now on the session lasts for twelve hours, if it is one of staff."""
+    if user.is_authenticated and user.is_staff:
+        request.session[SEEN_AT] = time.time()
+        request.session.set_expiry(STAFF_IDLE)
 
 
 # --- the second factor -------------------------------------------------------------

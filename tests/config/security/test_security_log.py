@@ -11,7 +11,7 @@ from django.test import Client, RequestFactory
 from affiliates.models import Affiliate
 from affiliates.portal import access
 from callbacks.models import CallbackSetting
-from config import security_log
+from config.security import security_log
 from tests.factories import AffiliateFactory, CallbackSettingFactory
 
 pytestmark = pytest.mark.django_db

@@ -1,7 +1,7 @@
 """What the users of the admin may do: the table of roles, and the groups that hold their permissions.
 
 After each `migrate` the groups are made equal to the table. Administrators are superusers and need no group. Each view
-says itself which permission it needs; the pages on which a user gets a role are `config.accounts`.
+says itself which permission it needs; the pages on which a user gets a role are `accounts`.
 """
 
 from dataclasses import dataclass

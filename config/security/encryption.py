@@ -163,5 +163,5 @@ def _rewrite(change: Callable[[str], str]) -> int:
 
 
 def digest(text: str) -> str:
-    """SHA-256 in hex, to recognise a random text that is kept nowhere."""
+    """SHA-256 in hex, to recognise a random text that is kept nowhere. What cannot be guessed needs no slow hash."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -9,7 +9,7 @@ from django.contrib.auth.models import Group, Permission, User
 from django.core.management import call_command
 from django.db import connection
 
-from config import roles
+from config.security import roles
 
 pytestmark = pytest.mark.django_db
 

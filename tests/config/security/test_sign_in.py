@@ -23,8 +23,8 @@ from django_otp.oath import TOTP
 
 from affiliates.portal import access
 from callbacks.models import CallbackSetting
-from config import sign_in
 from config.models import Authenticator
+from config.security import sign_in
 from orders.models import ApiToken
 from tests.affiliates.portal.test_at_once import all_at_once
 from tests.callbacks.panel import BY_SCRIPT

@@ -1,7 +1,7 @@
 """The admin's pages of users: Django's, with fewer fields and one choice, which role the user has.
 
 Only administrators may open them, because who may change a user could make anybody an administrator. What each role may
-do is said by `config.roles`.
+do is said by `roles`.
 """
 
 import functools
@@ -18,11 +18,11 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 
-from config import roles, security_log
 from config.listing.columns import column
 from config.listing.pages import BaseAdmin
 from config.models import authenticator_of
-from config.sign_in import password_again
+from config.security import roles, security_log
+from config.security.sign_in import password_again
 
 ADMINISTRATOR, CHOSEN, NONE = "administrator", "chosen", "none"
 BY_KEY = {role.name.lower(): role for role in roles.ROLES}

@@ -15,9 +15,10 @@ from callbacks.delivery import dispatcher, queue
 from callbacks.models import Attempt, CallbackSetting, Delivery
 from callbacks.postback import signing
 from callbacks.setup import signing_secrets
-from config import checks, encryption
+from config import checks
 from config.celery import app
 from config.models import Authenticator
+from config.security import encryption
 from tests.callbacks.conftest import loopback, receiver  # noqa: F401 - fixtures
 from tests.callbacks.setup.test_signing_secrets import verifies
 from tests.factories import CallbackSettingFactory, OrderFactory

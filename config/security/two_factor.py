@@ -1,4 +1,4 @@
-"""The pages of the second factor and of the password again, in the admin: what `config.sign_in` leads people to."""
+"""The pages of the second factor and of the password again, in the admin: what `sign_in` leads people to."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,10 +17,10 @@ from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from config import roles, security_log
 from config.models import Authenticator, authenticator_of, is_required_of, is_verified, verify
 from config.request import actor
-from config.sign_in import PasswordAgainForm, ask_again, has_typed_password, next_of, password_again
+from config.security import roles, security_log
+from config.security.sign_in import PasswordAgainForm, ask_again, has_typed_password, next_of, password_again
 
 WRONG = "This code is not right, or it was used already. Type the one that your app shows now."
 FEW_LEFT = 3  # recovery codes

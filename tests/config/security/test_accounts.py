@@ -7,7 +7,7 @@ import pytest
 from django.contrib.auth.models import Group, Permission, User
 from django.urls import reverse
 
-from config import accounts, roles
+from config.security import accounts, roles
 from tests.factories import AffiliateFactory
 from tests.queries import assert_same_queries
 
