@@ -184,7 +184,9 @@ FUNCTIONS: dict[str, Callable[[str], object]] = {
 
 def uncached(function: Callable[[str], object]) -> Callable[[str], object]:
     """Without what an earlier run has remembered."""
-    remembering = [found for found in gc.get_objects() if isinstance(found, _lru_cache_wrapper)]
+    remembering = [
+        found for found in gc.get_objects() if type(found) is _lru_cache_wrapper
+    ]  # asks no lazy object what it is
     ours = [found for found in remembering if found.__module__.partition(".")[0] in expressions.APPS]
 
     def run(text: str) -> None:

@@ -26,8 +26,7 @@ from callbacks.models import CallbackSetting
 from config.models import Authenticator
 from config.security import sign_in
 from orders.models import ApiToken
-from tests.affiliates.portal.test_at_once import all_at_once
-from tests.callbacks.panel import BY_SCRIPT
+from tests.callbacks.panel import BY_SCRIPT, at_once
 from tests.factories import AffiliateFactory, CallbackSettingFactory
 
 pytestmark = pytest.mark.django_db
@@ -275,9 +274,7 @@ def test_one_code_lets_one_of_many_requests_in(authenticator):
     for code in (code_of(authenticator), recovery):
         Authenticator.objects.update(throttling_failure_count=0)
         clients = [half() for _ in range(4)]
-        answers = all_at_once(
-            *(lambda c=c, code=code: c.post("/admin/second-factor/", {"code": code}) for c in clients)
-        )
+        answers = at_once([lambda c=c, code=code: c.post("/admin/second-factor/", {"code": code}) for c in clients])
         assert sorted(answer.status_code for answer in answers) == [200, 200, 200, 302]
         assert sorted(client.get("/admin/").status_code for client in clients) == [200, 302, 302, 302]
 
