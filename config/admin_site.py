@@ -12,11 +12,11 @@ from operator import itemgetter
 from typing import Any
 
 from django.contrib.admin import AdminSite
-from django.contrib.auth.views import LogoutView
+from django.contrib.auth.views import LogoutView, PasswordChangeView
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.urls import reverse, reverse_lazy
 from django.utils import timezone
 
 from affiliates.models import Affiliate
@@ -25,6 +25,7 @@ from callbacks.reports import overview
 from callbacks.setup.bulk import choice
 from config.request import actor, allow_going_back
 from config.security import encryption, roles, security_log, two_factor
+from config.security.sign_in import NewPasswordForm
 from config.theme.templatetags.theme import rounded_share
 from orders.models import Order
 
@@ -63,6 +64,21 @@ NAVIGATION = (
 )
 
 
+class OwnPassword(PasswordChangeView):
+    form_class = NewPasswordForm
+    success_url = reverse_lazy("admin:password_change_done")
+
+    def get_form_kwargs(self) -> dict[str, Any]:
+        return super().get_form_kwargs() | {"request": self.request}
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        response = super().form_valid(form)
+        security_log.note(
+            self.request, "password_changed", about=actor(self.request), says="Changed their own password."
+        )
+        return response
+
+
 class PostbacksAdminSite(AdminSite):
     site_header = site_title = "Affiliate Postbacks"
     index_title = "Overview"
@@ -98,11 +114,9 @@ class PostbacksAdminSite(AdminSite):
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         return super().index(request, _overview(request) | (extra_context or {}))
 
-    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:  # type: ignore[override]  # the stubs know no redirect
-        response: HttpResponse = super().password_change(request, extra_context)
-        if request.method == "POST" and response.status_code == 302:
-            security_log.note(request, "password_changed", about=actor(request), says="Changed their own password.")
-        return response
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponseBase:  # type: ignore[override]  # the stubs know no redirect
+        request.current_app = self.name
+        return OwnPassword.as_view(extra_context=self.each_context(request) | (extra_context or {}))(request)
 
     def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponseBase:  # type: ignore[override]  # the stubs know no redirect
         """Lead to the admin's own log-in. LOGOUT_REDIRECT_URL is that of the portal."""

@@ -18,6 +18,7 @@ from axes.signals import user_locked_out
 from django import forms
 from django.conf import settings
 from django.contrib import admin
+from django.contrib.admin.forms import AdminPasswordChangeForm
 from django.contrib.auth import authenticate
 from django.contrib.auth.hashers import Argon2PasswordHasher
 from django.contrib.auth.models import User
@@ -227,12 +228,31 @@ class PasswordAgainForm(forms.Form):
             self.fields["password_again"].widget.attrs["autofocus"] = True
 
     def clean_password_again(self) -> str:
-        password, user = str(self.cleaned_data["password_again"]), actor(self.request)
-        found = authenticate(self.request, username=user.get_username(), password=password)
-        if found is None or found.pk != user.pk:
+        password = str(self.cleaned_data["password_again"])
+        if not is_own_password(self.request, password):
             raise forms.ValidationError("This is not your password.", code="wrong_password")
         self.request.session[CONFIRMED_AT] = time.time()
         return password
+
+
+def is_own_password(request: HttpRequest, password: str) -> bool:
+    """Whether it is that of the user who is signed in. A wrong one counts as one of a log-in."""
+    user = actor(request)
+    found = authenticate(request, username=user.get_username(), password=password)
+    return found is not None and found.pk == user.pk
+
+
+class NewPasswordForm(AdminPasswordChangeForm):
+    """Asks for one's own old password and a new one."""
+
+    def __init__(self, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.request = request
+
+    def clean_old_password(self) -> str:
+        if not is_own_password(self.request, str(self.cleaned_data["old_password"])):
+            raise forms.ValidationError(self.error_messages["password_incorrect"], code="password_incorrect")
+        return str(self.cleaned_data["old_password"])
 
 
 def has_typed_password(request: HttpRequest) -> bool:

@@ -19,6 +19,7 @@ from waitress.buffers import OverflowableBuffer
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
 from waitress.server import TcpWSGIServer
+from waitress.task import ErrorTask, WSGITask
 from waitress.utilities import RequestEntityTooLarge
 
 THREADS = 16
@@ -91,8 +92,34 @@ class Request(HTTPRequestParser):  # type: ignore[misc]  # waitress brings no ty
         self.headers["CONNECTION"] = "close"
 
 
+class Answer(WSGITask):  # type: ignore[misc]  # waitress brings no types
+    """What the site answers; to HEAD without the body, which would be taken for the next answer."""
+
+    def write(self, data: bytes) -> None:
+        is_head = self.request.command == "HEAD"
+        super().write(b"" if is_head else data)
+        if is_head:
+            self.chunked_response = False
+
+
+class Refusal(ErrorTask):  # type: ignore[misc]  # waitress brings no types
+    """Says what is wrong with a request that cannot be read, as the API does: where it was to go may not be known."""
+
+    def execute(self) -> None:
+        from orders.intake.problems import answer  # when Django is set up
+
+        error = self.request.error
+        body = answer(error.code).content
+        self.status = f"{error.code} {error.reason}"
+        self.response_headers += [("Content-Type", "application/json"), ("Cache-Control", "no-store")]
+        self.set_close_on_finish()
+        self.content_length = len(body)
+        is_head = getattr(self.request, "command", "") == "HEAD"  # it has none if its first lines are wrong
+        self.write(b"" if is_head else body)
+
+
 class Channel(HTTPChannel):  # type: ignore[misc]  # waitress brings no types
-    parser_class = Request
+    parser_class, task_class, error_task_class = Request, Answer, Refusal
 
 
 class Server(TcpWSGIServer):  # type: ignore[misc]  # waitress brings no types

@@ -35,7 +35,9 @@ GENERAL = {
     413: ("too_large", "The body is too large."),
     415: ("unsupported_media_type", "The body is no JSON. Send JSON, with `Content-Type: application/json`."),
     429: ("too_many_requests", "Too many requests. Try again later."),
+    431: ("head_too_large", "The head of this request is too large."),
     500: ("server_error", "Something went wrong on our side. Send the same order again later; it is made only once."),
+    501: ("not_implemented", "A body comes with Content-Length, or with `Transfer-Encoding: chunked`."),
     503: ("unavailable", "The service is not available. Send the same order again later; it is made only once."),
 }
 

@@ -477,6 +477,19 @@ def test_wrong_passwords_there_count_as_those_of_a_log_in(stale):
     assert codes[-1] == 429
 
 
+def test_wrong_old_passwords_count_as_those_of_a_log_in(root, caplog):
+    """Whoever finds a browser that is signed in could guess the password there for ever."""
+    client = Client()
+    client.force_login(root)
+    typed = {"new_password1": "another long passphrase", "new_password2": "another long passphrase"}
+    codes = [
+        client.post("/admin/password_change/", typed | {"old_password": f"wrong {n}"}).status_code for n in range(11)
+    ]
+    assert codes == [200] * 9 + [429] * 2
+    assert client.post("/admin/password_change/", typed | {"old_password": PASSWORD}).status_code == 429
+    assert "event=log_in_refused" in caplog.text
+
+
 @pytest.mark.parametrize(
     "target", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:x", "http:evil.example"]
 )

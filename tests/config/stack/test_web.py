@@ -1,6 +1,7 @@
 """The web process as clients meet it that are slow, large or hostile: `manage.py serve`, for real."""
 
 import contextlib
+import json
 import os
 import socket
 import subprocess
@@ -51,6 +52,13 @@ class Web:
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 client.sendall(body)
             return client.recv(65536)
+
+    def all_of(self, request: str) -> tuple[bytes, bytes]:
+        """The head and the body of an answer after which the connection is closed."""
+        with self.connect() as client:
+            client.sendall(request.encode())
+            head, _, body = b"".join(iter(lambda: client.recv(65536), b"")).partition(b"\r\n\r\n")
+        return head, body
 
     def status_of(self, request: str, body: bytes = b"") -> int:
         answer = self.ask(request, body)
@@ -179,6 +187,31 @@ def test_probes_answer_whatever_the_host_is(web, host):
     assert web.status_of(f"GET /readyz HTTP/{version}\r\n{host}\r\n") == 503  # no worker here
     if host:
         assert web.status_of(f"GET /portal/login/ HTTP/1.1\r\n{host}\r\n") == 400
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/portal/login/", "/nothing", "/admin/", "/static/theme/layout.css"])
+def test_answer_to_head_has_no_body(web, path):
+    """What came after the head would be taken for the next answer of the connection."""
+    head, body = web.all_of(f"HEAD {path} HTTP/1.1\r\n{HOST}Connection: close\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 ")
+    assert body == b""
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        f"POST /api/orders HTTP/1.1\r\n{HOST}Transfer-Encoding: chunked\r\n\r\nZZ\r\n",
+        f"POST /api/orders HTTP/1.1\r\n{HOST}Transfer-Encoding: gzip\r\n\r\n",
+        f"POST /api/orders HTTP/1.1\r\n{HOST}Content-Length: -1\r\n\r\n",
+        f"GET /api/orders/\xe9 HTTP/1.1\r\n{HOST}\r\n",
+        f"GET /api/orders/1 HTTP/1.1\r\n{HOST}A : b\r\n\r\n",
+        f"GET /api/orders/1?{'a' * 32_720} HTTP/1.1\r\n{HOST}\r\n",
+    ],
+)
+def test_request_that_is_no_http_is_refused_in_the_shape_of_the_api(web, request_):
+    head, body = web.all_of(request_)
+    assert int(head.split()[1]) in {400, 431, 501}
+    assert set(json.loads(body)["errors"][0]) == {"field", "code", "message"}
 
 
 def test_answer_names_no_software(web):
