@@ -46,6 +46,10 @@ class PlainDecimalFormField(forms.DecimalField):
         text = str(value if value is not None else "").strip()
         return read_decimal(text) if text else None
 
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        """Compare numbers: forms show some as text, and 58 is 58.00."""
+        return super().has_changed(self.to_python(initial), data)
+
 
 class PlainDecimalField(models.DecimalField):  # type: ignore[type-arg]  # not subscriptable at run time
     """A number whose text has one notation, whoever brings it: a form, the API or code."""

@@ -217,6 +217,10 @@ class ApiTokenAdmin(BaseAdmin):
     def has_change_permission(self, request: HttpRequest, obj: ApiToken | None = None) -> bool:
         return False
 
+    def get_fields(self, request: HttpRequest, obj: ApiToken | None = None) -> Any:
+        """What is typed for a new one, and what is known of one that is there."""
+        return self.fields if obj is None else ("name", "created", "last_used", "expires")
+
     @method_decorator(password_again)
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None

@@ -154,7 +154,7 @@ def portal_password(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
     if request.method == "POST" and form.is_valid() and form.save(actor(request)):
         says = "Gave access to the portal." if is_new else "Set another password for the portal."
         security_log.note(request, "portal_password_set", about=affiliate, says=says, login=affiliate.email)
-        what = "can sign in to the portal now" if is_new else "has a new password for the portal"
+        what = "can log in to the portal now" if is_new else "has a new password for the portal"
         messages.success(request, f"{affiliate} {what}, as {affiliate.email}.")
         return go_to(request, _portal_access_url(affiliate))
     context = _portal_context(request, affiliate) | {"title": "Set portal password", "form": form}
@@ -176,7 +176,7 @@ def portal_off(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
         security_log.note(
             request, "portal_access_taken", about=affiliate, says="Took access to the portal away.", login=login
         )
-        messages.success(request, f"{affiliate} can no longer sign in to the portal.")
+        messages.success(request, f"{affiliate} can no longer log in to the portal.")
         return go_to(request, _portal_access_url(affiliate))
     context = _portal_context(request, affiliate) | {"title": "Turn portal access off"}
     return render(request, "admin/affiliates/affiliate/portal_off.html", context)

@@ -5,7 +5,7 @@ It reads settings, deliveries, their last attempts and hosts in trouble, and cha
 
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from django.db.models import Max
 from django.utils import timezone
@@ -163,7 +163,8 @@ def waits_for(delivery: Delivery, troubled: dict[str, TroubledHost] | None = Non
     if setting.is_held and setting.held_until:
         return (
             f"The tracker asked us to wait: nothing is sent to this callback before "
-            f"{setting.held_until.astimezone(UTC):%-d %b %Y, %H:%M:%S} UTC. No attempt is used up meanwhile."
+            f"{timezone.localtime(setting.held_until):%-d %b %Y, %H:%M:%S} {timezone.get_current_timezone_name()}. "
+            "No attempt is used up meanwhile."
         )
     if delivery.next_attempt_at is not None and delivery.next_attempt_at > timezone.now():
         return "It is tried again by itself."

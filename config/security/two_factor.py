@@ -176,7 +176,7 @@ def take_away(request: HttpRequest, pk: int) -> HttpResponse:
     user = get_object_or_404(User, pk=pk)
     if request.method != "POST":
         context = admin.site.each_context(request) | {
-            "title": f"Take two-factor log-in away from {user}",
+            "title": f"Turn off two-factor log-in of {user}",
             "account": user,
             "has_one": authenticator_of(user) is not None,
         }
@@ -189,7 +189,7 @@ def take_away(request: HttpRequest, pk: int) -> HttpResponse:
 def _take_away(request: HttpRequest, user: User) -> bool:
     count, _ = Authenticator.objects.filter(user=user).delete()
     if count:
-        security_log.note(request, "two_factor_off", about=user, says="Took two-factor log-in away.")
+        security_log.note(request, "two_factor_off", about=user, says="Turned two-factor log-in off.")
     return bool(count)
 
 

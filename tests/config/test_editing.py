@@ -5,6 +5,7 @@ import threading
 from decimal import Decimal
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
@@ -152,3 +153,13 @@ def test_two_who_save_at_once_come_one_after_the_other(joe):
     for thread in threads:
         thread.join()
     assert sorted(answers) == [200, 302]
+
+
+@pytest.mark.parametrize("decimals", ["58", "58.00", "58.0000"])
+def test_history_names_only_the_fields_that_were_changed(admin_client, order, joe, decimals):
+    path, data = opened(admin_client, order)
+    admin_client.post(path, data | {"amount": decimals, "status": "approved"})
+    path, data = opened(admin_client, joe)
+    admin_client.post(path, data | {"name": "Joe's"})
+    says = [entry.get_change_message() for entry in LogEntry.objects.order_by("pk")]
+    assert says == ["Changed Status.", "Changed Name."]

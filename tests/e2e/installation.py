@@ -21,8 +21,8 @@ from tests.waiting import wait_until
 ROOT = Path(__file__).resolve().parent.parent.parent
 READY_S = 130.0
 STOP_S = 60.0
-LOGIN = re.compile(r"Sign in at \S+ as (\S+) with the password (\S+)")
-SUPPORT = re.compile(r"signs in as (\S+) with the password (\S+)")
+LOGIN = re.compile(r"Log in at \S+ as (\S+) with the password (\S+)")
+SUPPORT = re.compile(r"logs in as (\S+) with the password (\S+)")
 
 
 def free_port() -> int:

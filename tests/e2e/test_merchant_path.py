@@ -139,7 +139,7 @@ def test_window_of_somebody_signed_out_loses_nothing(stack: Installation, mercha
     window.get_by_label("URL").fill("https://tracker.example/?o={{order.number}}&c={{link.sub_id}}")
     page.context.clear_cookies(name="sessionid")
     window.get_by_role("button", name="Submit").click()
-    expect(window.get_by_role("alert")).to_contain_text("You are signed out.")
+    expect(window.get_by_role("alert")).to_contain_text("You are logged out.")
     other = page.context.new_page()
     sign_in(other, stack)
     window.get_by_role("button", name="Submit").click()
@@ -193,7 +193,7 @@ def test_affiliate_signs_in_with_the_password_that_the_merchant_set(stack: Insta
     for label in ("Password", "Password again"):
         window.get_by_label(label, exact=True).fill("a long enough passphrase")
     window.get_by_role("button", name="Save password").click()
-    expect(page.get_by_role("status")).to_contain_text("Trail Reviews can sign in to the portal now")
+    expect(page.get_by_role("status")).to_contain_text("Trail Reviews can log in to the portal now")
     page.locator("#portal-access").get_by_role("link", name="/portal/").click()
     page.get_by_label("E-mail").fill("hello@trailreviews.example")
     page.get_by_label("Password").fill("a long enough passphrase")

@@ -35,12 +35,12 @@ class Command(BaseCommand):
             first_start.add_demo_data(stack.env)
         if login := first_start.add_merchant():
             self.stdout.write(
-                f"Sign in at {stack.address}admin/ as {login.username} with the password {login.password}\n"
-                "It is shown this once. You can change it there."
+                f"Log in at {stack.address}admin/ as {login.username} with the password {login.password}\n"
+                "It is shown this once. Change it there under Change password."
             )
         if is_new_demo and (support := first_start.add_support()):
             self.stdout.write(
-                f"Support, who sees everything and changes no setting, signs in as {support.username} "
+                f"Support, who sees everything and changes no setting, logs in as {support.username} "
                 f"with the password {support.password}"
             )
         if stack.is_demo:

@@ -9,7 +9,7 @@ from config.models import Authenticator
 
 
 class Command(BaseCommand):
-    help = "Takes two-factor log-in away from a user, who then logs in with the password alone."
+    help = "Turns two-factor log-in off for a user, who then logs in with the password alone."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", metavar="NAME", help="the user's name")

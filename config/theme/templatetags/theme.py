@@ -60,6 +60,8 @@ CHIPS: dict[str, tuple[str, str, str]] = {
     # users
     "on": ("ok", "check", "On"),
     "off": ("idle", "ring", "Off"),
+    # API tokens
+    "expired": ("warn", "clock", "Expired"),
 }
 
 

@@ -24,7 +24,7 @@ def test_portal_password_lets_the_affiliate_in(admin_client: Client, client: Cli
     affiliate = AffiliateFactory(email="joe@blog.example")
     answer = admin_client.post(of(affiliate, "settings/portal/"), PASSWORDS, follow=True)
     assert answer.redirect_chain == [(of(affiliate, "settings/#portal-access"), 302)]
-    assert "can sign in to the portal now, as joe@blog.example." in answer.content.decode()
+    assert "can log in to the portal now, as joe@blog.example." in answer.content.decode()
     affiliate.refresh_from_db()
     assert affiliate.user
     assert (affiliate.user.username, affiliate.user.is_staff) == ("joe@blog.example", False)
@@ -98,7 +98,7 @@ def test_portal_off_asks_and_then_deletes_the_login(admin_client: Client) -> Non
     assert "Turn portal access off?" in admin_client.get(of(affiliate, "settings/portal/off/")).content.decode()
     assert User.objects.filter(username=affiliate.email).exists()
     answer = admin_client.post(of(affiliate, "settings/portal/off/"), follow=True)
-    assert "can no longer sign in to the portal." in answer.content.decode()
+    assert "can no longer log in to the portal." in answer.content.decode()
     assert not User.objects.filter(username=affiliate.email).exists()
 
 
@@ -112,13 +112,13 @@ def test_portal_revoked_from_staff_leaves_their_account() -> None:
 def test_portal_row_says_when_they_signed_in(admin_client: Client) -> None:
     affiliate = AffiliateFactory()
     settings = of(affiliate, "settings/")
-    assert "With a password they can sign in at" in admin_client.get(settings).content.decode()
+    assert "With a password they can log in at" in admin_client.get(settings).content.decode()
     user = access.grant(affiliate, PASSWORD)
-    assert "They have not signed in yet." in admin_client.get(settings).content.decode()
+    assert "They have not logged in yet." in admin_client.get(settings).content.decode()
     user.last_login = timezone.now()
     user.save()
     text = admin_client.get(settings).content.decode()
-    assert "Last signed in" in text
+    assert "Last log-in:" in text
     assert "http://testserver/portal/" in text
 
 

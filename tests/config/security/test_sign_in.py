@@ -210,7 +210,7 @@ def test_password_alone_opens_nothing(authenticator, door, path):
 def test_code_lets_in_and_leads_on(authenticator, door):
     client = half(door)
     page = client.get("/portal/", follow=True)
-    assert "Code of your app" in page.content.decode()
+    assert "Code from your app" in page.content.decode()
     answer = client.post("/admin/second-factor/", {"code": code_of(authenticator), "next": "/portal/"})
     assert (answer.status_code, answer["Location"]) == (302, "/portal/")
     assert client.get("/admin/").status_code == 200
@@ -367,11 +367,11 @@ def test_administrator_takes_it_away_from_somebody_who_lost_it(authenticator, ro
     page = boss.get(f"/admin/auth/user/{root.pk}/change/").content.decode()
     path = f"/admin/auth/user/{root.pk}/two-factor/"
     assert path in page
-    assert "Take it away" in boss.get(path).content.decode()
+    assert "Turn off" in boss.get(path).content.decode()
     assert boss.post(path).status_code == 302
     assert not Authenticator.objects.exists()
     entry = LogEntry.objects.filter(object_id=root.pk, user__username="boss").get()
-    assert entry.change_message == "Took two-factor log-in away."
+    assert entry.change_message == "Turned two-factor log-in off."
     assert half().get("/admin/").status_code == 200
 
 

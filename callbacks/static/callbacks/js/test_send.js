@@ -33,7 +33,7 @@ async function send(form, button) {
     const answer = await ask(button.formAction, { method: "POST", body });
     const isHtml = answer.headers.get("Content-Type")?.startsWith("text/html");
     if (answer.status === 422) return await answer.text();
-    if (answer.redirected || answer.status === 403) say(form, "Nothing was sent: you may be signed out, or not allowed to do this. Sign in in another tab, then send it again.");
+    if (answer.redirected || answer.status === 403) say(form, "Nothing was sent: you may be logged out, or not allowed to do this. Log in in another tab, then send it again.");
     else if (isHtml && (answer.ok || answer.status === 429)) {
       const fresh = parsed(await answer.text()).getElementById("setup-test");
       show(form, document.importNode(fresh, true), fresh.dataset.summary);

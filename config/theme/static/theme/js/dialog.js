@@ -75,9 +75,9 @@ async function send(dialog, form, button) {
     const answer = await ask(form.action, { method: "POST", body });
     const isJson = answer.headers.get("Content-Type")?.startsWith("application/json");
     if (answer.ok && isJson) await saved(dialog, await answer.json());
-    else if (answer.redirected) note(dialog, "You are signed out. Sign in in another tab, then press Submit again: nothing you typed is lost.");
+    else if (answer.redirected) note(dialog, "You are logged out. Log in in another tab, then press Submit again: nothing you typed is lost.");
     else if (answer.ok || answer.status === 422) fill(dialog, await answer.text());
-    else if (answer.status === 403) note(dialog, "The server did not accept this: you may be signed out, or not allowed to change it. Sign in in another tab, then press Submit again: nothing you typed is lost.");
+    else if (answer.status === 403) note(dialog, "The server did not accept this: you may be logged out, or not allowed to change it. Log in in another tab, then press Submit again: nothing you typed is lost.");
     else if (answer.status === 404 && form.dataset.gone) note(dialog, form.dataset.gone);
     else note(dialog, `The server answered ${answer.status}. Nothing was saved; try again.`);
   } catch {
