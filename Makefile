@@ -36,7 +36,7 @@ endif
 bench: $(VENV)/installed-dev ## measure against the figures to reach and the peers; ARGS="drain latency" for some, --quick to try
 	@$(BIN)/python -m tests.bench $(ARGS)
 
-attack: $(VENV)/installed-dev ## try to get in, to hang and to break a running installation, and say what was seen; ARGS=--short for seconds
+attack: $(VENV)/installed-dev ## try to get in, to hang and to break a running installation, and say what was seen
 	@$(BIN)/python -m tests.attacks $(ARGS)
 
 chaos: $(VENV)/installed-dev ## break everything in full size on SQLite and PostgreSQL, and count; ARGS="-k broker" for some

@@ -1,7 +1,6 @@
 """`make attack`: tries to get in, to hang and to break what runs, and says what it saw.
 
     make attack                 starts a demo as `make run` does, and `serve` as it stands behind a proxy; attacks both
-    make attack ARGS=--short    what takes seconds
     make attack ARGS="--url http://127.0.0.1:8000/ --user NAME --password ... [--token ...]"    what runs already
 
 It speaks to this machine alone and writes into what it attacks: callbacks, orders, a locked log-in. So it is for an
@@ -29,14 +28,12 @@ from tests.waiting import wait_until
 LOOPBACK = {"127.0.0.1", "localhost"}
 
 
-def attack(site: Site, *, is_short: bool = False) -> list[str]:
+def attack(site: Site) -> list[str]:
     """Try all on one site; print a line for each. Returns those that were seen otherwise than expected."""
     if not site.signed_in:
         return ["the log-in that was given does not work"]
     failed = []
     for attempt in ATTEMPTS:
-        if is_short and not attempt.is_short:
-            continue
         began = time.monotonic()
         try:
             seen = attempt.try_it(site)
@@ -119,7 +116,6 @@ def main(arguments: Iterable[str]) -> int:
     parser.add_argument("--user", default="merchant")
     parser.add_argument("--password", default=os.environ.get("ATTACK_PASSWORD", ""))
     parser.add_argument("--token", default="", help="of the API; without it the API is not attacked")
-    parser.add_argument("--short", action="store_true", help="what takes seconds")
     chosen = parser.parse_args(list(arguments))
     if chosen.url:
         where = urlsplit(chosen.url)
@@ -127,13 +123,13 @@ def main(arguments: Iterable[str]) -> int:
             parser.error("only http:// on this machine is attacked")
         is_demo = Visitor(where.port or 80).get("/echo/").status != 404
         site = Site(where.port or 80, chosen.user, chosen.password, is_demo=is_demo, token=chosen.token)
-        failed = attack(site, is_short=chosen.short)
+        failed = attack(site)
     else:
         failed = []
         for name, start in (("make run", demo), ("manage.py serve, behind a proxy", production)):
             with tempfile.TemporaryDirectory(prefix="attack-") as directory, start(Path(directory)) as site:
                 print(f"\n{name}\n{'':<5}{'attempt':<66}{'expected':<52}{'':>7}  seen")
-                failed += attack(site, is_short=chosen.short)
+                failed += attack(site)
     print(f"\n{len(failed)} of it was not expected." if failed else "\nAll as expected.")
     return 1 if failed else 0
 

@@ -43,17 +43,14 @@ class Attempt:
     name: str
     expected: str
     try_it: Try
-    is_short: bool
 
 
 ATTEMPTS: list[Attempt] = []
 
 
-def attempt(
-    number: str, name: str, expected: str, *, is_short: bool = True
-) -> Callable[[Callable[[Site], str | None]], None]:
-    def add(try_it: Callable[[Site], str | None]) -> None:
-        ATTEMPTS.append(Attempt(number, name, expected, try_it, is_short))
+def attempt(number: str, name: str, expected: str) -> Callable[[Try], None]:
+    def add(try_it: Try) -> None:
+        ATTEMPTS.append(Attempt(number, name, expected, try_it))
 
     return add
 
@@ -142,6 +139,7 @@ def _(site: Site) -> str | None:
         for _ in range(5):
             for line in slow:
                 line.sendall(b"a")
+            time.sleep(0.3)
             if not site.is_quick():
                 return "/healthz did not answer within 1 s"
     return ""
@@ -182,7 +180,7 @@ def _(site: Site) -> str | None:
 
 
 # --- 6: passwords --------------------------------------------------------------------
-@attempt("1.6", "guess with a forged X-Forwarded-For each time", "locked; the owner elsewhere gets in", is_short=False)
+@attempt("1.6", "guess with a forged X-Forwarded-For each time", "locked; the owner elsewhere gets in")
 def _(site: Site) -> str | None:
     attacker = site.visitor("127.0.0.66")
     statuses = [
@@ -248,13 +246,15 @@ def _(site: Site) -> str | None:
 
 
 # --- 9: at rest ------------------------------------------------------------------------
-@attempt("1.9", "look for signing secrets in the database file", "encrypted", is_short=False)
+@attempt("1.9", "look for signing secrets in the database file", "encrypted")
 def _(site: Site) -> str | None:
     if site.data_dir is None:
         return None
     site.staff.post(site.callback("updated/"), {"method": "GET", "url": "https://tracker.example/?a=1"})
-    files = [path for path in site.data_dir.glob("postbacks.sqlite3*") if path.exists()]
-    return "a secret stands there as it is" if any(b"whsec_" in path.read_bytes() for path in files) else ""
+    stored = b"".join(path.read_bytes() for path in site.data_dir.glob("postbacks.sqlite3*"))
+    if "\N{LOCK}".encode() not in stored:
+        return "no secret is there"
+    return "a secret stands there as it is" if b"whsec_" in stored else ""
 
 
 # --- 11: twice, formulas, numbers ------------------------------------------------------
@@ -271,7 +271,7 @@ def _(site: Site) -> str | None:
     return "" if statuses == [302] and made >= 1 and single <= 2 else f"{statuses}, {single} callbacks"
 
 
-@attempt("1.11", "four portal passwords at once", "no status from 500 on", is_short=False)
+@attempt("1.11", "four portal passwords at once", "no status from 500 on")
 def _(site: Site) -> str | None:
     path = f"/admin/affiliates/affiliate/{site.affiliate}/settings/portal/"
     typed = {"new_password1": "a long enough passphrase", "new_password2": "a long enough passphrase"}
@@ -297,7 +297,7 @@ def _code(site: Site) -> str:
 
 
 # --- 12: the environment -----------------------------------------------------------------
-@attempt("1.12", "a proxy's password that is not ASCII, in what is printed", "not printed", is_short=False)
+@attempt("1.12", "a proxy's password that is not ASCII, in what is printed", "not printed")
 def _(site: Site) -> str | None:
     if site.manage is None:
         return None
@@ -306,7 +306,7 @@ def _(site: Site) -> str | None:
 
 
 # --- 14: the API ---------------------------------------------------------------------------
-@attempt("1.14", "3 MB, no token, no such path, a wrong method", "JSON: {errors: [...]}", is_short=False)
+@attempt("1.14", "3 MB, no token, no such path, a wrong method", "JSON: {errors: [...]}")
 def _(site: Site) -> str | None:
     if not site.token:
         return None
@@ -329,7 +329,7 @@ def _(site: Site) -> str | None:
     return "" if asked[2][1].headers["WWW-Authenticate"] else "401 without WWW-Authenticate"
 
 
-@attempt("1.14", "amounts and numbers that are none", "422", is_short=False)
+@attempt("1.14", "amounts and numbers that are none", "422")
 def _(site: Site) -> str | None:
     if not site.token:
         return None
@@ -340,7 +340,7 @@ def _(site: Site) -> str | None:
     return wrong(answers, lambda answer: answer.status in {400, 422})
 
 
-@attempt("1.14", "a number of two million digits", "refused within 1 s", is_short=False)
+@attempt("1.14", "a number of two million digits", "refused within 1 s")
 def _(site: Site) -> str | None:
     if not site.token:
         return None
@@ -349,14 +349,14 @@ def _(site: Site) -> str | None:
 
 
 # --- 16: addresses that are set aside ------------------------------------------------------
-@attempt("1.16", "callbacks to AS112 and AMT addresses", "refused", is_short=False)
+@attempt("1.16", "callbacks to AS112 and AMT addresses", "refused")
 def _(site: Site) -> str | None:
     let_through = [host for host in SPECIAL if not _is_refused(site, host)]
     return f"let through: {', '.join(let_through)}" if let_through else ""
 
 
 # --- 1: time; the last of all, because a site that hangs passes nothing else ----------
-@attempt("1.1", "texts made for slow expressions, in ?url= and in the form", "answered within 3 s", is_short=False)
+@attempt("1.1", "texts made for slow expressions, in ?url= and in the form", "answered within 3 s")
 def _(site: Site) -> str | None:
     def answers() -> Iterator[tuple[str, Answer]]:
         for text in HANGING:
