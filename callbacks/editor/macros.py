@@ -7,6 +7,7 @@ Networks and trackers write `{sub1}`, `[CLICKID]`, `#s2#`, `##X##`, `${x}`, `%x%
 
 import difflib
 import re
+from bisect import bisect_right
 from collections.abc import Container
 from dataclasses import dataclass
 from urllib.parse import unquote
@@ -61,7 +62,7 @@ class Macro:
 def find(template: str) -> tuple[Macro, ...]:
     """All other systems' placeholders in `template`, in order; they do not overlap."""
     masked = syntax.masked(template)
-    values = tuple(url_parts.values(template))
+    values = sorted(url_parts.values(template), key=lambda value: value.start)
     # Braces around nothing but a variable of ours are a brace too many, not a placeholder.
     spans = {m.span() for m in ANYWHERE.finditer(masked) if set(m.group().strip("${} ")) != {syntax.FILLER}}
     for value in values:
@@ -79,7 +80,8 @@ def find(template: str) -> tuple[Macro, ...]:
         if start < host_end:
             found.append(Macro(template[start:end], start, end, HOST))
             continue
-        parameter = next((v.parameter for v in values if v.start <= start <= v.end), "")
+        at = bisect_right(values, start, key=lambda value: value.start) - 1
+        parameter = values[at].parameter if at >= 0 and start <= values[at].end else ""
         found.append(_macro(template, start, end, parameter, recognised))
     return tuple(found)
 

@@ -35,6 +35,7 @@ export function type(field, text) {
 function toolbar(buttons) {
   const select = (chosen) => buttons.forEach((button) => { button.tabIndex = button === chosen ? 0 : -1; });
   select(buttons[0]);
+  buttons[0]?.parentElement.removeAttribute("tabindex"); // which is for scrolling it where there are no buttons
   for (const [at, button] of buttons.entries()) {
     button.addEventListener("focus", () => select(button));
     button.addEventListener("keydown", (event) => {
