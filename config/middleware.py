@@ -18,16 +18,10 @@ POLICY = "camera=(), display-capture=(), geolocation=(), microphone=(), payment=
 
 
 class NoUploads(FileUploadHandler):
-    """Refuses a form with a file, which no page takes, before anything of the file is kept."""
+    """Refuses a form with a file, which no page takes, before anything of the file is kept: nothing else is called."""
 
     def new_file(self, *args: Any, **kwargs: Any) -> None:
         raise BadRequest("A form holds a file.")
-
-    def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
-        raise NotImplementedError
-
-    def file_complete(self, file_size: int) -> None:
-        raise NotImplementedError
 
 
 def probes(get_response: View) -> View:
