@@ -5,13 +5,21 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import worker_before_create_process, worker_process_init, worker_ready
+from celery.signals import (
+    beat_init,
+    worker_before_create_process,
+    worker_process_init,
+    worker_process_shutdown,
+    worker_ready,
+)
 
 from config import db_locks
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 # Without this, a name server that does not answer blocks the thread that asks it for half a minute.
 os.environ.setdefault("RES_OPTIONS", "timeout:2 attempts:2")
+
+_background: Any = None
 
 app = Celery("postbacks")
 app.config_from_object("django.conf:settings", namespace="CELERY")
@@ -43,3 +51,26 @@ def _share_memory(**_: Any) -> None:
 def _wait_briefly_for_locks(**_: Any) -> None:
     """A worker must record what it has sent before its leases end, so it does not wait long behind one lock."""
     db_locks.set_timeout(3)
+
+
+@worker_process_init.connect
+def _say_that_the_worker_lives(**_: Any) -> None:
+    _start_background("worker")
+
+
+@beat_init.connect
+def _say_that_beat_lives(**_: Any) -> None:
+    _start_background("beat")
+
+
+@worker_process_shutdown.connect
+def _say_that_the_worker_ends(**_: Any) -> None:
+    _background.stop()
+
+
+def _start_background(kind: str) -> None:
+    global _background  # noqa: PLW0603 - one for the process
+    from config.monitoring.background import Background  # its models are loaded only now
+
+    _background = Background(kind)
+    _background.start()

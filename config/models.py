@@ -1,4 +1,4 @@
-"""What a user logs in with besides the password: an authenticator app, and recovery codes for when it is lost."""
+"""What belongs to no app: what a user logs in with besides the password, which processes run, and what they count."""
 
 import base64
 import binascii
@@ -115,3 +115,37 @@ def verify(user: Any, code: str, *, confirmed: bool = True) -> tuple[Authenticat
         found: Authenticator | None
         found = Authenticator.objects.select_for_update().filter(user=user.pk, confirmed=confirmed).first()
         return found, found is not None and found.verify_token(code)
+
+
+# --- the installation ------------------------------------------------------------
+class Process(models.Model):
+    """A process of the installation, on whatever machine, and when it last said that it is alive."""
+
+    class Kind(models.TextChoices):
+        WEB = "web", "Web"
+        WORKER = "worker", "Worker"
+        BEAT = "beat", "Beat"
+
+    name: Any = models.CharField(max_length=200, primary_key=True, help_text="Host and process number.")
+    kind: Any = models.CharField(max_length=8, choices=Kind)
+    version: Any = models.CharField(max_length=32, default="")
+    seen_at: Any = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
+
+
+class CountedSample(models.Model):
+    """A series of `config.monitoring.metrics`, with what all processes have counted together."""
+
+    series: Any = models.CharField(max_length=200, primary_key=True)
+    value: Any = models.FloatField(default=0)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.series} {self.value:g}"

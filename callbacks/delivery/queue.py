@@ -159,6 +159,18 @@ def is_anything_due() -> bool:
     return False
 
 
+def oldest_due_at(held_hosts: Collection[str] = ()) -> datetime | None:
+    """Since when the oldest delivery waits that could be sent now; None if nothing is due."""
+    found = []
+    with connection.cursor() as cursor:
+        for count in (FIRST, AGAIN):
+            text, parameters = _due_sql(count, Scope(exclude_hosts=held_hosts))
+            order = "ORDER BY d.next_attempt_at, d.id LIMIT 1"
+            cursor.execute(f"SELECT CAST(d.next_attempt_at AS text) {text} {order}", parameters)
+            found += [_parsed(row[0]) for row in cursor.fetchall()]
+    return min(found, default=None)
+
+
 def due(limit: int, scope: Scope = EVERYTHING, count: str = FIRST) -> list[Due]:
     """The earliest due deliveries that were never attempted, or with `AGAIN` those that were."""
     text, parameters = _due_sql(count, scope)

@@ -25,6 +25,7 @@ TASK = "callbacks.tasks.pump"  # by name, because the task's module imports this
 # The names of both keys stay as they are: old and new processes run side by side during a deploy.
 _WAITING_KEY = "postbacks:bell"
 _HEARTBEAT_KEY = "postbacks:heartbeat"
+_PROBE_KEY = "postbacks:probe"
 _WAITING_S = 10  # a wake-up that no worker took for so long was lost, and the next one is sent again
 _HEARTBEAT_S = 30
 _RECONNECT_S = 1.0  # the pause before a listener connects again to a broker that is away
@@ -152,3 +153,8 @@ def last_heartbeat() -> datetime | None:
     """When a worker last recorded a heartbeat; None if none did lately. Raises `redis.RedisError` without a broker."""
     text = _valkey().get(_HEARTBEAT_KEY)
     return datetime.fromisoformat(text.decode()) if isinstance(text, bytes) else None
+
+
+def can_write() -> bool:
+    """Whether the broker takes a write. Raises `redis.RedisError` if it refuses or does not answer."""
+    return bool(_valkey().set(_PROBE_KEY, 1, ex=_HEARTBEAT_S))

@@ -175,7 +175,12 @@ def serve(listener: socket.socket) -> None:
     )
     address = (listener.family, listener.type, listener.proto, listener.getsockname())
     server: Any = Server(application, _sock=listener, adj=adjustments, sockinfo=address, bind_socket=False)
+    from config.monitoring.background import Background  # when Django is set up, without which there are no models
+
+    background = Background("web")
+    background.start()
     server.run_until(lambda: bool(ended))
+    background.stop()
 
 
 def command(listener: socket.socket) -> list[str]:
