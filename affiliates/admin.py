@@ -145,8 +145,7 @@ class AffiliateAdmin(EditingAdmin):
     @staticmethod
     def _revoke(request: HttpRequest, affiliate: Affiliate) -> None:
         if affiliate.user is not None:
-            login = affiliate.user.get_username()
-            security_log.note(request, "portal_access_taken", about=affiliate, login=login)
+            security_log.note(request, "portal_access_taken", about=affiliate)
         access.revoke(affiliate)
 
 

@@ -3,11 +3,11 @@
 Their names stay as they are, because old and new processes run side by side during a deploy.
 """
 
-import logging
 import time
 from multiprocessing import Event
 from typing import Any
 
+import structlog
 from celery import shared_task
 from celery.signals import worker_shutting_down
 
@@ -18,7 +18,7 @@ from config.security import encryption
 
 COUNT_FOR_S = 1.0
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 # Made before the worker forks, so that its children see that the parent is shutting down.
 _stopping = Event()
@@ -36,7 +36,7 @@ def drain() -> None:
     if not _stopping.is_set():
         attempts = dispatcher.run(_stopping.is_set, is_woken=True, periodic=[runner.run_all])
         if attempts:
-            log.info("queue_emptied attempts=%d", attempts)
+            log.info("queue_emptied", attempts=attempts)
 
 
 @shared_task(name="callbacks.tasks.sweep")
@@ -59,7 +59,7 @@ def run_jobs() -> None:
 def encrypt_secrets() -> None:
     """Encrypt the secrets that an older release left plain, an hour after the update, when its processes are gone."""
     if count := encryption.encrypt_plain():
-        log.info("secrets_encrypted count=%d", count)
+        log.info("secrets_encrypted", count=count)
 
 
 @shared_task(name="callbacks.tasks.tally")

@@ -2,11 +2,14 @@
 
 import gc
 import os
+from functools import cached_property
 from typing import Any
 
 from celery import Celery
 from celery.signals import (
     beat_init,
+    celeryd_init,
+    setup_logging,
     worker_before_create_process,
     worker_process_init,
     worker_process_shutdown,
@@ -21,7 +24,15 @@ os.environ.setdefault("RES_OPTIONS", "timeout:2 attempts:2")
 
 _background: Any = None
 
-app = Celery("postbacks")
+
+class Application(Celery):
+    @cached_property
+    def Beat(self) -> Any:  # noqa: N802 - Celery's name
+        name: Any = "config.broker_retry:QuietBeat"  # celery-types knows classes only
+        return self.subclass_with_self(name)
+
+
+app = Application("postbacks")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.worker_consumer = "config.broker_retry:PromptConsumer"
 app.conf.beat_scheduler = "config.broker_retry:PromptScheduler"
@@ -32,6 +43,18 @@ app.conf.beat_schedule = {
     "encrypt secrets": {"task": "callbacks.tasks.encrypt_secrets", "schedule": 3600.0, "options": {"expires": 3600}},
     "hourly counts": {"task": "callbacks.tasks.tally", "schedule": 20.0, "options": {"expires": 20}},
 }
+
+
+@setup_logging.connect
+def _keep_our_log(**_: Any) -> None:
+    """Django has set it up. Celery, which leaves it alone because of this, would ignore LOG_LEVEL."""
+
+
+@celeryd_init.connect
+def _start_without_banner(instance: Any, conf: Any, **_: Any) -> None:
+    from django.conf import settings  # not before the command has named them
+
+    instance.quiet = settings.LOG_LEVEL != "DEBUG"
 
 
 @worker_ready.connect

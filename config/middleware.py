@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
+import structlog
 from django.core.exceptions import BadRequest
 from django.core.files.uploadhandler import FileUploadHandler
 from django.http import HttpRequest, HttpResponse
@@ -10,6 +12,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import resolve
 
+from config.request import given_request_id
 from config.stack.web import body_limit
 
 View = Callable[[HttpRequest], HttpResponseBase]
@@ -22,6 +25,19 @@ class NoUploads(FileUploadHandler):
 
     def new_file(self, *args: Any, **kwargs: Any) -> None:
         raise BadRequest("A form holds a file.")
+
+
+def request_id(get_response: View) -> View:
+    """Give each request an id, which stands in every line of it, in its answer, and with the deliveries it causes."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        given = given_request_id(request) or uuid4().hex
+        with structlog.contextvars.bound_contextvars(request_id=given):
+            response = get_response(request)
+        response.headers["X-Request-ID"] = given
+        return response
+
+    return middleware
 
 
 def probes(get_response: View) -> View:

@@ -76,6 +76,16 @@ def _parsed(text: str) -> Address | None:
     return getattr(address, "ipv4_mapped", None) or address
 
 
+REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{1,64}", re.ASCII)
+
+
+def given_request_id(request: HttpRequest) -> str:
+    """The id that one of TRUSTED_PROXIES gave this request in X-Request-ID; "" if none did."""
+    caller = _parsed(request.META.get("REMOTE_ADDR", ""))
+    given = request.META.get("HTTP_X_REQUEST_ID", "")
+    return given if caller and is_trusted_proxy(caller) and REQUEST_ID.fullmatch(given) else ""
+
+
 # --- what they may ----------------------------------------------------------------
 def may_see(request: HttpRequest, model: type[Model]) -> bool:
     """Whether the user may see rows of this model. Who may change them may see them."""

@@ -12,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from kombu import Queue
 
 from callbacks.egress.proxy import proxy_from
+from config.monitoring import logs
 from config.stack.data_dir import broker_url_in, keep_private, secret_key_in
 
 VERSION = "0.1.0"
@@ -124,6 +125,7 @@ INSTALLED_APPS = [
     "callbacks.apps.CallbacksConfig",
 ]
 MIDDLEWARE = [
+    "config.middleware.request_id",
     "orders.intake.problems.ProblemsMiddleware",
     "config.middleware.probes",
     "django.middleware.security.SecurityMiddleware",
@@ -277,21 +279,25 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
+# --- who watches ---------------------------------------------------------------
+METRICS_TOKEN = env.str("METRICS_TOKEN", "")
+
 # --- when it fails -----------------------------------------------------------
 DEFAULT_EXCEPTION_REPORTER_FILTER = "config.views.ErrorReportFilter"
 
 # --- log ---------------------------------------------------------------------
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", "INFO")},
-    "loggers": {
-        "security": {"level": "INFO"},
-        # What it says of log-ins is said by `security`, in lines that no typed name can break.
-        "axes": {"level": "ERROR"},
-        # It says each time that a request waits for a thread, which it does for some milliseconds.
-        "waitress.queue": {"level": "ERROR"},
-    },
-}
+LOG_LEVEL = (env.str("LOG_LEVEL", "") or "INFO").upper()
+if LOG_LEVEL not in logs.LEVELS:
+    raise ImproperlyConfigured("LOG_LEVEL must be DEBUG, INFO, WARNING, ERROR or CRITICAL.")
+LOG_FORMAT = (env.str("LOG_FORMAT", "") or "text").lower()
+if LOG_FORMAT not in logs.FORMATS:
+    raise ImproperlyConfigured("LOG_FORMAT must be text or json.")
+LOGGING_CONFIG = "config.monitoring.logs.configure"
+LOGGING = logs.configuration(
+    LOG_LEVEL,
+    LOG_FORMAT,
+    secrets=[
+        *logs.secrets_in(DATABASE_URL, REDIS_URL, CALLBACKS_PROXY_URL, env.str("EMAIL_URL", "")),
+        *(SECRET_KEY, METRICS_TOKEN),
+    ],
+)

@@ -108,6 +108,15 @@ def django_db_modify_db_settings(
 
 
 @pytest.fixture
+def caplog(caplog):
+    """pytest's, with lines as the log has them."""
+    from config.monitoring import logs  # when the settings are named, as below
+
+    caplog.handler.setFormatter(logs.formatter("text", []))
+    return caplog
+
+
+@pytest.fixture
 def broker(pytestconfig: pytest.Config) -> Valkey:
     """The real broker of this process, empty; after an earlier failure of it, wake-ups are sent again."""
     import redis

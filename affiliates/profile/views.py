@@ -153,7 +153,7 @@ def portal_password(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
     form = PortalPasswordForm(affiliate, request.POST or None)
     if request.method == "POST" and form.is_valid() and form.save(actor(request)):
         says = "Gave access to the portal." if is_new else "Set another password for the portal."
-        security_log.note(request, "portal_password_set", about=affiliate, says=says, login=affiliate.email)
+        security_log.note(request, "portal_password_set", about=affiliate, says=says)
         what = "can log in to the portal now" if is_new else "has a new password for the portal"
         messages.success(request, f"{affiliate} {what}, as {affiliate.email}.")
         return go_to(request, _portal_access_url(affiliate))
@@ -171,11 +171,8 @@ def portal_off(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
     if affiliate.user is None:
         return redirect(_portal_access_url(affiliate))
     if request.method == "POST":
-        login = affiliate.user.get_username()
         access.revoke(affiliate)
-        security_log.note(
-            request, "portal_access_taken", about=affiliate, says="Took access to the portal away.", login=login
-        )
+        security_log.note(request, "portal_access_taken", about=affiliate, says="Took access to the portal away.")
         messages.success(request, f"{affiliate} can no longer log in to the portal.")
         return go_to(request, _portal_access_url(affiliate))
     context = _portal_context(request, affiliate) | {"title": "Turn portal access off"}

@@ -5,7 +5,6 @@ answers seem late, and half of what a delivery costs is waiting for the database
 sees what the one before has written. A database that is unavailable is tried again after a while.
 """
 
-import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -13,13 +12,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
+import structlog
 from django.db import DataError, InterfaceError, OperationalError, close_old_connections, connections
 from django.utils import timezone
 
 from callbacks.delivery import circuit_breaker, queue, settle
 from callbacks.delivery.wakeup import WakePipe
+from callbacks.models import Delivery
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 RETRY_S = 0.5
 T = TypeVar("T")
@@ -69,7 +70,7 @@ class DatabaseThread:
         try:
             result = task.result()
         except (OperationalError, InterfaceError) as error:
-            log.warning("database_unavailable error=%s", type(error).__name__)
+            log.warning("database_unavailable", error=type(error).__name__)
             self.is_unavailable, self._retry_at = True, time.monotonic() + self._retry_s
             self._thread.submit(connections.close_all)
             self._on_failure()
@@ -120,13 +121,31 @@ def settle_batch(batch: list[settle.Settlement], troubled: dict[str, bool]) -> N
     try:
         settle.settle(batch)
     except DataError:  # one answer cannot be stored; the others of the batch must not suffer from it
-        log.exception("batch_not_settled count=%d", len(batch))
+        log.exception("batch_not_settled", count=len(batch))
         for settlement in batch:
             _settle_one(settlement)
+    _tell(batch)
     try:
         circuit_breaker.record([(s.claimed.host, s.outcome) for s in batch], troubled)
     except (InterfaceError, OperationalError) as error:  # the batch is written and must not be written again
-        log.warning("circuit_breaker_not_updated error=%s", type(error).__name__)
+        log.warning("circuit_breaker_not_updated", error=type(error).__name__)
+
+
+def _tell(batch: list[settle.Settlement]) -> None:
+    """A line for each delivery that failed for good; at DEBUG also for each that will be tried again."""
+    for s in batch:
+        if s.outcome.is_success:
+            continue
+        tell = log.warning if s.status == Delivery.Status.FAILED else log.debug
+        tell(
+            "delivery_failed" if s.status == Delivery.Status.FAILED else "attempt_failed",
+            delivery=s.claimed.pk,
+            callback=s.claimed.setting_id,
+            host=s.claimed.host,
+            code=s.outcome.status_code,
+            kind=s.outcome.error_kind,
+            request_id=s.claimed.due.request_id,
+        )
 
 
 def _settle_one(settlement: settle.Settlement) -> None:

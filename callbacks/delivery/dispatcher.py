@@ -5,7 +5,6 @@ wire. Claims are made in `queue`, limits in `concurrency`, the schedule in `retr
 what may be called and how is `callbacks.egress.transport`.
 """
 
-import logging
 import math
 import random
 import time
@@ -15,6 +14,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from itertools import count
 
+import structlog
 from django.conf import settings
 from django.utils import timezone
 
@@ -29,7 +29,7 @@ from callbacks.postback import request as postback
 from callbacks.postback.render import RenderError
 from callbacks.postback.signing import SecretError
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 BATCH_SIZE = 500
 # While requests are in flight, what is newly due is claimed at each wake-up, and without one at this interval. But not
@@ -82,7 +82,7 @@ def sweep() -> None:
     """Record that this worker is alive, and make due again what dead workers held."""
     wakeup.record_heartbeat()
     if recovered := queue.recover():
-        log.warning("leases_recovered count=%d", recovered)
+        log.warning("leases_recovered", count=recovered)
 
 
 class Dispatcher:
@@ -256,7 +256,7 @@ class Dispatcher:
             except SecretError as error:  # tried again: the secret can be read once the right key is back
                 self._finish_unsent(key, claimed, began_at, "secret", str(error))
             except Exception:  # an error of ours with this one must not stop the others
-                log.exception("request_not_built delivery=%d", claimed.pk)
+                log.exception("request_not_built", delivery=claimed.pk, request_id=claimed.due.request_id)
                 self._finish_unsent(key, claimed, began_at, "internal", OUR_ERROR)
             else:
                 self.in_flight[key] = (claimed, request, began_at)

@@ -17,6 +17,7 @@ from callbacks.delivery.queue import AFFILIATE_REASONS
 from callbacks.models import Delivery, EventType, sql
 from callbacks.models.delivery import new_event_id
 from callbacks.postback.variables import Event, snapshot
+from config.monitoring import logs
 from orders.models import Order
 
 Status, Skip = Delivery.Status, Delivery.SkipReason
@@ -92,7 +93,7 @@ def record_events(
 _COLUMNS = (
     "event_id", "setting_id", "affiliate_id", "order_id", "event", "status", "skip_reason", "next_attempt_at",
     "variables", "created_at", "next_trigger", "retry_step", "attempt_count", "last_error_kind",
-    "origin",
+    "origin", "request_id",
 )  # fmt: skip
 
 
@@ -128,6 +129,7 @@ def _row(event: OrderEvent, subscription: Subscription, link_url: str, origin: s
         0,
         "",
         str(origin),
+        logs.request_id(),
     )
 
 

@@ -52,6 +52,7 @@ class Due(NamedTuple):
     variables: dict[str, str]
     created_at_text: str
     setting_id: int | None
+    request_id: str = ""
 
     @property
     def due_at(self) -> datetime:
@@ -111,7 +112,7 @@ SELECT CAST(d.next_attempt_at AS text), d.id, d.event, d.next_trigger, d.retry_s
     WHERE a.delivery_id = d.id AND a.status_code = 410
       AND (s.request_changed_at IS NULL OR a.created_at >= s.request_changed_at)),
   (d.next_trigger <> 'manual' AND {newer}) OR {made_again},
-  d.variables, CAST(d.created_at AS text), d.setting_id
+  d.variables, CAST(d.created_at AS text), d.setting_id, d.request_id
 """
 # Neither paused, nor held because the tracker asked us to wait, nor of an excluded endpoint or host. Nor while another
 # delivery of its order is on the wire to the same callback, or of the other event to the same host; and an *updated*

@@ -6,7 +6,6 @@ second at most, and a thousand saves would otherwise leave a thousand of them.
 """
 
 import contextlib
-import logging
 import os
 import time
 from collections.abc import Callable
@@ -15,11 +14,12 @@ from functools import cache
 from threading import Event, Thread
 
 import redis
+import structlog
 from celery import current_app
 from django.conf import settings
 from kombu.exceptions import OperationalError
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 TASK = "callbacks.tasks.pump"  # by name, because the task's module imports this one
 # The names of both keys stay as they are: old and new processes run side by side during a deploy.
@@ -137,7 +137,7 @@ def _ask(question: Callable[[], bool]) -> bool:
         return question()
     except (redis.RedisError, OperationalError, OSError) as error:
         _quiet_until = time.monotonic() + _QUIET_S
-        log.warning("wakeup_failed error=%s", type(error).__name__)
+        log.warning("wakeup_failed", error=type(error).__name__)
         return False
 
 
@@ -146,7 +146,7 @@ def record_heartbeat() -> None:
     try:
         _valkey().set(_HEARTBEAT_KEY, datetime.now(UTC).isoformat(), ex=_HEARTBEAT_S)
     except (redis.RedisError, OSError) as error:
-        log.warning("heartbeat_failed error=%s", type(error).__name__)
+        log.warning("heartbeat_failed", error=type(error).__name__)
 
 
 def last_heartbeat() -> datetime | None:

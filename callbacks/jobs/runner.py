@@ -5,7 +5,6 @@ nothing is done twice. Two steps of one job at the same time find the same posit
 step looks for its rows before its transaction, because others who write wait for that.
 """
 
-import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import structlog
 from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -25,7 +25,7 @@ from callbacks.models import Job
 from callbacks.models.job import NAMED
 from config.listing.keys import find_rows
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 CHUNK = 50  # rows of one transaction
 TIME_S = 0.2  # how long all jobs together keep a worker
@@ -43,9 +43,9 @@ def run_all() -> None:
             while time.monotonic() - began < TIME_S and step(job.pk):
                 pass
         except (InterfaceError, OperationalError) as error:  # the next one finds everything as it was
-            log.warning("job_interrupted job=%d error=%s", job.pk, type(error).__name__)
+            log.warning("job_interrupted", job=job.pk, error=type(error).__name__)
         except Exception:
-            log.exception("job_failed job=%d", job.pk)
+            log.exception("job_failed", job=job.pk)
             job.stop(OUR_ERROR, Job.State.FAILED)
 
 

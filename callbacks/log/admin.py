@@ -119,7 +119,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
             raise Http404 from None
         assert isinstance(changelist, LongChangeList)
         filename = f"deliveries-{timezone.localdate()}.csv"
-        security_log.note(request, "export", what="deliveries", filter=request.META.get("QUERY_STRING", ""))
+        security_log.note(request, "export", what="deliveries", filters=",".join(request.GET))
         return csv_response(filename, export.HEADINGS, export.csv_rows(changelist.queryset, changelist.keys))
 
     def resend_view(self, request: HttpRequest, pk: int) -> HttpResponse:

@@ -112,6 +112,8 @@ class Delivery(models.Model):
     claim_token = models.UUIDField(null=True, editable=False)
     leased_until = models.DateTimeField(null=True, editable=False)
     variables = models.JSONField(default=dict, help_text="All variables by name, as they were when it happened.")
+    # Of the request that saved the order, as the log has it; "" if it was no request.
+    request_id = models.CharField(max_length=64, default="", db_default="", blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     IS_RETRYING = Q(status="pending") & ~Q(last_error_kind="")

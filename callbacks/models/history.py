@@ -7,6 +7,7 @@ secret only its last characters.
 from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
+import structlog
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import models
@@ -15,6 +16,8 @@ from affiliates.models import Affiliate
 from callbacks.models import names
 from callbacks.models.setting import CallbackSetting, EventType
 from callbacks.postback import signing
+
+log = structlog.get_logger(__name__)
 
 LABELS = {
     "name": "Name",
@@ -135,6 +138,8 @@ def _note(
     setting: CallbackSetting, action: str, user: User | None, before: Mapping[str, str], after: Mapping[str, str]
 ) -> None:
     _change(setting, action, user, before, after).save()
+    if action in {Action.PAUSED, Action.GONE}:
+        log.warning("callback_paused", callback=setting.pk, user=user.pk if user else "")
 
 
 def _change(

@@ -4,12 +4,12 @@ Request, transport and limits are those of every postback. But no order is behin
 person who asked for it waits. It is kept as a finished delivery that is marked as a test, and no figure counts it.
 """
 
-import logging
 import math
 from dataclasses import dataclass
 from threading import BoundedSemaphore
 from typing import TypeVar
 
+import structlog
 from django.conf import settings
 from django.db import models, transaction
 from django.utils import timezone
@@ -23,7 +23,7 @@ from callbacks.models.delivery import new_event_id
 from callbacks.setup import preview
 from orders.models import Order
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 M = TypeVar("M", bound=models.Model)
 
@@ -88,9 +88,7 @@ def send(setting: CallbackSetting, order: Order | None, user_id: int) -> Result:
         settle.write_attempts(
             settle.attempt_rows([(delivery.pk, Delivery.Trigger.TEST, began_at, found.request, outcome)])
         )
-    log.info(
-        "test_sent delivery=%d user=%d code=%s kind=%s", delivery.pk, user_id, outcome.status_code, outcome.error_kind
-    )
+    log.info("test_sent", delivery=delivery.pk, user=user_id, code=outcome.status_code, kind=outcome.error_kind)
     return Result(attempt=delivery.attempts.get())
 
 

@@ -3,21 +3,21 @@
 It asks nothing of the broker, so an installation whose broker is away still knows what lives.
 """
 
-import logging
 import os
 import socket
 import threading
 from collections.abc import Callable
 from datetime import timedelta
 
+import structlog
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connections
 from django.utils import timezone
 
 from config.models import Process
-from config.monitoring import metrics
+from config.monitoring import logs, metrics
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 INTERVAL_S = 5.0
 FORGOTTEN_AFTER = timedelta(days=1)
@@ -39,6 +39,8 @@ class Background:
 
     def start(self) -> None:
         """To be called after a process has forked for the last time."""
+        logs.keep_errors_in_log()
+        log.info("process_started", kind=self.kind, name=self.name, version=settings.VERSION)
         self._thread.start()
 
     def stop(self, timeout_s: float = 2.0) -> None:
@@ -64,7 +66,7 @@ class Background:
             try:
                 job()
             except (DatabaseError, InterfaceError) as error:  # it is tried again
-                log.warning("background_failed error=%s", type(error).__name__)
+                log.warning("background_failed", error=type(error).__name__)
                 connections.close_all()
                 return
             except Exception:  # an error of ours must not make the process look dead

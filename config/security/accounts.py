@@ -209,16 +209,16 @@ class AccountAdmin(BaseAdmin, UserAdmin):  # type: ignore[type-arg]  # not subsc
 
     # --- the log of security -------------------------------------------------
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
-        security_log.note(request, "account_made", about=obj, account=obj.get_username())
+        security_log.note(request, "account_made", about=obj)
         return super().log_addition(request, obj, message)
 
     def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
-        security_log.note(request, "account_changed", about=obj, account=obj.get_username(), role=role_key(obj))
+        security_log.note(request, "account_changed", about=obj, role=role_key(obj))
         return super().log_change(request, obj, message)
 
     def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
         for user in queryset:
-            security_log.note(request, "account_deleted", about=user, account=user.get_username())
+            security_log.note(request, "account_deleted", about=user)
         return super().log_deletions(request, queryset)
 
     # --- one account ---------------------------------------------------------

@@ -106,7 +106,7 @@ def _refused(credentials: dict[str, Any], request: HttpRequest | None = None, **
         return
     name = str(credentials.get("username") or "")
     if _was_locked(request):  # a line only: the history would hold as many as anybody likes to try
-        security_log.warn(request, "log_in_refused", user=name, reason="locked")
+        security_log.warn(request, "log_in_refused", reason="locked")
     else:
         _note_about_name(request, "log_in_refused", name, "Log-in with a wrong password", reason="wrong_password")
 
@@ -128,7 +128,7 @@ def _was_locked(request: HttpRequest) -> bool:
 def _note_about_name(request: HttpRequest, event: str, name: str, says: str, **facts: object) -> None:
     user = User.objects.filter(username=name).first() if name and "\0" not in name else None
     address = client_address(request) or "an unknown address"
-    security_log.warn(request, event, user=name, about=user, by=user, says=f"{says}, from {address}.", **facts)
+    security_log.warn(request, event, about=user, by=user, says=f"{says}, from {address}.", **facts)
 
 
 # --- the end of idle sessions --------------------------------------------------------

@@ -32,6 +32,12 @@ def bound_to(parent: int, number: int = signal.SIGTERM) -> Callable[[], None]:
     return bind
 
 
+def _named(name: str, line: str) -> str:
+    """The line with the name of its process; as a field, if it is a JSON object."""
+    is_json = line.startswith('{"') and line.endswith("}")
+    return f'{{"process": "{name}", {line[1:]}' if is_json else f"{name:>6} | {line}"
+
+
 class Child:
     """A running child process. Its output goes to `log`, or without one to our output with its name in front."""
 
@@ -101,4 +107,4 @@ class Child:
                 if not (text := line.decode("utf-8", "replace").rstrip()):
                     continue
                 with contextlib.suppress(OSError, ValueError):  # our output is closed, but the pipe must be emptied
-                    print(f"{self.name:>6} | {text}", flush=True)  # noqa: T201 - this is the output of the command
+                    print(_named(self.name, text), flush=True)  # noqa: T201 - this is the output of the command

@@ -1,8 +1,8 @@
 """`manage.py remove_two_factor NAME`: for the only administrator, who lost phone and recovery codes."""
 
-import logging
 from typing import Any
 
+import structlog
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from config.models import Authenticator
@@ -15,8 +15,9 @@ class Command(BaseCommand):
         parser.add_argument("name", metavar="NAME", help="the user's name")
 
     def handle(self, *args: Any, name: str, **options: Any) -> None:
-        count, _ = Authenticator.objects.filter(user__username=name).delete()
+        ids = list(Authenticator.objects.filter(user__username=name).values_list("user", flat=True))
+        count, _ = Authenticator.objects.filter(user__in=ids).delete()
         if not count:
             raise CommandError(f"There is no user called {name!r} who has two-factor log-in.")
-        logging.getLogger("security").warning("event=two_factor_off about=%r by=command", name)
+        structlog.get_logger("security").warning("two_factor_off", about=f"auth.user:{ids[0]}", by="command")
         self.stdout.write(f"{name} logs in with the password alone now.")

@@ -123,9 +123,9 @@ def test_lock_ends_by_itself_and_is_not_lengthened_by_more_tries(root):
 def test_lock_is_a_readable_line_and_in_the_history(root, caplog):
     for _ in range(30):
         knock("/admin/login/", ATTACKER, "wrong")
-    (line,) = [r.getMessage() for r in caplog.records if r.name == "security" and "log_in_locked" in r.getMessage()]
+    (line,) = [line for line in caplog.text.splitlines() if " security event=log_in_locked " in line]
     where = f"address={ATTACKER} path=/admin/login/ about=auth.user:{root.pk}"
-    assert line == f"event=log_in_locked user=root {where} minutes=15"
+    assert f"event=log_in_locked user={root.pk} {where} minutes=15" in line
     entries = list(LogEntry.objects.filter(object_id=root.pk).values_list("change_message", flat=True))
     assert f"Locked for 15 minutes after too many wrong passwords, from {ATTACKER}." in entries
     assert len(entries) == 11  # ten wrong passwords and the lock, however many tries there are after it
@@ -134,16 +134,12 @@ def test_lock_is_a_readable_line_and_in_the_history(root, caplog):
     assert "Locked for 15 minutes" in history.get(f"/admin/auth/user/{root.pk}/history/").content.decode()
 
 
-def test_typed_name_cannot_write_lines_of_its_own(caplog):
+def test_typed_name_stands_in_no_line(caplog):
     name = "root\r\n2026-11-28 INFO security event=log_in user=root\u2028\x1b[31m" + "x" * 90
     knock("/admin/login/", ATTACKER, "wrong", name)
-    lines = [r.getMessage() for r in caplog.records if r.name == "security"]
-    assert len(lines) == 1
-    assert lines[0].isascii()
-    assert lines[0].isprintable()
-    quoted = re.search(r'user=("(?:[^"\\]|\\.)*")', lines[0])
-    assert quoted
-    assert json.loads(quoted[1]).startswith("root\r\n2026")
+    (line,) = [line for line in caplog.text.splitlines() if "log_in" in line]
+    assert 'event=log_in_refused user="" address=' in line
+    assert "root" not in caplog.text
     assert not [r for r in caplog.records if r.name.startswith("axes") and r.levelno >= logging.ERROR]
 
 
@@ -252,7 +248,7 @@ def test_codes_are_throttled(authenticator, caplog):
     assert "16 seconds" in answer.content.decode()
     assert client.post("/admin/second-factor/", {"code": code_of(authenticator)}).status_code == 200  # too soon
     assert client.get("/admin/").status_code == 302
-    assert "event=code_refused user=root" in caplog.text
+    assert "event=code_refused user=" in caplog.text
     Authenticator.objects.update(throttling_failure_timestamp=timezone.now() - timedelta(seconds=17))
     assert client.post("/admin/second-factor/", {"code": code_of(authenticator)}).status_code == 302
 
