@@ -6,6 +6,7 @@ from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
 from config import echo, views
+from config.monitoring import scrape
 from orders.intake.api import api
 from orders.intake.problems import nothing_here
 
@@ -20,6 +21,7 @@ urlpatterns = [
     re_path(r"^api/", nothing_here),
     path("healthz", views.healthz, name="healthz"),
     path("readyz", views.readyz, name="readyz"),
+    path("metrics", scrape.show, name="metrics"),
 ]
 if settings.DEMO or settings.DEBUG:
     urlpatterns += [

@@ -1,12 +1,13 @@
-"""What the tests need from the machine besides Python: Chromium, PostgreSQL, Node and PHP. Finds them; as a program it
-also installs what is missing where it may (apt, as root or with a sudo that asks nothing), and says what it needs
-where not.
+"""What the tests need from the machine besides Python: Chromium, PostgreSQL, Node, PHP and promtool. Finds them; as a
+program it also installs what is missing where it may (apt, as root or with a sudo that asks nothing), and says what it
+needs where not.
 """
 
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -14,6 +15,8 @@ BROWSER_PLACES = (
     Path("/Applications/Chromium.app/Contents/MacOS/Chromium"),
     Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"),
 )
+# The package of Prometheus would start a server, so it is unpacked here and not installed.
+UNPACKED = Path(sys.prefix) / "lib" / "prometheus"
 POSTGRESQL_PLACES = (
     *("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql*/bin"),
     *("/usr/local/opt/postgresql*/bin", "/usr/local/pgsql/bin"),
@@ -26,6 +29,14 @@ def chromium() -> Path | None:
         return Path(given)
     found = next(filter(None, map(shutil.which, BROWSERS)), None)
     return Path(found) if found else next((place for place in BROWSER_PLACES if place.exists()), None)
+
+
+def promtool() -> Path | None:
+    """Prometheus' checker of metrics and rules. PROMTOOL names another."""
+    if given := os.environ.get("PROMTOOL"):
+        return Path(given)
+    found = shutil.which("promtool")
+    return Path(found) if found else next((place for place in [UNPACKED / "usr/bin/promtool"] if place.exists()), None)
 
 
 def postgresql() -> Path | None:
@@ -50,6 +61,7 @@ def missing() -> dict[str, str]:
         "postgresql": (postgresql, "the run of the whole suite on PostgreSQL"),
         "nodejs": (lambda: shutil.which("node"), "the code that verifies our signature in Node"),
         "php-cli": (lambda: shutil.which("php"), "the same in PHP"),
+        "prometheus": (promtool, "promtool, which checks metrics and alert rules"),
     }
     return {package: purpose for package, (find, purpose) in wanted.items() if find() is None}
 
@@ -64,8 +76,18 @@ def install(packages: list[str]) -> bool:
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     print(f"Installing {' and '.join(packages)} for the tests (once) ...", flush=True)
     subprocess.run([*become_root, "apt-get", "update", "-qq"], check=False, env=environment)
+    if "prometheus" in packages:
+        _unpack("prometheus")
+        packages = [package for package in packages if package != "prometheus"]
     command = ["apt-get", "install", "-qq", "--yes", *packages]
     return subprocess.run([*become_root, *command], check=False, env=environment, stdout=sys.stderr).returncode == 0
+
+
+def _unpack(package: str) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        subprocess.run(["apt-get", "download", "-qq", package], check=False, cwd=directory, stdout=sys.stderr)
+        for file in Path(directory).glob("*.deb"):
+            subprocess.run(["dpkg-deb", "-x", file, UNPACKED], check=False)
 
 
 def main() -> int:
@@ -78,7 +100,8 @@ def main() -> int:
     print(
         f"The tests need {needs}, and it may not be installed from here: please install it with your system's package "
         f"manager, for example 'sudo apt-get install {' '.join(lacking)}', and run 'make test' again. Programs in "
-        "unusual places are named with CHROMIUM=/path/to/chromium and POSTGRESQL_BIN=/path/to/its/bin. "
+        "unusual places are named with CHROMIUM=/path/to/chromium, PROMTOOL=/path/to/promtool and "
+        "POSTGRESQL_BIN=/path/to/its/bin. "
         "'make test ARGS=\"tests --ignore=tests/e2e\"' runs on SQLite, without a browser.",
         file=sys.stderr,
     )

@@ -28,6 +28,7 @@ from callbacks.models import Delivery
 from callbacks.postback import request as postback
 from callbacks.postback.render import RenderError
 from callbacks.postback.signing import SecretError
+from config.monitoring import metrics
 
 log = structlog.get_logger(__name__)
 
@@ -83,6 +84,7 @@ def sweep() -> None:
     wakeup.record_heartbeat()
     if recovered := queue.recover():
         log.warning("leases_recovered", count=recovered)
+        metrics.LEASES_RETURNED.inc(recovered)
 
 
 class Dispatcher:

@@ -6,6 +6,7 @@ Claiming and sending what was recorded is `callbacks.delivery.queue` and `callba
 import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from django.db import connection, transaction
@@ -17,7 +18,7 @@ from callbacks.delivery.queue import AFFILIATE_REASONS
 from callbacks.models import Delivery, EventType, sql
 from callbacks.models.delivery import new_event_id
 from callbacks.postback.variables import Event, snapshot
-from config.monitoring import logs
+from config.monitoring import logs, metrics
 from orders.models import Order
 
 Status, Skip = Delivery.Status, Delivery.SkipReason
@@ -84,10 +85,19 @@ def record_events(
     sql.insert(Delivery._meta.db_table, _COLUMNS, rows)  # noqa: SLF001 - Django's documented name
     if changed := {event.order.pk for event, _ in pairs if _may_replace(event, origin)}:
         superseded.end(orders=changed)
+    transaction.on_commit(partial(_count, rows), robust=True)
     count = len([row for row in rows if row[_COLUMNS.index("status")] == Status.PENDING])
     if count:
         transaction.on_commit(wakeup.send, robust=True)
     return count
+
+
+def _count(rows: Sequence[tuple[Any, ...]]) -> None:
+    event, reason = _COLUMNS.index("event"), _COLUMNS.index("skip_reason")
+    for row in rows:
+        metrics.RECORDED.labels(row[event]).inc()
+        if row[reason]:
+            metrics.SKIPPED.labels(row[reason]).inc()
 
 
 _COLUMNS = (

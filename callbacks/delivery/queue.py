@@ -24,6 +24,7 @@ from affiliates.models import Affiliate
 from callbacks.delivery import superseded
 from callbacks.models import Delivery, sql
 from callbacks.postback import signing
+from config.monitoring import metrics
 from config.security.encryption import readable
 
 # How long a claimed delivery belongs to its worker. Longer than the longest attempt (10 s) plus the longest wait for
@@ -279,9 +280,10 @@ def skip(claims: Iterable[Claimed]) -> None:
     for claimed in claims:
         groups[claimed.token, claimed.reason_to_skip].append(claimed.pk)
     for (token, reason), pks in groups.items():
-        Delivery.objects.filter(pk__among=pks, claim_token=token).update(
+        count = Delivery.objects.filter(pk__among=pks, claim_token=token).update(
             status=Status.SKIPPED, skip_reason=reason, claim_token=None, leased_until=None
         )
+        metrics.SKIPPED.labels(reason.value).inc(count)
 
 
 def give_back(claims: Iterable[Claimed]) -> None:

@@ -17,6 +17,7 @@ from django.db.models import BooleanField, Q, QuerySet
 from django.db.models.expressions import RawSQL
 
 from callbacks.models import Delivery, EventType
+from config.monitoring import metrics
 
 Status = Delivery.Status
 _TABLE = Delivery._meta.db_table  # noqa: SLF001 - Django's documented name
@@ -82,9 +83,11 @@ def end(*, orders: Collection[int] = (), deliveries: Collection[int] = (), but: 
     found = list(locked)
     if not found:
         return 0
-    return Delivery.objects.filter(pk__among=found, status=Status.PENDING).update(
+    count = Delivery.objects.filter(pk__among=found, status=Status.PENDING).update(
         status=Status.SKIPPED, skip_reason=Delivery.SkipReason.SUPERSEDED, next_attempt_at=None
     )
+    metrics.SKIPPED.labels(Delivery.SkipReason.SUPERSEDED.value).inc(count)
+    return count
 
 
 # --- for pages -----------------------------------------------------------------

@@ -164,7 +164,7 @@ class _Scrubber:
         longest = LONGEST_TEXT if name in {"message", "where"} else LONGEST
         text = text[: 4 * longest]
         text = self.secrets.sub("***", text) if self.secrets else text
-        text = self.EMAIL.sub("***", self.QUERY.sub(r"\1", self.PASSWORD.sub("://***@", text)))
+        text = self.EMAIL.sub("***", self.QUERY.sub(r"\1", self.PASSWORD.sub("://", text)))
         return text if len(text) <= longest else text[:longest] + "…"
 
 

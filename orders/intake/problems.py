@@ -10,6 +10,8 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from ninja import Schema
 
+from config.monitoring import metrics
+
 PREFIX = "/api"
 NOT_COPIED = {"content-type", "content-length", "content-disposition", "content-encoding", "etag", "last-modified"}
 
@@ -42,6 +44,9 @@ GENERAL = {
 }
 
 
+KNOWN = GENERAL.keys() | {200, 201}  # statuses of answers
+
+
 def answer(
     status: int, problems: Iterable[tuple[str, str, str]] = (), headers: Mapping[str, str] | None = None
 ) -> JsonResponse:
@@ -59,6 +64,9 @@ class ProblemsMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = self.get_response(request)
+        if _is_of_api(request):
+            known = response.status_code in KNOWN
+            metrics.API_CALLS.labels(str(response.status_code) if known else "other").inc()
         is_ours = response.headers.get("Content-Type", "").startswith("application/json")
         if response.status_code < 400 or is_ours or not _is_of_api(request):
             return response

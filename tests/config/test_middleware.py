@@ -1,6 +1,7 @@
 """What every request passes, and every answer."""
 
 from datetime import datetime, timedelta
+from ipaddress import ip_network
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -29,12 +30,38 @@ def test_no_page_is_stored_by_a_browser_or_on_the_way(world, person):
         answer = client.get(worlds.path_of(route, world))
         answer.getvalue()
         assert "no-store" in answer.headers["Cache-Control"], route
-        assert route in {"healthz", "readyz"} or "camera=()" in answer.headers["Permissions-Policy"], route
+        assert route in {"healthz", "metrics", "readyz"} or "camera=()" in answer.headers["Permissions-Policy"], route
 
 
 def test_answers_of_the_api_are_stored_by_nobody(client):
     for answer in (client.get("/api/orders/1"), client.post("/api/orders"), client.get("/api/nothing")):
         assert answer.headers["Cache-Control"] == "no-store"
+
+
+# --- the id of a request ---------------------------------------------------------
+def test_each_answer_has_an_id_of_its_own(client):
+    ids = {client.get(path).headers["X-Request-ID"] for path in ("/healthz", "/portal/login/", "/nothing", "/api/x")}
+    assert len(ids) == 4
+    assert all(len(found) == 32 for found in ids)
+
+
+@pytest.mark.parametrize(
+    ("given", "is_taken"),
+    [
+        ("0b1e-7.A_z", True),
+        ("a" * 64, True),
+        ("a" * 65, False),
+        ("a b", False),
+        ("a\r\nb", False),
+        ("a, b", False),
+        ("", False),
+    ],
+)
+def test_id_of_a_trusted_proxy_is_taken_if_it_is_one(client, settings, given: str, is_taken: bool):
+    headers = {"X-Request-ID": given}
+    assert client.get("/healthz", headers=headers).headers["X-Request-ID"] != given
+    settings.TRUSTED_PROXIES = (ip_network("127.0.0.1"),)
+    assert (client.get("/healthz", headers=headers).headers["X-Request-ID"] == given) is is_taken
 
 
 # --- staff who are idle -----------------------------------------------------------
