@@ -117,8 +117,9 @@ def _count_jobs() -> int:
 
 
 def _database_bytes() -> int:
-    if connection.vendor == "sqlite":
-        return sum(file.stat().st_size for file in settings.DATABASE_FILES if file.exists())
+    of_sqlite = "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()"
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_database_size(current_database())")
+        cursor.execute(
+            "SELECT pg_database_size(current_database())" if connection.vendor == "postgresql" else of_sqlite
+        )
         return int(cursor.fetchone()[0])
