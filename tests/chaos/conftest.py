@@ -95,13 +95,17 @@ def offering(around: Surroundings, receiver: Receiver) -> Iterator[Offering]:
 def report(request: pytest.FixtureRequest) -> Callable[..., None]:
     """Add a line to the table: the fault, the counts, who noticed it (its bite), what else is worth saying."""
 
-    def add(fault: str, counts: "Counts", remark: str = "", bite: str = "") -> None:
-        figures = [counts.offered, counts.accepted, counts.deliveries, counts.once, counts.twice, counts.never]
-        figures += [counts.silently_done, counts.in_flight]
-        columns = " | ".join("" if figure is None else f"{figure:,}" for figure in figures)
+    def add(fault: str, counts: "Counts | None", remark: str = "", bite: str = "") -> None:
+        columns = _columns(counts) if counts else " | " * 7
         request.node.user_properties.append((ROW, f"| {fault} | {columns} | {bite} | {remark} |"))
 
     return add
+
+
+def _columns(counts: "Counts") -> str:
+    figures = [counts.offered, counts.accepted, counts.deliveries, counts.once, counts.twice, counts.never]
+    figures += [counts.silently_done, counts.in_flight]
+    return " | ".join("" if figure is None else f"{figure:,}" for figure in figures)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

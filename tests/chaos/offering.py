@@ -55,7 +55,7 @@ class Offering:
     ) -> None:  # fmt: skip
         self.ports, self.token, self.codes = list(ports), token, codes
         self.offered = Offered()
-        self.asking = 0  # requests that wait for their answers
+        self.asking: Counter[int] = Counter()  # requests that wait for their answers, by port
         self._numbers = itertools.count(first)
         self._pause_s, self._changed_each = pause_s, changed_each
         self._lock, self._stopping = threading.Lock(), threading.Event()
@@ -79,6 +79,12 @@ class Offering:
         """Wait until so many more events are accepted."""
         wanted = len(self.offered.accepted) + count
         wait_until(lambda: len(self.offered.accepted) >= wanted, within_s, lambda: self.offered.bite)
+
+    def leave(self, port: int) -> None:
+        """Offer nothing more there, and wait until all answers from there have come: what a proxy does."""
+        with self._lock:
+            self.ports = [other for other in self.ports if other != port]
+        wait_until(lambda: not self.asking[port], PATIENCE_S)
 
     def offer_again(self) -> None:
         """Offer what was not accepted once more, when the fault is over: now all of it has to be taken."""
@@ -106,13 +112,13 @@ class Offering:
             body["status"] = "approved"
         with self._lock:
             self.offered.events.add((number, event))
-            self.asking += 1
             port = self.ports[(count + (event == "order.updated")) % len(self.ports)]  # made at one, changed at another
+            self.asking[port] += 1
         began = time.monotonic()
         answer = self._ask(port, json.dumps(body))
         took = time.monotonic() - began
         with self._lock:
-            self.asking -= 1
+            self.asking[port] -= 1
             self.offered.slow += took > SLOW_S
             self.offered.longest_s = max(self.offered.longest_s, took)
             if answer in {"200", "201"}:

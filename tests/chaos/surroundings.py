@@ -95,6 +95,10 @@ class Surroundings:
         assert not program.has_ended(), self.log()
         return program
 
+    def program(self, name: str, module: list[str], **env: str) -> Program:
+        """Start another program of this project."""
+        return self._start(name, module, ROOT, env)
+
     def _start(
         self, name: str, module: list[str], release: Path, tampering: Mapping[str, str], pass_fds: Sequence[int] = ()
     ) -> Program:

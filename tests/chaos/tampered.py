@@ -3,7 +3,7 @@
 `python -m tests.chaos.tampered celery ...`, `shop`, `web FD`, `manage ...` or `plain-migrate`, which is Django's own.
 CHAOS_DIE_AT names one of `places`: the process kills itself there, once for each file CHAOS_DIE_ONCE. CHAOS_CLOCK is a
 file with the seconds by which the clock is wrong. CHAOS_WITHOUT names one of `safeties`, which is taken out: what the
-tests look for then happens. CHAOS_MIGRATIONS is a folder with more migrations of `callbacks`. Nothing else is different
+tests look for then happens. CHAOS_MIGRATIONS is a package with the migrations of `callbacks`. Nothing else is different
 from the real programs.
 """
 
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import django
+from django.conf import settings
 from django.core import management
 from django.utils import timezone
 
@@ -99,12 +100,6 @@ def safeties() -> dict[str, Callable[[], None]]:
     }
 
 
-def add_migrations(folder: str) -> None:
-    from callbacks import migrations
-
-    migrations.__path__.append(folder)
-
-
 def set_clock(file: Path) -> None:
     """Have all that Django and the engine know of the time be wrong by what the file says, as soon as it says so."""
     right = timezone.now
@@ -123,8 +118,8 @@ def main() -> None:
         safeties()[without]()
     if clock := os.environ.get("CHAOS_CLOCK"):
         set_clock(Path(clock))
-    if folder := os.environ.get("CHAOS_MIGRATIONS"):
-        add_migrations(folder)
+    if package := os.environ.get("CHAOS_MIGRATIONS"):
+        settings.MIGRATION_MODULES = {"callbacks": package}
     match sys.argv.pop(1):
         case "shop":
             from tests.chaos import shop

@@ -86,7 +86,7 @@ def worker_stopped(around: Surroundings, offering: Offering) -> int:
 def web_killed(around: Surroundings, offering: Offering) -> int:
     for _ in range(size(2, 20)):
         web = next(program for program in around.programs[::-1] if program.name == "web")
-        wait_until(lambda: offering.asking >= 2, 20)
+        wait_until(lambda: offering.asking.total() >= 2, 20)
         web.kill()
         around.web(web.port)
         offering.wait_for_more(5)

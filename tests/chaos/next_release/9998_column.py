@@ -6,7 +6,6 @@ from django.db import migrations, models
 
 import callbacks.migrations
 
-# __path__ holds this directory too, see tests.chaos.tampered.
 LAST = max(path.stem for path in Path(callbacks.migrations.__path__[0]).glob("0*.py"))
 
 
