@@ -44,7 +44,6 @@ class Cost:
     attempt_bytes: float
     wal_bytes: float
     rows_written: float
-    worker_connections: float  # of one worker process
 
 
 WORDS = {
@@ -58,7 +57,6 @@ WORDS = {
     "attempt_bytes": ("attempt on disk, with indexes", "bytes"),
     "wal_bytes": ("write-ahead log", "bytes"),
     "rows_written": ("rows written", "rows"),
-    "worker_connections": ("database connections of a worker process", "connections"),
 }
 
 
@@ -84,19 +82,17 @@ def _measured(resources: Resources) -> Cost:
             web_ms = (processes.cpu_s(web) - web_s) * 1000 / sizes.few
             recorded = _Database.now(resources, asking).since(before, sizes.few)
         with psycopg.connect(name, autocommit=True) as asking:
-            idle = _connections(asking)
             with ours.worker(1) as worker:
                 ours.record(sizes.waiting)
                 before, worker_s = _Database.now(resources, asking), processes.cpu_s(worker.pid)
                 done = ours.ask("drain")
                 worker_ms = (processes.cpu_s(worker.pid) - worker_s) * 1000 / done["count"]
                 sent = _Database.now(resources, asking).since(before, done["count"])
-                connections = _connections(asking) - idle
             tables = ("orders_order", "callbacks_delivery", "callbacks_attempt")
             order, delivery, attempt = (_bytes_of_row(asking, table) for table in tables)
     return Cost(
         worker_ms, done["count"] / done["seconds"], web_ms, recorded.cpu_ms, sent.cpu_ms, order, delivery, attempt,
-        recorded.wal_bytes + sent.wal_bytes, recorded.rows + sent.rows, connections,
+        recorded.wal_bytes + sent.wal_bytes, recorded.rows + sent.rows,
     )  # fmt: skip
 
 
@@ -132,13 +128,6 @@ def _bytes_of_row(asking: "psycopg.Connection[Any]", table: str) -> float:
     row = asking.execute(f"SELECT pg_total_relation_size('{table}')::float / count(*) FROM {table}".encode()).fetchone()
     assert row
     return float(row[0])
-
-
-def _connections(asking: "psycopg.Connection[Any]") -> int:
-    sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-    row = asking.execute(sql).fetchone()
-    assert row
-    return int(row[0])
 
 
 @contextlib.contextmanager
@@ -201,7 +190,8 @@ ROOM = 1.3  # for dead rows and pages that are not full
 DISK = 1e12  # bytes
 CONNECTIONS = 100  # PostgreSQL's own max_connections
 OTHER_CONNECTIONS = 20  # beat, commands, a person, a backup
-WEB_THREADS = 16
+# Of one process: of its database thread, its tasks and its background thread; of 16 threads and the background.
+WORKER_CONNECTIONS, WEB_CONNECTIONS = 3, 17
 
 
 def arrivals(per_day: float) -> list[float]:
@@ -247,9 +237,9 @@ def disk_bytes(per_day: float, cost: Cost) -> float:
     return per_day * kept * ROOM
 
 
-def connections(per_day: float, cost: Cost) -> float:
-    workers = worker_processes(per_day, cost) * cost.worker_connections
-    return workers + web_processes(per_day, cost) * (WEB_THREADS + 1) + OTHER_CONNECTIONS
+def connections(per_day: float, cost: Cost) -> int:
+    workers = worker_processes(per_day, cost) * WORKER_CONNECTIONS
+    return workers + web_processes(per_day, cost) * WEB_CONNECTIONS + OTHER_CONNECTIONS
 
 
 def limits(cost: Cost) -> dict[str, float]:

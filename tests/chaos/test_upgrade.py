@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Self
 from uuid import uuid4
@@ -13,11 +14,13 @@ from uuid import uuid4
 import psycopg
 import pytest
 from django.contrib.contenttypes.models import ContentType
+from django.core import management
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 from pytest_django import DjangoDbBlocker
 
+from callbacks.models import Attempt, Delivery
 from tests.bench import old_deliveries
 from tests.chaos import previous_release
 from tests.chaos.offering import Offering, tracebacks
@@ -70,6 +73,35 @@ def test_previous_release_works_on_beside_this_one(
     counts = around.count(offered=offering.offered)
     assert counts.duplicates == 0
     report(f"previous release beside this one for {BESIDE_S} s", counts, f"{beside} accepted until the old ones ended")
+
+
+def test_partitions_of_the_document_take_attempts_and_let_a_month_go(around: Surroundings) -> None:
+    """docs/growth.md, word for word."""
+    management.call_command("migrate", verbosity=0)
+    code = around.affiliates(1)[0]
+    around.place(1, [code], changed_each=0)
+    delivery = Delivery.objects.get()
+    january = datetime(2027, 1, 15, tzinfo=UTC)
+    for moment in (january - timedelta(days=60), january - timedelta(days=50)):
+        Attempt.objects.create(delivery=delivery, trigger="initial", method="GET", created_at=moment)
+    sql = (ROOT / "docs/growth.md").read_text("utf-8").partition("```sql\n")[2].partition("```")[0]
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        old, new = (
+            Attempt.objects.count(),
+            Attempt.objects.create(delivery=delivery, trigger="retry", method="GET", created_at=january),
+        )
+        assert (old, delivery.attempts.count()) == (2, 3)
+        cursor.execute("SELECT tableoid::regclass::text FROM callbacks_attempt WHERE id = %s", [new.pk])
+        assert cursor.fetchone() == ("callbacks_attempt_2027_01",)
+        cursor.execute("DROP TABLE callbacks_attempt_before")
+    assert list(delivery.attempts.all()) == [new]
+    migrating = around.program(
+        "migrate", ["tests.chaos.tampered", "manage", "migrate"], CHAOS_MIGRATIONS="tests.chaos.next_release"
+    )
+    assert migrating.process.wait(timeout=60) == 0, around.log()
+    delivery.delete()
+    assert not Attempt.objects.exists()
 
 
 # --- migrations ----------------------------------------------------------------------

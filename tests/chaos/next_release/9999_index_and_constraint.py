@@ -15,4 +15,5 @@ class Migration(migrations.Migration):
             "delivery", models.CheckConstraint(condition=models.Q(of_next_release__gte=0), name="delivery_not_negative")
         ),
         ValidateConstraint("delivery", "delivery_not_negative"),
+        AddIndexConcurrently("attempt", models.Index("status_code", name="attempt_next_release")),
     ]
