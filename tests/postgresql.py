@@ -24,13 +24,13 @@ class Cluster:
     a crash of the machine, which nobody tests).
     """
 
-    def __init__(self, *, durable: bool = False) -> None:
+    def __init__(self, *, durable: bool = False, parent: Path = Path("/tmp")) -> None:
         programs = machine.postgresql()
         if programs is None:
             raise RuntimeError("PostgreSQL is not installed here; 'make test' says more.")
         self._programs, self._durable = programs, durable
         # Not in TMPDIR: a socket's path has 103 characters at most, and PostgreSQL's account must get there.
-        self.directory = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp"))
+        self.directory = Path(tempfile.mkdtemp(prefix="pg", dir=parent))
         account = _account()
         if account:
             os.chown(self.directory, account.pw_uid, account.pw_gid)

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from callbacks.delivery import retry
+from callbacks.delivery import concurrency, retry
 from callbacks.egress.addresses import PORTS
 from callbacks.postback.variables import VARIABLES
+from tests.bench import growth
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -58,6 +59,13 @@ def test_readme_code_for_verifying_is_that_of_the_portal(name: str) -> None:
 def test_readme_ports_are_those_of_the_code() -> None:
     sentence = README.partition("on ports ")[2].partition(".")[0]
     assert {int(port) for port in re.findall(r"\d+", sentence)} == PORTS
+
+
+def test_growth_tables_follow_from_what_was_measured() -> None:
+    document = (ROOT / "docs/growth.md").read_text("utf-8")
+    lines = [line for line in document.splitlines() if line.startswith("|")]
+    assert lines == growth.tables(growth.read(document))
+    assert (growth.SLOTS, growth.KEPT_DELIVERIES, growth.KEPT_ATTEMPTS) == (concurrency.SLOTS, 400, 90)
 
 
 @pytest.mark.parametrize("document", [README, ARCHITECTURE, (ROOT / "CHANGELOG.md").read_text("utf-8")])

@@ -10,7 +10,7 @@ from typing import IO
 import redis
 from django.conf import settings
 from django.core.checks import run_checks
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, connections
 from django.db.migrations.executor import MigrationExecutor
 
@@ -70,6 +70,8 @@ def migrate(say: Callable[[str], object]) -> None:
             say("Bringing the database up to date ...")
             call_command("migrate", interactive=False, verbosity=0)
         encryption.encrypt_plain()  # no process of an older release runs beside this one
+    except CommandError as error:  # a lock that others hold; it says so
+        raise StackError(str(error)) from error
     except DatabaseError as error:
         raise StackError(f"The database could not be brought up to date: {_reason(error)}") from error
     finally:

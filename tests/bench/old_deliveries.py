@@ -45,16 +45,16 @@ def _again(amount: int) -> None:
     shift = last - first + 1
     source = f"WHERE {{}} >= {first} AND {{}} < {first + amount}"
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(_copied(Delivery, {"id": f"id + {shift}", "event_id": fresh}, source.format("id", "id")))
+        cursor.execute(copied(Delivery, {"id": f"id + {shift}", "event_id": fresh}, source.format("id", "id")))
         ours = {"delivery_id": f"delivery_id + {shift}"}
-        cursor.execute(_copied(Attempt, ours, source.format("delivery_id", "delivery_id"), but=("id",)))
+        cursor.execute(copied(Attempt, ours, source.format("delivery_id", "delivery_id"), but=("id",)))
         if connection.vendor == "postgresql":
             cursor.execute(
                 "SELECT setval(pg_get_serial_sequence('callbacks_delivery', 'id'), max(id)) FROM callbacks_delivery"
             )
 
 
-def _copied(model: type[models.Model], instead: dict[str, str], where: str, but: tuple[str, ...] = ()) -> str:
+def copied(model: type[models.Model], instead: dict[str, str], where: str, but: tuple[str, ...] = ()) -> str:
     columns = [field.column for field in model._meta.concrete_fields if field.column not in but]
     values = [instead.get(column, f'"{column}"') for column in columns]
     table, names = model._meta.db_table, ", ".join(f'"{column}"' for column in columns)

@@ -42,9 +42,14 @@ def cpu_s(pid: int) -> float:
     return sum(_cpu_s(member) for member in family(pid))
 
 
-def _cpu_s(pid: int) -> float:
+def cpu_with_ended_s(pid: int) -> float:
+    """As `cpu_s`, with the children that have ended: of a database server, which makes one for each connection."""
+    return sum(_cpu_s(member, ended=True) for member in family(pid))
+
+
+def _cpu_s(pid: int, *, ended: bool = False) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS  # utime and stime, see proc(5)
+    return sum(map(int, fields[11 : 15 if ended else 13])) / TICKS  # utime, stime, cutime, cstime, see proc(5)
 
 
 def memory(pid: int) -> Memory:

@@ -23,6 +23,7 @@ from callbacks import tasks  # noqa: E402
 from callbacks.delivery import wakeup  # noqa: E402
 from callbacks.models import Attempt, CallbackSetting, Delivery  # noqa: E402
 from config.celery import app  # noqa: E402
+from orders.intake import tokens  # noqa: E402
 from orders.models import Order  # noqa: E402
 from tests.bench import actions, old_deliveries, timing  # noqa: E402
 
@@ -51,6 +52,11 @@ def prepare(urls: list[str]) -> int:
         if url:
             CallbackSetting.objects.create(affiliate=affiliate, event="order.created", method="GET", url=url + TEMPLATE)
     return len(urls)
+
+
+def token() -> str:
+    """A token for the API."""
+    return tokens.create("bench")
 
 
 def _orders(amount: int, *, with_callback: bool = True, affiliate: int | None = None) -> Iterator[Order]:
@@ -155,6 +161,7 @@ if __name__ == "__main__":
     actions.serve(
         {
             "prepare": prepare,
+            "token": token,
             "record": record,
             "drain": drain,
             "save_at_pace": save_at_pace,

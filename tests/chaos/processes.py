@@ -20,7 +20,9 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 class Program(Child):
-    """A worker, a beat or a shop."""
+    """A worker, a beat or a web process, which listens at `port`."""
+
+    port = 0
 
     @property
     def pid(self) -> int:
@@ -31,6 +33,18 @@ class Program(Child):
         self.process.kill()
         self.process.wait()
         wait_until(lambda: not self._session(), 10)  # its pool dies with it
+
+    def pause(self) -> None:
+        """Stop it and its pool where they are (SIGSTOP)."""
+        for pid in self._session():
+            os.kill(pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGCONT)
+        for pid in self._session():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
 
     def pool(self) -> list[int]:
         """The ids of a worker's pool processes."""

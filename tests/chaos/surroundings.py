@@ -6,16 +6,16 @@ ids. Imported before Django is set up, so what needs it is imported where it is 
 
 import contextlib
 import os
-import signal
 import socket
 import sys
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.chaos import offering
 from tests.chaos.broker import Broker
 from tests.chaos.processes import ROOT, Program, Shop
 from tests.receiver import Receiver
@@ -23,6 +23,7 @@ from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from tests.chaos.counting import Counts, Fault
+    from tests.chaos.offering import Offered
 
 IS_FULL = os.environ.get("CHAOS", "short") == "full"
 # It knows its affiliate, order, event and delivery by the query alone.
@@ -35,7 +36,7 @@ def size(short: int, full: int) -> int:
 
 
 class Surroundings:
-    """One installation without its web, taken apart. The test's own connection leads to the same database."""
+    """One installation, taken apart. The test's own connection leads to the same database."""
 
     def __init__(self, directory: Path, database_url: str, broker: Broker, receiver: Receiver) -> None:
         self.directory = directory
@@ -58,25 +59,55 @@ class Surroundings:
         }
 
     # --- processes -----------------------------------------------------------
-    def worker(self, *, concurrency: int = 2, **tampering: str) -> Program:
-        """Start a worker as the product does; with `tampering`, one with something wrong in it."""
+    def worker(self, *, concurrency: int = 2, release: Path = ROOT, **tampering: str) -> Program:
+        """Start a worker as the product does; with `tampering`, one with something wrong in it. `release` is where the
+        source of another release lies.
+        """
         alone = ["--without-mingle", "--without-gossip"]
         name = f"--hostname=w{len(self.programs)}@test"
         return self._celery(
-            "worker", "--pool=prefork", f"--concurrency={concurrency}", *alone, name, tampering=tampering
+            "worker",
+            "--pool=prefork",
+            f"--concurrency={concurrency}",
+            *alone,
+            name,
+            release=release,
+            tampering=tampering,
         )
 
-    def beat(self, **tampering: str) -> Program:
+    def beat(self, release: Path = ROOT, **tampering: str) -> Program:
         schedule = self.directory / f"beat-schedule-{len(self.programs)}"
-        return self._celery("beat", f"--schedule={schedule}", "--pidfile=", tampering=tampering)
+        return self._celery("beat", f"--schedule={schedule}", "--pidfile=", release=release, tampering=tampering)
 
-    def _celery(self, *arguments: str, tampering: Mapping[str, str]) -> Program:
+    def _celery(self, *arguments: str, release: Path, tampering: Mapping[str, str]) -> Program:
         module = ["tests.chaos.tampered", "celery"] if tampering else ["celery"]
+        common = ["--quiet", "--skip-checks", "--workdir", str(release), "-A", "config"]
+        return self._start(arguments[0], [*module, *common, *arguments, "--loglevel=warning"], release, tampering)
+
+    def web(self, port: int = 0, release: Path = ROOT, **tampering: str) -> Program:
+        """Start a web process as the product does, and wait until it answers; `port` is that of an earlier one."""
+        with socket.create_server(("127.0.0.1", port), backlog=1024) as listener:
+            number = str(listener.fileno())
+            module = ["tests.chaos.tampered", "web", number] if tampering else ["config.stack.web", number]
+            program = self._start("web", module, release, tampering, pass_fds=[listener.fileno()])
+            program.port = listener.getsockname()[1]
+        wait_until(lambda: program.has_ended() or offering.answers(program.port), 30, self.log)
+        assert not program.has_ended(), self.log()
+        return program
+
+    def program(self, name: str, module: list[str], **env: str) -> Program:
+        """Start another program of this project."""
+        return self._start(name, module, ROOT, env)
+
+    def _start(
+        self, name: str, module: list[str], release: Path, tampering: Mapping[str, str], pass_fds: Sequence[int] = ()
+    ) -> Program:
         warning = "ignore:You're running the worker with superuser"
-        common = ["--quiet", "--skip-checks", "--workdir", str(ROOT), "-A", "config"]
-        command = [sys.executable, "-W", warning, "-m", *module, *common, *arguments, "--loglevel=warning"]
-        log = self.directory / f"{arguments[0]}.log"
-        program = Program(arguments[0], command, self.env | tampering, log=log)
+        # -P: what is imported is the release's, not what lies in the working directory.
+        command = [sys.executable, "-P", "-W", warning, "-m", *module]
+        log = self.directory / f"{name if release == ROOT else f'previous-{name}'}.log"
+        env = self.env | {"PYTHONPATH": str(release)} | tampering
+        program = Program(name, command, env, log=log, pass_fds=pass_fds)
         self.programs.append(program)
         return program
 
@@ -110,9 +141,14 @@ class Surroundings:
         for shop in self.shops:
             shop.stop()
         for program in self.programs:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(program.pid, signal.SIGCONT)
+            program.resume()
             program.stop(0)
+
+    def tally(self, offered: "Offered") -> "Counts":
+        """What has come of it so far, without judging it."""
+        from tests.chaos import counting
+
+        return counting.tally(list(self.receiver.requests), self.faults, offered=offered)
 
     def log(self) -> str:
         return "\n".join(
@@ -208,12 +244,18 @@ class Surroundings:
         )
         return time.monotonic() - began
 
-    def count(self, refused: Collection[str] = ()) -> "Counts":
+    def token(self) -> str:
+        """A token for the API."""
+        from orders.intake import tokens
+
+        return tokens.create("shop")
+
+    def count(self, refused: Collection[str] = (), offered: "Offered | None" = None) -> "Counts":
         """Count what came, and assert what holds after every fault; see `tests.chaos.counting`."""
         from tests.chaos import counting
 
         try:
-            return counting.count(list(self.receiver.requests), self.faults, refused)
+            return counting.count(list(self.receiver.requests), self.faults, refused, offered)
         except AssertionError as failure:
             failure.add_note(f"{self.states()} {self.log()}")
             raise
