@@ -103,6 +103,17 @@ except ValueError as error:  # its text repeats nothing of the URL
 # The parameter of a referral link that names the affiliate: https://shop.example/?ref=CODE
 REFERRAL_PARAMETER = env.str("REFERRAL_PARAMETER", "ref")
 
+# --- what is kept ------------------------------------------------------------
+try:
+    RETENTION_ATTEMPTS_DAYS = int(env.str("RETENTION_ATTEMPTS_DAYS", "") or 90)
+    RETENTION_DELIVERIES_DAYS = int(env.str("RETENTION_DELIVERIES_DAYS", "") or 400)
+    if min(RETENTION_ATTEMPTS_DAYS, RETENTION_DELIVERIES_DAYS) < 0:
+        raise ValueError
+except ValueError:
+    raise ImproperlyConfigured(
+        "RETENTION_ATTEMPTS_DAYS and RETENTION_DELIVERIES_DAYS must be numbers of days; 0 keeps for ever."
+    ) from None
+
 # --- applications ------------------------------------------------------------
 INSTALLED_APPS = [
     "config.apps.ConfigConfig",
