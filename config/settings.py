@@ -1,6 +1,7 @@
 """Settings, in one flat file. Everything an operator may change comes from the environment or from `.env`."""
 
 import ipaddress
+import re
 import zoneinfo
 from pathlib import Path
 from typing import Any
@@ -104,15 +105,12 @@ except ValueError as error:  # its text repeats nothing of the URL
 REFERRAL_PARAMETER = env.str("REFERRAL_PARAMETER", "ref")
 
 # --- what is kept ------------------------------------------------------------
-try:
-    RETENTION_ATTEMPTS_DAYS = int(env.str("RETENTION_ATTEMPTS_DAYS", "") or 90)
-    RETENTION_DELIVERIES_DAYS = int(env.str("RETENTION_DELIVERIES_DAYS", "") or 400)
-    if min(RETENTION_ATTEMPTS_DAYS, RETENTION_DELIVERIES_DAYS) < 0:
-        raise ValueError
-except ValueError:
+_days = [env.str("RETENTION_ATTEMPTS_DAYS", "") or "90", env.str("RETENTION_DELIVERIES_DAYS", "") or "400"]
+if not all(re.fullmatch("[0-9]{1,5}", text) for text in _days):
     raise ImproperlyConfigured(
         "RETENTION_ATTEMPTS_DAYS and RETENTION_DELIVERIES_DAYS must be numbers of days; 0 keeps for ever."
-    ) from None
+    )
+RETENTION_ATTEMPTS_DAYS, RETENTION_DELIVERIES_DAYS = map(int, _days)
 
 # --- applications ------------------------------------------------------------
 INSTALLED_APPS = [

@@ -1,4 +1,4 @@
-"""What is remembered of rows that are no longer kept: how far they were pruned, and the sums of an affiliate's month."""
+"""What is remembered of rows that are gone: how far they were pruned, and the sums of an affiliate's month."""
 
 from datetime import datetime
 from typing import ClassVar
@@ -12,7 +12,7 @@ DELIVERIES = "deliveries"
 
 
 class Pruned(models.Model):
-    """How far one kind of rows is pruned. Rows from before `before` may be gone; the next batch begins at `position`."""
+    """How far one kind of rows is pruned: those from before `before` may be gone. The next run begins at `position`."""
 
     kind = models.CharField(max_length=64, primary_key=True)
     before = models.DateTimeField(null=True)

@@ -45,7 +45,8 @@ BEHIND = timedelta(seconds=0.2)
 class Kind:
     """One kind of rows: from which table, when each was made, since when they are kept, and which others stay.
 
-    `goes` is a condition in SQL on the row `t`. `before_deletion` is called in the transaction with that time and the rows' keys.
+    `goes` is a condition in SQL on the row `t`. `before_deletion` is called in the transaction, with that time and the
+    keys of the rows.
     """
 
     name: str
@@ -150,18 +151,16 @@ def _is_behind() -> bool:
 
 def _prune(kind: Kind, is_enough: Callable[[], bool]) -> int:
     mark, _ = Pruned.objects.get_or_create(kind=kind.name)
-    position, gone, pace = mark.position, 0, _Pace()
-    is_over = True
-    for keys, position in _batches(kind, position, lambda: pace.size):
+    gone, pace = 0, _Pace()
+    position = 0  # at the end, so that the next run begins anew: what had to stay may go by then
+    for keys, last in _batches(kind, mark.position, lambda: pace.size):
         if keys:
             began = time.monotonic()
             gone += _delete(kind, keys)
             pace.rest(time.monotonic() - began)
         if is_enough():
-            is_over = False
+            position = last
             break
-    # At the end the next run begins anew: what had to stay may go by then.
-    position = 0 if is_over else position
     if position != mark.position:
         Pruned.objects.filter(pk=mark.pk).update(position=position)
     return gone

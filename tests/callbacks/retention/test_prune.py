@@ -47,6 +47,7 @@ def age(delivery: Delivery, days: float, *, status: str = "succeeded", attempts:
     moment = timezone.now() - timedelta(days=days)
     Order.objects.filter(pk=delivery.order_id).update(created_at=moment)
     fields = {"attempt_count": attempts, "last_attempt_at": moment if attempts else None}
+    fields |= {"skip_reason": ""} if status != "skipped" else {}
     Delivery.objects.filter(pk=delivery.pk).update(created_at=moment, **in_state(status, **fields))
     for _ in range(attempts):
         Attempt.objects.create(delivery=delivery, trigger="initial", method="GET", status_code=200, created_at=moment)
