@@ -16,7 +16,8 @@ from orders.models import Order
 
 # Of these deliveries, the last of each order for a callback, as `callbacks.reports.reconciliation` counts them.
 _LAST = """
-SELECT d.affiliate_id, d.event, COALESCE(d.setting_id, 0), d.status, CAST(o.created_at AS text)
+SELECT d.affiliate_id, d.event, COALESCE(d.setting_id, 0),
+  CASE WHEN d.status IN ('pending', 'sending') THEN 'skipped' ELSE d.status END, CAST(o.created_at AS text)
 FROM callbacks_delivery d JOIN orders_order o ON o.id = d.order_id AND o.affiliate_id = d.affiliate_id
 WHERE d.id {among} AND d.origin <> 'test' AND NOT EXISTS (
   SELECT 1 FROM callbacks_delivery n
@@ -32,7 +33,7 @@ DO UPDATE SET orders = callbacks_keptresult.orders + excluded.orders
 
 
 def add_results(delivery_keys: Collection[int]) -> None:
-    """Add what became of the orders of these deliveries."""
+    """Add what became of the orders of these deliveries. One that is not over ends unsent."""
     among, keys = sql.one_of(delivery_keys)
     with connection.cursor() as cursor:
         cursor.execute(_LAST.format(among=among), [keys])

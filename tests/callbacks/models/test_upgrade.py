@@ -220,6 +220,7 @@ URLS = {
     "api:": "api-root openapi-json openapi-view place_order read_order",
     "callbacks:": "backfill changes check pause remove resume rotate send-test set-up set-up-another",
     "many:": "apply check choose done fill replace-host",
+    "retention:": "forget",
     "portal:": "delivery home login logout verify",
 }
 
