@@ -147,7 +147,7 @@ def _notes(
         (Delivery, deliveries, Q(object_repr__startswith=f"{number} · ")),
         (Link, links, Q(pk=None)),
     ):
-        about = ContentType.objects.get_for_model(model)  # type: ignore[arg-type]  # it takes every model
+        about = ContentType.objects.get_for_model(model)
         found |= Q(content_type=about) & (Q(object_id__in=[str(key) for key in keys]) | said)
     return LogEntry.objects.filter(found)
 

@@ -21,6 +21,6 @@ class Command(BaseCommand):
         if not gone:
             raise CommandError("Nothing is stored about an order with this number.")
         self.stdout.write(
-            f"Forgotten: {gone.orders} order, {gone.deliveries} deliveries, {gone.attempts} attempts, {gone.links} link, "
-            f"{gone.notes} notes. Backups and exports that were made before still hold it."
+            f"Forgotten: {gone.orders} order, {gone.deliveries} deliveries, {gone.attempts} attempts, "
+            f"{gone.links} link, {gone.notes} notes. Backups and exports that were made before still hold it."
         )

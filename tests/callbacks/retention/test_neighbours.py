@@ -1,4 +1,4 @@
-"""That there is no delivery of an old order does not mean that nothing was sent: who asks knows how far back they are."""
+"""That an old order has no delivery does not mean that nothing was sent: who asks knows how far back they are."""
 
 from datetime import UTC, datetime, timedelta
 from io import StringIO

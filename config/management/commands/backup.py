@@ -1,0 +1,88 @@
+"""`manage.py backup FILE`: a copy of the database that is whole, while everything goes on running.
+
+SQLite writes it itself (`VACUUM INTO`): a copy of the file alone lacks what is still in the write-ahead log. For
+PostgreSQL `pg_dump` is called. How to restore it is in the README.
+"""
+
+import os
+import shutil
+import sqlite3
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connection
+from django.db.backends.postgresql.client import DatabaseClient
+
+SECRET_KEY = "Keep SECRET_KEY as well, elsewhere: without it nobody can read the signing secrets in this file."
+
+
+class Command(BaseCommand):
+    help = "Write a backup of the database into a new file, while the installation is running."
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("file", type=Path, metavar="FILE", help="a file that is not there yet")
+
+    def handle(self, *args: Any, file: Path, **options: Any) -> None:
+        unfinished = file.with_name(f"{file.name}.unfinished")
+        if os.path.lexists(file):
+            raise CommandError(f"{file} is there already, and is not written over.")
+        try:
+            os.close(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600))
+            unfinished.chmod(0o600)
+            _copy_sqlite(unfinished) if connection.vendor == "sqlite" else _dump_postgresql(unfinished)
+            _write_out(unfinished)
+            os.link(unfinished, file)  # which writes over nothing
+        except FileExistsError:
+            raise CommandError(f"{file} is there already, and is not written over.") from None
+        except (OSError, sqlite3.Error) as error:
+            raise CommandError(f"{file} could not be written: {error}") from error
+        finally:
+            unfinished.unlink(missing_ok=True)
+        self.stdout.write(f"{file}: {file.stat().st_size / (1 << 20):,.1f} MiB, checked. {SECRET_KEY}")
+
+
+def _copy_sqlite(target: Path) -> None:
+    """The state of one moment. Nobody waits for it, and it waits for nobody."""
+    source = sqlite3.connect(f"{Path(connection.settings_dict['NAME']).absolute().as_uri()}?mode=ro", uri=True)
+    try:
+        source.execute("VACUUM INTO ?", [str(target)])
+    finally:
+        source.close()
+    copy = sqlite3.connect(target)
+    try:
+        found = copy.execute("PRAGMA integrity_check").fetchone()[0]
+    finally:
+        copy.close()
+    if found != "ok":
+        raise CommandError(f"The copy is damaged, and so may be the database: {found}")
+
+
+def _dump_postgresql(target: Path) -> None:
+    """In pg_dump's own format, which is compressed. It is checked by reading its table of contents."""
+    program, restore = shutil.which("pg_dump"), shutil.which("pg_restore")
+    (_, *options), environment = DatabaseClient.settings_to_cmd_args_env(connection.settings_dict, [])
+    if program is None or restore is None:
+        raise CommandError(
+            "pg_dump is not installed here (Debian's package is postgresql-client). Where it is, run: "
+            f"pg_dump --format=custom --file={target.name.removesuffix('.unfinished')} DATABASE_URL"
+        )
+    environment = os.environ | (environment or {})
+    _run([program, "--format=custom", "--no-owner", "--no-password", f"--file={target}", *options], environment)
+    _run([restore, "--list", str(target)], environment)
+
+
+def _run(command: list[str], environment: dict[str, str]) -> None:
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise CommandError(f"{Path(command[0]).name} failed: {done.stderr.strip()[-1000:]}")
+
+
+def _write_out(file: Path) -> None:
+    descriptor = os.open(file, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
