@@ -18,8 +18,8 @@ from config.listing.period import Period
 
 class Command(BaseCommand):
     help = (
-        "Write all deliveries from before a day as compressed CSV (.csv.gz): a row for each attempt, with what was sent "
-        "and answered, and one for a delivery without attempts. Nothing is deleted."
+        "Write all deliveries from before a day as compressed CSV (.csv.gz): a row for each attempt, with what was "
+        "sent and answered, and one for a delivery without attempts. Nothing is deleted."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -5,17 +5,20 @@ PostgreSQL `pg_dump` is called. How to restore it is in the README.
 """
 
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
-from django.db.backends.postgresql.client import DatabaseClient
+from psycopg.conninfo import make_conninfo
+from psycopg.pq import Conninfo
 
-SECRET_KEY = "Keep SECRET_KEY as well, elsewhere: without it nobody can read the signing secrets in this file."
+ALSO_KEEP = "Keep SECRET_KEY as well, elsewhere: without it nobody can read the signing secrets in this file."
 
 
 class Command(BaseCommand):
@@ -41,36 +44,42 @@ class Command(BaseCommand):
             raise CommandError(f"{file} could not be written: {error}") from error
         finally:
             unfinished.unlink(missing_ok=True)
-        self.stdout.write(f"{file}: {file.stat().st_size / (1 << 20):,.1f} MiB, checked. {SECRET_KEY}")
+        self.stdout.write(f"{file}: {file.stat().st_size / (1 << 20):,.1f} MiB, checked. {ALSO_KEEP}")
 
 
 def _copy_sqlite(target: Path) -> None:
     """The state of one moment. Nobody waits for it, and it waits for nobody."""
-    source = sqlite3.connect(f"{Path(connection.settings_dict['NAME']).absolute().as_uri()}?mode=ro", uri=True)
-    try:
+    with closing(_opened(f"{Path(connection.settings_dict['NAME']).absolute().as_uri()}?mode=ro")) as source:
         source.execute("VACUUM INTO ?", [str(target)])
-    finally:
-        source.close()
-    copy = sqlite3.connect(target)
-    try:
+    with closing(_opened(target.absolute().as_uri())) as copy:
         found = copy.execute("PRAGMA integrity_check").fetchone()[0]
-    finally:
-        copy.close()
     if found != "ok":
         raise CommandError(f"The copy is damaged, and so may be the database: {found}")
+
+
+def _opened(uri: str) -> sqlite3.Connection:
+    """With the function that constraints of the tables call, as Django has it."""
+    opened = sqlite3.connect(uri, uri=True)
+    opened.create_function("REGEXP", 2, lambda pattern, text: bool(re.search(pattern, str(text))), deterministic=True)
+    return opened
 
 
 def _dump_postgresql(target: Path) -> None:
     """In pg_dump's own format, which is compressed. It is checked by reading its table of contents."""
     program, restore = shutil.which("pg_dump"), shutil.which("pg_restore")
-    (_, *options), environment = DatabaseClient.settings_to_cmd_args_env(connection.settings_dict, [])
     if program is None or restore is None:
         raise CommandError(
             "pg_dump is not installed here (Debian's package is postgresql-client). Where it is, run: "
             f"pg_dump --format=custom --file={target.name.removesuffix('.unfinished')} DATABASE_URL"
         )
-    environment = os.environ | (environment or {})
-    _run([program, "--format=custom", "--no-owner", "--no-password", f"--file={target}", *options], environment)
+    parameters = connection.get_connection_params()
+    known = {option.keyword.decode() for option in Conninfo.get_defaults()}
+    # What stands in a command line can be read by everybody on the machine.
+    environment = {**os.environ}
+    if password := parameters.pop("password", None):
+        environment["PGPASSWORD"] = str(password)
+    where = make_conninfo(**{name: value for name, value in parameters.items() if name in known})
+    _run([program, "--format=custom", "--no-owner", "--no-password", f"--file={target}", "--dbname", where], environment)
     _run([restore, "--list", str(target)], environment)
 
 

@@ -39,7 +39,7 @@ def test_export_has_a_row_for_each_attempt_before_that_day(joe: Affiliate, setti
     Attempt.objects.filter(delivery=old).update(url="https://tracker.example/?o=1", **body)
     rows = exported(tmp_path / "old.csv.gz", 90)
     assert [(row["Order"], row["State"], row["Code"]) for row in rows] == [
-        (old.order_number, "succeeded", "200"), (old.order_number, "succeeded", "200"), ("'=HYPERLINK(1)", "skipped", ""),
+        *[(old.order_number, "succeeded", "200")] * 2, ("'=HYPERLINK(1)", "skipped", ""),
     ]  # fmt: skip
     assert (rows[0]["URL"], rows[0]["Answer"]) == ("https://tracker.example/?o=1", "thanks\n=1+1")
     assert (rows[0]["Request headers"], rows[0]["Request body"]) == ('[["A", "b"]]', "a=1")
