@@ -28,7 +28,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.bench import drain, hanging, history, intake, latency, memory, pages, saving
+from tests.bench import drain, hanging, history, intake, latency, memory, pages, pruning, saving
 from tests.bench.figures import Figure, table
 from tests.bench.processes import ROOT
 from tests.bench.resources import FULL, QUICK, Resources
@@ -42,6 +42,7 @@ PARTS: dict[str, Callable[[Resources], Iterator[Figure]]] = {
     "hanging": hanging.measure,
     "history": history.measure,
     "pages": pages.measure,
+    "prune": pruning.measure,
 }
 
 

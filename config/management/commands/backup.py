@@ -79,7 +79,9 @@ def _dump_postgresql(target: Path) -> None:
     if password := parameters.pop("password", None):
         environment["PGPASSWORD"] = str(password)
     where = make_conninfo(**{name: value for name, value in parameters.items() if name in known})
-    _run([program, "--format=custom", "--no-owner", "--no-password", f"--file={target}", "--dbname", where], environment)
+    _run(
+        [program, "--format=custom", "--no-owner", "--no-password", f"--file={target}", "--dbname", where], environment
+    )
     _run([restore, "--list", str(target)], environment)
 
 
