@@ -14,7 +14,7 @@ from celery.signals import worker_shutting_down
 from callbacks.delivery import dispatcher, queue, wakeup
 from callbacks.jobs import runner
 from callbacks.reports import hourly
-from callbacks.retention import prune as retention
+from callbacks.retention import prune as pruning
 from config.security import encryption
 
 COUNT_FOR_S = 1.0
@@ -74,4 +74,4 @@ def count_requests() -> None:
 @shared_task(name="callbacks.tasks.prune")
 def prune() -> None:
     """Delete what is older than it is kept, for some seconds; the next run goes on there."""
-    retention.run(retention.TimeLimit(_stopping.is_set))
+    pruning.run_for_a_while(_stopping.is_set)

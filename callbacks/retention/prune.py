@@ -22,7 +22,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
 from django.contrib.sessions.models import Session
-from django.db import connection, models, transaction
+from django.db import InterfaceError, OperationalError, connection, models, transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -130,6 +130,14 @@ def run(is_enough: Callable[[], bool] = lambda: False) -> dict[str, int]:
     if not is_enough():
         gone["sessions"] = _prune_sessions(is_enough)
     return dict(gone)
+
+
+def run_for_a_while(is_stopping: Callable[[], bool]) -> None:
+    """As `run`, for a time that holds up no worker. Without the database, or behind a long lock, it is over."""
+    try:
+        run(TimeLimit(is_stopping))
+    except (InterfaceError, OperationalError) as error:  # the next one finds everything as it was
+        log.warning("pruning_interrupted", error=type(error).__name__)
 
 
 class TimeLimit:

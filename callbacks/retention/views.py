@@ -26,6 +26,7 @@ def forget(request: HttpRequest, pk: int) -> HttpResponse:
         "title": f"Forget order {order.number}",
         "order": order,
         "own_link": erase.link_that_goes(order),
+        "link_is_shared": Order.objects.filter(link=order.link_id).exclude(pk=order.pk).exists(),
         "deliveries": order.deliveries.count(),
         "waiting": order.deliveries.filter(status__in=erase.OPEN).count(),
     }

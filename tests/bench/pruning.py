@@ -19,8 +19,8 @@ SEED = 1_000  # deliveries that the old ones are copies of
 
 def measure(resources: Resources) -> Iterator[Figure]:
     sizes = resources.sizes
+    urls = [resources.arrivals.url(f"/{n}") for n in range(ENDPOINTS)]
     for database in ("postgresql", "sqlite"):
-        urls = [resources.arrivals.url(f"/{n}") for n in range(ENDPOINTS)]
         with resources.installation(database, urls) as ours, ours.worker(2):
             ours.send(SEED)
             ours.ask("age", days=AGE_DAYS)
@@ -41,7 +41,7 @@ def measure(resources: Resources) -> Iterator[Figure]:
         what = f"{database}: longer p95 while {sizes.old:,} old rows go"
         yield Figure("prune", what, slower, "%", "less", SLOWER, note=note)
         yield Figure("prune", f"{database}: rows pruned a second", sizes.old / took, "/s")
-    with resources.installation("postgresql") as ours, ours.worker(2):
+    with resources.installation("postgresql", urls) as ours, ours.worker(2):
         ours.send(SEED)
         ours.ask("grow", amount=sizes.old // 10)
         share = ours.ask("update_often", amount=sizes.old)
