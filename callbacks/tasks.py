@@ -14,6 +14,7 @@ from celery.signals import worker_shutting_down
 from callbacks.delivery import dispatcher, queue, wakeup
 from callbacks.jobs import runner
 from callbacks.reports import hourly
+from callbacks.retention import prune as pruning
 from config.security import encryption
 
 COUNT_FOR_S = 1.0
@@ -68,3 +69,9 @@ def count_requests() -> None:
     began = time.monotonic()
     while not _stopping.is_set() and hourly.count() and time.monotonic() - began < COUNT_FOR_S:
         pass
+
+
+@shared_task(name="callbacks.tasks.prune")
+def prune() -> None:
+    """Delete what is older than it is kept, for some seconds; the next run goes on there."""
+    pruning.run_for_a_while(_stopping.is_set)

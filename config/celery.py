@@ -41,6 +41,7 @@ app.conf.beat_schedule = {
     "sweep": {"task": "callbacks.tasks.sweep", "schedule": 2.0, "options": {"expires": 10}},
     "jobs": {"task": "callbacks.tasks.step_errands", "schedule": 1.0, "options": {"expires": 2}},
     "encrypt secrets": {"task": "callbacks.tasks.encrypt_secrets", "schedule": 3600.0, "options": {"expires": 3600}},
+    "prune": {"task": "callbacks.tasks.prune", "schedule": 60.0, "options": {"expires": 60}},
     "hourly counts": {"task": "callbacks.tasks.tally", "schedule": 20.0, "options": {"expires": 20}},
 }
 

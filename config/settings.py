@@ -1,6 +1,7 @@
 """Settings, in one flat file. Everything an operator may change comes from the environment or from `.env`."""
 
 import ipaddress
+import re
 import zoneinfo
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,14 @@ except ValueError as error:  # its text repeats nothing of the URL
     raise ImproperlyConfigured(f"CALLBACKS_PROXY_URL cannot be used. {error}") from None
 # The parameter of a referral link that names the affiliate: https://shop.example/?ref=CODE
 REFERRAL_PARAMETER = env.str("REFERRAL_PARAMETER", "ref")
+
+# --- what is kept ------------------------------------------------------------
+_days = [env.str("RETENTION_ATTEMPTS_DAYS", "") or "90", env.str("RETENTION_DELIVERIES_DAYS", "") or "400"]
+if not all(re.fullmatch("[0-9]{1,5}", text) for text in _days):
+    raise ImproperlyConfigured(
+        "RETENTION_ATTEMPTS_DAYS and RETENTION_DELIVERIES_DAYS must be numbers of days; 0 keeps for ever."
+    )
+RETENTION_ATTEMPTS_DAYS, RETENTION_DELIVERIES_DAYS = map(int, _days)
 
 # --- applications ------------------------------------------------------------
 INSTALLED_APPS = [

@@ -14,6 +14,7 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/affiliates/affiliate/<int:affiliate_id>/settings/callbacks/", include("callbacks.urls")),
     path("admin/", include("callbacks.setup.bulk.urls")),
+    path("admin/", include("callbacks.retention.urls")),
     path("admin/", admin.site.urls),
     path("portal/", include("affiliates.portal.urls")),
     re_path(r"^api/?\Z", nothing_here),

@@ -67,10 +67,13 @@ class OrderChangeList(LongChangeList):
         since = list(settings.values_list("affiliate", "event", "created_at"))
         first = {affiliate: at for affiliate, _, at in since}
         first_created = {affiliate: at for affiliate, event, at in since if event == "order.created"}
+        pruned = apps.get_model("callbacks", "Pruned").objects.filter(kind="deliveries")
+        kept_since = pruned.values_list("before", flat=True).first()
         for order in rows:
             order.delivery_state = _worst(states[order.pk])
             order.first_set_up_at = first.get(order.affiliate_id)
             order.first_created_at = first_created.get(order.affiliate_id)
+            order.kept_since = kept_since
 
 
 class DeliveriesFilter(admin.SimpleListFilter):

@@ -3,11 +3,12 @@
 Which callbacks want an event is `callbacks.delivery.outbox`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from affiliates.models import Link
-from callbacks.models import Delivery, EventType
+from callbacks.models import CallbackSetting, Delivery, EventType
+from callbacks.models.retention import deliveries_kept_since, is_no_longer_kept
 from orders.models import Order, OrderState
 
 
@@ -74,9 +75,25 @@ def of_deleted(order_keys: Sequence[int]) -> list[OrderEvent]:
 def rejections(orders: Sequence[Order]) -> list[OrderEvent]:
     """The events that would tell everybody who was told of these orders that they are rejected."""
     by_key = {order.pk: order for order in orders}
-    told = told_last(orders).items()
-    events = [rejection(by_key[key], affiliate_id, variables) for (key, affiliate_id), variables in told]
+    told = told_last(orders)
+    events = [rejection(by_key[key], affiliate_id, variables) for (key, affiliate_id), variables in told.items()]
+    if untold := [order for order in orders if (order.pk, order.affiliate_id) not in told]:
+        events += _rejections_of_old(untold)
     return [event for event in events if event.new_status]
+
+
+def _rejections_of_old(orders: Iterable[Order]) -> Iterator[OrderEvent]:
+    """Those of orders whose deliveries may be pruned: what was told last are the values that they have now.
+
+    Only if there was a callback when the order came in; else nobody is known to have been told.
+    """
+    kept_since = deliveries_kept_since()
+    for order in orders:
+        if order.affiliate_id and is_no_longer_kept(order.created_at, kept_since):
+            settings = CallbackSetting.objects.filter(affiliate=order.affiliate_id, created_at__lte=order.created_at)
+            if settings.exists():
+                state = replace(order.current_state(), status=Order.Status.REJECTED.value)
+                yield OrderEvent(order, EventType.UPDATED, order.affiliate_id, state, order.status)
 
 
 def rejection(order: Order, affiliate_id: int, told: Mapping[str, str]) -> OrderEvent:
@@ -88,16 +105,19 @@ def rejection(order: Order, affiliate_id: int, told: Mapping[str, str]) -> Order
 def with_what_was_told(events: Sequence[OrderEvent]) -> list[OrderEvent]:
     """Events of saved orders, with what former affiliates were told last, and without returns to whom heard nothing.
 
-    Reads only if an order has another affiliate now.
+    Reads only if an order has another affiliate now. Whether an old order was told to somebody may be pruned; then a
+    return is told.
     """
     moved = {event.order.pk: event.order for event in events if _is_former(event) or event.is_return}
     if not moved:
         return list(events)
-    told, known = told_last(moved.values()), _with_deliveries(moved)
+    told, known, kept_since = told_last(moved.values()), _with_deliveries(moved), deliveries_kept_since()
     return [
         replace(event, told=told.get((event.order.pk, event.affiliate_id))) if _is_former(event) else event
         for event in events
-        if not event.is_return or (event.order.pk, event.affiliate_id) in known
+        if not event.is_return
+        or (event.order.pk, event.affiliate_id) in known
+        or (kept_since is not None and event.order.created_at < kept_since)
     ]
 
 

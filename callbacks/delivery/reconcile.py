@@ -1,7 +1,8 @@
 """Finds events that were not recorded: orders that were written without a signal, by `QuerySet.update` or raw SQL.
 
-An order as it is now is compared with the last delivery that was recorded for each affiliate. Writing the missing
-deliveries is `callbacks.delivery.outbox`.
+An order as it is now is compared with the last delivery that was recorded for each affiliate. If deliveries of its age
+may be pruned, an order without any is not missing: it is unknown. Writing the missing deliveries is
+`callbacks.delivery.outbox`.
 """
 
 from collections import defaultdict
@@ -14,6 +15,7 @@ from django.db.models import Min
 from callbacks.delivery import order_events
 from callbacks.delivery.order_events import OrderEvent
 from callbacks.models import CallbackSetting, Delivery, EventType
+from callbacks.models.retention import deliveries_kept_since, is_no_longer_kept
 from callbacks.postback.variables import EVENT_AT, EVENT_AT_UNIX, LINK_QUERY, Event, snapshot
 from orders.models import Order, OrderState
 
@@ -31,18 +33,20 @@ def missed(
     at a time: an order that is saved meanwhile, and its deliveries, must be seen both before or both after. `record` is
     called in that transaction.
     """
-    subscribed_since = _subscribed_since()
+    subscribed_since, kept_since = _subscribed_since(), deliveries_kept_since()
     orders = Order.objects.filter(created_at__gte=since).order_by("pk")
     if until is not None:
         orders = orders.filter(created_at__lt=until)
     last_pk = 0
     while chunk := list(orders.filter(pk__gt=last_pk)[:CHUNK]):
         last_pk = chunk[-1].pk
-        suspects = sorted({event.order.pk for event in _missed_of_all(chunk, subscribed_since)})
+        suspects = sorted({event.order.pk for event in _missed_of_all(chunk, subscribed_since, kept_since)})
         for start in range(0, len(suspects), LOCKED):
             with transaction.atomic():
                 locked = Order.objects.select_for_update(no_key=True).filter(pk__in=suspects[start : start + LOCKED])
-                found = list(_missed_of_all(list(locked.order_by("pk")), subscribed_since))
+                held = list(locked.order_by("pk"))
+                # Asked anew, because what was there a moment ago may be pruned by now.
+                found = list(_missed_of_all(held, subscribed_since, deliveries_kept_since()))
                 record(found)
             yield from found
 
@@ -53,14 +57,18 @@ def is_recorded(order: Order, last: Delivery) -> bool:
     return not _has_changed(order, order.current_state(), link_url, last.variables)
 
 
-def _missed_of_all(orders: list[Order], subscribed_since: dict[int, datetime]) -> Iterator[OrderEvent]:
+def _missed_of_all(
+    orders: list[Order], subscribed_since: dict[int, datetime], kept_since: datetime | None
+) -> Iterator[OrderEvent]:
     recorded: dict[int, dict[int, Delivery]] = defaultdict(dict)  # the last of each order and affiliate
     deliveries = Delivery.objects.filter(order__in=orders, affiliate__isnull=False)
     for delivery in deliveries.exclude(origin=Delivery.Origin.TEST).order_by("pk"):
         recorded[delivery.order_id or 0][delivery.affiliate_id or 0] = delivery
     links = order_events.link_urls(_created(order, 0) for order in orders)
     for order in orders:
-        yield from _missed_of(order, recorded[order.pk], links.get(order.link_id or 0, ""), subscribed_since)
+        is_unknown = is_no_longer_kept(order.created_at, kept_since)
+        since = {} if is_unknown else subscribed_since
+        yield from _missed_of(order, recorded[order.pk], links.get(order.link_id or 0, ""), since)
 
 
 def _missed_of(

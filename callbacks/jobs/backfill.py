@@ -13,6 +13,7 @@ from affiliates.models import Affiliate
 from callbacks.delivery import outbox
 from callbacks.delivery.order_events import OrderEvent
 from callbacks.models import CallbackSetting, Delivery, EventType
+from callbacks.models.retention import deliveries_kept_since, is_no_longer_kept
 from config.listing.keys import Keys
 from config.listing.period import Period
 from orders.models import Order
@@ -20,6 +21,7 @@ from orders.models import Order
 TO_BE_SENT = ""
 # Why an order is left out; the first that applies is given.
 ALREADY_SENT = "This callback was told of them already."
+NOT_KEPT = "They came in so long ago that it is no longer kept whether this callback was told of them."
 NOT_FOR_STATUS = "Their status is not one that this callback is for."
 
 
@@ -58,13 +60,14 @@ class Backfill:
         rows = self.all_orders()
         if self.setting.only_statuses:
             rows = rows.filter(status__in=self.setting.only_statuses)
-        return rows if self.again else rows.exclude(self._is_sent())
+        return rows if self.again else rows.exclude(self._is_sent()).exclude(self._may_have_been_sent())
 
     def why_left_out(self) -> Case:
         """Why an order is not among those, as an expression; `TO_BE_SENT` if it is."""
         reasons = []
         if not self.again:
             reasons.append(When(self._is_sent(), then=Value(ALREADY_SENT)))
+            reasons.append(When(self._may_have_been_sent(), then=Value(NOT_KEPT)))
         if self.setting.only_statuses:
             reasons.append(When(~Q(status__in=self.setting.only_statuses), then=Value(NOT_FOR_STATUS)))
         return Case(*reasons, default=Value(TO_BE_SENT), output_field=CharField())
@@ -72,6 +75,13 @@ class Backfill:
     def _is_sent(self) -> Exists:
         sent = Delivery.objects.filter(order=OuterRef("pk"), setting=self.setting.pk)
         return Exists(sent.exclude(origin=Delivery.Origin.TEST))
+
+    def _may_have_been_sent(self) -> Q:
+        """Orders from before deliveries are kept, if the callback was there by then: it may have been told of them."""
+        kept_since = deliveries_kept_since()
+        if kept_since is None or not is_no_longer_kept(self.setting.created_at, kept_since):
+            return Q(pk=None)
+        return Q(created_at__lt=kept_since)
 
     def keys(self) -> Keys:
         """Between which keys they lie."""

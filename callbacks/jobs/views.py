@@ -19,7 +19,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
 from callbacks.delivery.resend import REASONS, SENTENCES
-from callbacks.jobs.backfill import ALREADY_SENT, NOT_FOR_STATUS, TO_BE_SENT, Backfill
+from callbacks.jobs.backfill import ALREADY_SENT, NOT_FOR_STATUS, NOT_KEPT, TO_BE_SENT, Backfill
 from callbacks.jobs.estimate import Estimate, estimate
 from callbacks.jobs.forms import PeriodForm, ResendForm, StartForm
 from callbacks.log.selection import Selection, UnknownFilterError
@@ -107,7 +107,7 @@ def backfill(request: HttpRequest, affiliate_id: int, event: EventType, pk: int)
     wanted = Backfill.of(setting, period_form.chosen)
     keys = wanted.keys() & Keys(first=1, last=form.last_key)
     counted = estimate(wanted.all_orders(), wanted.why_left_out(), keys)
-    left_out = _only(counted.counts, ALREADY_SENT, NOT_FOR_STATUS)
+    left_out = _only(counted.counts, ALREADY_SENT, NOT_KEPT, NOT_FOR_STATUS)
     days = str(wanted.period)
     if form.is_valid():
         return _start(

@@ -13,12 +13,13 @@ from django.utils import timezone
 from affiliates.models import Affiliate
 from callbacks.delivery import circuit_breaker, queue, reconcile
 from callbacks.models import Attempt, CallbackSetting, Delivery, EventType, TroubledHost
+from callbacks.models.retention import deliveries_kept_since, in_words, is_no_longer_kept
 from orders.models import Order
 
 Status = Delivery.Status
 MAX_DELIVERIES = 200  # of one order, the newest, are looked at
 # States of an order without a delivery, beside those of a delivery.
-NOT_SET, NOT_RECORDED, NOT_DUE = "not_set", "not_recorded", "not_due"
+NOT_SET, NOT_RECORDED, NOT_DUE, NOT_KEPT = "not_set", "not_recorded", "not_due", "not_kept"
 
 BYPASSED = (
     "it was written with raw SQL or QuerySet.update(), which send no signal. “manage.py reconcile” finds and sends it."
@@ -67,19 +68,28 @@ def explain(order: Order) -> list[Explanation]:
                     explanations.append(Explanation(state, setting.title, sentence, order.affiliate, setting))
             if not of_event and (order.affiliate_id, event.value, None) not in by_callback:
                 sentence = f"Nobody was told, because {order.affiliate.name} has no callback for this event."
+                if facts.is_unknown and facts.kept_since:
+                    sentence = f"{order.affiliate.name} has no callback for this event. {in_words(facts.kept_since)}"
                 explanations.append(Explanation(NOT_SET, _title(None, event), sentence, order.affiliate))
     others = [found for found in by_callback.values() if found[0].affiliate]
     return explanations + [_recorded(found[0].affiliate, found, facts) for found in others]
 
 
-def in_short(order: Order, first_set_up_at: datetime | None, first_created_at: datetime | None) -> tuple[str, str]:
+def in_short(
+    order: Order,
+    first_set_up_at: datetime | None,
+    first_created_at: datetime | None,
+    kept_since: datetime | None = None,
+) -> tuple[str, str]:
     """Why an order has no deliveries: the state, and a few words.
 
     `first_set_up_at` is when the first callback of its affiliate was set up, `first_created_at` when the first one for
-    created orders was.
+    created orders was. `kept_since` is from when on deliveries are there.
     """
     if order.affiliate_id is None:
         return NOT_SET, "No affiliate"
+    if is_no_longer_kept(order.created_at, kept_since):
+        return NOT_KEPT, "No longer kept"
     if first_set_up_at is None:
         return NOT_SET, "No callback"
     if first_created_at is None:
@@ -100,6 +110,8 @@ class _Facts:
         self.troubled = TroubledHost.objects.in_bulk({d.setting.host for d in deliveries if d.setting})
         last_recorded = next((d for d in deliveries if d.affiliate_id == order.affiliate_id), None)
         self.is_as_recorded = last_recorded is None or reconcile.is_recorded(order, last_recorded)
+        self.kept_since = deliveries_kept_since()
+        self.is_unknown = is_no_longer_kept(order.created_at, self.kept_since)
 
 
 def _recorded(affiliate: Affiliate | None, deliveries: list[Delivery], facts: _Facts) -> Explanation:
@@ -181,6 +193,8 @@ def _has_open_created(delivery: Delivery, setting: CallbackSetting) -> bool:
 # --- where nothing was recorded ------------------------------------------------
 def _why_not_recorded(order: Order, setting: CallbackSetting, facts: _Facts) -> tuple[str, str]:
     """Why this callback has no delivery of the order: a state and a sentence."""
+    if facts.is_unknown and facts.kept_since and is_no_longer_kept(setting.created_at, facts.kept_since):
+        return NOT_KEPT, f"What was sent of this order is not known any more. {in_words(facts.kept_since)}"
     if setting.event == EventType.UPDATED:
         if not facts.is_as_recorded and order.updated_at < setting.created_at:
             return NOT_DUE, "Not sent, because the order was changed before this callback was set up."

@@ -8,6 +8,7 @@ lower key. Attempts of the last `SETTLE_TIME` are therefore not counted yet; `si
 """
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -59,14 +60,27 @@ def count(batch_size: int = BATCH_SIZE) -> int:
     with transaction.atomic():
         if last == counted or not CountedUpTo.objects.filter(attempt_id=counted).update(attempt_id=last):
             return 0
-        for begins_at, counts in quarters.items():
-            HourlyCount.objects.get_or_create(begins_at=begins_at)
-            HourlyCount.objects.filter(begins_at=begins_at).update(
-                delivered=F("delivered") + counts.delivered,
-                refused=F("refused") + counts.refused,
-                unanswered=F("unanswered") + counts.unanswered,
-            )
+        _add(quarters)
     return last - counted
+
+
+def count_before_deletion(attempts: QuerySet[Attempt]) -> None:
+    """Count those of the attempts that are not counted yet, in the transaction that deletes them.
+
+    Who is counting at this very moment may have seen them, too.
+    """
+    counted, _ = CountedUpTo.objects.select_for_update(no_key=True).get_or_create(pk=1)
+    _add(_by_quarter(attempts.filter(pk__gt=counted.attempt_id)))
+
+
+def _add(quarters: Mapping[datetime, Counts]) -> None:
+    for begins_at, counts in quarters.items():
+        HourlyCount.objects.get_or_create(begins_at=begins_at)
+        HourlyCount.objects.filter(begins_at=begins_at).update(
+            delivered=F("delivered") + counts.delivered,
+            refused=F("refused") + counts.refused,
+            unanswered=F("unanswered") + counts.unanswered,
+        )
 
 
 def _last_of_batch(counted: int, batch_size: int) -> int:

@@ -1,7 +1,8 @@
 """What became of one affiliate's orders of one month, callback by callback: proof in a dispute.
 
 For each order the last delivery of an event counts, since it told the tracker how the order stands. An order is missing
-if it came in after its callback was set up and has no delivery for it.
+if it came in after its callback was set up and has no delivery for it. Of deliveries that are no longer kept, and of
+forgotten orders, the sums are kept and are added here; they cannot be named one by one.
 """
 
 from collections import Counter, defaultdict
@@ -13,11 +14,12 @@ from enum import StrEnum
 from typing import Any
 
 from django.db import connection
-from django.db.models import Count, Exists, Max, OuterRef, QuerySet, Sum
+from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet, Sum
 from django.utils import timezone
 
 from affiliates.models import Affiliate
-from callbacks.models import Attempt, CallbackSetting, Delivery, EventType
+from callbacks.models import Attempt, CallbackSetting, Delivery, EventType, KeptOrders, KeptResult
+from callbacks.models.retention import deliveries_kept_since, in_words, is_no_longer_kept
 from config.listing.period import day_begins_at
 from orders import money
 from orders.models import Order
@@ -34,7 +36,10 @@ class Result(StrEnum):
     SKIPPED = "skipped"
     MISSING = "missing"
     NO_CALLBACK = "no callback"
+    NOT_KEPT = "no longer kept"  # of a single order; the sums are kept
 
+
+SHOWN = [result for result in Result if result != Result.NOT_KEPT]  # the columns of the table
 
 OF_STATUS = {
     Status.SUCCEEDED.value: Result.DELIVERED,
@@ -107,7 +112,7 @@ class Line:
     @property
     def results(self) -> list[tuple[str, int]]:
         """The number of orders for each result, in the order of the table's columns."""
-        return [(result.value, self.counts[result]) for result in Result]
+        return [(result.value, self.counts[result]) for result in SHOWN]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +124,10 @@ class Sums:
     amount: Decimal
     commission: Decimal
 
+    def __add__(self, other: "Sums") -> "Sums":
+        amount, commission = self.amount + other.amount, self.commission + other.commission
+        return Sums(self.currency, self.orders + other.orders, amount, commission)
+
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
@@ -129,6 +138,7 @@ class Reconciliation:
     lines: tuple[Line, ...]
     undelivered: tuple[tuple[Order, str, Result], ...]
     more_undelivered: int
+    note: str = ""  # what is no longer kept
 
     @property
     def orders(self) -> int:
@@ -142,28 +152,34 @@ def orders_of(affiliate: Affiliate, month: Month) -> QuerySet[Order]:
 
 def reconcile(affiliate: Affiliate, month: Month) -> Reconciliation:
     """The month in figures, with the orders that were not delivered, the newest first."""
-    orders = orders_of(affiliate, month)
-    sums = _sums(orders)
+    orders, kept_since = orders_of(affiliate, month), deliveries_kept_since()
+    sums = _sums(orders, _kept_sums(affiliate, month))
     settings = affiliate.callback_settings.in_bulk()
     counts, undelivered = _count_recorded(affiliate, month)
+    kept = _kept_counts(affiliate, month, settings)
+    for key, results in kept.items():
+        counts[key] += results
     columns = _columns(settings, set(counts))
     for event, pk in columns:
-        unrecorded = sum(each.orders for each in sums) - counts[event, pk].total()
+        unrecorded = max(0, sum(each.orders for each in sums) - counts[event, pk].total())
         if unrecorded and event == EventType.CREATED:  # an order without a delivery for updates was not changed
-            missing = _missing(orders, settings[pk]) if pk else []
+            missing, unnamed = _missing(orders, settings[pk], kept_since) if pk else ([], 0)
+            unnamed = min(unrecorded - len(missing), max(0, unnamed - kept[event, pk].total()))
             undelivered += [(order, (event, pk), Result.MISSING) for order in missing]
-            counts[event, pk][Result.MISSING] = len(missing)
+            counts[event, pk][Result.MISSING] = len(missing) + unnamed
             if pk or not any(setting.event == event for setting in settings.values()):
-                counts[event, pk][Result.NO_CALLBACK] = unrecorded - len(missing)
+                counts[event, pk][Result.NO_CALLBACK] = unrecorded - len(missing) - unnamed
     undelivered.sort(key=lambda found: (-found[0], columns.index(found[1])))
     lines = {key: Line(EventType(key[0]), settings.get(key[1] or 0), +counts[key]) for key in columns}
     shown = Order.objects.in_bulk([pk for pk, _, _ in undelivered[:MAX_SHOWN]])
+    is_pruned = kept_since is not None and is_no_longer_kept(month.begins_at, kept_since)
     return Reconciliation(
         month=month,
         sums=sums,
         lines=tuple(lines.values()),
         undelivered=tuple((shown[pk], lines[key].title, result) for pk, key, result in undelivered[:MAX_SHOWN]),
         more_undelivered=max(0, len(undelivered) - MAX_SHOWN),
+        note=f"{in_words(kept_since)} Their numbers are counted here." if is_pruned and kept_since else "",
     )
 
 
@@ -208,18 +224,45 @@ def _count_recorded(affiliate: Affiliate, month: Month) -> tuple[dict[Key, Count
     return counts, failed
 
 
-def _missing(orders: QuerySet[Order], setting: CallbackSetting) -> list[int]:
-    """Those of the orders that came in after the callback was set up, and have no delivery for it."""
+def _kept_counts(
+    affiliate: Affiliate, month: Month, settings: dict[int, CallbackSetting]
+) -> dict[Key, Counter[Result]]:
+    """What is remembered of the orders whose deliveries are gone."""
+    counts: dict[Key, Counter[Result]] = defaultdict(Counter)
+    kept = KeptResult.objects.filter(affiliate=affiliate, month=str(month))
+    for event, setting, status, number in kept.values_list("event", "setting_key", "status", "orders"):
+        counts[event, setting if setting in settings else None][OF_STATUS[status]] += number
+    return counts
+
+
+def _missing(orders: QuerySet[Order], setting: CallbackSetting, kept_since: datetime | None) -> tuple[list[int], int]:
+    """Those of the orders that came in after the callback was set up, and have no delivery for it.
+
+    And the number of those without one which came in so long ago that it may be pruned.
+    """
     recorded = Delivery.objects.filter(order=OuterRef("pk"), affiliate=setting.affiliate_id, setting=setting)
     recorded = recorded.exclude(origin=Delivery.Origin.TEST)
-    return list(orders.filter(~Exists(recorded), created_at__gte=setting.created_at).values_list("pk", flat=True))
+    without = orders.filter(~Exists(recorded), created_at__gte=setting.created_at)
+    if kept_since is None:
+        return list(without.values_list("pk", flat=True)), 0
+    is_kept = Q(created_at__gte=kept_since)
+    return list(without.filter(is_kept).values_list("pk", flat=True)), without.exclude(is_kept).count()
 
 
-def _result(key: Key, created_at: datetime, status: str | None, settings: dict[int, CallbackSetting]) -> Result | None:
+def _result(
+    key: Key,
+    created_at: datetime,
+    status: str | None,
+    settings: dict[int, CallbackSetting],
+    kept_since: datetime | None,
+) -> Result | None:
     """What became of an order for a callback; None if nothing was to be sent."""
     if status is not None:
         return OF_STATUS[status]
     event, pk = key
+    was_there = pk is None or is_no_longer_kept(settings[pk].created_at, kept_since)
+    if was_there and is_no_longer_kept(created_at, kept_since):
+        return Result.NOT_KEPT
     if event != EventType.CREATED:
         return None  # because the order was not changed
     if pk is None:
@@ -227,16 +270,25 @@ def _result(key: Key, created_at: datetime, status: str | None, settings: dict[i
     return Result.NO_CALLBACK if settings[pk].created_at > created_at else Result.MISSING
 
 
-def _sums(orders: QuerySet[Order]) -> tuple[Sums, ...]:
+def _sums(orders: QuerySet[Order], kept: Iterable[Sums]) -> tuple[Sums, ...]:
     found = orders.order_by().values("currency").annotate(n=Count("pk"), amount=Sum("amount"), earned=Sum("commission"))
-    rows = [Sums(row["currency"], row["n"], row["amount"], row["earned"]) for row in found]
-    return tuple(sorted(rows, key=lambda sums: (-sums.orders, sums.currency)))
+    rows = {row["currency"]: Sums(row["currency"], row["n"], row["amount"], row["earned"]) for row in found}
+    for more in kept:
+        rows[more.currency] = rows[more.currency] + more if more.currency in rows else more
+    return tuple(sorted(rows.values(), key=lambda sums: (-sums.orders, sums.currency)))
+
+
+def _kept_sums(affiliate: Affiliate, month: Month) -> list[Sums]:
+    """Those of forgotten orders."""
+    kept = KeptOrders.objects.filter(affiliate=affiliate, month=str(month))
+    return [Sums(*row) for row in kept.values_list("currency", "orders", "amount", "commission")]
 
 
 # --- CSV -------------------------------------------------------------------------
 REASONS = {
     Result.MISSING: "Nothing was recorded for this order.",
     Result.NO_CALLBACK: "There was no callback when this order came in.",
+    Result.NOT_KEPT: "What was sent of this order is no longer kept.",
 }
 HEADINGS = (
     "Order", "Came in ({zone})", "Amount", "Commission", "Currency", "Order status", "Callback", "Event", "Host",
@@ -246,7 +298,7 @@ HEADINGS = (
 
 def csv_rows(affiliate: Affiliate, month: Month, batch_size: int = BATCH_SIZE) -> Iterator[tuple[Any, ...]]:
     """A row for each order and callback, in the order of `HEADINGS`, the oldest first; read a batch at a time."""
-    settings = affiliate.callback_settings.in_bulk()
+    settings, kept_since = affiliate.callback_settings.in_bulk(), deliveries_kept_since()
     orders = orders_of(affiliate, month).order_by("pk")
     batch = list(orders[:batch_size])
     while batch:
@@ -256,7 +308,7 @@ def csv_rows(affiliate: Affiliate, month: Month, batch_size: int = BATCH_SIZE) -
             for key in _columns(settings, set(recorded[order.pk])):
                 delivery = recorded[order.pk].get(key)
                 status = delivery.status if delivery else None
-                if result := _result(key, order.created_at, status, settings):
+                if result := _result(key, order.created_at, status, settings, kept_since):
                     line = Line(EventType(key[0]), settings.get(key[1] or 0), Counter())
                     yield _row(order, line, result, delivery, details)
         batch = list(orders.filter(pk__gt=batch[-1].pk)[:batch_size]) if len(batch) == batch_size else []

@@ -4,11 +4,13 @@ How a callback is shown is the library `callbacks`.
 """
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from django import template
+from django.conf import settings
 from django.template.context import Context
 from django.utils import timezone
 
@@ -69,13 +71,24 @@ def hear_of_deletion(order: Order) -> list[Affiliate]:
 
 @register.inclusion_tag("theme/chip.html")
 def short_explanation(order: Any) -> dict[str, Any]:
-    """The chip of an order without deliveries, which is annotated with when its affiliate's callbacks were set up."""
-    state, words = explain.in_short(order, order.first_set_up_at, order.first_created_at)
+    """The chip of an order without deliveries, which says when its affiliate's callbacks were set up."""
+    state, words = explain.in_short(order, order.first_set_up_at, order.first_created_at, order.kept_since)
     return chip(state, words)
 
 
 # --- a delivery ----------------------------------------------------------------
 register.filter("waits_for", explain.waits_for)
+
+
+@register.filter
+def pruned_attempts(delivery: Delivery, attempts: Sequence[Attempt]) -> int:
+    """How many of its attempts are no longer kept."""
+    return max(0, delivery.attempt_count - len(attempts))
+
+
+@register.simple_tag
+def attempts_kept_days() -> int:
+    return int(settings.RETENTION_ATTEMPTS_DAYS)
 
 
 @register.filter

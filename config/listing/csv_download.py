@@ -1,4 +1,4 @@
-"""Rows as CSV, sent in pieces, so that a million of them take no more memory than a hundred.
+"""Rows as CSV, made in pieces, so that a million of them take no more memory than a hundred.
 
 A cell that a spreadsheet would run as a formula gets an apostrophe in front, as OWASP advises. A spreadsheet may drop
 white space and characters that nobody sees before it looks for a formula, so they are passed over here, too.
@@ -21,22 +21,22 @@ NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 
 
 def csv_response(filename: str, headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> StreamingHttpResponse:
-    """A download that is sent while its rows are still being read.
-
-    Times are in the installation's zone, whose name stands where a heading has `{zone}`.
-    """
-    zone = timezone.get_default_timezone_name()
-    headings = [heading.replace("{zone}", zone) for heading in headings]
-    response = StreamingHttpResponse(_pieces(headings, rows), content_type="text/csv; charset=utf-8")
+    """A download that is sent while its rows are still being read."""
+    response = StreamingHttpResponse(pieces(headings, rows), content_type="text/csv; charset=utf-8")
     response.headers["Content-Disposition"] = f'attachment; filename="{filename}"'
     response.headers["Cache-Control"] = "no-store"
     return response
 
 
-def _pieces(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
+def pieces(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
+    """The file, some rows at a time.
+
+    Times are in the installation's zone, whose name stands where a heading has `{zone}`.
+    """
+    zone = timezone.get_default_timezone_name()
     buffer = io.StringIO()
     writer = csv.writer(buffer)
-    writer.writerow(headings)
+    writer.writerow(heading.replace("{zone}", zone) for heading in headings)
     yield _drain(buffer)  # before the first rows are found, which may take long if the filter lets few through
     for number, row in enumerate(rows, start=1):
         writer.writerow([cell(value) for value in row])

@@ -28,7 +28,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.bench import drain, growth, hanging, history, intake, latency, memory, pages, saving
+from tests.bench import drain, growth, hanging, history, intake, latency, memory, pages, pruning, saving
 from tests.bench.figures import Figure, table
 from tests.bench.processes import ROOT
 from tests.bench.resources import FULL, QUICK, Resources
@@ -43,6 +43,7 @@ PARTS: dict[str, Callable[[Resources], Iterator[Figure]]] = {
     "history": history.measure,
     "pages": pages.measure,
     "growth": growth.measure,
+    "prune": pruning.measure,
 }
 
 

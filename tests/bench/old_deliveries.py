@@ -4,12 +4,14 @@ Part of `tests.bench.shop`, which sets Django up.
 """
 
 import time
+from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.db import connection, models, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from affiliates.models import Affiliate
 from callbacks.models import Attempt, CallbackSetting, Delivery
@@ -108,3 +110,58 @@ def _looked_at(client: Client, address: str) -> dict[str, Any]:
         taken.append((time.perf_counter() - began) * 1000)
         assert answer.status_code == 200, f"{address} answered {answer.status_code}"
     return {"taken": taken, "queries": len(queries)}
+
+
+# --- their age ---------------------------------------------------------------
+def age(days: int) -> None:
+    """Make all that was settled so old."""
+    moment = timezone.now() - timedelta(days=days)
+    settled = Delivery.objects.filter(status="succeeded")
+    Attempt.objects.filter(delivery__in=settled).update(created_at=moment)
+    settled.update(created_at=moment, last_attempt_at=moment)
+
+
+def old_rows(days: int) -> int:
+    """How many deliveries and attempts of that age there are."""
+    before = timezone.now() - timedelta(days=days - 1)
+    return sum(model.objects.filter(created_at__lt=before).count() for model in (Delivery, Attempt))
+
+
+# --- dead rows ---------------------------------------------------------------
+EACH = 500  # rows of one update, as the dispatcher claims and settles them
+LONGEST_S = 150.0  # for autovacuum, which PostgreSQL starts once a minute
+
+
+def update_often(amount: int) -> dict[str, Any]:
+    """Change settled deliveries so many times, and wait for autovacuum: the percentage of rows that are dead then."""
+    keys = list(Delivery.objects.filter(status="succeeded").order_by("pk").values_list("pk", flat=True))
+    done, worst = 0, 0.0
+    while done < amount:
+        start = done % (len(keys) - EACH)
+        rows = Delivery.objects.filter(pk__among=keys[start : start + EACH])
+        done += rows.update(last_attempt_at=timezone.now())
+        if done % (EACH * 100) == 0:
+            worst = max(worst, _dead())
+            actions.progress(done)
+    ended_at, until = timezone.now(), time.monotonic() + LONGEST_S
+    while (cleaned_at := _cleaned_at()) is None or cleaned_at < ended_at:
+        if time.monotonic() > until:
+            break
+        time.sleep(1)
+        actions.progress("waiting for autovacuum")
+    return {"after": _dead(), "note": f"{len(keys):,} rows; at most {worst:.0f} % meanwhile"}
+
+
+def _dead() -> float:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT 100.0 * n_dead_tup / NULLIF(n_live_tup + n_dead_tup, 0) FROM pg_stat_user_tables"
+            " WHERE relname = 'callbacks_delivery'"
+        )
+        return float(cursor.fetchone()[0] or 0)
+
+
+def _cleaned_at() -> Any:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT last_autovacuum FROM pg_stat_user_tables WHERE relname = 'callbacks_delivery'")
+        return cursor.fetchone()[0]

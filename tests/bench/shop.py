@@ -169,5 +169,8 @@ if __name__ == "__main__":
             "save_for": save_for,
             "grow": old_deliveries.grow,
             "look": old_deliveries.look,
+            "age": old_deliveries.age,
+            "old_rows": old_deliveries.old_rows,
+            "update_often": old_deliveries.update_often,
         }
     )

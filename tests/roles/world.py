@@ -135,7 +135,7 @@ def _values(world: World) -> list[tuple[str, dict[str, Any]]]:
         ("admin/callbacks/errand/", {"<int:pk>": world.job.pk, "<path:object_id>": world.job.pk}),
         ("admin/affiliates/affiliate/", {"<int:pk>": world.joe.pk, "<path:object_id>": world.joe.pk}),
         ("admin/affiliates/link/", {"<path:object_id>": world.link.pk}),
-        ("admin/orders/order/", {"<path:object_id>": world.order.pk}),
+        ("admin/orders/order/", {"<int:pk>": world.order.pk, "<path:object_id>": world.order.pk}),
         ("admin/orders/apitoken/", {"<path:object_id>": world.token.pk}),
         ("admin/callbacks/delivery/", {"<int:pk>": world.delivery.pk, "<path:object_id>": world.delivery.pk}),
         (

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from callbacks.delivery import outbox, reconcile
 from callbacks.delivery.order_events import OrderEvent
+from callbacks.models.retention import deliveries_kept_since, in_words, is_no_longer_kept
 from config.listing.period import Period
 
 
@@ -36,6 +37,9 @@ class Command(BaseCommand):
             nonlocal due
             due += 0 if dry_run else outbox.record_events(events)
 
+        kept_since = deliveries_kept_since()
+        if kept_since and is_no_longer_kept(begin, kept_since):
+            self.stdout.write(f"{in_words(kept_since)} An older order without any is not sent again.")
         for event in reconcile.missed(begin, end, record):
             missed += 1
             self.stdout.write(f"{event.order.number} {event.event} for affiliate {event.affiliate_id}")

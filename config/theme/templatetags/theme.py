@@ -32,6 +32,7 @@ CHIPS: dict[str, tuple[str, str, str]] = {
     # why an order has no delivery
     "not_recorded": ("bad", "alert", "Not recorded"),
     "not_due": ("idle", "ring", "Nothing to send"),
+    "not_kept": ("idle", "history", "No longer kept"),
     # callbacks and an affiliate's deliveries
     "working": ("ok", "check", "Working"),
     "failing": ("bad", "alert", "Failing"),

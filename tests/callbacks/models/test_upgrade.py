@@ -197,11 +197,12 @@ PERMISSIONS = {  # by model, and so by table and content type
     "orders.apitoken": ALL,
     "callbacks.callbacksetting": ALL, "callbacks.delivery": "view resend", "callbacks.troubledhost": ALL,
     "callbacks.attempt": ALL, "callbacks.hour": ALL, "callbacks.counted": ALL, "callbacks.settingchange": "",
-    "callbacks.errand": "", "callbacks.turn": "",
+    "callbacks.errand": "", "callbacks.turn": "", "callbacks.pruned": "", "callbacks.keptresult": "",
+    "callbacks.keptorders": "",
 }  # fmt: skip
 TASKS = {
     "callbacks.tasks.pump", "callbacks.tasks.sweep", "callbacks.tasks.step_errands", "callbacks.tasks.tally",
-    "callbacks.tasks.encrypt_secrets",
+    "callbacks.tasks.encrypt_secrets", "callbacks.tasks.prune",
 }  # fmt: skip
 STANDARD = "add change changelist delete history"
 URLS = {
@@ -219,6 +220,7 @@ URLS = {
     "api:": "api-root openapi-json openapi-view place_order read_order",
     "callbacks:": "backfill changes check pause remove resume rotate send-test set-up set-up-another",
     "many:": "apply check choose done fill replace-host",
+    "retention:": "forget",
     "portal:": "delivery home login logout verify",
 }
 
