@@ -8,6 +8,7 @@ from celery import Celery
 from celery.signals import (
     beat_init,
     worker_before_create_process,
+    worker_init,
     worker_process_init,
     worker_process_shutdown,
     worker_ready,
@@ -32,6 +33,14 @@ app.conf.beat_schedule = {
     "encrypt secrets": {"task": "callbacks.tasks.encrypt_secrets", "schedule": 3600.0, "options": {"expires": 3600}},
     "hourly counts": {"task": "callbacks.tasks.tally", "schedule": 20.0, "options": {"expires": 20}},
 }
+
+
+@worker_init.connect
+def _refuse_to_start(**_: Any) -> None:
+    """A worker with another key, or with tables of another release, would send wrongly or not at all."""
+    from config.stack import production  # only a worker asks
+
+    production.refuse_worker()
 
 
 @worker_ready.connect
