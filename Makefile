@@ -13,13 +13,15 @@ PINS = sed -E '/^ *(\#|--hash)/d; s/ *\\$$//'
 CHECK_ENV = SECRET_KEY=for-checks-only DATABASE_URL=sqlite://:memory:
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench attack chaos check format lock clean
+.PHONY: help run install test bench attack chaos check format lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-8s %s\n", $$1, $$2 }'
 
 run: $(VENV)/installed ## set up what is missing, start everything, open http://127.0.0.1:$PORT/ (ARGS=--no-demo)
 	@exec $(BIN)/python manage.py dev $(ARGS)
+
+install: $(VENV)/installed ## set up what is missing and start nothing: for production
 
 test: $(VENV)/installed-dev ## set up what is missing, run every test on SQLite, and PostgreSQL where it matters; ARGS="tests/orders -k new" for some
 ifdef ARGS

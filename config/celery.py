@@ -11,6 +11,7 @@ from celery.signals import (
     celeryd_init,
     setup_logging,
     worker_before_create_process,
+    worker_init,
     worker_process_init,
     worker_process_shutdown,
     worker_ready,
@@ -56,6 +57,14 @@ def _start_without_banner(instance: Any, conf: Any, **_: Any) -> None:
     from django.conf import settings  # not before the command has named them
 
     instance.quiet = settings.LOG_LEVEL != "DEBUG"
+
+
+@worker_init.connect
+def _refuse_to_start(**_: Any) -> None:
+    """A worker with another key, or with tables of another release, would send wrongly or not at all."""
+    from config.stack import production  # only a worker asks
+
+    production.refuse_worker()
 
 
 @worker_ready.connect

@@ -1,6 +1,7 @@
 """System checks of what an operator sets: each with a number, a sentence and a hint.
 
-An error (E) is refused at every start. Warnings (W) are shown by `manage.py check --deploy` and `serve`.
+An error (E) is refused at every start; those of `check_start` where it is production. Warnings (W) are shown by
+`manage.py check --deploy`, `serve` and `web`.
 """
 
 import os
@@ -11,7 +12,8 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004 - Django's own name for it
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
 
 from callbacks.egress.addresses import NAT64_LENGTHS, WELL_KNOWN_NAT64, nat64_prefixes
 from callbacks.egress.dns import Resolver
@@ -152,6 +154,44 @@ def check_production(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckM
         ),
     )
     return [Warning(text, hint=hint, id=f"postbacks.W{number:03}") for number, is_open, text, hint in rows if is_open]
+
+
+@register("postbacks", deploy=True)
+def check_start(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckMessage]:
+    """What web and worker of a production do not start with."""
+    is_several_hosts = settings.DATABASES["default"]["ENGINE"] != SQLITE
+    waiting = unapplied_migrations()
+    names = ", ".join(waiting[:3]) + (" ..." if len(waiting) > 3 else "")
+    rows = (
+        (
+            9,
+            is_several_hosts and not settings.IS_SECRET_KEY_GIVEN,
+            "SECRET_KEY is not set, and the database is one that several hosts can use.",
+            (
+                "Each host would make a key of its own: a log-in at one would be none at the other, and stored secrets "
+                f"could not be read there. The key in use so far is in {settings.DATA_DIR / 'secret_key'}: put it into "
+                ".env as SECRET_KEY=..., the same on every host. With more than one host, take the key of the one that "
+                "was first."
+            ),
+        ),
+        (
+            10,
+            waiting,
+            f"The database is not up to date: {len(waiting)} migrations are missing ({names}).",
+            "Run manage.py migrate; or start with serve --migrate.",
+        ),
+    )
+    return [Error(text, hint=hint, id=f"postbacks.E{number:03}") for number, is_wrong, text, hint in rows if is_wrong]
+
+
+def unapplied_migrations() -> list[str]:
+    """As `app.name`; none if the database cannot be asked."""
+    try:
+        executor = MigrationExecutor(connection)
+    except DatabaseError:
+        return []
+    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    return [f"{migration.app_label}.{migration.name}" for migration, _ in plan]
 
 
 UNREADABLE = "Stored secrets were encrypted under another SECRET_KEY: nothing can be signed with them."

@@ -51,6 +51,14 @@ try:
     PORT = int(env.str("PORT", "") or 8000)
 except ValueError:  # here and below its text repeats the value
     raise ImproperlyConfigured("PORT must be a number from 1 to 65535.") from None
+WEB_HOST = env.str("WEB_HOST", "") or "127.0.0.1"
+try:
+    WEB_CONCURRENCY = int(env.str("WEB_CONCURRENCY", "") or 1)
+    WORKER_CONCURRENCY = int(env.str("WORKER_CONCURRENCY", "") or 2)
+except ValueError:
+    WEB_CONCURRENCY = WORKER_CONCURRENCY = 0
+if not (0 < WEB_CONCURRENCY <= 64 and 0 < WORKER_CONCURRENCY <= 64):
+    raise ImproperlyConfigured("WEB_CONCURRENCY and WORKER_CONCURRENCY must be numbers of processes, from 1 to 64.")
 # Days and months begin and end in it, on every page and in every file.
 TIME_ZONE = env.str("TIME_ZONE", "") or "UTC"
 if TIME_ZONE not in zoneinfo.available_timezones():
@@ -64,6 +72,7 @@ except ValueError as error:
     raise ImproperlyConfigured(f"DATA_DIR cannot be used: {error}: {DATA_DIR}") from error
 try:
     SECRET_KEY = env.str("SECRET_KEY", "") or secret_key_in(DATA_DIR)
+    IS_SECRET_KEY_GIVEN = bool(env.str("SECRET_KEY", ""))  # else it is this host's alone
 except OSError as error:
     raise ImproperlyConfigured(f"DATA_DIR cannot be used: {error.strerror}: {DATA_DIR}") from error
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
@@ -216,6 +225,7 @@ CELERY_TASK_DEFAULT_QUEUE = "postbacks"
 # A wake-up that a worker took is gone: the broker keeps no note of it, which a full broker would refuse to take, and
 # nothing is put back when the broker goes away, which would end the worker (kombu 5.7, `restore_unacked_once`).
 CELERY_TASK_QUEUES = [Queue(CELERY_TASK_DEFAULT_QUEUE, routing_key=CELERY_TASK_DEFAULT_QUEUE, no_ack=True)]
+CELERY_WORKER_CONCURRENCY = WORKER_CONCURRENCY
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
@@ -264,8 +274,11 @@ STATIC_URL = "static/"
 WHITENOISE_USE_FINDERS = True
 BEHIND_PROXY = env.bool("BEHIND_PROXY", False)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
-SECURE_SSL_REDIRECT = BEHIND_PROXY
-SECURE_HSTS_SECONDS = 31_536_000 if BEHIND_PROXY else 0
+SECURE_SSL_REDIRECT = env.bool("HTTPS_REDIRECT") if env.str("HTTPS_REDIRECT", "") else BEHIND_PROXY
+try:
+    SECURE_HSTS_SECONDS = int(env.str("HSTS_SECONDS", "") or (31_536_000 if BEHIND_PROXY else 0))
+except ValueError:
+    raise ImproperlyConfigured("HSTS_SECONDS must be a number of seconds; 0 sends none.") from None
 # Whether other hosts of the domain are to be reached by TLS only is not this application's to say.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 SESSION_COOKIE_HTTPONLY = True

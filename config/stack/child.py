@@ -52,6 +52,7 @@ class Child:
         pass_fds: Sequence[int] = (),
     ) -> None:
         self.name = name
+        self._is_asked_to_end = False
         with contextlib.ExitStack() as stack:
             output = stack.enter_context(log.open("ab")) if log else subprocess.PIPE
             self.process = subprocess.Popen(
@@ -84,9 +85,15 @@ class Child:
                 return f"was ended by {signal.Signals(-code).name}"
         return f"ended with exit status {code}"
 
+    def ask_to_end(self) -> None:
+        """Send SIGTERM once: Celery takes a second one for a person in a hurry."""
+        if not self._is_asked_to_end:
+            self._is_asked_to_end = True
+            self.signal(signal.SIGTERM)
+
     def stop(self, timeout_s: float, is_hurried: Callable[[], bool] = lambda: False) -> None:
         """Ask it to end; after `timeout_s`, or once `is_hurried` is true, kill it and all that it started."""
-        self.signal(signal.SIGTERM)
+        self.ask_to_end()
         deadline = time.monotonic() + timeout_s
         while not self.has_ended() and time.monotonic() < deadline and not is_hurried():
             time.sleep(0.02)

@@ -3,6 +3,8 @@
 Each function either provides it or raises `StackError`. The processes are started by `config.stack.supervisor`.
 """
 
+import errno
+import os
 import socket
 from collections.abc import Callable
 from typing import IO
@@ -29,20 +31,21 @@ def check_settings() -> None:
         raise StackError(f"{message.msg} {message.hint}")
 
 
-def open_port() -> socket.socket:
+def open_port(host: str) -> socket.socket:
     """The socket that the web process will listen on, opened now so that nobody else takes the port meanwhile."""
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind(("127.0.0.1", settings.PORT))
-        listener.listen()
+        family, _, _, _, address = socket.getaddrinfo(host, settings.PORT, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address[:2], family=family, backlog=1024)
+    except socket.gaierror as error:
+        raise StackError(f"{host} is no address of this machine ({error.strerror}): choose another one.") from error
     except OSError as error:
-        listener.close()
+        reason = os.strerror(error.errno or 0)
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise StackError(f"{host} is no address of this machine ({reason}): choose another one.") from error
         raise StackError(
-            f"Port {settings.PORT} cannot be used ({error.strerror}): choose another one, "
+            f"Port {settings.PORT} of {host} cannot be used ({reason}): choose another one, "
             f"such as PORT={settings.PORT + 1 if settings.PORT < 65535 else 8000}."
         ) from error
-    return listener
 
 
 def lock_data_dir() -> IO[str]:

@@ -14,27 +14,33 @@ from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from typing import IO
 
-import redis
 from django.conf import settings
+from django.db import DatabaseError
 
-from callbacks.delivery import wakeup
-from config.stack import prerequisites, web
+from config.models import Process
+from config.stack import prerequisites, web_processes
 from config.stack.child import Child
 from config.stack.prerequisites import StackError
 from config.stack.valkey import Valkey, ValkeyError
 
 READY_TIMEOUT_S = 120.0
 WATCH_EVERY_S = 0.1
-# How long each child may take to end, in the order in which they are asked. The worker finishes what is on the wire.
+# How long each child may take to end, in the order in which they are waited for. All are asked at once: the worker
+# finishes what is on the wire, and all of it, with Valkey after them, has to be over within 20 s.
 STOP_TIMEOUTS_S = {"web": 5.0, "beat": 5.0, "worker": 15.0}
+ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - and where such a listener is asked
 SAME_SIGNAL_S = 1.0  # a second signal that comes sooner is the first one, sent to a whole group of processes
 
 
 class Stack:
-    def __init__(self, *, is_demo: bool, say: Callable[[str], object]) -> None:
-        self.is_demo = is_demo
+    def __init__(
+        self, *, is_demo: bool, say: Callable[[str], object], is_production: bool = False, host: str = "127.0.0.1"
+    ) -> None:
+        """In production migrations have been seen to, and a broker that is away is no reason not to start."""
+        self.is_demo, self.is_production = is_demo, is_production
         self.say = say
-        self.address = f"http://127.0.0.1:{settings.PORT}/"
+        self.host = host
+        self.address = f"http://{f'[{host}]' if ':' in host else host}:{settings.PORT}/"
         self.env: dict[str, str] = {}
         self.children: dict[str, Child] = {}
         self.watched: list[Child] = []
@@ -50,11 +56,12 @@ class Stack:
             signal.signal(number, self._on_signal)
         with ExitStack() as ending:
             prerequisites.check_settings()
-            listener = ending.enter_context(prerequisites.open_port())
+            listener = ending.enter_context(prerequisites.open_port(self.host))
             lock = ending.enter_context(prerequisites.lock_data_dir())
             prerequisites.reach_database()
             self._start_broker(ending, lock)
-            prerequisites.migrate(self.say)
+            if not self.is_production:
+                prerequisites.migrate(self.say)
             self._set_environment()
             ending.callback(self._stop_children)
             started_at = datetime.now(UTC)
@@ -84,8 +91,13 @@ class Stack:
             ending.callback(valkey.stop)
             self.watched.append(valkey.child)
             url = valkey.url
-        settings.REDIS_URL = settings.CELERY_BROKER_URL = url  # this process looks for the worker's heartbeat there
-        prerequisites.reach_broker(url)
+        settings.REDIS_URL = settings.CELERY_BROKER_URL = url
+        try:
+            prerequisites.reach_broker(url)
+        except StackError as error:
+            if not self.is_production:
+                raise
+            self.say(f"{error} It is started without.")
 
     def _set_environment(self) -> None:
         self.env = os.environ | {
@@ -93,7 +105,8 @@ class Stack:
             "PORT": str(settings.PORT),
             "REDIS_URL": settings.REDIS_URL,
             "DEMO": "1" if self.is_demo else "",
-            "LOG_LEVEL": os.environ.get("LOG_LEVEL") or "WARNING",
+            "SECRET_KEY": settings.SECRET_KEY,  # also if it is this machine's own: all of them are here
+            "LOG_LEVEL": os.environ.get("LOG_LEVEL") or ("INFO" if self.is_production else "WARNING"),
             "PYTHONPATH": os.pathsep.join(filter(None, [str(settings.BASE_DIR), os.environ.get("PYTHONPATH", "")])),
             "PYTHONUNBUFFERED": "1",
         }
@@ -106,9 +119,10 @@ class Stack:
         # It is the only worker: looking for others at the start would take a second.
         alone = ["--without-mingle", "--without-gossip"]
         schedule = str(settings.DATA_DIR / "beat-schedule")
-        self._start("worker", *celery, "worker", "--pool=prefork", "--concurrency=2", *alone, f"--loglevel={level}")
+        self._start("worker", *celery, "worker", "--pool=prefork", *alone, f"--loglevel={level}")
         self._start("beat", *celery, "beat", f"--schedule={schedule}", "--pidfile=", f"--loglevel={level}")
-        self._start("web", *web.command(listener), pass_fds=[listener.fileno()])
+        web = web_processes.command(listener, settings.WEB_CONCURRENCY)
+        self._start("web", *web, pass_fds=[listener.fileno()])
 
     def _start(self, name: str, *command: str, pass_fds: Sequence[int] = ()) -> None:
         child = self.children[name] = Child(name, command, self.env, pass_fds=pass_fds)
@@ -119,7 +133,7 @@ class Stack:
         """Whether the web answers and a worker has taken a task; False if a signal came first."""
         deadline = time.monotonic() + READY_TIMEOUT_S
         while self._goes_on():
-            if _worker_is_ready(started_at) and _web_is_ready():
+            if _worker_is_ready(started_at) and _web_is_ready(self.host):
                 return True
             if time.monotonic() > deadline:
                 raise StackError(
@@ -139,21 +153,24 @@ class Stack:
 
     # --- stop ----------------------------------------------------------------
     def _stop_children(self) -> None:
-        for name, timeout_s in STOP_TIMEOUTS_S.items():
-            if child := self.children.get(name):
-                child.stop(timeout_s, lambda: self.is_hurried)
+        began = time.monotonic()
+        children = [(self.children[name], until) for name, until in STOP_TIMEOUTS_S.items() if name in self.children]
+        for child, _ in children:
+            child.ask_to_end()
+        for child, until in children:
+            child.stop(max(0.0, began + until - time.monotonic()), lambda: self.is_hurried)
 
 
 # --- is it ready? --------------------------------------------------------------
 def _worker_is_ready(started_at: datetime) -> bool:
-    with suppress(redis.RedisError, OSError):
-        beat_at = wakeup.last_heartbeat()
-        return beat_at is not None and beat_at >= started_at
+    """Whether a worker has shown itself in the database, which works without a broker too."""
+    with suppress(DatabaseError):
+        return Process.objects.filter(kind=Process.Kind.WORKER, seen_at__gte=started_at).exists()
     return False
 
 
-def _web_is_ready() -> bool:
-    web = http.client.HTTPConnection("127.0.0.1", settings.PORT, timeout=1)
+def _web_is_ready(host: str) -> bool:
+    web = http.client.HTTPConnection(ANY_ADDRESS.get(host, host), settings.PORT, timeout=1)
     try:
         web.request("GET", "/healthz")
         return web.getresponse().status == http.HTTPStatus.OK

@@ -1,4 +1,4 @@
-"""The web process: waitress serves the site. `manage.py serve` is it, and `manage.py dev` starts one.
+"""The web process: waitress serves the site. `manage.py web` is it; `serve` and `dev` start one.
 
 Waitress reads a request to its end before a thread handles it, so that a slow client takes no thread. Here it also gets
 an end: for how long a request may arrive, and how much of a body is kept.

@@ -75,7 +75,7 @@ def site_of(installation: Installation) -> Site:
 
 @contextmanager
 def production(directory: Path) -> Iterator[Site]:
-    """`manage.py serve` as it stands behind a proxy with TLS."""
+    """`manage.py web` as it stands behind a proxy with TLS."""
     port, password = free_port(), secrets.token_urlsafe(12)
     env = Installation(directory, port, "").env | {"BEHIND_PROXY": "1", "DJANGO_SUPERUSER_PASSWORD": password}
     run = _runner(env)
@@ -88,7 +88,7 @@ def production(directory: Path) -> Iterator[Site]:
     run("demo")
     token = run("create_token", "attacks").split()[-1]
     with (directory / "serve.log").open("w") as log:
-        process = subprocess.Popen([sys.executable, "manage.py", "serve"], cwd=ROOT, env=env, stdout=log, stderr=log)
+        process = subprocess.Popen([sys.executable, "manage.py", "web"], cwd=ROOT, env=env, stdout=log, stderr=log)
     try:
         wait_until(lambda: Visitor(port).get("/healthz").status == 200 or process.poll() is not None, 60)
         yield Site(
@@ -126,7 +126,7 @@ def main(arguments: Iterable[str]) -> int:
         failed = attack(site)
     else:
         failed = []
-        for name, start in (("make run", demo), ("manage.py serve, behind a proxy", production)):
+        for name, start in (("make run", demo), ("manage.py web, behind a proxy", production)):
             with tempfile.TemporaryDirectory(prefix="attack-") as directory, start(Path(directory)) as site:
                 print(f"\n{name}\n{'':<5}{'attempt':<66}{'expected':<52}{'':>7}  seen")
                 failed += attack(site)

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 from django.core.checks import run_checks
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.recorder import MigrationRecorder
 
 from config import checks
 
@@ -97,6 +100,8 @@ def test_checks_for_production_warn_of_what_is_open(settings):
     ("name", "value"),
     [
         ("PORT", "s3cret"),
+        ("WEB_CONCURRENCY", "s3cret"),
+        ("HSTS_SECONDS", "s3cret"),
         ("DATABASE_URL", "postgres://us:s3cret#x@localhost/db"),
         ("DATABASE_URL", "postgres://us:x@localhost:s3cret/db"),
         ("DATABASE_URL", "mysql://us:s3cret@localhost/db"),
@@ -140,3 +145,48 @@ def test_checks_for_production_warn_of_what_others_can_read(settings, tmp_path):
     assert found(deploy=True) == []
     (tmp_path / ".env").chmod(0o640)
     assert found(deploy=True) == ["postbacks.W009"]
+
+
+@pytest.mark.django_db
+@pytest.mark.filterwarnings("ignore:Overriding setting DATABASES")  # it is read by the check alone
+def test_checks_for_production_want_a_key_that_several_hosts_share(settings):
+    settings.IS_SECRET_KEY_GIVEN = False
+    settings.DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3"}}
+    assert found(deploy=True) == ["postbacks.W003"]  # one host
+    settings.DATABASES = {"default": {"ENGINE": "django.db.backends.postgresql"}}
+    (error,) = run_checks(tags=["postbacks"], include_deployment_checks=True)
+    assert error.id == "postbacks.E009"
+    assert str(settings.DATA_DIR / "secret_key") in error.hint  # where the key is that was in use so far
+    assert found() == []  # `manage.py dev` starts
+
+
+@pytest.mark.django_db
+def test_checks_for_production_want_every_migration():
+    (last,) = MigrationExecutor(connection).loader.graph.leaf_nodes("config")
+    MigrationRecorder(connection).record_unapplied(*last)
+    (error,) = checks.check_start(None)
+    assert error.id == "postbacks.E010"
+    assert ".".join(last) in error.msg
+    assert found() == []
+
+
+def test_worker_without_a_key_of_the_environment_is_refused_on_postgresql(tmp_path):
+    nowhere = "postgres://us:x@127.0.0.1:1/shop"
+    key = tmp_path / "secret_key"
+    environment = os.environ | {"DATA_DIR": str(tmp_path), "DATABASE_URL": nowhere, "SECRET_KEY": ""}
+    code = (
+        "from config.stack import production as p; p.wait_for_database = lambda: None; p.refuse_worker()"  # it is away
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("SECRET_KEY is not set")
+    assert str(key) in ended.stderr
+    assert key.read_text() not in ended.stderr

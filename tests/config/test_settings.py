@@ -52,3 +52,18 @@ def test_proxy_in_front_means_https_only(tmp_path):
     assert setting(tmp_path, "SECURE_SSL_REDIRECT", BEHIND_PROXY="1") == "True"
     assert int(setting(tmp_path, "SECURE_HSTS_SECONDS", BEHIND_PROXY="1")) >= 31_536_000
     assert setting(tmp_path, "SECURE_SSL_REDIRECT", BEHIND_PROXY="") == "False"
+
+
+def test_redirect_and_hsts_have_their_own_variables(tmp_path):
+    assert setting(tmp_path, "SECURE_SSL_REDIRECT", BEHIND_PROXY="1", HTTPS_REDIRECT="0") == "False"
+    assert setting(tmp_path, "SECURE_SSL_REDIRECT", BEHIND_PROXY="", HTTPS_REDIRECT="1") == "True"
+    assert setting(tmp_path, "SECURE_SSL_REDIRECT", BEHIND_PROXY="1", HTTPS_REDIRECT="") == "True"
+    assert setting(tmp_path, "SECURE_HSTS_SECONDS", BEHIND_PROXY="1", HSTS_SECONDS="0") == "0"
+    assert setting(tmp_path, "SECURE_HSTS_SECONDS", BEHIND_PROXY="1", HSTS_SECONDS="3600") == "3600"
+
+
+def test_processes_have_their_variables(tmp_path):
+    assert setting(tmp_path, "CELERY_WORKER_CONCURRENCY", WORKER_CONCURRENCY="5") == "5"
+    assert setting(tmp_path, "CELERY_WORKER_CONCURRENCY", WORKER_CONCURRENCY="") == "2"
+    assert setting(tmp_path, "IS_SECRET_KEY_GIVEN", SECRET_KEY="x") == "True"
+    assert setting(tmp_path, "IS_SECRET_KEY_GIVEN", SECRET_KEY="") == "False"

@@ -1,50 +1,43 @@
-"""`manage.py serve`: the web process of a production."""
+"""`manage.py serve`: everything for production on one machine, until SIGTERM."""
 
-import ipaddress
-import socket
-import sys
 from typing import Any
 
-from django.conf import settings
-from django.core.management import call_command
+from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 
-from config.stack import web
+from config.management.commands import web
+from config.stack import production
+from config.stack.prerequisites import StackError
+from config.stack.supervisor import Stack
 
 
 class Command(BaseCommand):
     help = (
-        "Serves the site for production. Worker and beat run beside it: celery -A config worker, celery -A config beat."
+        "Starts everything for production on this machine: web, worker, beat and, without REDIS_URL, the embedded "
+        "Valkey. SIGTERM or Ctrl-C ends it. manage.py web is the web process alone."
     )
     requires_system_checks = ()  # run below, with those for production
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--host", default="127.0.0.1", help="the address to listen on; PORT is the port")
-        parser.add_argument("--migrate", action="store_true", help="bring the database up to date first")
+        web.add_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        call_command("check", deploy=True)
-        if options["migrate"]:
-            call_command("migrate", interactive=False)
-        host = options["host"]
-        if not (settings.BEHIND_PROXY or _is_loopback(host)):
-            self.stderr.write(
-                f"WARNING: {host} can be reached from other machines, and passwords and tokens come in plain HTTP. "
-                "Put a proxy with TLS in front, listen on 127.0.0.1, and set BEHIND_PROXY=1."
-            )
+        production.prepare(migrates=options["migrate"])
+        if warning := production.exposed(options["host"]):
+            self.stderr.write(warning)
         try:
-            family, _, _, _, address = socket.getaddrinfo(host, settings.PORT, type=socket.SOCK_STREAM)[0]
-            listener = socket.create_server(address[:2], family=family, backlog=1024)
-        except OSError as error:
-            raise CommandError(f"{host}:{settings.PORT} cannot be used: {error.strerror}.") from error
-        connections.close_all()  # this thread asks the database nothing from now on
-        sys.stdout.flush()
-        web.serve(listener)
+            Stack(is_demo=False, is_production=True, host=options["host"], say=self._say).run(self._welcome)
+        except StackError as error:
+            raise CommandError(str(error)) from error
 
+    def _welcome(self, stack: Stack) -> None:
+        if not get_user_model().objects.filter(is_staff=True, is_active=True).exists():
+            self._say("Nobody can log in yet: manage.py create_admin NAME makes the first administrator.")
+        connections.close_all()  # this process only waits from now on
+        self._say(f"ready {stack.address}")
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    def _say(self, line: str) -> None:
+        """At once, in a pipe too."""
+        self.stdout.write(line)
+        self.stdout.flush()

@@ -1,4 +1,4 @@
-"""The web process as clients meet it that are slow, large or hostile: `manage.py serve`, for real."""
+"""The web process as clients meet it that are slow, large or hostile: `manage.py web`, for real."""
 
 import contextlib
 import json
@@ -19,7 +19,7 @@ HOST = "Host: 127.0.0.1\r\n"
 
 
 class Web:
-    """A `manage.py serve` of its own."""
+    """A `manage.py web` of its own."""
 
     def __init__(self, directory: Path) -> None:
         with socket.socket() as probe:
@@ -31,7 +31,7 @@ class Web:
         ours = ("DATABASE_URL", "REDIS_URL", "DJANGO_")
         env = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         env |= {"DATA_DIR": str(directory / "data"), "PORT": str(self.port), "TMPDIR": str(self.temporary)}
-        command = [sys.executable, "manage.py", "serve", "--migrate"]
+        command = [sys.executable, "manage.py", "web", "--migrate"]
         self.process = subprocess.Popen(
             command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         )

@@ -1,0 +1,42 @@
+"""`manage.py web`: the web process of a production alone, beside workers and beat of their own."""
+
+import sys
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connections
+
+from config.stack import prerequisites, production, web_processes
+from config.stack.prerequisites import StackError
+
+
+class Command(BaseCommand):
+    help = (
+        "Serves the site for production, and nothing else: worker and beat run beside it (celery -A config worker, "
+        "celery -A config beat). manage.py serve is all of it on one machine."
+    )
+    requires_system_checks = ()  # run below, with those for production
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        add_arguments(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        production.prepare(migrates=options["migrate"])
+        if warning := production.exposed(options["host"]):
+            self.stderr.write(warning)
+        try:
+            listener = prerequisites.open_port(options["host"])
+        except StackError as error:
+            raise CommandError(str(error)) from error
+        connections.close_all()  # this thread asks the database nothing from now on
+        sys.stdout.flush()
+        web_processes.run(listener, settings.WEB_CONCURRENCY)
+
+
+def add_arguments(parser: CommandParser) -> None:
+    """Those that `serve` has too."""
+    parser.add_argument(
+        "--host", default=settings.WEB_HOST, help="the address to listen on, else WEB_HOST; PORT is the port"
+    )
+    parser.add_argument("--migrate", action="store_true", help="bring the database up to date first")
