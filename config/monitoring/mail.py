@@ -1,8 +1,8 @@
 """What people are told by e-mail: written down with the change that it tells of, sent later by whatever process lives.
 
 Who is told of what is decided by who calls `tell`. Each person chooses whether they are written to at once, once a day,
-or never (`preferences`). An e-mail is sent at least once, and twice only if the process dies between the server's answer
-and writing it down.
+or never (`preferences`). An e-mail is sent at least once, and twice only if the process dies between the answer of the
+server and writing it down.
 """
 
 import smtplib
