@@ -103,7 +103,8 @@ def _say_that_the_worker_ends(**_: Any) -> None:
 
 def _start_background(kind: str) -> None:
     global _background  # noqa: PLW0603 - one for the process
-    from config.monitoring.background import Background  # its models are loaded only now
+    from config.monitoring import alarms  # its models are loaded only now
+    from config.monitoring.background import Background  # as above
 
-    _background = Background(kind)
+    _background = Background(kind, (alarms.look,))
     _background.start()

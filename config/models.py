@@ -1,4 +1,6 @@
-"""What belongs to no app: what a user logs in with besides the password, which processes run, and what they count."""
+"""What belongs to no app: what a user logs in with besides the password, which processes run and what they count, and
+what people are told by e-mail.
+"""
 
 import base64
 import binascii
@@ -10,6 +12,7 @@ from urllib.parse import quote, urlencode
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import models, transaction
+from django.db.models import Q
 from django_otp.models import Device, ThrottlingMixin
 from django_otp.oath import TOTP
 
@@ -130,6 +133,7 @@ class Process(models.Model):
     kind: Any = models.CharField(max_length=8, choices=Kind)
     version: Any = models.CharField(max_length=32, default="")
     seen_at: Any = models.DateTimeField()
+    disk_free: Any = models.FloatField(null=True, help_text="The free share of the fullest disk that it writes to.")
 
     class Meta:
         default_permissions = ()
@@ -149,3 +153,71 @@ class CountedSample(models.Model):
 
     def __str__(self) -> str:
         return f"{self.series} {self.value:g}"
+
+
+class AlarmState(models.Model):
+    """What `config.monitoring.alarms` knows of one thing that can be wrong with the installation."""
+
+    kind: Any = models.CharField(max_length=16, primary_key=True)
+    is_open: Any = models.BooleanField(default=False, db_default=False)
+    began_at: Any = models.DateTimeField(null=True, help_text="Since when it is wrong, as people are told.")
+    noticed_at: Any = models.DateTimeField(null=True, help_text="Since when it was found wrong each time.")
+    well_at: Any = models.DateTimeField(null=True, help_text="Since when it was found right each time.")
+    looked_at: Any = models.DateTimeField(null=True)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.kind} {'open' if self.is_open else 'closed'}"
+
+
+# --- e-mail ----------------------------------------------------------------------
+class EmailChoice(models.Model):
+    """How often somebody wants to be written to. Who has chosen nothing is written to at once."""
+
+    class When(models.TextChoices):
+        AT_ONCE = "at_once", "At once"
+        DAILY = "daily", "One summary a day"
+        NEVER = "never", "Never"
+
+    user: Any = models.OneToOneField(settings.AUTH_USER_MODEL, models.CASCADE, primary_key=True, related_name="+")
+    when: Any = models.CharField(max_length=8, choices=When)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return str(self.when)
+
+
+class Email(models.Model):
+    """One notice to one person. Those of a daily summary leave together, in one e-mail."""
+
+    class Status(models.TextChoices):
+        WAITING = "waiting", "Waiting"
+        SENT = "sent", "Sent"
+        REFUSED = "refused", "Refused"
+        NOT_SENT = "not_sent", "Not sent"  # there was no EMAIL_URL
+
+    user: Any = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    subject: Any = models.CharField(max_length=200)
+    body: Any = models.TextField()
+    path: Any = models.CharField(max_length=500, help_text="Of the page that the e-mail leads to.")
+    is_summary: Any = models.BooleanField(default=False, db_default=False)
+    status: Any = models.CharField(max_length=8, choices=Status, default=Status.WAITING)
+    created_at: Any = models.DateTimeField()
+    due_at: Any = models.DateTimeField(help_text="Who sends it moves this on, so that nobody else does meanwhile.")
+    attempt_count: Any = models.PositiveSmallIntegerField(default=0, db_default=0)
+    error: Any = models.CharField(max_length=200, default="", db_default="")
+    sent_at: Any = models.DateTimeField(null=True)
+
+    class Meta:
+        default_permissions = ()
+        indexes: ClassVar = [
+            models.Index(fields=["due_at"], condition=Q(status="waiting"), name="emails_due"),
+            models.Index(fields=["created_at"], name="emails_by_age"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.subject)

@@ -3,6 +3,7 @@
 import ipaddress
 import re
 import zoneinfo
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -65,6 +66,7 @@ if TIME_ZONE not in zoneinfo.available_timezones():
     raise ImproperlyConfigured("TIME_ZONE must be a name of the IANA time zone database, such as Europe/Berlin.")
 DEBUG = env.bool("DEBUG", False)
 DEMO = env.bool("DEMO", False)
+BEHIND_PROXY = env.bool("BEHIND_PROXY", False)
 # What is kept in files is read by nobody else on the machine. Every process reads this before it writes anything.
 try:
     keep_private(DATA_DIR)
@@ -230,6 +232,33 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 
+# --- e-mail ------------------------------------------------------------------
+EMAIL_URL = env.str("EMAIL_URL", "")  # without it nobody is written to, and the overview says what would have been sent
+_refuse_broken_url("EMAIL_URL", EMAIL_URL)
+if EMAIL_URL:
+    email_url = urlsplit(EMAIL_URL)
+    is_smtp = email_url.scheme in {"smtp", "smtps", "smtp+tls", "smtp+ssl"}
+    if is_smtp and (not email_url.hostname or email_url.path.strip("/")):
+        raise ImproperlyConfigured(
+            "EMAIL_URL must be such as smtp+tls://USER:PASSWORD@HOST:587, with special characters percent-encoded."
+        )
+    if not is_smtp and email_url.scheme not in {"consolemail", "filemail"}:
+        raise ImproperlyConfigured("EMAIL_URL must begin with smtp://, smtp+tls:// or smtp+ssl://.")
+    vars().update(env.email_url_config(EMAIL_URL))
+    if is_smtp and not email_url.port:
+        EMAIL_PORT = {"smtp": 25, "smtp+ssl": 465}.get(email_url.scheme, 587)
+EMAIL_TIMEOUT = 5  # seconds, for each step of the conversation
+# Where people open the panel: links in e-mails begin with it.
+_host = next((name for name in ALLOWED_HOSTS if name.strip(".*")), "").lstrip(".")
+_default_url = f"https://{_host}" if BEHIND_PROXY and _host else f"http://127.0.0.1:{PORT}"
+SITE_URL = (env.str("SITE_URL", "") or _default_url).rstrip("/")
+_refuse_broken_url("SITE_URL", SITE_URL)
+if urlsplit(SITE_URL).scheme not in {"http", "https"} or not urlsplit(SITE_URL).hostname:
+    raise ImproperlyConfigured("SITE_URL must be such as https://panel.example.")
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "") or f"Affiliate Postbacks <postbacks@{_host or 'localhost'}>"
+if "@" not in parseaddr(DEFAULT_FROM_EMAIL)[1] or "\n" in DEFAULT_FROM_EMAIL or "\r" in DEFAULT_FROM_EMAIL:
+    raise ImproperlyConfigured("DEFAULT_FROM_EMAIL must be an e-mail address, such as postbacks@shop.example.")
+
 # --- people ------------------------------------------------------------------
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 # The first one hashes; a password that another one hashed is hashed anew when its owner logs in.
@@ -272,7 +301,6 @@ USE_TZ = True
 USE_THOUSAND_SEPARATOR = False
 STATIC_URL = "static/"
 WHITENOISE_USE_FINDERS = True
-BEHIND_PROXY = env.bool("BEHIND_PROXY", False)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
 SECURE_SSL_REDIRECT = env.bool("HTTPS_REDIRECT") if env.str("HTTPS_REDIRECT", "") else BEHIND_PROXY
 try:

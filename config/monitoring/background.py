@@ -1,11 +1,14 @@
-"""The thread that every process has: it says that the process is alive, and writes down what it has counted.
+"""The threads that every process has: one says that the process is alive, and writes down what it has counted; the
+other sends e-mails.
 
-It asks nothing of the broker, so an installation whose broker is away still knows what lives.
+They ask nothing of the broker, so an installation whose broker is away still knows what lives.
 """
 
 import os
+import shutil
 import socket
 import threading
+import time
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -15,7 +18,7 @@ from django.db import DatabaseError, InterfaceError, connections
 from django.utils import timezone
 
 from config.models import Process
-from config.monitoring import logs, metrics
+from config.monitoring import logs, mail, metrics
 
 log = structlog.get_logger(__name__)
 
@@ -35,44 +38,72 @@ class Background:
         self.name = f"{socket.gethostname()}:{number}"
         self.jobs: tuple[Callable[[], object], ...] = (self.heartbeat, metrics.flush, *others)
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="background", daemon=True)
+        last: tuple[Callable[[], object], ...] = (metrics.flush, self._leave)
+        self._threads = [
+            threading.Thread(target=self._run, args=(self.jobs, last), name="background", daemon=True),
+            # By itself: while a mail server is slow the process must not look dead.
+            threading.Thread(target=self._run, args=((mail.send_due,), ()), name="mail", daemon=True),
+        ]
 
     def start(self) -> None:
         """To be called after a process has forked for the last time."""
         logs.keep_errors_in_log()
         log.info("process_started", kind=self.kind, name=self.name, version=settings.VERSION)
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self, timeout_s: float = 2.0) -> None:
         """End it after a last round: the process is no longer counted, and nothing that it counted is lost."""
         self._stopping.set()
-        self._thread.join(timeout_s)
+        deadline = time.monotonic() + timeout_s
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def heartbeat(self) -> None:
         """Say that this process is alive."""
         Process.objects.update_or_create(
             name=self.name,
-            defaults={"kind": self.kind, "version": settings.VERSION, "seen_at": timezone.now()},
+            defaults={
+                "kind": self.kind,
+                "version": settings.VERSION,
+                "seen_at": timezone.now(),
+                "disk_free": disk_free(),
+            },
         )
 
-    def _run(self) -> None:
-        self._round(self.jobs)
+    def _run(self, jobs: tuple[Callable[[], object], ...], last: tuple[Callable[[], object], ...]) -> None:
+        is_database_there = self._round(jobs, was_database_there=True)
         while not self._stopping.wait(self.interval_s):
-            self._round(self.jobs)
-        self._round((metrics.flush, self._leave))
+            is_database_there = self._round(jobs, was_database_there=is_database_there)
+        self._round(last, was_database_there=is_database_there)
 
-    def _round(self, jobs: tuple[Callable[[], object], ...]) -> None:
-        for job in jobs:
-            try:
-                job()
-            except (DatabaseError, InterfaceError) as error:  # it is tried again
-                log.warning("background_failed", error=type(error).__name__)
-                connections.close_all()
-                return
-            except Exception:  # an error of ours must not make the process look dead
-                log.exception("background_failed")
-        connections.close_all()
+    def _round(self, jobs: tuple[Callable[[], object], ...], *, was_database_there: bool) -> bool:
+        """Whether the database is there. That it is not is one line of the log, however long it takes."""
+        try:
+            for job in jobs:
+                try:
+                    job()
+                except (DatabaseError, InterfaceError) as error:  # it is tried again
+                    if was_database_there:
+                        log.warning("background_failed", error=type(error).__name__)
+                    return False
+                except Exception:  # an error of ours must not make the process look dead
+                    log.exception("background_failed")
+            return True
+        finally:
+            connections.close_all()
 
     def _leave(self) -> None:
         Process.objects.filter(name=self.name).delete()
         Process.objects.filter(seen_at__lt=timezone.now() - FORGOTTEN_AFTER).delete()
+
+
+def disk_free() -> float | None:
+    """The free share of the fullest disk that this machine's processes write to; None if that cannot be said."""
+    try:
+        usages = [
+            shutil.disk_usage(place) for place in {settings.DATA_DIR, *(f.parent for f in settings.DATABASE_FILES)}
+        ]
+    except OSError:
+        return None
+    return min(usage.free / usage.total for usage in usages)

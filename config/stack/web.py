@@ -175,9 +175,10 @@ def serve(listener: socket.socket) -> None:
     )
     address = (listener.family, listener.type, listener.proto, listener.getsockname())
     server: Any = Server(application, _sock=listener, adj=adjustments, sockinfo=address, bind_socket=False)
-    from config.monitoring.background import Background  # when Django is set up, without which there are no models
+    from config.monitoring import alarms  # when Django is set up, without which there are no models
+    from config.monitoring.background import Background  # as above
 
-    background = Background("web")
+    background = Background("web", (alarms.look,))
     background.start()
     server.run_until(lambda: bool(ended))
     background.stop()
