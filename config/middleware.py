@@ -13,7 +13,7 @@ from django.urls import resolve
 from config.stack.web import body_limit
 
 View = Callable[[HttpRequest], HttpResponseBase]
-PROBES = ("/healthz", "/readyz")
+PROBES = ("/healthz", "/readyz", "/status")
 POLICY = "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()"
 
 

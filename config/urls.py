@@ -20,7 +20,9 @@ urlpatterns = [
     re_path(r"^api/", nothing_here),
     path("healthz", views.healthz, name="healthz"),
     path("readyz", views.readyz, name="readyz"),
+    path("status", views.status, name="status"),
 ]
+handler500 = "config.views.server_error"
 if settings.DEMO or settings.DEBUG:
     urlpatterns += [
         path("echo/", echo.show, name="echo"),
