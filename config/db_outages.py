@@ -5,7 +5,11 @@ Whoever asked can ask again later. What the database says about a wrong question
 
 import sqlite3
 
+import structlog
 from django.db import DatabaseError, InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse
+
+log = structlog.get_logger(__name__)
 
 RETRY_AFTER_S = 30
 AWAY = "The database does not answer. Try again in a minute."
@@ -43,3 +47,11 @@ def outage(error: BaseException | None) -> str:
     if sentence := _OF_POSTGRESQL.get(getattr(cause, "sqlstate", None) or ""):
         return sentence
     return AWAY if isinstance(error, OperationalError | InterfaceError) else ""
+
+
+def note(request: HttpRequest, error: BaseException | None, response: HttpResponse) -> HttpResponse:
+    """Write one line about an outage into the log, where Django would write a traceback; the response that says so."""
+    log.warning("database_unavailable", error=type(error).__name__, reason=outage(error), method=request.method)
+    response.headers["Retry-After"] = str(RETRY_AFTER_S)
+    vars(response)["_has_been_logged"] = True
+    return response

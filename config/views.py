@@ -5,7 +5,6 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-import structlog
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -14,10 +13,8 @@ from django.views.debug import SafeExceptionReporterFilter
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from config.db_outages import RETRY_AFTER_S, outage
+from config.db_outages import note, outage
 from config.monitoring import status as monitoring
-
-log = structlog.get_logger(__name__)
 
 OK = "ok"
 # What is typed there is not written into a page.
@@ -73,14 +70,11 @@ def server_error(request: HttpRequest) -> HttpResponse:
     sentence = outage(error)
     if not sentence:
         return HttpResponse(render_to_string("500.html"), status=500)
-    log.warning("database_unavailable", error=type(error).__name__, reason=sentence, method=request.method)
     is_post = request.method == "POST"
     context = {"sentence": sentence, "action": request.get_full_path(), "is_post": is_post}
     if is_post:
         context["fields"] = _typed(request)
-    response = HttpResponse(render_to_string("503.html", context), status=503, headers={"Retry-After": RETRY_AFTER_S})
-    vars(response)["_has_been_logged"] = True  # Django would log its traceback
-    return response
+    return note(request, error, HttpResponse(render_to_string("503.html", context), status=503))
 
 
 def _typed(request: HttpRequest) -> list[tuple[str, str]]:

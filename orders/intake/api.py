@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-import structlog
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig, ValidationError
 from django.db import DatabaseError, IntegrityError, InterfaceError
@@ -22,14 +21,12 @@ from ninja.security import HttpBearer
 from pydantic import BeforeValidator, ConfigDict, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from config.db_outages import RETRY_AFTER_S, outage
+from config.db_outages import note, outage
 from config.security import security_log
 from orders import money
 from orders.intake import place, tokens
 from orders.intake.problems import AGAIN, GENERAL, Problem, Problems, answer
 from orders.models import AMOUNT_DIGITS, AMOUNT_PLACES, NUMBER_MAX_LENGTH, ApiToken, Order
-
-log = structlog.get_logger(__name__)
 
 
 # --- what is sent ------------------------------------------------------------
@@ -307,6 +304,4 @@ def _without_database(request: HttpRequest, error: Exception) -> HttpResponse:
     sentence = outage(error)
     if not sentence:
         raise error
-    log.warning("database_unavailable", error=type(error).__name__, reason=sentence, method=request.method)
-    told = f"{sentence} {AGAIN}"
-    return answer(503, [("", GENERAL[503][0], told)], headers={"Retry-After": str(RETRY_AFTER_S)})
+    return note(request, error, answer(503, [("", GENERAL[503][0], f"{sentence} {AGAIN}")]))

@@ -64,7 +64,10 @@ class ProblemsMiddleware:
         if response.status_code < 400 or is_ours or not _is_of_api(request):
             return response
         kept = {name: value for name, value in response.headers.items() if name.lower() not in NOT_COPIED}
-        return answer(response.status_code, headers=kept)
+        reworded = answer(response.status_code, headers=kept)
+        if "_has_been_logged" in vars(response):
+            vars(reworded)["_has_been_logged"] = True
+        return reworded
 
 
 def _is_of_api(request: HttpRequest) -> bool:
