@@ -3,7 +3,8 @@
 SQLite's own waiting sleeps longer each time, up to a tenth of a second. Where many processes write a little each, one
 that has waited twice is then overtaken again and again. So SQLite is told not to wait, and we try every millisecond.
 
-PostgreSQL is asked not to compile statements: for those of a page, compiling takes longer than running.
+PostgreSQL is asked not to compile statements: for those of a page, compiling takes longer than running. And to notice
+within ten seconds that we are gone: until then it keeps the locks of a transaction that nobody will end.
 """
 
 import sqlite3
@@ -41,7 +42,10 @@ def _prepare(connection: Any, **_: Any) -> None:
             if _retry_while_locked not in connection.execute_wrappers:
                 connection.execute_wrappers.append(_retry_while_locked)
         else:
-            cursor.execute("SET jit = off")
+            cursor.execute(
+                "SET jit = off; SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; "
+                "SET tcp_keepalives_count = 3; SET tcp_user_timeout = 10000"
+            )
             if _timeout_s is not None:
                 cursor.execute(f"SET lock_timeout = '{_timeout_s * 1000:.0f}ms'")
 

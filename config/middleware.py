@@ -16,7 +16,7 @@ from config.request import given_request_id
 from config.stack.web import body_limit
 
 View = Callable[[HttpRequest], HttpResponseBase]
-PROBES = ("/healthz", "/readyz", "/metrics")
+PROBES = ("/healthz", "/readyz", "/status", "/metrics")
 POLICY = "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()"
 
 

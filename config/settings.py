@@ -200,7 +200,16 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     keep_private(DATA_DIR, DATABASE_FILES)  # they may lie elsewhere
 else:
     DATABASE_FILES = []
-    DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
+    # A server that is gone says nothing. What waits for it is told after ten seconds instead of two hours; what the
+    # operator's own DATABASE_URL says goes first.
+    DATABASES["default"]["OPTIONS"] = {
+        "connect_timeout": 5,
+        "keepalives": 1,
+        "keepalives_idle": 5,
+        "keepalives_interval": 2,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 10_000,  # milliseconds
+    } | DATABASES["default"].get("OPTIONS", {})
     DATABASES["default"].setdefault("CONN_MAX_AGE", 60)
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

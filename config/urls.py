@@ -23,7 +23,9 @@ urlpatterns = [
     path("healthz", views.healthz, name="healthz"),
     path("readyz", views.readyz, name="readyz"),
     path("metrics", scrape.show, name="metrics"),
+    path("status", views.status, name="status"),
 ]
+handler500 = "config.views.server_error"
 if settings.DEMO or settings.DEBUG:
     urlpatterns += [
         path("echo/", echo.show, name="echo"),

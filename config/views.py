@@ -1,25 +1,29 @@
-"""What operators see: whether the process is alive, whether it can do its work, and error reports without secrets."""
+"""What operators see: whether the process is alive, whether it may take traffic, how all is, and errors."""
 
 import re
-from datetime import UTC, datetime, timedelta
+import sys
+from dataclasses import asdict
 from typing import Any
 
-import redis
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, InterfaceError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.template.loader import render_to_string
 from django.views.debug import SafeExceptionReporterFilter
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from callbacks.delivery import wakeup
-from callbacks.egress.proxy import proxy_from
-from config.security import encryption
+from config.db_outages import note, outage
+from config.monitoring import status as monitoring
 
 OK = "ok"
-HEARTBEAT_MAX_AGE = timedelta(seconds=15)  # the sweep records one every 2 s
+# What is typed there is not written into a page.
+NOT_REPEATED = re.compile("password|secret|token|code|otp", re.IGNORECASE)
+CSRF = "csrfmiddlewaretoken"
+REPEATED_LENGTH = 100_000
 
 
+# --- probes ----------------------------------------------------------------------
 @never_cache
 @require_safe
 def healthz(request: HttpRequest) -> HttpResponse:
@@ -30,47 +34,57 @@ def healthz(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def readyz(request: HttpRequest, database: Any = connection) -> JsonResponse:
-    """Whether all that a postback needs is there: for each part "ok" or a sentence; 503 unless all are ok."""
-    parts = {"database": _database(database)} | _broker_and_worker() | _proxy()
-    if parts["database"] == OK:
-        parts |= _unreadable_secrets()
-    return JsonResponse(parts, status=200 if set(parts.values()) == {OK} else 503)
+    """Whether this process may take traffic: what is sent to it can be saved. 503 if not.
+
+    Nothing else is looked at: orders are taken while broker and workers are away.
+    """
+    parts = {"database": monitoring.database_trouble(database), "migrations": monitoring.migrations_trouble(database)}
+    said = {name: trouble or OK for name, trouble in parts.items()}
+    return JsonResponse(said, status=503 if any(parts.values()) else 200)
 
 
-def _database(database: Any) -> str:
+@never_cache
+@require_safe
+def status(request: HttpRequest) -> JsonResponse:
+    """How the installation is, for a monitor: 200 whatever is wrong, which `state` and `troubles` say."""
     try:
-        with database.cursor() as cursor:
-            cursor.execute("SELECT 1")
-    except DatabaseError:
-        return "The database does not answer."
-    return OK
+        found = monitoring.status()
+    except (DatabaseError, InterfaceError):
+        troubles = [monitoring.database_trouble() or "The database does not answer as it should."]
+        troubles += filter(None, [monitoring.migrations_trouble()])
+        parts: dict[str, Any] = {"is_broker_there": monitoring.is_broker_there()}
+    else:
+        troubles, parts = list(monitoring.troubles(found)), asdict(found)
+        parts |= {name: parts[name] or OK for name in ("database", "migrations", "proxy")}
+    state = "trouble" if troubles else OK
+    return JsonResponse({"state": state, "troubles": troubles, "version": settings.VERSION} | parts)
 
 
-def _unreadable_secrets() -> dict[str, str]:
-    """Named only if there are some."""
+# --- errors ------------------------------------------------------------------------
+def server_error(request: HttpRequest) -> HttpResponse:
+    """An error that nobody expected: 500; or 503 and one line in the log if the database cannot do its work for now.
+
+    The page needs no database. Of a form it holds what was typed, to be sent again.
+    """
+    error = sys.exc_info()[1]
+    sentence = outage(error)
+    if not sentence:
+        return HttpResponse(render_to_string("500.html"), status=500)
+    is_post = request.method == "POST"
+    context = {"sentence": sentence, "action": request.get_full_path(), "is_post": is_post}
+    if is_post:
+        context["fields"] = _typed(request)
+    return note(request, error, HttpResponse(render_to_string("503.html", context), status=503))
+
+
+def _typed(request: HttpRequest) -> list[tuple[str, str]]:
+    """The fields of a form as they were sent; none if there is something among them that is no page's to hold."""
     try:
-        count = encryption.count_unreadable()
-    except DatabaseError:  # without its tables
-        return {}
-    return {"secrets": f"{count} stored under another SECRET_KEY: nothing can be signed with them."} if count else {}
-
-
-def _broker_and_worker() -> dict[str, str]:
-    try:
-        beat_at = wakeup.last_heartbeat()
-    except (redis.RedisError, OSError):
-        return {"broker": "The broker does not answer.", "worker": "Not known without the broker."}
-    if beat_at is None or datetime.now(UTC) - beat_at > HEARTBEAT_MAX_AGE:
-        return {"broker": OK, "worker": f"No worker has shown itself in the last {HEARTBEAT_MAX_AGE.seconds} seconds."}
-    return {"broker": OK, "worker": OK}
-
-
-def _proxy() -> dict[str, str]:
-    """Whether the proxy can be used as it is configured; nothing if there is none."""
-    try:
-        return {"proxy": OK} if proxy_from(settings.CALLBACKS_PROXY_URL) else {}
-    except ValueError as error:  # its text repeats nothing of the URL
-        return {"proxy": str(error)}
+        fields = [(name, value) for name, values in request.POST.lists() for value in values]
+    except Exception:  # noqa: BLE001 - a form that cannot be read is not repeated
+        return []
+    is_secret = any(NOT_REPEATED.search(name) for name, _ in fields if name != CSRF)
+    return [] if is_secret or sum(len(value) for _, value in fields) > REPEATED_LENGTH else fields
 
 
 class ErrorReportFilter(SafeExceptionReporterFilter):

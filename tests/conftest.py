@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -134,6 +134,20 @@ def broker(pytestconfig: pytest.Config) -> Valkey:
 def postgresql(pytestconfig: pytest.Config) -> bool:
     """Whether this run is on PostgreSQL."""
     return CLUSTER_URL in os.environ
+
+
+@pytest.fixture
+def database_away(transactional_db: None) -> Iterator[None]:
+    """The database of this process cannot be reached: its file has no directory, or nobody listens at its port."""
+    from django.db import connection
+
+    was = dict(connection.settings_dict)
+    connection.close()
+    is_file = connection.vendor == "sqlite"
+    connection.settings_dict |= {"NAME": "/nothing/x.sqlite3"} if is_file else {"HOST": "127.0.0.1", "PORT": "1"}
+    yield
+    connection.settings_dict |= was
+    connection.close()
 
 
 # --- the second database -------------------------------------------------------

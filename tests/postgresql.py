@@ -21,10 +21,10 @@ class Cluster:
     """A running cluster. `url` names its maintenance database in the form of DATABASE_URL.
 
     What was committed outlives a crash of the server if it is `durable`, as PostgreSQL's own settings have it (but not
-    a crash of the machine, which nobody tests).
+    a crash of the machine, which nobody tests). With an `address` it listens there too, at PostgreSQL's usual port.
     """
 
-    def __init__(self, *, durable: bool = False, parent: Path = Path("/tmp")) -> None:
+    def __init__(self, *, durable: bool = False, address: str = "", parent: Path = Path("/tmp")) -> None:
         programs = machine.postgresql()
         if programs is None:
             raise RuntimeError("PostgreSQL is not installed here; 'make test' says more.")
@@ -38,6 +38,10 @@ class Cluster:
         self._run(
             programs / "initdb", "-D", "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"
         )
+        self._address = address
+        if address:
+            with (self.directory / "data" / "pg_hba.conf").open("a") as rules:
+                rules.write("host all all all trust\n")
         self.url = f"postgres://postgres@/postgres?host={self.directory}"
         self.start()
 
@@ -48,7 +52,10 @@ class Cluster:
         with (self.directory / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [self._programs / "postgres", "-D", "data", "-k", self.directory]
-                + [f"-c{setting}" for setting in ("listen_addresses=", "fsync=off", f"synchronous_commit={commit}")]
+                + [
+                    f"-c{setting}"
+                    for setting in (f"listen_addresses={self._address}", "fsync=off", f"synchronous_commit={commit}")
+                ]
                 + [f"-c{setting}" for setting in ("full_page_writes=off", "max_connections=200")],
                 cwd=self.directory,
                 stdin=subprocess.DEVNULL,

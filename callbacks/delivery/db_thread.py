@@ -3,14 +3,19 @@
 Requests in flight are looked after while the database takes its time: a lock that is held for long must not make
 answers seem late, and half of what a delivery costs is waiting for the database. Tasks run one after the other, so each
 sees what the one before has written. A database that is unavailable is tried again after a while.
+
+A database that says nothing at all must not keep the process from ending, so the thread is a daemon, and nobody waits
+for its end for long.
 """
 
 import time
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from queue import SimpleQueue
+from threading import Thread
 from typing import Any, TypeVar
 
 import structlog
@@ -25,6 +30,7 @@ from config.monitoring import metrics
 log = structlog.get_logger(__name__)
 
 RETRY_S = 0.5
+CLOSE_S = 5.0  # how long the end of the thread is waited for
 T = TypeVar("T")
 
 
@@ -32,7 +38,8 @@ class DatabaseThread:
     """The thread begins with the first task, so a worker may fork before that and not after it."""
 
     def __init__(self, retry_s: float = RETRY_S) -> None:
-        self._thread = ThreadPoolExecutor(1, "database")
+        self._tasks: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
+        self._thread: Thread | None = None
         self._task: Future[Any] | None = None
         self.done = WakePipe()  # ends a wait for something else when the task is done
         self._on_success: Callable[[Any], None]
@@ -56,7 +63,7 @@ class DatabaseThread:
     ) -> None:
         """Start `task`. `collect` calls `on_success` with its result, or `on_failure`, in the thread of its caller."""
         self._on_success, self._on_failure = on_success, on_failure
-        self._task = self._thread.submit(task)
+        self._task = self._begin(task)
         self._task.add_done_callback(lambda _: self.done.wake())
 
     def collect(self, timeout_s: float) -> None:
@@ -74,7 +81,7 @@ class DatabaseThread:
         except (OperationalError, InterfaceError) as error:
             log.warning("database_unavailable", error=type(error).__name__)
             self.is_unavailable, self._retry_at = True, time.monotonic() + self._retry_s
-            self._thread.submit(connections.close_all)
+            self._begin(connections.close_all)
             self._on_failure()
         except BaseException:
             self._on_failure()
@@ -85,12 +92,34 @@ class DatabaseThread:
 
     def refresh(self) -> None:
         """Close a connection that is too old or broken, as Django does between two web requests."""
-        self._thread.submit(close_old_connections)
+        self._begin(close_old_connections)
 
     def close(self) -> None:
-        self._thread.submit(connections.close_all)
-        self._thread.shutdown()
-        self.done.close()
+        """End the thread after what it does now. One that waits for a silent database ends with the process."""
+        self._begin(connections.close_all)
+        self._tasks.put(None)
+        assert self._thread
+        self._thread.join(CLOSE_S)
+        if not self._thread.is_alive():
+            self.done.close()
+
+    def _begin(self, task: Callable[[], T]) -> "Future[T]":
+        if self._thread is None:
+            self._thread = Thread(target=self._run, name="database", daemon=True)
+            self._thread.start()
+        future: Future[T] = Future()
+        self._tasks.put((future, task))
+        return future
+
+    def _run(self) -> None:
+        while given := self._tasks.get():
+            future, task = given
+            try:
+                result = task()
+            except BaseException as error:  # noqa: BLE001 - it is raised again by who collects it
+                future.set_exception(error)
+            else:
+                future.set_result(result)
 
 
 # --- its tasks ---------------------------------------------------------------

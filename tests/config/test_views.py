@@ -1,16 +1,28 @@
-"""What operators see: alive, ready, and errors without secrets."""
+"""What operators see: alive, ready, how all is, and errors without secrets."""
 
 import json
-from datetime import UTC, datetime, timedelta
+import sqlite3
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
-import redis
+from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
 from django.db.utils import ConnectionHandler
+from django.utils import timezone
 from django.views.debug import ExceptionReporter
 
 from callbacks.delivery import wakeup
+from callbacks.models import Delivery
 from config import views
+from config.models import Process
+from config.monitoring import status
 from config.stack.valkey import Valkey
+from tests.factories import AffiliateFactory, OrderFactory, callbacks_for
 
 
 @pytest.fixture(autouse=True)
@@ -20,6 +32,12 @@ def _new_broker_client():
     wakeup._valkey.cache_clear()
 
 
+@pytest.fixture
+def _asked_anew(monkeypatch):
+    """Whether migrations are applied is asked, whatever was found before."""
+    monkeypatch.setattr(status, "_are_migrations_applied", False)
+
+
 def test_healthz_asks_nobody_else(client, settings):
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
     answer = client.get("/healthz")
@@ -27,39 +45,163 @@ def test_healthz_asks_nobody_else(client, settings):
     assert client.post("/healthz").status_code == 405
 
 
+# --- ready ------------------------------------------------------------------------
 @pytest.mark.django_db
-def test_readyz_all_there_is_200(client, broker: Valkey):
-    wakeup.record_heartbeat()
-    answer = client.get("/readyz")
-    assert answer.status_code == 200
-    assert answer.json() == {"database": "ok", "broker": "ok", "worker": "ok"}
-
-
-@pytest.mark.django_db
-def test_readyz_without_a_worker_is_503(client, broker: Valkey):
-    answer = client.get("/readyz")
-    assert answer.status_code == 503
-    assert answer.json()["worker"] == "No worker has shown itself in the last 15 seconds."
-    assert answer.json()["broker"] == "ok"
-
-
-@pytest.mark.django_db
-def test_readyz_with_an_old_heartbeat_is_503(client, broker: Valkey):
-    with redis.Redis.from_url(broker.url) as valkey:
-        valkey.set(wakeup._HEARTBEAT_KEY, (datetime.now(UTC) - timedelta(seconds=16)).isoformat())
-    assert client.get("/readyz").status_code == 503
-
-
-@pytest.mark.django_db
-def test_readyz_without_a_broker_is_503(client, settings):
+def test_readyz_is_200_without_worker_beat_and_broker(client, settings):
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
     answer = client.get("/readyz")
+    assert answer.status_code == 200
+    assert answer.json() == {"database": "ok", "migrations": "ok"}
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("_asked_anew")
+def test_readyz_without_a_database_is_503(rf):
+    nowhere = {"ENGINE": "django.db.backends.postgresql", "NAME": "x", "HOST": "127.0.0.1", "PORT": "1"}
+    answer = views.readyz(rf.get("/readyz"), database=ConnectionHandler({"default": nowhere})["default"])
     assert answer.status_code == 503
-    assert answer.json() == {
-        "database": "ok",
-        "broker": "The broker does not answer.",
-        "worker": "Not known without the broker.",
+    assert json.loads(answer.content) == {
+        "database": "The database does not answer.",
+        "migrations": "Not known without the database.",
     }
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("_asked_anew")
+def test_readyz_with_a_migration_that_is_not_applied_is_503_until_it_is(client):
+    row = MigrationRecorder.Migration.objects.filter(app="callbacks").latest("id")
+    row.delete()
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["migrations"] == "The database lacks 1 migrations of this release: run `manage.py migrate`."
+    row.save(force_insert=True)
+    assert client.get("/readyz").status_code == 200
+
+
+@pytest.mark.django_db(transaction=True)
+def test_readyz_with_a_database_that_takes_no_change_is_503(client, postgresql):
+    if postgresql:
+        with connection.cursor() as cursor:
+            cursor.execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
+        assert client.get("/readyz").json()["database"] == "The database is read-only."
+        connection.close()
+    assert client.get("/readyz").json()["database"] == "ok"
+
+
+@pytest.fixture
+def small_disk(tmp_path) -> Iterator[Path]:
+    """A file system of 1 MiB."""
+    mounted = tmp_path / "small"
+    mounted.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "postbacks-test", mounted], check=True)
+    yield mounted
+    subprocess.run(["umount", "--lazy", mounted], check=True)
+
+
+@pytest.mark.once
+@pytest.mark.django_db
+def test_database_on_a_full_disk_takes_no_change(small_disk):
+    path = small_disk / "x.sqlite3"
+    database = ConnectionHandler({"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": str(path)}})["default"]
+    with database.cursor() as cursor:
+        cursor.execute("CREATE TABLE x (y)")
+    assert status.database_trouble(database) == ""
+    filling = small_disk / "filling"
+    with pytest.raises(OSError, match="No space left"):
+        filling.write_bytes(bytes(2_000_000))
+    assert status.database_trouble(database) == "The disk of the database takes nothing more: it is full or read-only."
+    filling.unlink()
+    assert status.database_trouble(database) == ""
+    database.close()
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    assert status.database_trouble(database) != ""
+    database.close()
+
+
+@pytest.mark.once
+@pytest.mark.django_db
+def test_database_that_somebody_else_writes_is_not_waited_for(tmp_path):
+    path = tmp_path / "x.sqlite3"
+    database = ConnectionHandler({"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": str(path)}})["default"]
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("PRAGMA journal_mode=WAL")
+        other.execute("BEGIN IMMEDIATE")
+        began = time.monotonic()
+        assert status.database_trouble(database) == ""
+        assert time.monotonic() - began < 1
+    database.close()
+
+
+# --- status -----------------------------------------------------------------------
+def process(kind: str, *, seconds_ago: float = 0) -> Process:
+    return Process.objects.create(
+        name=f"{kind}:{seconds_ago}", kind=kind, seen_at=timezone.now() - timedelta(seconds=seconds_ago)
+    )
+
+
+@pytest.mark.django_db
+def test_status_with_everything_there_is_ok(client, broker: Valkey):
+    for kind in ("worker", "worker ", "beat", "web"):
+        Process.objects.create(name=kind, kind=kind.strip(), seen_at=timezone.now())
+    answer = client.get("/status")
+    assert answer.status_code == 200
+    said = answer.json()
+    assert (said["state"], said["troubles"]) == ("ok", [])
+    assert (said["workers"], said["beats"], said["webs"], said["is_broker_there"]) == (2, 1, 1, True)
+    assert (said["database"], said["migrations"], said["proxy"], said["oldest_due_at"]) == ("ok", "ok", "ok", None)
+
+
+@pytest.mark.django_db
+def test_status_tells_a_dead_beat_from_a_dead_worker(client, broker: Valkey):
+    process("worker")
+    process("beat", seconds_ago=125)
+    assert client.get("/status").json()["troubles"] == [
+        "No beat has been seen for 2 minutes. Retries and jobs may be late."
+    ]
+    Process.objects.all().delete()
+    process("beat")
+    process("worker", seconds_ago=130)
+    said = client.get("/status").json()
+    assert (said["state"], said["troubles"]) == ("trouble", ["No worker has been seen for 2 minutes."])
+
+
+@pytest.mark.django_db
+def test_status_without_a_broker_says_so_and_knows_the_rest(client, settings):
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    process("worker")
+    process("beat")
+    answer = client.get("/status")
+    assert (answer.status_code, answer.json()["workers"]) == (200, 1)
+    (trouble,) = answer.json()["troubles"]
+    assert trouble.startswith("The broker does not answer")
+
+
+@pytest.mark.django_db
+def test_status_says_that_postbacks_wait_for_too_long(client, broker: Valkey):
+    process("worker")
+    process("beat")
+    affiliate = AffiliateFactory()
+    callbacks_for(affiliate, "https://tracker.example/")
+    OrderFactory(affiliate=affiliate)
+    Delivery.objects.update(next_attempt_at=timezone.now() - timedelta(minutes=7, seconds=5))
+    assert client.get("/status").json()["troubles"] == ["The oldest postback that is due has waited for 7 minutes."]
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("_asked_anew")
+def test_status_with_a_migration_that_is_not_applied_says_so(client, broker: Valkey):
+    MigrationRecorder.Migration.objects.filter(app="callbacks").latest("id").delete()
+    assert any("lacks 1 migrations" in trouble for trouble in client.get("/status").json()["troubles"])
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("database_away")
+def test_status_without_a_database_is_200_and_says_so(client, broker: Valkey):
+    answer = client.get("/status")
+    assert answer.status_code == 200
+    said = answer.json()
+    assert (said["state"], said["troubles"]) == ("trouble", ["The database does not answer."])
+    assert said["is_broker_there"] is True
 
 
 @pytest.mark.django_db
@@ -74,22 +216,22 @@ def test_readyz_without_a_broker_is_503(client, settings):
         ),
     ],
 )
-def test_readyz_tells_whether_the_proxy_can_be_used(client, settings, broker: Valkey, url: str, said: str):
-    wakeup.record_heartbeat()
+def test_status_tells_whether_the_proxy_can_be_used(client, settings, broker: Valkey, url: str, said: str):
     settings.CALLBACKS_PROXY_URL = url
-    answer = client.get("/readyz")
-    assert (answer.status_code, answer.json()["proxy"]) == (200 if said == "ok" else 503, said)
+    answer = client.get("/status").json()
+    assert answer["proxy"] == said
+    assert (said in answer["troubles"]) is (said != "ok")
 
 
-@pytest.mark.django_db
-def test_readyz_without_a_database_is_503(rf, broker: Valkey):
-    wakeup.record_heartbeat()
-    nowhere = {"ENGINE": "django.db.backends.postgresql", "NAME": "x", "HOST": "127.0.0.1", "PORT": "1"}
-    answer = views.readyz(rf.get("/readyz"), database=ConnectionHandler({"default": nowhere})["default"])
-    assert answer.status_code == 503
-    assert json.loads(answer.content)["database"] == "The database does not answer."
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(-1, "0 seconds"), (1, "1 second"), (119, "119 seconds"), (120, "2 minutes"), (7_300, "2 hours"), (2e5, "2 days")],
+)
+def test_duration(seconds: float, said: str):
+    assert status.duration(timedelta(seconds=seconds)) == said
 
 
+# --- pages -------------------------------------------------------------------------
 def test_root_leads_to_the_admin(client):
     answer = client.get("/")
     assert (answer.status_code, answer["Location"]) == (302, "/admin/")

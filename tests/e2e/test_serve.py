@@ -78,6 +78,7 @@ def test_web_migrates_checks_and_serves_without_an_echo_receiver(installation):
         assert status_of(f"{installation.base_url}/admin/login/") == 200
         assert status_of(f"{installation.base_url}/static/admin/css/base.css") == 200
         assert status_of(f"{installation.base_url}/echo/x") == 404
+        assert status_of(f"{installation.base_url}/readyz") == 200
         assert len(installation.processes()) == 1
     assert process.returncode == 0
     assert "Running migrations" in said(installation)

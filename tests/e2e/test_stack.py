@@ -72,6 +72,7 @@ def test_stack_without_demo_makes_a_login_and_nothing_else_and_leaves_no_process
     assert installation.login
     assert shell(installation, COUNT) == "0"  # though another one, with a demo, runs beside it
     assert get(f"{installation.base_url}/readyz") == get(f"{stack.base_url}/readyz")
+    assert is_fine(installation)
     assert get(f"{installation.base_url}/echo/")[0] == 404
     assert "This is the demo." not in "\n".join(installation.lines)
     web = installation.process_of("config.stack.web")
@@ -109,20 +110,47 @@ def test_stack_asked_twice_does_not_wait_for_a_child_that_hangs(installation):
     assert time.monotonic() - began < supervisor.STOP_TIMEOUTS_S["worker"]
 
 
-@pytest.mark.parametrize(
-    ("name", "command"),
-    [("web", "config.stack.web"), ("beat", " beat "), ("valkey", "valkey-server")],
-)
-def test_stack_when_a_child_dies_ends_the_rest_and_names_it(installation, name, command):
+CHILDREN = {"web": "config.stack.web", "beat": " beat ", "valkey": "valkey-server", "worker": "--pool=prefork"}
+
+
+def test_stack_starts_a_child_again_that_has_ended(installation):
     installation.start("--no-demo")
-    end_by_killing(installation, name, command)
+    url = (installation.data_dir / "broker_url").read_text()
+    killed = {name: installation.process_of(command) for name, command in CHILDREN.items()}
+    for pid in killed.values():
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: all(is_new(installation, killed[name], command) for name, command in CHILDREN.items()), 30)
+    wait_until(lambda: is_fine(installation), 60, lambda: status_of(installation))
+    assert (installation.data_dir / "broker_url").read_text() == url
+    for name in CHILDREN:
+        assert f"The {name} process was ended by SIGKILL. It is started again in 1 s." in installation.lines
+    assert installation.errors == []
+    assert installation.stop() == 0
 
 
-def end_by_killing(installation: Installation, name: str, command: str) -> None:
-    os.kill(installation.process_of(command), signal.SIGKILL)
-    assert installation.wait() == 1
-    wait_until(lambda: not installation.processes(), 30, lambda: str(installation.processes()))
-    assert installation.errors == [f"The {name} process was ended by SIGKILL, so everything else was ended too."]
+def is_new(installation: Installation, pid: int, command: str) -> bool:
+    found = [other for other, text in installation.processes().items() if command in text]
+    return bool(found) and pid not in found
+
+
+def status_of(installation: Installation) -> str:
+    with contextlib.suppress(OSError):
+        return get(f"{installation.base_url}/status")[1]
+    return "{}"
+
+
+def is_fine(installation: Installation) -> bool:
+    return json.loads(status_of(installation)).get("state") == "ok"
+
+
+def test_child_that_keeps_ending_is_started_again_more_and_more_slowly(installation):
+    installation.start("--no-demo")
+    for pause_s in (1, 2):
+        line = f"The beat process was ended by SIGKILL. It is started again in {pause_s} s."
+        wait_until(lambda: any(" beat " in text for text in installation.processes().values()), 30)
+        os.kill(installation.process_of(" beat "), signal.SIGKILL)
+        wait_until(lambda said=line: said in installation.lines, 10)
+    assert installation.stop() == 0
 
 
 def test_worker_that_is_killed_takes_its_pool_with_it(installation):
@@ -131,12 +159,12 @@ def test_worker_that_is_killed_takes_its_pool_with_it(installation):
     os.kill(installation.process_of("--pool=prefork"), signal.SIGKILL)
     wait_until(lambda: not [one for one in installation.processes().values() if "--pool=prefork" in one], 10)
     installation.process.send_signal(signal.SIGCONT)
-    assert installation.wait() == 1
+    assert installation.stop() == 0
 
 
 def test_stack_order_saved_while_the_worker_is_away_is_delivered_later(installation):
     installation.start()
-    end_by_killing(installation, "worker", "--pool=prefork")
+    assert installation.stop() == 0
     shell(
         installation,
         "from orders.models import *; from affiliates.models import *; "
@@ -209,9 +237,9 @@ def test_stack_with_a_data_dir_that_is_none_says_so(installation, tmp_path, secr
 
 
 def test_stack_with_a_broker_that_does_not_start_says_so(installation):
-    (installation.data_dir / "valkey").mkdir(parents=True)
-    (installation.data_dir / "valkey" / "appendonlydir").write_text("this is no directory")
-    assert refused(installation).startswith("The embedded Valkey did not start: ")
+    installation.data_dir.mkdir()
+    (installation.data_dir / "valkey.log").mkdir()
+    assert refused(installation).endswith("Is a directory: '" + str(installation.data_dir / "valkey.log") + "'")
 
 
 def test_stack_with_a_database_of_somebody_else_says_so(installation, tmp_path):

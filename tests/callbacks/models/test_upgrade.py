@@ -206,7 +206,7 @@ TASKS = {
 }  # fmt: skip
 STANDARD = "add change changelist delete history"
 URLS = {
-    "": "healthz metrics readyz",
+    "": "healthz metrics readyz status",
     "admin:": "app_list autocomplete confirm_password index jsi18n login logout password_change password_change_done "
     "second_factor two_factor view_on_site",
     "admin:affiliates_affiliate_": f"{STANDARD} links orders portal portal_off reconciliation reconciliation_export "

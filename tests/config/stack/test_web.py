@@ -184,7 +184,8 @@ def test_head_that_is_too_large_is_refused(web):
 def test_probes_answer_whatever_the_host_is(web, host):
     version = "1.1" if host else "1.0"
     assert web.status_of(f"GET /healthz HTTP/{version}\r\n{host}\r\n") == 200
-    assert web.status_of(f"GET /readyz HTTP/{version}\r\n{host}\r\n") == 503  # no worker here
+    assert web.status_of(f"GET /readyz HTTP/{version}\r\n{host}\r\n") == 200
+    assert web.status_of(f"GET /status HTTP/{version}\r\n{host}\r\n") == 200
     if host:
         assert web.status_of(f"GET /portal/login/ HTTP/1.1\r\n{host}\r\n") == 400
 
