@@ -52,3 +52,10 @@ def test_proxy_in_front_means_https_only(tmp_path):
     assert setting(tmp_path, "SECURE_SSL_REDIRECT", BEHIND_PROXY="1") == "True"
     assert int(setting(tmp_path, "SECURE_HSTS_SECONDS", BEHIND_PROXY="1")) >= 31_536_000
     assert setting(tmp_path, "SECURE_SSL_REDIRECT", BEHIND_PROXY="") == "False"
+
+
+def test_days_of_retention_are_numbers(tmp_path):
+    assert setting(tmp_path, "RETENTION_DELIVERIES_DAYS", RETENTION_DELIVERIES_DAYS="30") == "30"
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        setting(tmp_path, "RETENTION_ATTEMPTS_DAYS", RETENTION_ATTEMPTS_DAYS="-1")
+    assert b"must be numbers of days" in str(refused.value.stderr).encode()
