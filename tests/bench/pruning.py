@@ -24,7 +24,7 @@ def measure(resources: Resources) -> Iterator[Figure]:
         with resources.installation(database, urls) as ours, ours.worker(2):
             ours.send(SEED)
             ours.ask("age", days=AGE_DAYS)
-            ours.ask("grow", amount=sizes.old // 2)  # each has an attempt
+            ours.ask("grow", amount=sizes.old // 2, with_orders=True)  # each has an attempt
             resources.arrivals.take()
             before = _sample(ours, resources)
             began = time.monotonic()
