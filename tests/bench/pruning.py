@@ -29,10 +29,13 @@ def measure(resources: Resources) -> Iterator[Figure]:
             before = _sample(ours, resources)
             began = time.monotonic()
             command = [ours.python, "manage.py", "prune"]
-            with subprocess.Popen(command, cwd=ROOT, env=ours.env, stdout=subprocess.PIPE) as pruning:
+            pruning = subprocess.Popen(command, cwd=ROOT, env=ours.env, stdout=subprocess.DEVNULL)
+            try:
                 during = _sample(ours, resources, pruning)
-                pruning.wait()
                 took = time.monotonic() - began
+            finally:
+                pruning.terminate()  # it has ended, unless the measurement broke off
+                pruning.wait()
             left = ours.ask("old_rows", days=AGE_DAYS)
             if pruning.returncode or left:
                 raise RuntimeError(f"Pruning ended with {pruning.returncode}, and {left} rows are left.")
