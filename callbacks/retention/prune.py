@@ -38,7 +38,7 @@ SMALLEST, LARGEST = 50, 2000  # rows of a batch
 BATCH_S = 0.005  # how long one should take
 PAUSE, SHORTEST_PAUSE_S = 2.0, 0.002  # times the batch; and at least
 LEAST_S, MOST_S = 1.0, 20.0  # of one run, if something waits to be sent, and if nothing does
-BEHIND = timedelta(seconds=0.2)
+ASK_EVERY_S, BEHIND = 0.2, timedelta(seconds=0.2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +146,16 @@ class TimeLimit:
     def __init__(self, is_stopping: Callable[[], bool]) -> None:
         self._is_stopping = is_stopping
         self._began = time.monotonic()
+        self._ask_at = self._began + LEAST_S
 
     def __call__(self) -> bool:
-        spent = time.monotonic() - self._began
-        return self._is_stopping() or spent > MOST_S or (spent > LEAST_S and _is_behind())
+        now = time.monotonic()
+        if self._is_stopping() or now - self._began > MOST_S:
+            return True
+        if now < self._ask_at:  # it may take long to find out, if much waits for a callback that is paused
+            return False
+        self._ask_at = now + ASK_EVERY_S
+        return _is_behind()
 
 
 def _is_behind() -> bool:

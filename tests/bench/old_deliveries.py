@@ -19,17 +19,21 @@ from callbacks.reports import hourly
 from orders.models import Order
 from tests.bench import actions
 
+NO_ORDER = 1_000_000_000  # above every key of an order
 CHUNK = 50_000  # deliveries that are made by one statement
 
 
-def grow(amount: int) -> float:
-    """Bring the number of settled deliveries to at least `amount`; returns the seconds it took."""
+def grow(amount: int, *, with_orders: bool = False) -> float:
+    """Bring the number of settled deliveries to at least `amount`; returns the seconds it took.
+
+    `with_orders`: each is about another order, which is gone, instead of about one of the first ones.
+    """
     began = time.monotonic()
     have = Delivery.objects.filter(status="succeeded").count()
     assert have, "there is nothing to multiply"
     while have < amount:
         more = min(have, CHUNK, amount - have)
-        _again(more)
+        _again(more, with_orders=with_orders)
         have += more
         actions.progress(have)
     while hourly.count():  # what beat has done every few seconds all the while
@@ -39,7 +43,7 @@ def grow(amount: int) -> float:
     return time.monotonic() - began
 
 
-def _again(amount: int) -> None:
+def _again(amount: int, *, with_orders: bool) -> None:
     """As many deliveries as `amount` once more, from the first one on, under an identity of their own."""
     last = Delivery.objects.order_by("-pk").values_list("pk", flat=True)[0]
     first = Delivery.objects.order_by("pk").values_list("pk", flat=True)[0]
@@ -47,7 +51,10 @@ def _again(amount: int) -> None:
     shift = last - first + 1
     source = f"WHERE {{}} >= {first} AND {{}} < {first + amount}"
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(copied(Delivery, {"id": f"id + {shift}", "event_id": fresh}, source.format("id", "id")))
+        instead = {"id": f"id + {shift}", "event_id": fresh}
+        if with_orders:
+            instead["order_id"] = f"id + {shift + NO_ORDER}"
+        cursor.execute(copied(Delivery, instead, source.format("id", "id")))
         ours = {"delivery_id": f"delivery_id + {shift}"}
         cursor.execute(copied(Attempt, ours, source.format("delivery_id", "delivery_id"), but=("id",)))
         if connection.vendor == "postgresql":

@@ -24,15 +24,18 @@ def measure(resources: Resources) -> Iterator[Figure]:
         with resources.installation(database, urls) as ours, ours.worker(2):
             ours.send(SEED)
             ours.ask("age", days=AGE_DAYS)
-            ours.ask("grow", amount=sizes.old // 2)  # each has an attempt
+            ours.ask("grow", amount=sizes.old // 2, with_orders=True)  # each has an attempt
             resources.arrivals.take()
             before = _sample(ours, resources)
             began = time.monotonic()
             command = [ours.python, "manage.py", "prune"]
-            with subprocess.Popen(command, cwd=ROOT, env=ours.env, stdout=subprocess.PIPE) as pruning:
+            pruning = subprocess.Popen(command, cwd=ROOT, env=ours.env, stdout=subprocess.DEVNULL)
+            try:
                 during = _sample(ours, resources, pruning)
-                pruning.wait()
                 took = time.monotonic() - began
+            finally:
+                pruning.terminate()  # it has ended, unless the measurement broke off
+                pruning.wait()
             left = ours.ask("old_rows", days=AGE_DAYS)
             if pruning.returncode or left:
                 raise RuntimeError(f"Pruning ended with {pruning.returncode}, and {left} rows are left.")

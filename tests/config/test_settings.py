@@ -67,3 +67,10 @@ def test_processes_have_their_variables(tmp_path):
     assert setting(tmp_path, "CELERY_WORKER_CONCURRENCY", WORKER_CONCURRENCY="") == "2"
     assert setting(tmp_path, "IS_SECRET_KEY_GIVEN", SECRET_KEY="x") == "True"
     assert setting(tmp_path, "IS_SECRET_KEY_GIVEN", SECRET_KEY="") == "False"
+
+
+def test_days_of_retention_are_numbers(tmp_path):
+    assert setting(tmp_path, "RETENTION_DELIVERIES_DAYS", RETENTION_DELIVERIES_DAYS="30") == "30"
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        setting(tmp_path, "RETENTION_ATTEMPTS_DAYS", RETENTION_ATTEMPTS_DAYS="-1")
+    assert "must be numbers of days" in refused.value.stderr

@@ -86,7 +86,7 @@ def test_export_takes_no_more_memory_for_more_rows(joe: Affiliate, setting: obje
         tracemalloc.stop()
         return found
 
-    assert peak(3000) < peak(600) * 1.5 + 300_000
+    assert peak(1600) < peak(400) * 1.5 + 300_000
 
 
 @pytest.mark.django_db(transaction=True)
