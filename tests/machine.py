@@ -1,6 +1,7 @@
-"""What the tests need from the machine besides Python: Chromium, PostgreSQL, Node, PHP and promtool. Finds them; as a
-program it also installs what is missing where it may (apt, as root or with a sudo that asks nothing), and says what it
-needs where not.
+"""What the tests need from the machine besides Python: Chromium, PostgreSQL, Node, PHP, promtool, iproute2.
+
+Finds them; as a program it also installs what is missing where it may (apt, as root or with a sudo that asks nothing),
+and says what it needs where not.
 """
 
 import os
@@ -62,6 +63,7 @@ def missing() -> dict[str, str]:
         "nodejs": (lambda: shutil.which("node"), "the code that verifies our signature in Node"),
         "php-cli": (lambda: shutil.which("php"), "the same in PHP"),
         "prometheus": (promtool, "promtool, which checks metrics and alert rules"),
+        "iproute2": (lambda: shutil.which("ip") or shutil.which("ip", path="/usr/sbin"), "the run on two hosts"),
     }
     return {package: purpose for package, (find, purpose) in wanted.items() if find() is None}
 

@@ -187,7 +187,7 @@ def refused(installation: Installation) -> str:
 
 def test_stack_with_a_taken_port_says_so(installation):
     with socket.create_server(("127.0.0.1", installation.port)):
-        assert f"Port {installation.port} cannot be used (Address already in use)" in refused(installation)
+        assert f"Port {installation.port} of 127.0.0.1 cannot be used (Address already in use)" in refused(installation)
     assert not installation.processes()
 
 
