@@ -41,7 +41,7 @@ class Background:
         """To be called after a process has forked for the last time."""
         self._thread.start()
 
-    def stop(self, timeout_s: float = 2.0) -> None:
+    def stop(self, timeout_s: float = 1.0) -> None:
         """End it after a last round: the process is no longer counted, and nothing that it counted is lost."""
         self._stopping.set()
         self._thread.join(timeout_s)
