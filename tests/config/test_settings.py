@@ -1,5 +1,6 @@
 """How the environment is read."""
 
+import ast
 import os
 import subprocess
 import sys
@@ -52,3 +53,14 @@ def test_proxy_in_front_means_https_only(tmp_path):
     assert setting(tmp_path, "SECURE_SSL_REDIRECT", BEHIND_PROXY="1") == "True"
     assert int(setting(tmp_path, "SECURE_HSTS_SECONDS", BEHIND_PROXY="1")) >= 31_536_000
     assert setting(tmp_path, "SECURE_SSL_REDIRECT", BEHIND_PROXY="") == "False"
+
+
+def test_server_that_says_nothing_is_given_up_after_ten_seconds_unless_the_url_says_otherwise(tmp_path):
+    options = "DATABASES['default']['OPTIONS']"
+    ours = ast.literal_eval(setting(tmp_path, options, DATABASE_URL="postgres://u:p@db.example/n"))
+    assert ours["keepalives_idle"] + ours["keepalives_interval"] * ours["keepalives_count"] < 12
+    assert ours["tcp_user_timeout"] == 10_000
+    given = "postgres://u:p@db.example/n?keepalives_idle=60&tcp_user_timeout=0&connect_timeout=9&sslmode=require"
+    theirs = ast.literal_eval(setting(tmp_path, options, DATABASE_URL=given))
+    assert (theirs["keepalives_idle"], theirs["tcp_user_timeout"], theirs["connect_timeout"]) == (60, 0, 9)
+    assert (theirs["keepalives_count"], theirs["sslmode"]) == (ours["keepalives_count"], "require")

@@ -1,4 +1,4 @@
-"""The disk of an installation with SQLite is full for a while: what cannot be saved is refused, and all goes on then."""
+"""The disk of an installation with SQLite is full for a while: what cannot be saved is refused, and all goes on."""
 
 import contextlib
 import json
