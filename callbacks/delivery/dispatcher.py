@@ -43,7 +43,7 @@ SETTLE_AFTER_S, SETTLE_AFTER_BUSY_S = 0.02, 0.2
 POLL_S = 0.005
 USER_AGENT = postback.user_agent(settings.VERSION)
 # A worker that was asked to stop finishes what is in flight; this is longer than the longest attempt.
-SHUTDOWN_S = 12.0
+SHUTDOWN_S = 11.0
 # A delivery whose lease ends sooner is given back unsent: the lease could end before the answer comes, and then another
 # worker would send it again.
 MIN_LEASE_LEFT = timedelta(seconds=15)

@@ -52,7 +52,7 @@ class Background:
         for thread in self._threads:
             thread.start()
 
-    def stop(self, timeout_s: float = 2.0) -> None:
+    def stop(self, timeout_s: float = 1.0) -> None:
         """End it after a last round: the process is no longer counted, and nothing that it counted is lost."""
         self._stopping.set()
         deadline = time.monotonic() + timeout_s

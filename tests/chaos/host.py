@@ -19,11 +19,14 @@ _libc = ctypes.CDLL(None, use_errno=True)
 class Host:
     def __init__(self) -> None:
         self.name = f"h{uuid4().hex[:8]}"
-        network = f"10.213.{int(self.name[1:3], 16)}"
-        self.address = f"{network}.2"
+        self._network = f"10.213.{int(self.name[1:3], 16)}"
+        self.address = f"{self._network}.2"
+        self._make()
+
+    def _make(self) -> None:
         _ip("netns", "add", self.name)
         _ip("link", "add", self.name, "type", "veth", "peer", "name", "cable", "netns", self.name)
-        _ip("address", "add", f"{network}.1/24", "dev", self.name)
+        _ip("address", "add", f"{self._network}.1/24", "dev", self.name)
         _ip("link", "set", self.name, "up")
         _ip("-n", self.name, "address", "add", f"{self.address}/24", "dev", "cable")
         _ip("-n", self.name, "link", "set", "lo", "up")
@@ -34,6 +37,11 @@ class Host:
 
     def unplug(self) -> None:
         _ip("-n", self.name, "link", "set", "cable", "down")
+
+    def replace(self) -> None:
+        """Another machine in its place, with its address, that knows nothing of its connections."""
+        self.remove()
+        self._make()
 
     @contextlib.contextmanager
     def entered(self) -> Iterator[None]:

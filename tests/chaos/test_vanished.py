@@ -1,10 +1,13 @@
 """PostgreSQL's host vanishes without a word: what is sent there is neither answered nor refused."""
 
 import contextlib
+import signal
 import time
 from collections.abc import Callable, Iterator
 
+import psycopg
 import pytest
+from django.db import connection
 from pytest_django import DjangoDbBlocker
 
 from tests.chaos import databases
@@ -69,6 +72,35 @@ def test_all_is_out_soon_after_the_database_is_back(
     host.plug()
     took = remote.wait_until_sent(BACK_S)
     report(f"PostgreSQL's host silent for {gone_s} s", remote.count(), f"all out {took:.1f} s after its return")
+
+
+def test_all_is_out_soon_after_the_host_was_replaced_while_an_answer_was_waited_for(
+    remote: Surroundings, host: Host, cluster: Cluster, receiver: Receiver, report: Callable[..., None]
+) -> None:
+    receiver.answer("*", Answer(delay_s=0.02))
+    codes = remote.place(2000)
+    remote.beat()
+    remote.worker()
+    receiver.wait_for(300, 60)
+    with psycopg.connect(cluster.url.replace("/postgres?", f"/{connection.settings_dict['NAME']}?")) as other:
+        other.execute("LOCK TABLE callbacks_delivery IN ACCESS EXCLUSIVE MODE")
+        wait_until(lambda: _wait_for_a_lock(other), 10)
+        host.unplug()
+    wait(1)
+    remote.note_fault(remote.claimed(), time.time())
+    connection.close()  # the test's own
+    cluster.end(signal.SIGINT)
+    host.replace()
+    with host.entered():
+        cluster.start()
+    remote.place(200, codes)
+    took = remote.wait_until_sent(BACK_S)
+    report("PostgreSQL's host replaced", remote.count(), f"all out {took:.1f} s after its return")
+
+
+def _wait_for_a_lock(other: psycopg.Connection) -> bool:
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE client_addr IS NOT NULL AND wait_event_type = 'Lock'"
+    return other.execute(waiting).fetchone() != (0,)
 
 
 @pytest.mark.parametrize("gone_s", [1, 15])

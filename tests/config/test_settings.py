@@ -1,5 +1,6 @@
 """How the environment is read."""
 
+import ast
 import os
 import subprocess
 import sys
@@ -74,3 +75,14 @@ def test_days_of_retention_are_numbers(tmp_path):
     with pytest.raises(subprocess.CalledProcessError) as refused:
         setting(tmp_path, "RETENTION_ATTEMPTS_DAYS", RETENTION_ATTEMPTS_DAYS="-1")
     assert "must be numbers of days" in refused.value.stderr
+
+
+def test_server_that_says_nothing_is_given_up_after_ten_seconds_unless_the_url_says_otherwise(tmp_path):
+    options = "DATABASES['default']['OPTIONS']"
+    ours = ast.literal_eval(setting(tmp_path, options, DATABASE_URL="postgres://u:p@db.example/n"))
+    assert ours["keepalives_idle"] + ours["keepalives_interval"] * ours["keepalives_count"] < 12
+    assert ours["tcp_user_timeout"] == 10_000
+    given = "postgres://u:p@db.example/n?keepalives_idle=60&tcp_user_timeout=0&connect_timeout=9&sslmode=require"
+    theirs = ast.literal_eval(setting(tmp_path, options, DATABASE_URL=given))
+    assert (theirs["keepalives_idle"], theirs["tcp_user_timeout"], theirs["connect_timeout"]) == (60, 0, 9)
+    assert (theirs["keepalives_count"], theirs["sslmode"]) == (ours["keepalives_count"], "require")

@@ -2,6 +2,8 @@
 
 import contextlib
 import select
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 from django.db import InterfaceError, OperationalError
 
+from callbacks.delivery import db_thread
 from callbacks.delivery.db_thread import DatabaseThread
 
 TIMEOUT_S = 5.0
@@ -101,3 +104,28 @@ def test_task_that_is_done_ends_a_wait_for_something_else(ours: DatabaseThread) 
     ours.collect(0)
     assert not ours.is_busy
     assert not ours.done.clear()
+
+
+# --- a database that says nothing ---------------------------------------------------
+HANGING = """
+import threading, django
+django.setup()
+from callbacks.delivery.db_thread import DatabaseThread
+DatabaseThread().submit(threading.Event().wait)
+print("ends")
+"""
+
+
+def test_task_that_never_ends_keeps_no_process_from_ending() -> None:
+    done = subprocess.run([sys.executable, "-c", HANGING], capture_output=True, text=True, timeout=20, check=True)
+    assert done.stdout == "ends\n"
+
+
+def test_task_that_never_ends_is_not_waited_for_when_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(db_thread, "CLOSE_S", 0.1)
+    ours, over = DatabaseThread(), threading.Event()
+    ours.submit(over.wait)
+    began = time.monotonic()
+    ours.close()
+    assert time.monotonic() - began < TIMEOUT_S
+    over.set()
