@@ -45,6 +45,7 @@ class Background:
 
     def stop(self, timeout_s: float = 2.0) -> None:
         """End it after a last round: the process is no longer counted, and nothing that it counted is lost."""
+        log.info("process_ends", kind=self.kind, name=self.name)
         self._stopping.set()
         self._thread.join(timeout_s)
 
