@@ -54,9 +54,12 @@ def _keep_our_log(**_: Any) -> None:
 
 @celeryd_init.connect
 def _start_without_banner(instance: Any, conf: Any, **_: Any) -> None:
-    from django.conf import settings  # not before the command has named them
+    from celery.apps import worker  # large, and the settings are named only now
+    from django.conf import settings
 
-    instance.quiet = settings.LOG_LEVEL != "DEBUG"
+    if settings.LOG_LEVEL != "DEBUG":
+        instance.quiet = True
+        worker.safe_say = lambda *_: None  # type: ignore[attr-defined]  # celery-types leaves it out
 
 
 @worker_init.connect

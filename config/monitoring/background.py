@@ -54,6 +54,7 @@ class Background:
 
     def stop(self, timeout_s: float = 1.0) -> None:
         """End it after a last round: the process is no longer counted, and nothing that it counted is lost."""
+        log.info("process_ends", kind=self.kind, name=self.name)
         self._stopping.set()
         deadline = time.monotonic() + timeout_s
         for thread in self._threads:

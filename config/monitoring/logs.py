@@ -64,6 +64,7 @@ def configuration(level: str, form: str, secrets: Iterable[str]) -> dict[str, An
 def configure(setting: dict[str, Any]) -> None:
     """Django calls this with LOGGING, in every process (LOGGING_CONFIG)."""
     logging.config.dictConfig(setting)
+    logging.captureWarnings(capture=True)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -88,7 +89,6 @@ def keep_errors_in_log() -> None:
         structlog.get_logger(__name__).error("thread_failed", thread=name, exc_info=found)
 
     sys.excepthook, threading.excepthook = excepthook, threading_excepthook
-    logging.captureWarnings(capture=True)
 
 
 def request_id() -> str:

@@ -27,6 +27,7 @@ from config.request import client_address
 from config.security import security_log
 
 MOST_COUNTED = 100_000  # deliveries that wait: more are not counted, and told as so many
+OF_POSTGRESQL = "pg_database_size(current_database())"
 # Any of these says that a proxy passed the request on: then its other end is the proxy and not who asks.
 FORWARDED = (
     *("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST"),

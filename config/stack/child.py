@@ -114,4 +114,5 @@ class Child:
                 if not (text := line.decode("utf-8", "replace").rstrip()):
                     continue
                 with contextlib.suppress(OSError, ValueError):  # our output is closed, but the pipe must be emptied
-                    print(_named(self.name, text), flush=True)  # noqa: T201 - this is the output of the command
+                    # With its end in one piece, so that the lines of two children stay apart.
+                    print(_named(self.name, text) + "\n", end="", flush=True)  # noqa: T201 - this is the output of the command
