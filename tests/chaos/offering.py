@@ -153,6 +153,7 @@ def answers(port: int) -> bool:
 
 
 def tracebacks(logs: Iterable[str]) -> list[str]:
-    """The lines of these logs that begin a traceback, or tell of an error."""
+    """The lines of these logs that begin a traceback, or tell of an error or where it was raised."""
     lines = [line for log in logs for line in log.splitlines()]
-    return [line for line in lines if line.startswith("Traceback") or " ERROR " in line or " CRITICAL " in line]
+    signs = (" ERROR ", " CRITICAL ", " where=")
+    return [line for line in lines if line.startswith("Traceback") or any(sign in line for sign in signs)]
