@@ -30,6 +30,7 @@ from config.security.encryption import readable
 # How long a claimed delivery belongs to its worker. Longer than the longest attempt (10 s) plus the longest wait for
 # a free slot among the requests in flight; a dead worker's deliveries go out after this time.
 LEASE = timedelta(seconds=60)
+CLOCKS_DIFFER = timedelta(seconds=5)  # by so much at most between hosts, if all is well
 
 Status, Skip = Delivery.Status, Delivery.SkipReason
 # Why nothing is sent to an affiliate, by their status.
@@ -300,9 +301,21 @@ def give_back(claims: Iterable[Claimed]) -> None:
         )
 
 
+_FROM_THE_FUTURE = """
+UPDATE callbacks_delivery SET next_attempt_at = %s
+WHERE status = 'pending' AND attempt_count = 0 AND next_attempt_at > %s
+"""
+
+
 def recover() -> int:
-    """Make claimed deliveries due again whose lease has ended, because their worker is dead; returns how many."""
+    """Make claimed deliveries due again whose lease has ended, because their worker is dead; returns how many.
+
+    A first attempt is never planned for later: one that seems to be was recorded while a clock was ahead, and is due.
+    """
     now = timezone.now()
+    as_column = connection.ops.adapt_datetimefield_value
+    with connection.cursor() as cursor:
+        cursor.execute(_FROM_THE_FUTURE, [as_column(now), as_column(now + CLOCKS_DIFFER)])
     return Delivery.objects.filter(status=Status.SENDING, leased_until__lt=now).update(
         status=Status.PENDING, next_attempt_at=now, claim_token=None, leased_until=None
     )

@@ -100,12 +100,13 @@ class Offering:
         while not self._stopping.is_set():
             with self._lock:
                 count = next(self._numbers)
-            self._offer(f"#{count}", "order.created")
-            if count % self._changed_each == 0:
+            is_made = self._offer(f"#{count}", "order.created")
+            if is_made and count % self._changed_each == 0:
                 self._offer(f"#{count}", "order.updated")
             self._stopping.wait(self._pause_s)
 
-    def _offer(self, number: str, event: str) -> None:
+    def _offer(self, number: str, event: str) -> bool:
+        """Whether it was accepted."""
         count = int(number[1:])
         body = {"number": number, "amount": "58.00", "affiliate": self.codes[count % len(self.codes)]}
         if event == "order.updated":
@@ -125,6 +126,7 @@ class Offering:
                 self.offered.accepted.add((number, event))
             else:
                 self.offered.refusals[answer] += 1
+        return answer in {"200", "201"}
 
     def _ask(self, port: int, body: str) -> str:
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
@@ -153,6 +155,7 @@ def answers(port: int) -> bool:
 
 
 def tracebacks(logs: Iterable[str]) -> list[str]:
-    """The lines of these logs that begin a traceback, or tell of an error."""
+    """The lines of these logs that begin a traceback, or tell of an error or where it was raised."""
     lines = [line for log in logs for line in log.splitlines()]
-    return [line for line in lines if line.startswith("Traceback") or " ERROR " in line or " CRITICAL " in line]
+    signs = (" ERROR ", " CRITICAL ", " where=")
+    return [line for line in lines if line.startswith("Traceback") or any(sign in line for sign in signs)]

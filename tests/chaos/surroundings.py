@@ -103,8 +103,8 @@ class Surroundings:
         self, name: str, module: list[str], release: Path, tampering: Mapping[str, str], pass_fds: Sequence[int] = ()
     ) -> Program:
         warning = "ignore:You're running the worker with superuser"
-        # -P: what is imported is the release's, not what lies in the working directory.
-        command = [sys.executable, "-P", "-W", warning, "-m", *module]
+        # In its folder, and without ours (-P): Celery imports from the working directory too.
+        command = ["env", "-C", str(release), sys.executable, "-P", "-W", warning, "-m", *module]
         log = self.directory / f"{name if release == ROOT else f'previous-{name}'}.log"
         env = self.env | {"PYTHONPATH": str(release)} | tampering
         program = Program(name, command, env, log=log, pass_fds=pass_fds)

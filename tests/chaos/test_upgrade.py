@@ -52,6 +52,8 @@ def test_previous_release_works_on_beside_this_one(
     url = receiver.url("/CODE") + QUERY
     token = previous_release.run(old, around.env, json.dumps(CODES), url, module=previous_release.FILL).strip()
     old_processes = [around.beat(old), around.worker(release=old, concurrency=1), around.web(release=old)]
+    for process in old_processes:
+        assert Path(f"/proc/{process.pid}/cwd").resolve() == old  # or it would be ours in part
     with Offering([old_processes[-1].port], token, CODES, first=1) as offering:
         offering.wait_for_more(10)
         said = previous_release.run(ROOT, around.env, "migrate")

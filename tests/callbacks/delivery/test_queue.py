@@ -154,3 +154,16 @@ def test_recover_leaves_running_leases_alone(affiliate: Affiliate) -> None:
     OrderFactory(affiliate=affiliate)
     queue.claim(10)
     assert queue.recover() == 0
+
+
+def test_recover_makes_first_attempts_due_that_a_wrong_clock_planned_for_later(affiliate: Affiliate) -> None:
+    first, retried, soon = (OrderFactory(affiliate=affiliate).deliveries.get() for _ in range(3))
+    later = timezone.now() + timedelta(hours=1)
+    Delivery.objects.filter(pk__in=[first.pk, retried.pk]).update(next_attempt_at=later)
+    Delivery.objects.filter(pk=retried.pk).update(attempt_count=1)
+    Delivery.objects.filter(pk=soon.pk).update(next_attempt_at=timezone.now() + queue.CLOCKS_DIFFER / 2)
+    assert queue.claim(10) == []
+    queue.recover()
+    assert [claimed.pk for claimed in queue.claim(10)] == [first.pk]
+    retried.refresh_from_db()
+    assert retried.next_attempt_at == later
