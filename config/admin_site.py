@@ -23,6 +23,7 @@ from affiliates.models import Affiliate
 from callbacks.models import CallbackSetting, Delivery
 from callbacks.reports import overview
 from callbacks.setup.bulk import choice
+from config.monitoring import alarms, mail, preferences
 from config.request import actor, allow_going_back
 from config.security import encryption, roles, security_log, two_factor
 from config.security.sign_in import NewPasswordForm
@@ -103,7 +104,7 @@ class PostbacksAdminSite(AdminSite):
         return wrapped
 
     def get_urls(self) -> list[Any]:
-        return [*two_factor.urls(self.admin_view), *super().get_urls()]
+        return [*two_factor.urls(self.admin_view), *preferences.urls(self.admin_view), *super().get_urls()]
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         context = super().each_context(request)
@@ -146,8 +147,9 @@ def _item(request: HttpRequest, label: str, icon: str, name: str) -> Item:
 def _overview(request: HttpRequest) -> dict[str, Any]:
     if not request.user.has_perm("callbacks.view_delivery"):
         return {}
+    told = {"alarms": alarms.open(), "emails": mail.overview()}
     if not Delivery.objects.exclude(origin=Delivery.Origin.TEST).exists():
-        return {
+        return told | {
             "has_affiliates": Affiliate.objects.exists(),
             "has_callbacks": CallbackSetting.objects.exists(),
             "has_orders": Order.objects.exists(),
@@ -156,7 +158,7 @@ def _overview(request: HttpRequest) -> dict[str, Any]:
     figures = overview.overview(overview.range_named(request.GET.get("range", "")))
     chart = _chart_of(figures["bars"], reverse("admin:callbacks_delivery_changelist"))
     unreadable = encryption.count_unreadable()
-    return figures | {"has_deliveries": True, "chart": chart, "unreadable_secrets": unreadable}
+    return told | figures | {"has_deliveries": True, "chart": chart, "unreadable_secrets": unreadable}
 
 
 def _chart_of(bars: list[overview.Bar], log: str) -> dict[str, Any]:

@@ -192,7 +192,7 @@ class EmailChoice(models.Model):
 
 
 class Email(models.Model):
-    """One notice to one person. Those of a daily summary leave together, in one e-mail."""
+    """One notice to one person, or to nobody if nobody could be told. Those of a daily summary leave in one e-mail."""
 
     class Status(models.TextChoices):
         WAITING = "waiting", "Waiting"
@@ -200,7 +200,7 @@ class Email(models.Model):
         REFUSED = "refused", "Refused"
         NOT_SENT = "not_sent", "Not sent"  # there was no EMAIL_URL
 
-    user: Any = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    user: Any = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, null=True, related_name="+")
     subject: Any = models.CharField(max_length=200)
     body: Any = models.TextField()
     path: Any = models.CharField(max_length=500, help_text="Of the page that the e-mail leads to.")

@@ -6,6 +6,8 @@ It keeps what it takes, can refuse with any answer, and can go away and come bac
 
 import argparse
 import email.policy
+import logging
+import socket
 import sys
 import time
 from dataclasses import dataclass
@@ -15,6 +17,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from aiosmtpd.controller import Controller
+
+logging.getLogger("mail.log").setLevel(logging.WARNING)  # aiosmtpd's, with a line for each step
 
 
 @dataclass(frozen=True)
@@ -78,8 +82,6 @@ class MailServer:
 
 
 def _free_port() -> int:
-    import socket
-
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])

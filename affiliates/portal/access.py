@@ -5,6 +5,7 @@ The login's name is the affiliate's e-mail, and it opens the portal only: it is 
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied, ValidationError
@@ -12,6 +13,8 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 
 from affiliates.models import Affiliate
+from config.models import EmailChoice
+from config.monitoring import mail
 
 USERNAME_MAX_LENGTH = 150
 
@@ -41,6 +44,14 @@ def login_of(affiliate: Affiliate) -> User:
     """The affiliate's login, or a new one that is not saved yet."""
     assert affiliate.user is None or isinstance(affiliate.user, User)
     return affiliate.user or User(username=affiliate.email, email=affiliate.email)
+
+
+def written_address(affiliate: Affiliate) -> str:
+    """Where e-mails about the affiliate's callbacks go; "" if none go to them."""
+    user = affiliate.user
+    if not settings.EMAIL_URL or user is None or not user.is_active or affiliate.status == Affiliate.Status.BLOCKED:
+        return ""
+    return "" if mail.choice_of(user) == EmailChoice.When.NEVER else str(user.email)
 
 
 def may_be_managed_by(actor: User, affiliate: Affiliate) -> bool:

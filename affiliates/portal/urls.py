@@ -8,5 +8,6 @@ urlpatterns = [
     path("login/", views.PortalLogin.as_view(), name="login"),
     path("logout/", views.log_out, name="logout"),
     path("verify/", views.verify, name="verify"),
+    path("email-notifications/", views.email_notifications, name="email_notifications"),
     path("deliveries/<int:pk>/", views.delivery, name="delivery"),
 ]

@@ -1,4 +1,5 @@
-"""The portal: an affiliate signs in and sees their own callback settings and deliveries. Nothing can be changed here.
+"""The portal: an affiliate signs in and sees their own callback settings and deliveries. All that can be
+changed here is how often they are written to.
 
 Every query starts from the affiliate who is signed in, so another affiliate's delivery is a 404.
 """
@@ -18,11 +19,12 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from affiliates.models import Affiliate
 from callbacks.models import Delivery
 from callbacks.reports import callback_health
+from config.monitoring import preferences
 
 PAGE_SIZE = 25
 SNIPPETS = settings.BASE_DIR / "templates" / "portal" / "verify"
@@ -109,6 +111,16 @@ def verify(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
         for language, name, note in VERIFYING
     ]
     return render(request, "portal/verify.html", {"affiliate": affiliate, "snippets": snippets})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@for_affiliates
+def email_notifications(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
+    """How often the affiliate is written to."""
+    if preferences.save(request):
+        return redirect("portal:email_notifications")
+    context = {"affiliate": affiliate} | preferences.context(request)
+    return render(request, "portal/email_notifications.html", context)
 
 
 @require_POST

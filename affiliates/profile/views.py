@@ -98,6 +98,7 @@ def settings(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
         "may_change": _may_change(request),
         "may_set_password": _may_set_password(request, affiliate),
         "parameter": django_settings.REFERRAL_PARAMETER,
+        "written_address": access.written_address(affiliate),
         "portal_url": request.build_absolute_uri(reverse("portal:home")),
     }
     return render(request, "admin/affiliates/affiliate/settings.html", context)

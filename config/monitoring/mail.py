@@ -80,28 +80,28 @@ def choose(user: Any, when: str) -> None:
 def tell(people: Iterable[User], notice: Notice) -> None:
     """Write to them, if the transaction of the caller is committed, as each of them has chosen.
 
-    Without EMAIL_URL it is written down for the overview and never sent.
+    Without EMAIL_URL it is written down for the overview and never sent, also if there is nobody to write to.
     """
     keys = list(dict.fromkeys(user.pk for user in people if user.is_active and user.email))
     choices = dict(EmailChoice.objects.filter(user__in=keys).values_list("user_id", "when"))
-    now, subject = timezone.now(), " ".join(notice.subject.split())[:200]
-    emails = []
-    for pk in keys:
-        when = choices.get(pk, When.AT_ONCE)
-        if when != When.NEVER:
-            emails.append(
-                Email(
-                    user_id=pk,
-                    subject=subject,
-                    body="\n".join(" ".join(line.split()) for line in notice.lines),
-                    path=notice.path,
-                    is_summary=when == When.DAILY,
-                    status=Status.WAITING if settings.EMAIL_URL else Status.NOT_SENT,
-                    created_at=now,
-                    due_at=next_summary(now) if when == When.DAILY else now,
-                )
-            )
-    Email.objects.bulk_create(emails)
+    told: list[tuple[int | None, str]] = [(pk, choices.get(pk, When.AT_ONCE)) for pk in keys]
+    if not keys and not settings.EMAIL_URL:
+        told = [(None, When.AT_ONCE)]
+    now = timezone.now()
+    Email.objects.bulk_create(
+        Email(
+            user_id=pk,
+            subject=" ".join(notice.subject.split())[:200],
+            body="\n".join(" ".join(line.split()) for line in notice.lines),
+            path=notice.path,
+            is_summary=when == When.DAILY,
+            status=Status.WAITING if settings.EMAIL_URL else Status.NOT_SENT,
+            created_at=now,
+            due_at=next_summary(now) if when == When.DAILY else now,
+        )
+        for pk, when in told
+        if when != When.NEVER
+    )
 
 
 def next_summary(now: datetime) -> datetime:
@@ -237,7 +237,6 @@ def overview() -> dict[str, Any]:
     lately = Email.objects.filter(created_at__gte=now - SHOWN_FOR)
     waiting = Email.objects.filter(status=Status.WAITING, attempt_count__gt=0)
     return {
-        "is_sent": bool(settings.EMAIL_URL),
         "not_sent": [] if settings.EMAIL_URL else _notices(lately.filter(status=Status.NOT_SENT)),
         "refused": _notices(lately.filter(status=Status.REFUSED)),
         "late": waiting.count() if settings.EMAIL_URL else 0,
@@ -247,5 +246,5 @@ def overview() -> dict[str, Any]:
 
 def _notices(emails: QuerySet[Email]) -> list[dict[str, Any]]:
     """The latest, each once however many people it went to."""
-    same = emails.values("created_at", "subject", "body", "path").annotate(people=Count("pk"), error=Max("error"))
+    same = emails.values("created_at", "subject", "body", "path").annotate(people=Count("user"), error=Max("error"))
     return list(same.order_by("-created_at")[:MOST_SHOWN])

@@ -14,10 +14,14 @@ FIRST_LETTER = "from django.conf import settings; print(repr(settings.{name}))"
 
 def setting(tmp_path: Path, name: str, **env: str) -> str:
     """What the setting `name` is in a process with this environment, as Python writes it."""
+    return printed(tmp_path, FIRST_LETTER.format(name=name), **env)
+
+
+def printed(tmp_path: Path, code: str, **env: str) -> str:
     own = {key: value for key, value in os.environ.items() if key not in {"SECRET_KEY", "DJANGO_SETTINGS_MODULE"}}
     own |= {"DATA_DIR": str(tmp_path), "DJANGO_SETTINGS_MODULE": "config.settings", "OTHER": "from another"} | env
     done = subprocess.run(
-        [sys.executable, "-c", FIRST_LETTER.format(name=name)],
+        [sys.executable, "-c", code],
         cwd=ROOT,
         env=own,
         capture_output=True,
@@ -86,3 +90,35 @@ def test_server_that_says_nothing_is_given_up_after_ten_seconds_unless_the_url_s
     theirs = ast.literal_eval(setting(tmp_path, options, DATABASE_URL=given))
     assert (theirs["keepalives_idle"], theirs["tcp_user_timeout"], theirs["connect_timeout"]) == (60, 0, 9)
     assert (theirs["keepalives_count"], theirs["sslmode"]) == (ours["keepalives_count"], "require")
+
+
+# --- e-mail ----------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("smtp+tls://me:a%2Fb%23c@mail.example", ("mail.example", 587, "a/b#c", True, False)),
+        ("smtp+ssl://me:$x@mail.example", ("mail.example", 465, "$x", False, True)),
+        ("smtp://127.0.0.1", ("127.0.0.1", 25, None, False, False)),
+        ("smtp://127.0.0.1:2525", ("127.0.0.1", 2525, None, False, False)),
+    ],
+)
+def test_email_url_names_the_server(tmp_path, url, expected):
+    names = ("EMAIL_HOST", "EMAIL_PORT", "EMAIL_HOST_PASSWORD", "EMAIL_USE_TLS", "EMAIL_USE_SSL")
+    code = f"from django.conf import settings as s; print(tuple(getattr(s, n) for n in {names}))"
+    assert printed(tmp_path, code, EMAIL_URL=url) == repr(expected)
+
+
+@pytest.mark.parametrize("scheme", ["smtp", "smtp+tls", "http", "mail"])
+@pytest.mark.parametrize("secret", ["hush/hush", "hush#hush", "12/hush", "hush@hush/"])
+def test_broken_email_url_refuses_the_start_without_repeating_the_password(tmp_path, scheme, secret):
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        setting(tmp_path, "EMAIL_HOST", EMAIL_URL=f"{scheme}://me:{secret}@mail.example:587")
+    assert "EMAIL_URL" in caught.value.stderr
+    assert "hush" not in caught.value.stderr
+
+
+def test_links_begin_with_the_public_address(tmp_path):
+    hosts = {"ALLOWED_HOSTS": ".panel.example,localhost", "PORT": "8123"}
+    assert setting(tmp_path, "SITE_URL", BEHIND_PROXY="1", **hosts) == "'https://panel.example'"
+    assert setting(tmp_path, "SITE_URL", BEHIND_PROXY="", **hosts) == "'http://127.0.0.1:8123'"
+    assert setting(tmp_path, "SITE_URL", SITE_URL="https://a.example/", **hosts) == "'https://a.example'"

@@ -19,7 +19,7 @@ from tests.roles.world import ACTION, PEOPLE, World
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
-OWN_WRITES = {"admin/password_change/", "admin/two-factor/"}
+OWN_WRITES = {"admin/email-notifications/", "admin/password_change/", "admin/two-factor/"}
 SUPPORT_WRITES = OWN_WRITES | {
     "admin/callbacks/delivery/<int:pk>/resend/",
     "admin/callbacks/delivery/ !resend_selected",
@@ -105,7 +105,12 @@ def test_matrix_lets_nobody_write_by_reading() -> None:
 
 @pytest.mark.parametrize(
     ("person", "allowed"),
-    [("nobody", set()), ("affiliate", set()), ("staff", OWN_WRITES), ("support", SUPPORT_WRITES)],
+    [
+        ("nobody", set()),
+        ("affiliate", {"portal/email-notifications/"}),
+        ("staff", OWN_WRITES),
+        ("support", SUPPORT_WRITES),
+    ],
 )
 def test_matrix_lets_people_write_only_what_is_theirs(person: str, allowed: set[str]) -> None:
     column = PEOPLE.index(person)

@@ -184,6 +184,8 @@ TYPED: dict[str, Callable[[World], dict[str, Any]]] = {
     "admin/auth/user/<id>/password/": lambda _: {"password1": "a new passphrase", "password2": "a new passphrase"},
     "admin/password_change/": lambda _: NEW_PASSWORD | {"old_password": PASSWORD},
     "admin/two-factor/": lambda _: {"action": "begin"},
+    "admin/email-notifications/": lambda _: {"when": "daily"},
+    "portal/email-notifications/": lambda _: {"when": "daily"},
     "admin/confirm-password/": lambda _: {"password_again": PASSWORD},
 }
 

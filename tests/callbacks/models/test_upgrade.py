@@ -207,8 +207,8 @@ TASKS = {
 STANDARD = "add change changelist delete history"
 URLS = {
     "": "healthz metrics readyz status",
-    "admin:": "app_list autocomplete confirm_password index jsi18n login logout password_change password_change_done "
-    "second_factor two_factor view_on_site",
+    "admin:": "app_list autocomplete confirm_password email_notifications index jsi18n login logout password_change "
+    "password_change_done second_factor two_factor view_on_site",
     "admin:affiliates_affiliate_": f"{STANDARD} links orders portal portal_off reconciliation reconciliation_export "
     "settings suggest",
     "admin:affiliates_link_": STANDARD,
@@ -221,7 +221,7 @@ URLS = {
     "callbacks:": "backfill changes check pause remove resume rotate send-test set-up set-up-another",
     "many:": "apply check choose done fill replace-host",
     "retention:": "forget",
-    "portal:": "delivery home login logout verify",
+    "portal:": "delivery email_notifications home login logout verify",
 }
 
 
