@@ -3,11 +3,13 @@
 Their names stay as they are, because old and new processes run side by side during a deploy.
 """
 
-import logging
+import os
 import time
 from multiprocessing import Event
+from threading import Timer
 from typing import Any
 
+import structlog
 from celery import shared_task
 from celery.signals import worker_shutting_down
 
@@ -18,25 +20,42 @@ from config.security import encryption
 
 COUNT_FOR_S = 1.0
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 # Made before the worker forks, so that its children see that the parent is shutting down.
 _stopping = Event()
+# Longer than a process takes to finish what is in flight. One that still waits for something then, such as a database
+# that does not answer, is killed with its parent; what it held is sent after its leases. So is one whose worker was
+# told to end without delay (SIGQUIT), after a moment to give back what it has not sent.
+END_AFTER_S = {"Warm": 14.0, "Cold": 1.0}
 
 
 @worker_shutting_down.connect
-def _stop(**_: Any) -> None:
+def _stop(how: str, **_: Any) -> None:
     _stopping.set()
+    deadline = Timer(END_AFTER_S[how], _end_at_once)
+    deadline.daemon = True
+    deadline.start()
+
+
+def _end_at_once() -> None:
+    log.error("worker_not_ended_in_time")
+    os._exit(1)
+
+
+def is_stopping() -> bool:
+    """Whether the worker of this process is shutting down."""
+    return _stopping.is_set()
 
 
 @shared_task(name=wakeup.TASK)
 def drain() -> None:
     """Send what is due. That may take a busy worker hours, so it does the work of the other tasks meanwhile."""
     wakeup.take()
-    if not _stopping.is_set():
-        attempts = dispatcher.run(_stopping.is_set, is_woken=True, periodic=[runner.run_all])
+    if not is_stopping():
+        attempts = dispatcher.run(is_stopping, is_woken=True, periodic=[runner.run_all])
         if attempts:
-            log.info("queue_emptied attempts=%d", attempts)
+            log.info("queue_emptied", attempts=attempts)
 
 
 @shared_task(name="callbacks.tasks.sweep")
@@ -51,7 +70,7 @@ def sweep() -> None:
 @shared_task(name="callbacks.tasks.step_errands")
 def run_jobs() -> None:
     """Go on with resends and backfills."""
-    if not _stopping.is_set():
+    if not is_stopping():
         runner.run_all()
 
 
@@ -59,12 +78,12 @@ def run_jobs() -> None:
 def encrypt_secrets() -> None:
     """Encrypt the secrets that an older release left plain, an hour after the update, when its processes are gone."""
     if count := encryption.encrypt_plain():
-        log.info("secrets_encrypted count=%d", count)
+        log.info("secrets_encrypted", count=count)
 
 
 @shared_task(name="callbacks.tasks.tally")
 def count_requests() -> None:
     """Count the requests of the last seconds for the overview; if they are too many, the next run goes on."""
     began = time.monotonic()
-    while not _stopping.is_set() and hourly.count() and time.monotonic() - began < COUNT_FOR_S:
+    while not is_stopping() and hourly.count() and time.monotonic() - began < COUNT_FOR_S:
         pass

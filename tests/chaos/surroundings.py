@@ -60,15 +60,10 @@ class Surroundings:
     # --- processes -----------------------------------------------------------
     def worker(self, *, concurrency: int = 2, **tampering: str) -> Program:
         """Start a worker as the product does; with `tampering`, one with something wrong in it."""
-        alone = ["--without-mingle", "--without-gossip"]
-        name = f"--hostname=w{len(self.programs)}@test"
-        return self._celery(
-            "worker", "--pool=prefork", f"--concurrency={concurrency}", *alone, name, tampering=tampering
-        )
+        return self._celery("worker", "--pool=prefork", f"--concurrency={concurrency}", tampering=tampering)
 
     def beat(self, **tampering: str) -> Program:
-        schedule = self.directory / f"beat-schedule-{len(self.programs)}"
-        return self._celery("beat", f"--schedule={schedule}", "--pidfile=", tampering=tampering)
+        return self._celery("beat", tampering=tampering)
 
     def _celery(self, *arguments: str, tampering: Mapping[str, str]) -> Program:
         module = ["tests.chaos.tampered", "celery"] if tampering else ["celery"]
