@@ -25,21 +25,20 @@ log = structlog.get_logger(__name__)
 # Made before the worker forks, so that its children see that the parent is shutting down.
 _stopping = Event()
 # Longer than a process takes to finish what is in flight. One that still waits for something then, such as a database
-# that does not answer, is killed with its parent; what it held is sent after its leases. So is one whose worker was
-# told to end without delay (SIGQUIT), after a moment to give back what it has not sent.
-END_AFTER_S = {"Warm": 14.0, "Cold": 1.0}
+# that does not answer, is killed with its parent; what it held is sent after its leases.
+END_AFTER_S = 14.0
 
 
 @worker_shutting_down.connect
-def _stop(how: str, **_: Any) -> None:
+def _stop(**_: Any) -> None:
     _stopping.set()
-    deadline = Timer(END_AFTER_S[how], _end_at_once)
+    deadline = Timer(END_AFTER_S, _end_at_once)
     deadline.daemon = True
     deadline.start()
 
 
 def _end_at_once() -> None:
-    log.error("worker_not_ended_in_time")
+    log.error("worker_not_ended_in_time", seconds=END_AFTER_S)
     os._exit(1)
 
 

@@ -97,17 +97,6 @@ def test_worker_whose_processes_are_all_told_to_end_gives_back_what_it_holds(
     report("SIGTERM to the worker's whole process group", counts, f"ended after {took:.1f} s")
 
 
-@pytest.mark.full
-def test_worker_told_to_end_without_delay_ends_at_once(around: Surroundings, receiver: Receiver) -> None:
-    receiver.answer("*", Answer(delay_s=30))
-    around.place(20, changed_each=0)
-    worker = around.worker()
-    receiver.wait_for(4, 30)
-    worker.signal(signal.SIGQUIT)
-    worker.process.wait(timeout=4)
-    wait_until(lambda: not worker.pool(), 2)
-
-
 @pytest.mark.parametrize("refusal", [Broker.read_only, pytest.param(Broker.gone, marks=pytest.mark.full)])
 def test_worker_without_a_broker_told_to_end_ends(
     around: Surroundings, receiver: Receiver, refusal: Callable[[Broker], AbstractContextManager[None]]
