@@ -164,7 +164,6 @@ def test_broker_that_refuses_ends_nobody_and_is_said_once(around: Surroundings, 
 def test_broker_gone_what_is_saved_meanwhile_goes_out_within_seconds(
     around: Surroundings, codes: list[str], report: Callable[..., None]
 ) -> None:
-    """Also to those whose wake-up a broker takes while no worker hears of it."""
     with around.broker.gone():
         _let_pass(size(1, 60))
         around.shops[0].do(first=around.next_number(2), count=2, codes=codes)
