@@ -3,8 +3,10 @@
 Their names stay as they are, because old and new processes run side by side during a deploy.
 """
 
+import os
 import time
 from multiprocessing import Event
+from threading import Timer
 from typing import Any
 
 import structlog
@@ -23,19 +25,35 @@ log = structlog.get_logger(__name__)
 
 # Made before the worker forks, so that its children see that the parent is shutting down.
 _stopping = Event()
+# Longer than a process takes to finish what is in flight. One that still waits for something then, such as a database
+# that does not answer, is killed with its parent; what it held is sent after its leases.
+END_AFTER_S = 14.0
 
 
 @worker_shutting_down.connect
 def _stop(**_: Any) -> None:
     _stopping.set()
+    deadline = Timer(END_AFTER_S, _end_at_once)
+    deadline.daemon = True
+    deadline.start()
+
+
+def _end_at_once() -> None:
+    log.error("worker_not_ended_in_time", seconds=END_AFTER_S)
+    os._exit(1)
+
+
+def is_stopping() -> bool:
+    """Whether the worker of this process is shutting down."""
+    return _stopping.is_set()
 
 
 @shared_task(name=wakeup.TASK)
 def drain() -> None:
     """Send what is due. That may take a busy worker hours, so it does the work of the other tasks meanwhile."""
     wakeup.take()
-    if not _stopping.is_set():
-        attempts = dispatcher.run(_stopping.is_set, is_woken=True, periodic=[runner.run_all])
+    if not is_stopping():
+        attempts = dispatcher.run(is_stopping, is_woken=True, periodic=[runner.run_all])
         if attempts:
             log.info("queue_emptied", attempts=attempts)
 
@@ -52,7 +70,7 @@ def sweep() -> None:
 @shared_task(name="callbacks.tasks.step_errands")
 def run_jobs() -> None:
     """Go on with resends and backfills."""
-    if not _stopping.is_set():
+    if not is_stopping():
         runner.run_all()
 
 
@@ -67,11 +85,11 @@ def encrypt_secrets() -> None:
 def count_requests() -> None:
     """Count the requests of the last seconds for the overview; if they are too many, the next run goes on."""
     began = time.monotonic()
-    while not _stopping.is_set() and hourly.count() and time.monotonic() - began < COUNT_FOR_S:
+    while not is_stopping() and hourly.count() and time.monotonic() - began < COUNT_FOR_S:
         pass
 
 
 @shared_task(name="callbacks.tasks.prune")
 def prune() -> None:
     """Delete what is older than it is kept, for some seconds; the next run goes on there."""
-    pruning.run_for_a_while(_stopping.is_set)
+    pruning.run_for_a_while(is_stopping)

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 from functools import cached_property
 from typing import Any
 
@@ -16,6 +17,7 @@ from celery.signals import (
     worker_process_shutdown,
     worker_ready,
 )
+from celery.utils.nodenames import default_nodename
 
 from config import db_locks
 
@@ -24,6 +26,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 os.environ.setdefault("RES_OPTIONS", "timeout:2 attempts:2")
 
 _background: Any = None
+_poller: Any = None
 
 
 class Application(Celery):
@@ -36,8 +39,11 @@ class Application(Celery):
 app = Application("postbacks")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.worker_consumer = "config.broker_retry:PromptConsumer"
+app.conf.worker_cancel_long_running_tasks_on_connection_loss = True  # we have none; but without it, it warns each time
 app.conf.beat_scheduler = "config.broker_retry:PromptScheduler"
 app.autodiscover_tasks()
+# Beat keeps no note of what ran: what is to run once a day needs a time of day (`crontab`), or it would begin to wait
+# anew with each start. What comes at least once a minute is done by the workers themselves while beat is away.
 app.conf.beat_schedule = {
     "sweep": {"task": "callbacks.tasks.sweep", "schedule": 2.0, "options": {"expires": 10}},
     "jobs": {"task": "callbacks.tasks.step_errands", "schedule": 1.0, "options": {"expires": 2}},
@@ -70,6 +76,13 @@ def _refuse_to_start(**_: Any) -> None:
     production.refuse_worker()
 
 
+@celeryd_init.connect
+def _name_worker(instance: Any, **_: Any) -> None:
+    """Give each worker of a host a name of its own, unless it was given one."""
+    if instance.hostname == default_nodename(""):
+        instance.hostname = instance.hostname.replace("@", f"-{os.getpid()}@", 1)
+
+
 @worker_ready.connect
 def _sweep_at_once(**_: Any) -> None:
     """Send what is due as soon as there is a worker. The sweep also records the first heartbeat."""
@@ -90,8 +103,22 @@ def _wait_briefly_for_locks(**_: Any) -> None:
 
 
 @worker_process_init.connect
-def _say_that_the_worker_lives(**_: Any) -> None:
+def _end_with_the_parent(**_: Any) -> None:
+    """Leave it to the parent when this process ends: it is told by a signal to all processes of the worker too, as
+    systemd and others send it, and lets them finish. The kernel kills them if it dies.
+    """
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+@worker_process_init.connect
+def _start_threads(**_: Any) -> None:
+    global _poller  # noqa: PLW0603 - one for the process
+    from callbacks.poller import Poller  # its models are loaded only now
+
     _start_background("worker")
+    _poller = Poller()
+    _poller.start()
 
 
 @beat_init.connect
@@ -100,8 +127,9 @@ def _say_that_beat_lives(**_: Any) -> None:
 
 
 @worker_process_shutdown.connect
-def _say_that_the_worker_ends(**_: Any) -> None:
-    _background.stop()
+def _stop_threads(**_: Any) -> None:
+    _poller.stop()
+    _background.stop(timeout_s=0.5)  # its parent waits for both, and is to end in time
 
 
 def _start_background(kind: str) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from functools import cache
 from itertools import count
+from threading import Lock
 
 import structlog
 from django.conf import settings
@@ -52,6 +53,7 @@ SHORT_HOLD_S = 5.0
 # The dispatchers of all processes may be busy for hours, and then no other Celery task can run, neither sweep nor jobs.
 SWEEP_INTERVAL_S = 2.0
 OUR_ERROR = "This could not be sent because of an error on our side."
+_running = Lock()
 
 
 @cache
@@ -72,11 +74,16 @@ def run(
 
     As soon as `is_stopping` is true nothing more is started; what is in flight is finished and recorded. With
     `is_woken` (an order was saved, or a sweep found something) the first scan need not be a full one. The `periodic`
-    functions are called every `SWEEP_INTERVAL_S`, after the sweep.
+    functions are called every `SWEEP_INTERVAL_S`, after the sweep. A second call waits for the end of the first.
     """
-    if not is_woken:
-        of_process().scan_window.reset()
-    return of_process().run(is_stopping, periodic)
+    with _running:
+        if not is_woken:
+            of_process().scan_window.reset()
+        return of_process().run(is_stopping, periodic)
+
+
+def is_running() -> bool:
+    return _running.locked()
 
 
 def sweep() -> None:

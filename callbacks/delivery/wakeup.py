@@ -17,7 +17,7 @@ import redis
 import structlog
 from celery import current_app
 from django.conf import settings
-from kombu.exceptions import OperationalError
+from kombu.exceptions import KombuError
 
 log = structlog.get_logger(__name__)
 
@@ -30,9 +30,11 @@ _WAITING_S = 10  # a wake-up that no worker took for so long was lost, and the n
 _HEARTBEAT_S = 30
 _RECONNECT_S = 1.0  # the pause before a listener connects again to a broker that is away
 _LISTEN_S = 1.0  # how long a paused listener may go on listening
+_REASON_LENGTH = 100  # of what a broker says when it refuses
 _QUIET_S = 5.0  # how long no broker is asked after it failed to answer
 
 _quiet_until = 0.0
+_is_failing = False
 
 
 @cache
@@ -134,19 +136,50 @@ def _ask(question: Callable[[], bool]) -> bool:
     if time.monotonic() < _quiet_until:
         return False
     try:
-        return question()
-    except (redis.RedisError, OperationalError, OSError) as error:
+        answer = question()
+    except (redis.RedisError, KombuError, OSError) as error:
         _quiet_until = time.monotonic() + _QUIET_S
-        log.warning("wakeup_failed", error=type(error).__name__)
+        note_failure(error)
         return False
+    note_success()
+    return answer
+
+
+def note_failure(error: Exception) -> None:
+    """Say that the broker is away or refuses, once until it is back: it is tried again every second or so."""
+    global _is_failing  # noqa: PLW0603 - one broker for the whole process
+    if not _is_failing:
+        log.warning("broker_failed", error=type(error).__name__, reason=str(error)[:_REASON_LENGTH])
+    _is_failing = True
+
+
+def note_success() -> None:
+    """Say that the broker is back, if it was away."""
+    global _is_failing  # noqa: PLW0603 - one broker for the whole process
+    if _is_failing:
+        log.warning("broker_back")
+    _is_failing = False
 
 
 def record_heartbeat() -> None:
-    """Say that a worker is alive and runs its tasks."""
+    """Say at the broker that a worker has run the sweep, so that no other process need look for what is due.
+
+    `config.models.Process` says who is alive. A web process of an older release asks for this during a deploy.
+    """
     try:
         _valkey().set(_HEARTBEAT_KEY, datetime.now(UTC).isoformat(), ex=_HEARTBEAT_S)
     except (redis.RedisError, OSError) as error:
-        log.warning("heartbeat_failed", error=type(error).__name__)
+        note_failure(error)
+
+
+def was_swept(within_s: float) -> bool:
+    """Whether a worker has run the sweep within this time, by the broker's clock. False if it does not say."""
+    try:
+        left_ms = _valkey().pttl(_HEARTBEAT_KEY)
+    except (redis.RedisError, OSError) as error:
+        note_failure(error)
+        return False
+    return isinstance(left_ms, int) and left_ms > (_HEARTBEAT_S - within_s) * 1000
 
 
 def last_heartbeat() -> datetime | None:

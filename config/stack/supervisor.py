@@ -132,11 +132,8 @@ class Stack:
         # Celery warns of running as root, which is usual in a container.
         celery = [sys.executable, "-W", "ignore:You're running the worker with superuser", "-m", "celery"]
         celery += ["--quiet", "--skip-checks", "-A", "config"]
-        # It is the only worker: looking for others at the start would take a second.
-        alone = ["--without-mingle", "--without-gossip"]
-        schedule = str(settings.DATA_DIR / "beat-schedule")
-        self._start("worker", *celery, "worker", "--pool=prefork", *alone, f"--loglevel={level}")
-        self._start("beat", *celery, "beat", f"--schedule={schedule}", "--pidfile=", f"--loglevel={level}")
+        self._start("worker", *celery, "worker", "--pool=prefork", f"--loglevel={level}")
+        self._start("beat", *celery, "beat", f"--loglevel={level}")
         web = web_processes.command(listener, settings.WEB_CONCURRENCY)
         self._start("web", *web, pass_fds=[listener.fileno()])
 

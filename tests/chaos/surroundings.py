@@ -63,21 +63,15 @@ class Surroundings:
         """Start a worker as the product does; with `tampering`, one with something wrong in it. `release` is where the
         source of another release lies.
         """
-        alone = ["--without-mingle", "--without-gossip"]
-        name = f"--hostname=w{len(self.programs)}@test"
-        return self._celery(
-            "worker",
-            "--pool=prefork",
-            f"--concurrency={concurrency}",
-            *alone,
-            name,
-            release=release,
-            tampering=tampering,
-        )
+        arguments = ("worker", "--pool=prefork", f"--concurrency={concurrency}")
+        if release != ROOT:  # where workers had one name on a host
+            arguments += ("--without-mingle", "--without-gossip", f"--hostname=w{len(self.programs)}@test")
+        return self._celery(*arguments, release=release, tampering=tampering)
 
     def beat(self, release: Path = ROOT, **tampering: str) -> Program:
         schedule = self.directory / f"beat-schedule-{len(self.programs)}"
-        return self._celery("beat", f"--schedule={schedule}", "--pidfile=", release=release, tampering=tampering)
+        file = () if release == ROOT else (f"--schedule={schedule}", "--pidfile=")
+        return self._celery("beat", *file, release=release, tampering=tampering)
 
     def _celery(self, *arguments: str, release: Path, tampering: Mapping[str, str]) -> Program:
         module = ["tests.chaos.tampered", "celery"] if tampering else ["celery"]

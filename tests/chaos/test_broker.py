@@ -1,16 +1,18 @@
 """A broker that freezes, goes, forgets or has no room: orders are saved all the same, and everything goes out."""
 
 import os
+import re
 import signal
 import statistics
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import pytest
 
 from tests.chaos.broker import Broker
 from tests.chaos.shop import Report
-from tests.chaos.surroundings import Surroundings, size
+from tests.chaos.surroundings import IS_FULL, Surroundings, size
 from tests.receiver import Receiver
 from tests.waiting import wait_until
 
@@ -20,6 +22,7 @@ OUTAGE_S = size(3, 30)
 PAUSE_MS = 20
 MOST = 5000
 OUT_AFTER_S = 10
+BACK_AFTER_S = 3  # until everybody has found that it is back
 ADDED_MS, WORST_MS = 5.0, 250.0
 
 
@@ -120,3 +123,56 @@ def test_broker_full_with_a_message_under_way_does_not_end_the_worker(
 
 def _has_complained(around: Surroundings) -> bool:
     return "OutOfMemory" in around.log() or "OOM" in around.log()
+
+
+REFUSALS: dict[str, Callable[[Broker], AbstractContextManager[None]]] = {
+    "read-only": Broker.read_only,
+    "without its replicas": lambda broker: broker.configured(**{"min-replicas-to-write": 1}),
+    "with another password": lambda broker: broker.configured(requirepass="another"),
+    "out of memory": Broker.out_of_memory,
+    "loading": lambda broker: broker.refusing("LOADING Valkey is loading the dataset in memory"),
+    "without a disk": lambda broker: broker.refusing("MISCONF Errors writing to the AOF file: No space left on device"),
+    "moved": lambda broker: broker.refusing("MOVED 3999 127.0.0.1:1"),
+    "speechless": lambda broker: broker.refusing("ERR unknown command"),
+}
+SHORT = ["read-only", "with another password", "loading"]
+REFUSES_S = size(2, 20)
+
+
+def test_broker_that_refuses_ends_nobody_and_is_said_once(around: Surroundings, codes: list[str]) -> None:
+    beat, worker = around.programs
+    refusals = [REFUSALS[name] for name in REFUSALS if IS_FULL or name in SHORT]
+    for refusal in refusals:
+        with refusal(around.broker):
+            _let_pass(REFUSES_S)
+        assert not worker.has_ended(), around.log()
+        assert not beat.has_ended(), around.log()
+        _let_pass(BACK_AFTER_S)
+    around.shops[0].do(first=around.next_number(2), count=2, codes=codes)
+    around.wait_until_sent(OUT_AFTER_S)
+    around.count()
+    for program in (beat, worker):
+        events = re.findall(
+            r"broker_\w+|Traceback|Connection to", (around.directory / f"{program.name}.log").read_text()
+        )
+        processes = 1 + len(program.pool())
+        assert set(events) == {"broker_failed", "broker_back"}
+        assert len(refusals) <= events.count("broker_failed") <= processes * len(refusals)
+        assert events.count("broker_failed") == events.count("broker_back")
+
+
+def test_broker_gone_what_is_saved_meanwhile_goes_out_within_seconds(
+    around: Surroundings, codes: list[str], report: Callable[..., None]
+) -> None:
+    with around.broker.gone():
+        _let_pass(size(1, 60))
+        around.shops[0].do(first=around.next_number(2), count=2, codes=codes)
+        took = around.wait_until_sent(OUT_AFTER_S)
+    counts = around.count()
+    assert counts.duplicates == 0
+    report("order saved while the broker is gone", counts, f"out after {took:.1f} s")
+
+
+def _let_pass(seconds: float) -> None:
+    until = time.monotonic() + seconds
+    wait_until(lambda: time.monotonic() > until, seconds + 5)

@@ -1,5 +1,6 @@
 """PostgreSQL that goes away, hangs up or lets nobody in."""
 
+import os
 import signal
 import threading
 import time
@@ -136,3 +137,26 @@ def test_worker_asked_to_end_while_postgresql_is_away_ends_in_time(
     around.wait_until_sent(60)
     report("SIGTERM while PostgreSQL is away", around.count(), f"ended after {took:.1f} s")
     assert took < 20
+
+
+@pytest.mark.full
+def test_worker_told_to_end_while_the_database_says_nothing_ends_in_time(
+    around: Surroundings, receiver: Receiver
+) -> None:
+    receiver.answer("*", Answer(delay_s=0.5))
+    around.place(2000, changed_each=0)
+    worker = around.worker()
+    receiver.wait_for(100, 30)
+    others = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    with connection.cursor() as cursor:
+        cursor.execute(others)
+        silent = [pid for (pid,) in cursor.fetchall()]
+    assert silent
+    for pid in silent:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        worker.signal(signal.SIGTERM)
+        worker.process.wait(timeout=15)
+    finally:
+        for pid in silent:
+            os.kill(pid, signal.SIGCONT)

@@ -1,13 +1,16 @@
 """Workers that are killed, and one that is asked to end while an endpoint hangs."""
 
+import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import pytest
 
 from callbacks.delivery import queue
 from callbacks.models import Attempt
+from tests.chaos.broker import Broker
 from tests.chaos.surroundings import Program, Surroundings, size
 from tests.receiver import Answer, Receiver
 from tests.waiting import wait_until
@@ -70,6 +73,41 @@ def test_worker_asked_to_end_while_an_endpoint_hangs_ends_in_time_and_sends_noth
     around.wait_until_sent(30)
     counts = around.count(refused=asked if hang == "for ever" else ())
     report(f"SIGTERM while an endpoint hangs {hang}", counts, f"ended after {took:.1f} s")
+
+
+def test_worker_whose_processes_are_all_told_to_end_gives_back_what_it_holds(
+    around: Surroundings, receiver: Receiver, report: Callable[..., None]
+) -> None:
+    """As systemd tells them by default, and a terminal."""
+    receiver.answer("*", Answer(delay_s=1))
+    around.place(DELIVERIES, changed_each=0)
+    worker = around.worker()
+    receiver.wait_for(100, 30)
+    began = time.monotonic()
+    os.killpg(worker.pid, signal.SIGTERM)
+    worker.process.wait(timeout=15)
+    took = time.monotonic() - began
+    assert not around.claimed()
+    assert len(receiver.requests) == Attempt.objects.count() < DELIVERIES
+    receiver.answer("*", Answer())
+    around.worker()
+    around.wait_until_sent(30)
+    counts = around.count()
+    assert (counts.deliveries, counts.duplicates) == (DELIVERIES, 0)
+    report("SIGTERM to the worker's whole process group", counts, f"ended after {took:.1f} s")
+
+
+@pytest.mark.parametrize("refusal", [Broker.read_only, pytest.param(Broker.gone, marks=pytest.mark.full)])
+def test_worker_without_a_broker_told_to_end_ends(
+    around: Surroundings, receiver: Receiver, refusal: Callable[[Broker], AbstractContextManager[None]]
+) -> None:
+    worker = around.worker()
+    around.place(5)
+    around.wait_until_sent(30)
+    with refusal(around.broker):
+        wait_until(lambda: "broker_failed" in around.log(), 10)
+        worker.signal(signal.SIGTERM)
+        worker.process.wait(timeout=15)
 
 
 def _came(receiver: Receiver, code: str) -> list[str | None]:
