@@ -48,6 +48,8 @@ class SettingChange(models.Model):
         ROTATED = "rotated", "gave a new signing secret to"
         REMOVED = "removed", "removed"
         GONE = "gone", "paused by itself"
+        FAILING = "failing", "paused by itself"
+        PASSED = "passed", "resumed by itself"
 
     affiliate = models.ForeignKey(Affiliate, on_delete=models.CASCADE, related_name="setting_changes")
     setting = models.ForeignKey(CallbackSetting, on_delete=models.SET_NULL, null=True, related_name="history")
@@ -119,6 +121,14 @@ def note_switched(setting: CallbackSetting, user: User) -> None:
 def note_gone(setting: CallbackSetting) -> None:
     """The engine paused it, because its address is gone."""
     _note(setting, Action.GONE, None, {}, {"is_active": PAUSED})
+
+
+def note_switched_by_itself(setting: CallbackSetting) -> None:
+    """The engine paused it, because nothing succeeded for long; or resumed it, because something did."""
+    if setting.is_active:
+        _note(setting, Action.PASSED, None, {"is_active": PAUSED}, {})
+    else:
+        _note(setting, Action.FAILING, None, {}, {"is_active": PAUSED})
 
 
 def note_rotated(setting: CallbackSetting, user: User) -> None:

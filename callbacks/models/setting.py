@@ -45,6 +45,7 @@ class CallbackSetting(models.Model):
         NONE = "", "not paused"
         PERSON = "person", "paused by hand"
         GONE = "gone", "the other side answered 410 Gone, and again an hour later"
+        FAILING = "failing", "it failed for days and nothing succeeded"
 
     affiliate = models.ForeignKey(Affiliate, on_delete=models.CASCADE, related_name="callback_settings")
     event = models.CharField(max_length=16, choices=EventType)
@@ -115,6 +116,11 @@ class CallbackSetting(models.Model):
         return self.method, self.url, self.body_format if self.method == self.Method.POST else ""
 
     @property
+    def is_paused_by_itself(self) -> bool:
+        """Whether no person paused it, so that a test that passes or another URL resumes it."""
+        return not self.is_active and self.pause_reason in {self.PauseReason.GONE, self.PauseReason.FAILING}
+
+    @property
     def is_held(self) -> bool:
         """Whether nothing is sent at present, because the tracker asked for it."""
         return self.held_until is not None and self.held_until > timezone.now()
@@ -163,8 +169,8 @@ class CallbackSetting(models.Model):
             raise ValidationError({field: found for field, found in errors.items() if found})
 
     def resume_if_moved(self, url_before: str) -> bool:
-        """Resume it, unsaved, if it was paused because the URL that it had before is gone. True if it was."""
-        is_resumed = self.pause_reason == self.PauseReason.GONE and self.url != url_before
+        """Resume it, unsaved, if it paused itself because of the URL that it had before. True if it was."""
+        is_resumed = self.is_paused_by_itself and self.url != url_before
         if is_resumed:
             self.is_active, self.pause_reason = True, self.PauseReason.NONE
         return is_resumed

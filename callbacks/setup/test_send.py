@@ -15,7 +15,7 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from affiliates.models import Affiliate
-from callbacks.delivery import settle
+from callbacks.delivery import health, settle
 from callbacks.egress.outcome import Outcome, Request, readable_host
 from callbacks.egress.transport import transport_from
 from callbacks.models import Attempt, CallbackSetting, Delivery, test_quota
@@ -88,6 +88,8 @@ def send(setting: CallbackSetting, order: Order | None, user_id: int) -> Result:
         settle.write_attempts(
             settle.attempt_rows([(delivery.pk, Delivery.Trigger.TEST, began_at, found.request, outcome)])
         )
+        if outcome.is_success and delivery.setting and delivery.setting.request == setting.request:
+            health.passed(delivery.setting)
     log.info(
         "test_sent delivery=%d user=%d code=%s kind=%s", delivery.pk, user_id, outcome.status_code, outcome.error_kind
     )

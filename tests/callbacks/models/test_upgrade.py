@@ -197,7 +197,7 @@ PERMISSIONS = {  # by model, and so by table and content type
     "orders.apitoken": ALL,
     "callbacks.callbacksetting": ALL, "callbacks.delivery": "view resend", "callbacks.troubledhost": ALL,
     "callbacks.attempt": ALL, "callbacks.hour": ALL, "callbacks.counted": ALL, "callbacks.settingchange": "",
-    "callbacks.errand": "", "callbacks.turn": "",
+    "callbacks.endpointhealth": "", "callbacks.errand": "", "callbacks.turn": "",
 }  # fmt: skip
 TASKS = {
     "callbacks.tasks.pump", "callbacks.tasks.sweep", "callbacks.tasks.step_errands", "callbacks.tasks.tally",

@@ -1,0 +1,97 @@
+"""What is known of callbacks that fail. Those that paused themselves before are known as told, so that nobody is now."""
+
+import django.db.models.deletion
+from django.db import migrations, models
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations.state import StateApps
+
+
+def note_paused(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    setting_model = apps.get_model("callbacks", "CallbackSetting")
+    changes = apps.get_model("callbacks", "SettingChange").objects.filter(action="gone")
+    rows = apps.get_model("callbacks", "EndpointHealth").objects
+    for setting in setting_model.objects.filter(is_active=False, pause_reason="gone"):
+        change = changes.filter(setting=setting).order_by("-pk").first()
+        at = change.created_at if change else setting.updated_at
+        rows.get_or_create(setting=setting, defaults={"state": "paused", "since": at, "paused_at": at})
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("callbacks", "0015_form_token"),
+    ]
+
+    operations = [
+        migrations.CreateModel(
+            name="EndpointHealth",
+            fields=[
+                (
+                    "setting",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="endpoint_health",
+                        serialize=False,
+                        to="callbacks.callbacksetting",
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        blank=True,
+                        choices=[("", "nothing was told"), ("failing", "failing"), ("paused", "paused by itself")],
+                        db_default="",
+                        default="",
+                        max_length=8,
+                    ),
+                ),
+                ("since", models.DateTimeField(help_text="When what is told began; empty if nothing is.", null=True)),
+                ("last_success_at", models.DateTimeField(null=True)),
+                ("first_failure_at", models.DateTimeField(null=True)),
+                ("last_failure_at", models.DateTimeField(null=True)),
+                ("failures", models.PositiveIntegerField(db_default=0, default=0)),
+                ("last_status_code", models.PositiveSmallIntegerField(null=True)),
+                ("last_error_kind", models.CharField(blank=True, db_default="", default="", max_length=32)),
+                ("paused_at", models.DateTimeField(help_text="When it was last paused by itself.", null=True)),
+                ("resumed_at", models.DateTimeField(help_text="When that ended.", null=True)),
+            ],
+            options={
+                "default_permissions": (),
+            },
+        ),
+        migrations.RunPython(note_paused, migrations.RunPython.noop),
+        migrations.AlterField(
+            model_name="callbacksetting",
+            name="pause_reason",
+            field=models.CharField(
+                blank=True,
+                choices=[
+                    ("", "not paused"),
+                    ("person", "paused by hand"),
+                    ("gone", "the other side answered 410 Gone, and again an hour later"),
+                    ("failing", "it failed for days and nothing succeeded"),
+                ],
+                default="",
+                editable=False,
+                max_length=8,
+            ),
+        ),
+        migrations.AlterField(
+            model_name="settingchange",
+            name="action",
+            field=models.CharField(
+                choices=[
+                    ("created", "set up"),
+                    ("changed", "changed"),
+                    ("paused", "paused"),
+                    ("resumed", "resumed"),
+                    ("rotated", "gave a new signing secret to"),
+                    ("removed", "removed"),
+                    ("gone", "paused by itself"),
+                    ("failing", "paused by itself"),
+                    ("passed", "resumed by itself"),
+                ],
+                max_length=8,
+            ),
+        ),
+    ]
