@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import structlog
 from django.conf import settings
@@ -18,6 +18,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from affiliates.models import Affiliate
+from callbacks.delivery import webhooks
 from callbacks.egress.outcome import KINDS, status_phrase
 from callbacks.models import Attempt, CallbackSetting, Delivery, EndpointHealth, history
 from callbacks.models.health import MAX_COUNTED
@@ -196,12 +197,28 @@ def _switch(setting: CallbackSetting, reason: str) -> None:
 def _tell(change: str, row: EndpointHealth, setting: CallbackSetting) -> None:
     log.warning(_EVENTS[change], setting=setting.pk, host=setting.host, failures=row.failures)
     lines = _lines(change, row, setting)
-    subject = f"{_SUBJECTS[change]}: {setting.title} of {setting.affiliate.name}"
-    anchor = setting.event.replace(".", "-")
-    mail.tell(mail.staff_to_tell(), Notice(subject, lines, f"{setting.affiliate.settings_url}#{anchor}"))
+    subject = f"{_SUBJECTS[change]}: {setting}"
     affiliate = setting.affiliate
+    if affiliate is None:  # a webhook that fails is told by e-mail alone, else it would tell of itself
+        mail.tell(mail.staff_to_tell(), Notice(subject, lines, reverse("admin:callbacks_callbacksetting_changelist")))
+        return
+    anchor = setting.event.replace(".", "-")
+    mail.tell(mail.staff_to_tell(), Notice(subject, lines, f"{affiliate.settings_url}#{anchor}"))
+    webhooks.record(f"callback.{change}", _data(row, setting))
     if affiliate.user and affiliate.status == Affiliate.Status.APPROVED:
         mail.tell([affiliate.user], Notice(subject, lines, reverse("portal:home")))
+
+
+def _data(row: EndpointHealth, setting: CallbackSetting) -> dict[str, Any]:
+    """What a webhook says of the callback, in snake_case like the API."""
+    return {
+        "callback": {"id": setting.pk, "event": setting.event, "name": setting.name, "host": setting.host},
+        "affiliate": {"code": setting.affiliate.code, "name": setting.affiliate.name},
+        "since": row.since.isoformat() if row.since else None,
+        "last_answer": {"status_code": row.last_status_code, "error_kind": row.last_error_kind},
+        "failed_attempts": row.failures,
+        "orders_waiting": _count_waiting(setting),
+    }
 
 
 _EVENTS = {change: f"callback_{change}" for change in ("failing", "paused", "recovered")}
@@ -210,14 +227,15 @@ _SUBJECTS = {"failing": "Postbacks fail", "paused": "Paused by itself", "recover
 
 def _lines(change: str, row: EndpointHealth, setting: CallbackSetting) -> tuple[str, ...]:
     """What somebody is told. Of the URL only the host: a query may hold keys."""
-    who = f"{setting.title} of {setting.affiliate.name}, at {setting.host}"
+    who = f"{setting.title} of {setting.affiliate.name}, at {setting.host}" if setting.affiliate_id else str(setting)
     if change == "recovered":
         ended = f"Before, nothing was answered with success since {_when(row.since)}."
         return (f"{who}: postbacks are answered with success again.", ended, *_skipped(row))
     since = f"Nothing was answered with success since {_when(row.since)}."
     lines = [f"{who}: {'it is paused now, because it failed' if change == 'paused' else 'postbacks fail'}."]
     lines += [since, last_answer(row)] if row.last_failure_at else [f"Since {_when(row.since)}."]
-    lines.append(f"Orders that wait: {_waiting(setting)}.")
+    if setting.affiliate_id:
+        lines.append(f"Orders that wait: {_waiting(setting)}.")
     if change == "paused":
         lines.append("What waits is sent once it is resumed. A test that succeeds or another URL resumes it.")
     return tuple(lines)
@@ -242,9 +260,13 @@ def _events(count: int) -> str:
     return "1 event was" if count == 1 else f"{count:,} events were"
 
 
-def _waiting(setting: CallbackSetting) -> str:
+def _count_waiting(setting: CallbackSetting) -> int:
     waiting = Delivery.objects.filter(setting=setting, status=Delivery.Status.PENDING).exclude(origin="test")
-    count = waiting.order_by().values("order").distinct()[: MAX_COUNTED + 1].count()
+    return waiting.order_by().values("order").distinct()[: MAX_COUNTED + 1].count()
+
+
+def _waiting(setting: CallbackSetting) -> str:
+    count = _count_waiting(setting)
     return f"more than {MAX_COUNTED:,}" if count > MAX_COUNTED else f"{count:,}"
 
 

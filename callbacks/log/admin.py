@@ -151,7 +151,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
             "replacement": superseded.replacement_of(delivery),
             "delivered_since": superseded.delivered_since(delivery),
             "may_resend": self.has_resend_permission(request),
-            "may_edit": request.user.has_perm("callbacks.change_callbacksetting"),
+            "may_edit": bool(delivery.affiliate_id) and request.user.has_perm("callbacks.change_callbacksetting"),
         }
         return TemplateResponse(request, "admin/callbacks/log/delivery.html", context)
 

@@ -1,4 +1,7 @@
-"""What is known of callbacks that fail. Those that paused themselves before are known as told, so that nobody is now."""
+"""What is known of callbacks that fail. Those that paused themselves before are known as told, so that nobody is now.
+
+A callback may be a webhook to the merchant's own systems: without an affiliate.
+"""
 
 import django.db.models.deletion
 from django.db import migrations, models
@@ -18,6 +21,7 @@ def note_paused(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> Non
 
 class Migration(migrations.Migration):
     dependencies = [
+        ("affiliates", "0002_affiliatealias"),
         ("callbacks", "0015_form_token"),
     ]
 
@@ -92,6 +96,42 @@ class Migration(migrations.Migration):
                     ("passed", "resumed by itself"),
                 ],
                 max_length=8,
+            ),
+        ),
+        migrations.RemoveConstraint(
+            model_name="callbacksetting",
+            name="callback_event",
+        ),
+        migrations.AlterField(
+            model_name="callbacksetting",
+            name="affiliate",
+            field=models.ForeignKey(
+                null=True,
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="callback_settings",
+                to="affiliates.affiliate",
+            ),
+        ),
+        migrations.AlterField(
+            model_name="callbacksetting",
+            name="event",
+            field=models.CharField(
+                choices=[("order.created", "Order created"), ("order.updated", "Order updated"), ("system", "Webhook")],
+                max_length=16,
+            ),
+        ),
+        migrations.AlterField(
+            model_name="delivery",
+            name="event",
+            field=models.CharField(
+                choices=[("order.created", "Order created"), ("order.updated", "Order updated"), ("system", "Webhook")],
+                max_length=16,
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="callbacksetting",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("event__in", ["order.created", "order.updated", "system"])), name="callback_event"
             ),
         ),
     ]

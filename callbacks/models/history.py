@@ -144,12 +144,14 @@ def note_removed(setting: CallbackSetting, user: User) -> None:
 def _note(
     setting: CallbackSetting, action: str, user: User | None, before: Mapping[str, str], after: Mapping[str, str]
 ) -> None:
-    _change(setting, action, user, before, after).save()
+    if setting.affiliate_id:  # that of a webhook is in the admin's history
+        _change(setting, action, user, before, after).save()
 
 
 def _change(
     setting: CallbackSetting, action: str, user: User | None, before: Mapping[str, str], after: Mapping[str, str]
 ) -> SettingChange:
+    assert setting.affiliate_id is not None  # webhooks have no changes
     values = {field: (before.get(field, ""), after.get(field, "")) for field in LABELS}
     return SettingChange(
         affiliate_id=setting.affiliate_id,

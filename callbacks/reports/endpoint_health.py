@@ -112,7 +112,7 @@ def _endpoint(
     return Endpoint(
         host=host,
         state=next(state for state, holds in states.items() if holds),
-        affiliates=tuple({setting.affiliate_id: setting.affiliate for setting in settings}.values()),
+        affiliates=tuple({s.affiliate_id: s.affiliate for s in settings if s.affiliate_id}.values()),
         waiting=sum(waiting[setting.pk] for setting in settings),
         failed=sum(failed[setting.pk] for setting in settings),
         last_status_code=last.get("its_last_status_code"),

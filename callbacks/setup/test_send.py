@@ -60,7 +60,7 @@ def send(setting: CallbackSetting, order: Order | None, user_id: int) -> Result:
         problem = "Nothing was sent: other tests are on their way. Try again in some seconds."
         return Result(problem, is_too_many=True)
     try:
-        if wait := test_quota.take(user_id, setting.affiliate_id):
+        if wait := test_quota.take(user_id, setting.affiliate.pk):
             seconds = math.ceil(wait.total_seconds())
             said = f"{test_quota.AT_MOST} tests a minute is the most there may be of one person, and for one affiliate."
             problem = f"Nothing was sent: {said} Try again in {seconds} second{'s'[: seconds != 1]}."

@@ -212,6 +212,7 @@ URLS = {
     "settings suggest",
     "admin:affiliates_link_": STANDARD,
     "admin:auth_user_": f"{STANDARD} password_change two_factor",
+    "admin:callbacks_callbacksetting_": STANDARD,
     "admin:callbacks_delivery_": f"{STANDARD} export live resend resend_all",
     "admin:callbacks_errand_": f"{STANDARD} continue progress stop",
     "admin:orders_apitoken_": STANDARD,
