@@ -218,6 +218,7 @@ def typed(route: str, world: World) -> dict[str, Any]:
         "admin/affiliates/affiliate/": world.marta,
         "admin/affiliates/link/": world.unused_link,
         "admin/orders/order/": world.order,
+        "admin/callbacks/callbacksetting/": world.webhook,
         "admin/callbacks/delivery/": world.delivery,
         "admin/auth/user/": world.clerk,
     }
