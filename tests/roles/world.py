@@ -83,7 +83,7 @@ def make() -> World:
         ),
         token=ApiToken.objects.get(),
         webhook=CallbackSetting.objects.create(
-            event="system", method="POST", body_format="json", url="https://shop.example/hooks"
+            event="system", method="POST", body_format="json", url="https://shop.example/hooks", is_active=False
         ),
         clerk=clerk,
         content_type=ContentType.objects.get_for_model(Delivery),
