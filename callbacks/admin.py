@@ -6,7 +6,8 @@ from django.urls import URLPattern, path
 from callbacks.jobs import views
 from callbacks.jobs.admin import JobAdmin
 from callbacks.log.admin import DeliveryAdmin
-from callbacks.models import Delivery, Job
+from callbacks.models import CallbackSetting, Delivery, Job
+from callbacks.setup.admin import WebhookAdmin
 
 
 class LogAdmin(DeliveryAdmin):
@@ -19,3 +20,4 @@ class LogAdmin(DeliveryAdmin):
 
 admin.site.register(Delivery, LogAdmin)
 admin.site.register(Job, JobAdmin)
+admin.site.register(CallbackSetting, WebhookAdmin)

@@ -13,7 +13,7 @@ import structlog
 from celery import shared_task
 from celery.signals import worker_shutting_down
 
-from callbacks.delivery import dispatcher, queue, wakeup
+from callbacks.delivery import dispatcher, health, queue, wakeup
 from callbacks.jobs import runner
 from callbacks.reports import hourly
 from callbacks.retention import prune as pruning
@@ -83,10 +83,14 @@ def encrypt_secrets() -> None:
 
 @shared_task(name="callbacks.tasks.tally")
 def count_requests() -> None:
-    """Count the requests of the last seconds for the overview; if they are too many, the next run goes on."""
+    """Count the requests of the last seconds, and tell which callbacks fail for long.
+
+    If they are too many, the next run goes on.
+    """
     began = time.monotonic()
     while not is_stopping() and hourly.count() and time.monotonic() - began < COUNT_FOR_S:
         pass
+    health.judge()
 
 
 @shared_task(name="callbacks.tasks.prune")

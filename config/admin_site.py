@@ -61,6 +61,7 @@ NAVIGATION = (
     ("Callbacks", "Resends, backfills", "resend", "callbacks.view_delivery", "callbacks_errand_changelist"),
     ("Callbacks", "Replace a host", "swap", " ".join(choice.PERMISSIONS), "many:replace-host"),
     ("System", "Users", "users", roles.ADMINISTRATION, "auth_user_changelist"),
+    ("System", "Webhooks", "link", "callbacks.change_callbacksetting", "callbacks_callbacksetting_changelist"),
     ("System", "API tokens", "key", "orders.view_apitoken", "orders_apitoken_changelist"),
 )
 

@@ -113,6 +113,8 @@ try:
     proxy_from(CALLBACKS_PROXY_URL)
 except ValueError as error:  # its text repeats nothing of the URL
     raise ImproperlyConfigured(f"CALLBACKS_PROXY_URL cannot be used. {error}") from None
+# A callback without any success for so long is paused; 0: never.
+CALLBACKS_PAUSE_AFTER_HOURS = env.int("CALLBACKS_PAUSE_AFTER_HOURS", 72)
 # The parameter of a referral link that names the affiliate: https://shop.example/?ref=CODE
 REFERRAL_PARAMETER = env.str("REFERRAL_PARAMETER", "ref")
 

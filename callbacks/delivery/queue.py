@@ -80,7 +80,7 @@ class Endpoint(NamedTuple):
     secret: str
     previous_secret: str
     previous_secret_until_text: str | None
-    affiliate_status: str
+    affiliate_status: str | None  # None of a webhook
 
     def previous_secret_at(self, moment: datetime) -> str:
         """As `CallbackSetting.previous_secret_at`."""
@@ -91,7 +91,7 @@ class Endpoint(NamedTuple):
 _ENDPOINTS = """
 SELECT s.id, s.method, s.url, s.body_format, s.host, s.secret, s.previous_secret, CAST(s.previous_secret_until AS text),
   a.status
-FROM callbacks_callbacksetting s JOIN affiliates_affiliate a ON a.id = s.affiliate_id WHERE s.id
+FROM callbacks_callbacksetting s LEFT JOIN affiliates_affiliate a ON a.id = s.affiliate_id WHERE s.id
 """
 
 
@@ -239,7 +239,7 @@ class Claimed(NamedTuple):
         return (
             Skip.SUPERSEDED
             if self.due.is_superseded
-            else AFFILIATE_REASONS.get(self.endpoint.affiliate_status, Skip.NONE)
+            else AFFILIATE_REASONS.get(self.endpoint.affiliate_status or "", Skip.NONE)
         )
 
 

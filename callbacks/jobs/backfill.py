@@ -98,5 +98,5 @@ class Backfill:
         held = list(locked.values_list("pk", flat=True))
         orders = self.orders().filter(pk__among=held).select_related("link").order_by("pk")
         event = EventType(self.setting.event)
-        events = [OrderEvent(order, event, self.setting.affiliate_id, order.current_state()) for order in orders]
+        events = [OrderEvent(order, event, self.setting.affiliate.pk, order.current_state()) for order in orders]
         return outbox.record_events(events, Delivery.Origin.BACKFILL, only_setting=self.setting.pk)

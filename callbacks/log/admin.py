@@ -19,7 +19,7 @@ from django.views.decorators.http import require_POST, require_safe
 from affiliates.filters import AffiliateFilter
 from callbacks.delivery import resend, superseded
 from callbacks.log import conditions, export, live
-from callbacks.log.filters import CodeFilter, HostFilter, OriginFilter, StateFilter
+from callbacks.log.filters import CodeFilter, HostFilter, OriginFilter, StateFilter, WhilePausedFilter
 from callbacks.models import Delivery, audit
 from config.listing.columns import CREATED, ReadOnlyAdmin, column
 from config.listing.csv_download import csv_response
@@ -45,7 +45,8 @@ class DeliveryAdmin(ReadOnlyAdmin):
     list_display = ("order_column", "time", "affiliate_column", "event_column", "state", "last_code", "next_attempt")
     list_display_links = ("order_column",)
     list_filter = (
-        StateFilter, "event", ("affiliate", AffiliateFilter), OriginFilter, HostFilter, CodeFilter, PeriodFilter
+        StateFilter, "event", ("affiliate", AffiliateFilter), OriginFilter, HostFilter, CodeFilter, WhilePausedFilter,
+        PeriodFilter
     )  # fmt: skip
     list_select_related = ("affiliate", "setting")
     list_per_page = 50
@@ -150,7 +151,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
             "replacement": superseded.replacement_of(delivery),
             "delivered_since": superseded.delivered_since(delivery),
             "may_resend": self.has_resend_permission(request),
-            "may_edit": request.user.has_perm("callbacks.change_callbacksetting"),
+            "may_edit": bool(delivery.affiliate_id) and request.user.has_perm("callbacks.change_callbacksetting"),
         }
         return TemplateResponse(request, "admin/callbacks/log/delivery.html", context)
 

@@ -7,8 +7,9 @@ import uuid
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from callbacks.models import CallbackSetting, Delivery
+from callbacks.models import CallbackSetting, Delivery, EndpointHealth
 from callbacks.models.delivery import RETRYING
+from config.listing.keys import key_in
 from orders.models import Order
 from orders.search import find_by_number
 
@@ -66,6 +67,14 @@ def with_code(deliveries: Deliveries, code: str) -> Deliveries:
         begin = int(code[0]) * 100
         return deliveries.filter(last_status_code__gte=begin, last_status_code__lt=begin + 100)
     return deliveries
+
+
+def while_paused(deliveries: Deliveries, setting: str) -> Deliveries:
+    """Those that were skipped while the callback with that key had paused itself; all of them for ""."""
+    if not setting:
+        return deliveries
+    health = EndpointHealth.objects.filter(pk=key_in(setting)).first()
+    return deliveries.filter(pk__in=health.skipped().order_by().values("pk")) if health else deliveries.none()
 
 
 def is_code(text: str) -> bool:

@@ -159,7 +159,8 @@ def waits_for(delivery: Delivery, troubled: dict[str, TroubledHost] | None = Non
     setting = delivery.setting
     if setting is None:
         return "Its callback was deleted, so it ends as skipped."
-    if reason := queue.AFFILIATE_REASONS.get((delivery.affiliate or setting.affiliate).status):
+    affiliate = delivery.affiliate or setting.affiliate
+    if setting.affiliate_id and (reason := queue.AFFILIATE_REASONS.get(affiliate.status)):
         return f"{reason.label} It ends as skipped."
     if not setting.is_active:
         return "The callback is paused: this goes out when it is resumed."

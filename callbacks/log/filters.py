@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from callbacks.log import conditions
 from callbacks.log.conditions import Deliveries
 from callbacks.models import CallbackSetting, Delivery
+from config.listing.keys import key_in
 
 MAX_HOSTS = 100  # in the filter
 
@@ -57,6 +58,20 @@ class HostFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: Deliveries) -> Deliveries:
         return conditions.at_host(queryset, self.value() or "")
+
+
+class WhilePausedFilter(admin.SimpleListFilter):
+    """What was skipped while a callback had paused itself. Its page in Settings leads here."""
+
+    title = "skipped while paused"
+    parameter_name = "while_paused"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        pk = key_in(request.GET.get(self.parameter_name, ""))
+        return [(str(setting.pk), str(setting)) for setting in CallbackSetting.objects.filter(pk=pk)] if pk else []
+
+    def queryset(self, request: HttpRequest, queryset: Deliveries) -> Deliveries:
+        return conditions.while_paused(queryset, self.value() or "")
 
 
 class CodeFilter(admin.SimpleListFilter):

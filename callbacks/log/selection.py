@@ -14,13 +14,14 @@ from django.http import QueryDict
 from affiliates.models import Affiliate
 from callbacks.log import conditions
 from callbacks.log.conditions import NO_ANSWER, NOT_TEST, STATES
-from callbacks.models import Delivery, EventType
+from callbacks.models import CallbackSetting, Delivery, EventType
 from config.listing.keys import AFTER, BEFORE, Keys, key_in
 from config.listing.period import Period
 
 STATE, EVENT, AFFILIATE = "status__exact", "event__exact", "affiliate__id__exact"
 ORIGIN, HOST, CODE, FROM, TO, SEARCH = "origin", "host", "code", "from", "to", "q"
-KNOWN = (STATE, EVENT, AFFILIATE, ORIGIN, HOST, CODE, FROM, TO, SEARCH)
+WHILE_PAUSED = "while_paused"  # the key of a callback that had paused itself
+KNOWN = (STATE, EVENT, AFFILIATE, ORIGIN, HOST, CODE, FROM, TO, SEARCH, WHILE_PAUSED)
 WITH_DELIVERED = "with_delivered"  # kept beside the conditions of the log
 OF_THE_PAGE = frozenset({BEFORE, AFTER})  # which page of the list is shown: no condition
 
@@ -62,7 +63,7 @@ class Selection:
                 chosen[name] = values[0].strip()
         affiliate = chosen.get(AFFILIATE, "0")
         is_known = chosen.get(EVENT, EventType.CREATED) in EventType and chosen.get(ORIGIN, NOT_TEST) in ORIGINS
-        if not is_known or key_in(affiliate) is None:
+        if not is_known or key_in(affiliate) is None or key_in(chosen.get(WHILE_PAUSED, "0")) is None:
             raise UnknownFilterError
         return cls({name: chosen[name] for name in KNOWN if name in chosen})
 
@@ -91,6 +92,7 @@ class Selection:
             rows = rows.filter(event=event)
         if affiliate := self.chosen.get(AFFILIATE):
             rows = rows.filter(affiliate=int(affiliate))
+        rows = conditions.while_paused(rows, self.chosen.get(WHILE_PAUSED, ""))
         rows = conditions.of_origin(rows, self.chosen.get(ORIGIN, ""))
         rows = conditions.with_code(conditions.at_host(rows, self.chosen.get(HOST, "")), self.chosen.get(CODE, ""))
         rows = conditions.search(self.period.narrow(rows), self.chosen.get(SEARCH, ""))
@@ -104,6 +106,7 @@ class Selection:
         """The conditions in words: the name of each filter and what was chosen."""
         chosen: Any = self.chosen.get
         affiliate = Affiliate.objects.filter(pk=chosen(AFFILIATE)).first() if chosen(AFFILIATE) else None
+        setting = CallbackSetting.objects.filter(pk=chosen(WHILE_PAUSED)).first() if chosen(WHILE_PAUSED) else None
         words = [
             ("State", STATES.get(chosen(STATE), "")),
             ("Event", EventType(chosen(EVENT)).label if chosen(EVENT) else ""),
@@ -112,6 +115,7 @@ class Selection:
             ("Host", chosen(HOST, "")),
             ("Code", CODES.get(chosen(CODE), chosen(CODE, ""))),
             ("Date", str(self.period)),
+            ("Skipped while paused", str(setting) if setting else ""),
             ("Search", f"“{chosen(SEARCH)}”" if chosen(SEARCH) else ""),
         ]
         return [(name, value) for name, value in words if value]

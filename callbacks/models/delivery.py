@@ -15,7 +15,7 @@ from django.urls import reverse
 
 from affiliates.models import Affiliate
 from callbacks.editor import soft_failures
-from callbacks.models.setting import EventType
+from callbacks.models.setting import EVENTS
 from orders.models import Order
 
 
@@ -99,7 +99,7 @@ class Delivery(models.Model):
     order = OrderKeyField(  # type: ignore[misc]  # the stubs cannot know that it may be None
         Order, on_delete=models.DO_NOTHING, db_constraint=False, null=True, related_name="deliveries"
     )
-    event = models.CharField(max_length=16, choices=EventType)
+    event = models.CharField(max_length=16, choices=EVENTS)
     status = models.CharField(max_length=16, choices=Status, default=Status.PENDING)
     skip_reason = models.CharField(max_length=32, choices=SkipReason, default=SkipReason.NONE, blank=True)
     next_attempt_at = models.DateTimeField(null=True, blank=True)
@@ -183,7 +183,7 @@ class Delivery(models.Model):
 
     @property
     def order_number(self) -> str:
-        return str(self.variables.get("order.number", ""))
+        return str(self.variables.get("order.number") or self.variables.get("event", ""))
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         if self.affiliate_id is None and self.setting is not None:

@@ -51,6 +51,8 @@ class SettingChange(models.Model):
         ROTATED = "rotated", "gave a new signing secret to"
         REMOVED = "removed", "removed"
         GONE = "gone", "paused by itself"
+        FAILING = "failing", "paused by itself"
+        PASSED = "passed", "resumed by itself"
 
     affiliate = models.ForeignKey(Affiliate, on_delete=models.CASCADE, related_name="setting_changes")
     setting = models.ForeignKey(CallbackSetting, on_delete=models.SET_NULL, null=True, related_name="history")
@@ -124,6 +126,14 @@ def note_gone(setting: CallbackSetting) -> None:
     _note(setting, Action.GONE, None, {}, {"is_active": PAUSED})
 
 
+def note_switched_by_itself(setting: CallbackSetting) -> None:
+    """The engine paused it, because nothing succeeded for long; or resumed it, because something did."""
+    if setting.is_active:
+        _note(setting, Action.PASSED, None, {"is_active": PAUSED}, {})
+    else:
+        _note(setting, Action.FAILING, None, {}, {"is_active": PAUSED})
+
+
 def note_rotated(setting: CallbackSetting, user: User) -> None:
     before, after = signing.masked(setting.previous_secret), signing.masked(setting.secret)
     _note(setting, Action.ROTATED, user, {"secret": before}, {"secret": after})
@@ -137,14 +147,16 @@ def note_removed(setting: CallbackSetting, user: User) -> None:
 def _note(
     setting: CallbackSetting, action: str, user: User | None, before: Mapping[str, str], after: Mapping[str, str]
 ) -> None:
-    _change(setting, action, user, before, after).save()
-    if action in {Action.PAUSED, Action.GONE}:
+    if setting.affiliate_id:  # that of a webhook is in the admin's history
+        _change(setting, action, user, before, after).save()
+    if action in {Action.PAUSED, Action.GONE, Action.FAILING}:
         log.warning("callback_paused", callback=setting.pk, user=user.pk if user else "")
 
 
 def _change(
     setting: CallbackSetting, action: str, user: User | None, before: Mapping[str, str], after: Mapping[str, str]
 ) -> SettingChange:
+    assert setting.affiliate_id is not None  # webhooks have no changes
     values = {field: (before.get(field, ""), after.get(field, "")) for field in LABELS}
     return SettingChange(
         affiliate_id=setting.affiliate_id,

@@ -30,6 +30,10 @@ class EventType(models.TextChoices):
     UPDATED = "order.updated", "Order updated"
 
 
+SYSTEM = "system"  # the event of a webhook to the merchant's own systems; no affiliate, and no order behind it
+EVENTS = [*EventType.choices, (SYSTEM, "Webhook")]
+
+
 class CallbackSetting(models.Model):
     """One URL of one affiliate for one kind of event: how it is called, and for which orders."""
 
@@ -45,9 +49,13 @@ class CallbackSetting(models.Model):
         NONE = "", "not paused"
         PERSON = "person", "paused by hand"
         GONE = "gone", "the other side answered 410 Gone, and again an hour later"
+        FAILING = "failing", "it failed for days and nothing succeeded"
 
-    affiliate = models.ForeignKey(Affiliate, on_delete=models.CASCADE, related_name="callback_settings")
-    event = models.CharField(max_length=16, choices=EventType)
+    # None only of a webhook to the merchant's own systems. Whoever reads it has chosen by affiliate or by event before.
+    affiliate: "models.ForeignKey[Affiliate, Affiliate]" = models.ForeignKey(  # type: ignore[misc]  # as above
+        Affiliate, on_delete=models.CASCADE, null=True, related_name="callback_settings"
+    )
+    event = models.CharField(max_length=16, choices=EVENTS)
     name = models.CharField(max_length=names.LONGEST, blank=True, default=names.DEFAULT, validators=[validate_text])
     method = models.CharField("HTTP method", max_length=4, choices=Method, default=Method.GET)
     url = models.TextField("URL", blank=True)  # blank is refused in clean(), with a code and a sentence of its own
@@ -91,14 +99,20 @@ class CallbackSetting(models.Model):
         ordering: ClassVar = ["affiliate", "event", "pk"]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["affiliate", "event", "name"], name="callback_name_once_per_event"),
-            models.CheckConstraint(condition=Q(event__in=["order.created", "order.updated"]), name="callback_event"),
+            models.CheckConstraint(
+                condition=Q(event__in=["order.created", "order.updated", SYSTEM]), name="callback_event"
+            ),
             models.CheckConstraint(condition=Q(method__in=["GET", "POST"]), name="callback_method"),
             models.CheckConstraint(condition=Q(body_format__in=["form", "json"]), name="callback_body_format"),
             models.CheckConstraint(condition=~Q(url=""), name="callback_url_not_empty"),
         ]
 
     def __str__(self) -> str:
-        return f"{self.title} of {self.affiliate}"
+        return f"{self.title} of {self.affiliate}" if self.affiliate_id else f"Webhook to {self.host}"
+
+    @property
+    def is_webhook(self) -> bool:
+        return self.event == SYSTEM
 
     @property
     def title(self) -> str:
@@ -113,6 +127,11 @@ class CallbackSetting(models.Model):
     def request(self) -> tuple[str, str, str]:
         """What is sent, and where to. After a change, the results of earlier requests say nothing about it."""
         return self.method, self.url, self.body_format if self.method == self.Method.POST else ""
+
+    @property
+    def is_paused_by_itself(self) -> bool:
+        """Whether no person paused it, so that a test that passes or another URL resumes it."""
+        return not self.is_active and self.pause_reason in {self.PauseReason.GONE, self.PauseReason.FAILING}
 
     @property
     def is_held(self) -> bool:
@@ -163,8 +182,8 @@ class CallbackSetting(models.Model):
             raise ValidationError({field: found for field, found in errors.items() if found})
 
     def resume_if_moved(self, url_before: str) -> bool:
-        """Resume it, unsaved, if it was paused because the URL that it had before is gone. True if it was."""
-        is_resumed = self.pause_reason == self.PauseReason.GONE and self.url != url_before
+        """Resume it, unsaved, if it paused itself because of the URL that it had before. True if it was."""
+        is_resumed = self.is_paused_by_itself and self.url != url_before
         if is_resumed:
             self.is_active, self.pause_reason = True, self.PauseReason.NONE
         return is_resumed

@@ -13,6 +13,7 @@ from callbacks.postback import signing
 from callbacks.postback.render import render
 from callbacks.postback.variables import EVENT_AT, LINK_QUERY, event_times
 
+DATA = "data"  # the variable that holds the JSON of a webhook without an order
 FORM, JSON = "application/x-www-form-urlencoded", "application/json"
 
 
@@ -61,13 +62,20 @@ def _payload(variables: Mapping[str, str], happened_at: datetime) -> bytes:
     event: dict[str, Any] = {
         "type": variables.get("event", ""),
         "timestamp": happened_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "data": {
-            "order": _members(variables, "order."),
-            "link": _members(variables, "link.") | {"query": _members(variables, LINK_QUERY)},
-            "affiliate": _members(variables, "affiliate."),
-        },
+        "data": _data(variables),
     }
     return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+
+
+def _data(variables: Mapping[str, str]) -> dict[str, Any]:
+    if DATA in variables:
+        data: dict[str, Any] = json.loads(variables[DATA])
+        return data
+    return {
+        "order": _members(variables, "order."),
+        "link": _members(variables, "link.") | {"query": _members(variables, LINK_QUERY)},
+        "affiliate": _members(variables, "affiliate."),
+    }
 
 
 def _members(variables: Mapping[str, str], prefix: str) -> dict[str, str]:

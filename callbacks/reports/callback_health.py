@@ -72,7 +72,8 @@ def callbacks_of(affiliate: Affiliate) -> list[CallbackStatus]:
     Takes three queries, however many callbacks there are.
     """
     last = sent_last()
-    found = CallbackSetting.objects.filter(affiliate=affiliate).annotate(last_pk=Subquery(last.values("pk")[:1]))
+    settings = CallbackSetting.objects.select_related("endpoint_health")
+    found = settings.filter(affiliate=affiliate).annotate(last_pk=Subquery(last.values("pk")[:1]))
     settings_of: dict[str, list[CallbackSetting]] = {event: [] for event in EventType}
     last_pks = {}
     for annotated in found.order_by("pk"):

@@ -22,14 +22,14 @@ MAX_DELIVERIES = 5000  # of each kind, that endpoints are found by
 MAX_ANSWERS = 500  # the latest, that are searched for soft failures
 MAX_SETTINGS = 200  # of each kind, those with the most trouble
 # No person paused these callbacks, so they are listed until somebody resumes or removes them.
-SWITCHED_OFF: dict[str, Any] = {"is_active": False, "pause_reason": CallbackSetting.PauseReason.GONE}
+SWITCHED_OFF: dict[str, Any] = {"is_active": False, "pause_reason__in": ("gone", "failing")}
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """A host in trouble. `last_...` is the latest answer to what its callbacks send now.
 
-    `state` is the first that holds of `gone` (a callback was paused after 410 Gone), `held` by the circuit breaker,
+    `state` is the first that holds of `gone` (a callback paused itself), `held` by the circuit breaker,
     `failing`, `soft_failure` (2xx, but looks like a refusal), `recovered`, and `changed` (nothing was sent since).
 
     `waiting` deliveries are retried, `failed` ones failed for good in the time looked at.
@@ -102,7 +102,7 @@ def _endpoint(
     failing = [answer for answer in answers if answer["its_last_error_kind"]]
     last = max(failing or answers, key=lambda answer: answer["its_last_attempt_at"], default={})
     states = {
-        "gone": any(s.pause_reason == SWITCHED_OFF["pause_reason"] and not s.is_active for s in settings),
+        "gone": any(s.is_paused_by_itself for s in settings),
         "held": is_held,
         "failing": bool(failing),
         "soft_failure": any(setting.pk in soft_failing for setting in settings),
@@ -112,7 +112,7 @@ def _endpoint(
     return Endpoint(
         host=host,
         state=next(state for state, holds in states.items() if holds),
-        affiliates=tuple({setting.affiliate_id: setting.affiliate for setting in settings}.values()),
+        affiliates=tuple({s.affiliate_id: s.affiliate for s in settings if s.affiliate_id}.values()),
         waiting=sum(waiting[setting.pk] for setting in settings),
         failed=sum(failed[setting.pk] for setting in settings),
         last_status_code=last.get("its_last_status_code"),

@@ -17,6 +17,7 @@ from django.db.models import Case, CharField, Count, F, Max, Min, Q, QuerySet, T
 from django.db.models.functions import Cast, Substr
 from django.utils import timezone
 
+from callbacks.delivery import health
 from callbacks.models import Attempt, CountedUpTo, Delivery, HourlyCount
 
 SETTLE_TIME = timedelta(minutes=1)  # longer than it takes from the beginning of an attempt until its row is written
@@ -56,10 +57,12 @@ def count(batch_size: int = BATCH_SIZE) -> int:
     if counted is None:
         counted = CountedUpTo.objects.get_or_create(pk=1)[0].attempt_id
     last = _last_of_batch(counted, batch_size)
-    quarters = _by_quarter(Attempt.objects.filter(pk__gt=counted, pk__lte=last)) if last > counted else {}
+    batch = Attempt.objects.filter(pk__gt=counted, pk__lte=last)
+    quarters, tallies = (_by_quarter(batch), health.read(batch)) if last > counted else ({}, {})
     with transaction.atomic():
         if last == counted or not CountedUpTo.objects.filter(attempt_id=counted).update(attempt_id=last):
             return 0
+        health.write(tallies)
         _add(quarters)
     return last - counted
 

@@ -15,7 +15,7 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from affiliates.models import Affiliate
-from callbacks.delivery import settle
+from callbacks.delivery import health, settle
 from callbacks.egress.outcome import Outcome, Request, readable_host
 from callbacks.egress.transport import transport_from
 from callbacks.models import Attempt, CallbackSetting, Delivery, test_quota
@@ -60,7 +60,7 @@ def send(setting: CallbackSetting, order: Order | None, user_id: int) -> Result:
         problem = "Nothing was sent: other tests are on their way. Try again in some seconds."
         return Result(problem, is_too_many=True)
     try:
-        if wait := test_quota.take(user_id, setting.affiliate_id):
+        if wait := test_quota.take(user_id, setting.affiliate.pk):
             seconds = math.ceil(wait.total_seconds())
             said = f"{test_quota.AT_MOST} tests a minute is the most there may be of one person, and for one affiliate."
             problem = f"Nothing was sent: {said} Try again in {seconds} second{'s'[: seconds != 1]}."
@@ -88,6 +88,8 @@ def send(setting: CallbackSetting, order: Order | None, user_id: int) -> Result:
         settle.write_attempts(
             settle.attempt_rows([(delivery.pk, Delivery.Trigger.TEST, began_at, found.request, outcome)])
         )
+        if outcome.is_success and delivery.setting and delivery.setting.request == setting.request:
+            health.passed(delivery.setting)
     log.info("test_sent", delivery=delivery.pk, user=user_id, code=outcome.status_code, kind=outcome.error_kind)
     return Result(attempt=delivery.attempts.get())
 

@@ -46,6 +46,7 @@ def s2s_section(context: Context, affiliate: Affiliate) -> dict[str, Any]:
         "callbacks": callbacks,
         "affiliate": affiliate,
         "may": may,
+        "may_resend": user.has_perm("callbacks.resend_delivery"),
         "shown_secrets": shown,
         "waiting_secrets": set() if may_see_secrets else signing_secrets.waiting(request.session, settings),
         "confirm_url": f"{reverse('admin:confirm_password')}?{urlencode({'next': request.get_full_path()})}",

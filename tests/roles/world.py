@@ -40,6 +40,7 @@ class World:
     delivery: Delivery
     job: Job
     token: ApiToken
+    webhook: CallbackSetting
     clerk: User
     content_type: ContentType
     people: dict[str, User]
@@ -81,6 +82,9 @@ def make() -> World:
             kind="resend", words="Every delivery", first=1, last=delivery.pk, position=0, state="waiting"
         ),
         token=ApiToken.objects.get(),
+        webhook=CallbackSetting.objects.create(
+            event="system", method="POST", body_format="json", url="https://shop.example/hooks", is_active=False
+        ),
         clerk=clerk,
         content_type=ContentType.objects.get_for_model(Delivery),
         people=people,
@@ -137,6 +141,7 @@ def _values(world: World) -> list[tuple[str, dict[str, Any]]]:
         ("admin/affiliates/link/", {"<path:object_id>": world.link.pk}),
         ("admin/orders/order/", {"<int:pk>": world.order.pk, "<path:object_id>": world.order.pk}),
         ("admin/orders/apitoken/", {"<path:object_id>": world.token.pk}),
+        ("admin/callbacks/callbacksetting/", {"<path:object_id>": world.webhook.pk}),
         ("admin/callbacks/delivery/", {"<int:pk>": world.delivery.pk, "<path:object_id>": world.delivery.pk}),
         (
             "admin/auth/user/",
@@ -176,6 +181,8 @@ TYPED: dict[str, Callable[[World], dict[str, Any]]] = {
     "admin/orders/order/add/": lambda w: _order(w) | {"number": "#8"},
     "admin/orders/order/<path:object_id>/change/": lambda w: _order(w) | {"number": "#7"},
     "admin/orders/order/<path:object_id>/delete/": lambda _: SURE,
+    "admin/callbacks/callbacksetting/add/": lambda _: {"url": "https://shop.example/other"},
+    "admin/callbacks/callbacksetting/<path:object_id>/delete/": lambda _: SURE,
     "admin/orders/apitoken/add/": lambda _: {"name": "till"},
     "admin/orders/apitoken/<path:object_id>/delete/": lambda _: SURE,
     "admin/auth/user/add/": lambda _: {"username": "eve", "password1": PASSWORD, "password2": PASSWORD},
@@ -213,6 +220,7 @@ def typed(route: str, world: World) -> dict[str, Any]:
         "admin/affiliates/affiliate/": world.marta,
         "admin/affiliates/link/": world.unused_link,
         "admin/orders/order/": world.order,
+        "admin/callbacks/callbacksetting/": world.webhook,
         "admin/callbacks/delivery/": world.delivery,
         "admin/auth/user/": world.clerk,
     }

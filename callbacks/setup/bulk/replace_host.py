@@ -57,7 +57,7 @@ class Move:
 
 def in_use() -> list[HostInUse]:
     """The hosts that callbacks have, those of most callbacks first."""
-    counted = CallbackSetting.objects.order_by().values("host")
+    counted = CallbackSetting.objects.exclude(affiliate=None).order_by().values("host")
     rows = counted.annotate(n=Count("pk"), of=Count("affiliate", distinct=True)).order_by("-n", "host")
     return [HostInUse(row["host"], row["n"], row["of"]) for row in rows if row["host"]]
 
@@ -73,9 +73,11 @@ def with_other_ports(old: str, found: Iterable[HostInUse]) -> list[HostInUse]:
 def callbacks_at(old: str) -> QuerySet[CallbackSetting]:
     """All callbacks whose URL may lead to that host, however it is written there; a few others may be among them."""
     places = _places_of(old)
-    written = CallbackSetting.objects.order_by().values_list("host", flat=True).distinct()
+    written = CallbackSetting.objects.exclude(affiliate=None).order_by().values_list("host", flat=True).distinct()
     same = [host for host in written if _places_of(host) & places]
-    return CallbackSetting.objects.filter(host__in=same).select_related("affiliate").order_by("pk")
+    return (
+        CallbackSetting.objects.filter(host__in=same).exclude(affiliate=None).select_related("affiliate").order_by("pk")
+    )
 
 
 def _places_of(host: str) -> set[hosts.Place]:

@@ -36,7 +36,7 @@ CHIPS: dict[str, tuple[str, str, str]] = {
     # callbacks and an affiliate's deliveries
     "working": ("ok", "check", "Working"),
     "failing": ("bad", "alert", "Failing"),
-    "gone": ("bad", "pause", "Switched itself off"),
+    "gone": ("bad", "pause", "Paused by itself"),
     "soft_failure": ("warn", "info", "Says 200, means no?"),
     "held": ("bad", "pause", "Held back"),
     "recovered": ("ok", "check", "Recovered"),

@@ -111,9 +111,10 @@ def test_condition_that_is_not_known_is_refused(query: str) -> None:
 
 
 def test_words_say_every_condition(joe: Affiliate) -> None:
+    setting = CallbackSettingFactory(affiliate=joe)
     query = (
         f"status__exact=pending&event__exact=order.created&affiliate__id__exact={joe.pk}&origin=backfill&host=h.example"
-        "&code=none&from=2026-03-02&to=2026-03-02&q=%231"
+        f"&code=none&from=2026-03-02&to=2026-03-02&q=%231&while_paused={setting.pk}"
     )
     assert Selection.of(QueryDict(query)).words() == [
         ("State", "Waiting"),
@@ -123,6 +124,7 @@ def test_words_say_every_condition(joe: Affiliate) -> None:
         ("Host", "h.example"),
         ("Code", "no answer"),
         ("Date", "2 Mar 2026 (UTC)"),
+        ("Skipped while paused", "Order created callback of Joe"),
         ("Search", "“#1”"),
     ]
     assert {name for name, _ in Selection.of(QueryDict(query)).chosen.items()} == set(KNOWN)

@@ -197,8 +197,8 @@ PERMISSIONS = {  # by model, and so by table and content type
     "orders.apitoken": ALL,
     "callbacks.callbacksetting": ALL, "callbacks.delivery": "view resend", "callbacks.troubledhost": ALL,
     "callbacks.attempt": ALL, "callbacks.hour": ALL, "callbacks.counted": ALL, "callbacks.settingchange": "",
-    "callbacks.errand": "", "callbacks.turn": "", "callbacks.pruned": "", "callbacks.keptresult": "",
-    "callbacks.keptorders": "",
+    "callbacks.endpointhealth": "", "callbacks.errand": "", "callbacks.turn": "", "callbacks.pruned": "",
+    "callbacks.keptresult": "", "callbacks.keptorders": "",
 }  # fmt: skip
 TASKS = {
     "callbacks.tasks.pump", "callbacks.tasks.sweep", "callbacks.tasks.step_errands", "callbacks.tasks.tally",
@@ -213,6 +213,7 @@ URLS = {
     "settings suggest",
     "admin:affiliates_link_": STANDARD,
     "admin:auth_user_": f"{STANDARD} password_change two_factor",
+    "admin:callbacks_callbacksetting_": STANDARD,
     "admin:callbacks_delivery_": f"{STANDARD} export live resend resend_all",
     "admin:callbacks_errand_": f"{STANDARD} continue progress stop",
     "admin:orders_apitoken_": STANDARD,

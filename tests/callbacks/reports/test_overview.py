@@ -163,7 +163,7 @@ def test_endpoint_that_is_gone_stays_first_until_somebody_resumes_it(admin_clien
     CallbackSetting.objects.filter(pk=gone.pk).update(is_active=False, pause_reason="gone")
     CallbackSetting.objects.filter(pk=by_hand.pk).update(is_active=False, pause_reason="person")
     assert in_trouble() == [("gone.example", "gone", 0, 0), ("failing.example", "failing", 0, 1)]
-    assert "Switched itself off" in admin_client.get(INDEX).content.decode()
+    assert "Paused by itself" in admin_client.get(INDEX).content.decode()
     CallbackSetting.objects.filter(pk=gone.pk).update(is_active=True, pause_reason="")
     assert in_trouble() == [("failing.example", "failing", 0, 1)]
 

@@ -1,0 +1,274 @@
+"""Which callbacks fail for long: counted beside the hourly counts, judged here, told when a state changes.
+
+Nothing is done while postbacks are sent: `read` and `write` belong to the pass that counts attempts, `judge` follows
+it. Tests count as nothing, but for one that passes (`passed`); what failed because of us counts for nobody.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F, Max, Q, QuerySet
+from django.urls import reverse
+from django.utils import timezone
+
+from affiliates.models import Affiliate
+from callbacks.delivery import webhooks
+from callbacks.egress.outcome import KINDS, status_phrase
+from callbacks.models import Attempt, CallbackSetting, Delivery, EndpointHealth, history
+from callbacks.models.health import MAX_COUNTED
+from config.monitoring import mail
+from config.monitoring.mail import Notice
+
+log = structlog.get_logger(__name__)
+
+FAILING_AFTER = timedelta(hours=24)
+LEAST_FAILURES = 10
+LATELY = timedelta(hours=24)  # a callback that nothing was sent for since says nothing any more
+OURS = ("internal", "secret", "proxy")  # kinds of failure that are no fault of the endpoint
+State, Reason = EndpointHealth.State, CallbackSetting.PauseReason
+BY_ITSELF = (Reason.GONE, Reason.FAILING)
+
+
+# --- counted -----------------------------------------------------------------------
+class Failure(NamedTuple):
+    at: datetime
+    status_code: int | None
+    kind: str
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a batch of attempts says of one callback."""
+
+    success_at: datetime | None = None
+    failures: list[Failure] = field(default_factory=list)
+
+
+def read(attempts: QuerySet[Attempt]) -> dict[int, Tally]:
+    """By callback: those with failures, and successes of those that failed before. Nothing is locked."""
+    tallies: dict[int, Tally] = defaultdict(Tally)
+    sent = attempts.order_by().exclude(trigger=Delivery.Trigger.TEST).filter(delivery__setting__isnull=False)
+    failed = sent.exclude(error_kind__in=["", *OURS])
+    for pk, at, code, kind in failed.values_list("delivery__setting", "created_at", "status_code", "error_kind"):
+        tallies[pk].failures.append(Failure(at, code, kind))
+    if known := {*tallies, *EndpointHealth.objects.values_list("pk", flat=True)}:
+        succeeded = sent.filter(error_kind="", delivery__setting__in=known)
+        for pk, at in succeeded.values_list("delivery__setting").annotate(at=Max("created_at")):
+            tallies[pk].success_at = at
+    return tallies
+
+
+def write(tallies: Mapping[int, Tally]) -> None:
+    """Add them to what is known, in the transaction that notes that these attempts are counted."""
+    if not tallies:
+        return
+    changed_at = dict(CallbackSetting.objects.filter(pk__in=tallies).values_list("pk", "request_changed_at"))
+    rows = {row.pk: row for row in EndpointHealth.objects.select_for_update().filter(pk__in=changed_at).order_by("pk")}
+    for pk in sorted(changed_at):
+        row = rows.get(pk) or EndpointHealth(pk=pk)
+        _add(row, tallies[pk], changed_at[pk])
+        if row.failures or row.state or row.paused_at:
+            row.save(force_insert=pk not in rows)
+        elif pk in rows:
+            row.delete()
+
+
+def _add(row: EndpointHealth, tally: Tally, changed_at: datetime | None) -> None:
+    if changed_at and row.first_failure_at and row.first_failure_at < changed_at:
+        _begin_anew(row)
+    if tally.success_at and (row.last_success_at is None or row.last_success_at < tally.success_at):
+        row.last_success_at = tally.success_at
+        if row.last_failure_at is None or row.last_failure_at <= tally.success_at:
+            _begin_anew(row)
+    after = max(filter(None, (row.last_success_at, changed_at)), default=None)
+    new = sorted((f for f in tally.failures if after is None or f.at > after), key=lambda each: each.at)
+    if new:
+        row.first_failure_at = min(row.first_failure_at or new[0].at, new[0].at)
+        row.failures += len(new)
+        row.last_failure_at, row.last_status_code, row.last_error_kind = new[-1]
+
+
+def _begin_anew(row: EndpointHealth) -> None:
+    row.first_failure_at, row.failures = None, 0
+
+
+# --- judged ------------------------------------------------------------------------
+def judge(now: datetime | None = None) -> None:
+    """Change the state of each callback whose time has come, and tell of it. Of several processes one does."""
+    now = now or timezone.now()
+    lately = Q(setting__is_active=True, failures__gte=LEAST_FAILURES, last_failure_at__gt=now - LATELY)
+    for_long = Q(state=State.NONE, first_failure_at__lte=now - FAILING_AFTER)
+    if settings.CALLBACKS_PAUSE_AFTER_HOURS:
+        for_long |= Q(first_failure_at__lte=now - timedelta(hours=settings.CALLBACKS_PAUSE_AFTER_HOURS))
+    is_over = Q(state=State.FAILING, last_success_at__gt=F("since"))
+    is_over |= Q(state=State.PAUSED, last_success_at__gt=F("paused_at"))
+    is_resumed = Q(state=State.PAUSED, setting__is_active=True)
+    candidates = EndpointHealth.objects.filter(lately & for_long | is_over | is_resumed)
+    found = set(candidates.values_list("pk", flat=True))
+    stopped = CallbackSetting.objects.filter(is_active=False, pause_reason__in=BY_ITSELF)
+    found |= set(stopped.exclude(endpoint_health__state=State.PAUSED).values_list("pk", flat=True))
+    for pk in sorted(found):
+        _judge_one(pk, now)
+
+
+def passed(setting: CallbackSetting, now: datetime | None = None) -> None:
+    """A test of this callback was answered 2xx: what had failed is over. In the transaction that writes the test."""
+    now = now or timezone.now()
+    if EndpointHealth.objects.filter(pk=setting.pk).update(last_success_at=now, first_failure_at=None, failures=0):
+        _judge_one(setting.pk, now)
+    elif not setting.is_active and setting.pause_reason in BY_ITSELF:  # it was paused a moment ago
+        _judge_one(setting.pk, now)
+        passed(setting, timezone.now())
+
+
+def _judge_one(pk: int, now: datetime) -> None:
+    with transaction.atomic():
+        found = CallbackSetting.objects.select_related("affiliate__user").select_for_update(no_key=True, of=("self",))
+        setting = found.filter(pk=pk).first()
+        if setting is None:
+            return
+        row = EndpointHealth.objects.select_for_update().filter(pk=pk).first() or EndpointHealth(setting=setting)
+        row.setting = setting
+        changed_at = setting.request_changed_at
+        if changed_at and row.first_failure_at and row.first_failure_at < changed_at:
+            _begin_anew(row)
+        if row.state == State.PAUSED and setting.is_active:  # a person resumed it, or its URL is another one
+            row.state, row.resumed_at = State.FAILING, now
+            _begin_anew(row)
+        told = _next_state(row, setting, now)
+        if row.state or row.failures or row.paused_at:
+            row.save()
+        elif not row._state.adding:  # noqa: SLF001 - Django's documented name
+            row.delete()
+        if told:
+            _tell(told, row, setting)
+
+
+def _next_state(row: EndpointHealth, setting: CallbackSetting, now: datetime) -> str:
+    """Change the row, and pause or resume the callback. Returns what is to be told; "" if nothing is."""
+    is_stopped = not setting.is_active and setting.pause_reason in BY_ITSELF
+    if row.state != State.NONE:
+        told_at = row.paused_at if row.state == State.PAUSED else row.since
+        if row.last_success_at and (told_at is None or row.last_success_at > told_at):
+            if is_stopped:
+                _switch(setting, Reason.NONE)
+                row.resumed_at = now
+            row.state = State.NONE
+            return "recovered"
+    if is_stopped:
+        if row.state == State.PAUSED:
+            return ""
+        gone = setting.history.filter(action=history.Action.GONE).order_by("-pk").first()
+        row.since = row.since if row.state else row.first_failure_at
+        return _note_paused(row, gone.created_at if gone else now)
+    is_sent_lately = row.last_failure_at is not None and row.last_failure_at > now - LATELY
+    if row.first_failure_at is None or row.failures < LEAST_FAILURES or not (setting.is_active and is_sent_lately):
+        return ""
+    failed_for, pause_after = now - row.first_failure_at, timedelta(hours=settings.CALLBACKS_PAUSE_AFTER_HOURS)
+    if pause_after and failed_for >= pause_after:
+        row.since = row.first_failure_at
+        _switch(setting, Reason.FAILING)
+        return _note_paused(row, now)
+    if row.state == State.NONE and failed_for >= FAILING_AFTER:
+        row.state, row.since = State.FAILING, row.first_failure_at
+        return "failing"
+    return ""
+
+
+def _note_paused(row: EndpointHealth, at: datetime) -> str:
+    row.state, row.paused_at, row.resumed_at = State.PAUSED, at, None
+    row.since = row.since or at
+    return "paused"
+
+
+def _switch(setting: CallbackSetting, reason: str) -> None:
+    setting.is_active, setting.pause_reason = reason == Reason.NONE, reason
+    CallbackSetting.objects.filter(pk=setting.pk).update(is_active=setting.is_active, pause_reason=reason)
+    history.note_switched_by_itself(setting)
+
+
+# --- told --------------------------------------------------------------------------
+def _tell(change: str, row: EndpointHealth, setting: CallbackSetting) -> None:
+    log.warning(_EVENTS[change], setting=setting.pk, host=setting.host, failures=row.failures)
+    lines = _lines(change, row, setting)
+    subject = f"{_SUBJECTS[change]}: {setting}"
+    affiliate = setting.affiliate
+    if affiliate is None:  # a webhook that fails is told by e-mail alone, else it would tell of itself
+        mail.tell(mail.staff_to_tell(), Notice(subject, lines, reverse("admin:callbacks_callbacksetting_changelist")))
+        return
+    anchor = setting.event.replace(".", "-")
+    mail.tell(mail.staff_to_tell(), Notice(subject, lines, f"{affiliate.settings_url}#{anchor}"))
+    webhooks.record(f"callback.{change}", _data(row, setting))
+    if affiliate.user and affiliate.status == Affiliate.Status.APPROVED:
+        mail.tell([affiliate.user], Notice(subject, lines, reverse("portal:home")))
+
+
+def _data(row: EndpointHealth, setting: CallbackSetting) -> dict[str, Any]:
+    """What a webhook says of the callback, in snake_case like the API."""
+    return {
+        "callback": {"id": setting.pk, "event": setting.event, "name": setting.name, "host": setting.host},
+        "affiliate": {"code": setting.affiliate.code, "name": setting.affiliate.name},
+        "since": row.since.isoformat() if row.since else None,
+        "last_answer": {"status_code": row.last_status_code, "error_kind": row.last_error_kind},
+        "failed_attempts": row.failures,
+        "orders_waiting": _count_waiting(setting),
+    }
+
+
+_EVENTS = {change: f"callback_{change}" for change in ("failing", "paused", "recovered")}
+_SUBJECTS = {"failing": "Postbacks fail", "paused": "Paused by itself", "recovered": "Postbacks succeed again"}
+
+
+def _lines(change: str, row: EndpointHealth, setting: CallbackSetting) -> tuple[str, ...]:
+    """What somebody is told. Of the URL only the host: a query may hold keys."""
+    who = f"{setting.title} of {setting.affiliate.name}, at {setting.host}" if setting.affiliate_id else str(setting)
+    if change == "recovered":
+        ended = f"Before, nothing was answered with success since {_when(row.since)}."
+        return (f"{who}: postbacks are answered with success again.", ended, *_skipped(row))
+    since = f"Nothing was answered with success since {_when(row.since)}."
+    lines = [f"{who}: {'it is paused now, because it failed' if change == 'paused' else 'postbacks fail'}."]
+    lines += [since, last_answer(row)] if row.last_failure_at else [f"Since {_when(row.since)}."]
+    if setting.affiliate_id:
+        lines.append(f"Orders that wait: {_waiting(setting)}.")
+    if change == "paused":
+        lines.append("What waits is sent once it is resumed. A test that succeeds or another URL resumes it.")
+    return tuple(lines)
+
+
+def last_answer(row: EndpointHealth) -> str:
+    """The last answer in a sentence, without anything that the other side or the URL says."""
+    if row.last_status_code:
+        return f"The last answer was {status_phrase(row.last_status_code)}."
+    return f"At the last attempt there was no answer: {KINDS.get(row.last_error_kind, 'unknown')}."
+
+
+def _skipped(row: EndpointHealth) -> tuple[str, ...]:
+    count = row.skipped_count
+    if not count:
+        return ()
+    number = f"{MAX_COUNTED:,} or more events were" if count >= MAX_COUNTED else _events(count)
+    return (f"{number} skipped while it was paused.",)
+
+
+def _events(count: int) -> str:
+    return "1 event was" if count == 1 else f"{count:,} events were"
+
+
+def _count_waiting(setting: CallbackSetting) -> int:
+    waiting = Delivery.objects.filter(setting=setting, status=Delivery.Status.PENDING).exclude(origin="test")
+    return waiting.order_by().values("order").distinct()[: MAX_COUNTED + 1].count()
+
+
+def _waiting(setting: CallbackSetting) -> str:
+    count = _count_waiting(setting)
+    return f"more than {MAX_COUNTED:,}" if count > MAX_COUNTED else f"{count:,}"
+
+
+def _when(moment: datetime | None) -> str:
+    return f"{timezone.localtime(moment):%-d %b %Y, %H:%M %Z}" if moment else "an unknown time"

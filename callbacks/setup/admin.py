@@ -1,0 +1,102 @@
+"""Webhooks to the merchant's own systems: listed, made, tested, given a new secret, deleted. They are never changed.
+
+A callback of an affiliate is set up in their Settings tab, not here.
+"""
+
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin, messages
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.utils.decorators import method_decorator
+
+from callbacks.delivery import webhooks
+from callbacks.models import CallbackSetting
+from callbacks.models.setting import SYSTEM
+from callbacks.setup import signing_secrets
+from config.listing.columns import CREATED, column
+from config.listing.pages import BaseAdmin
+from config.security import security_log
+from config.security.sign_in import password_again
+
+
+class WebhookForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable at run time
+    class Meta:
+        model = CallbackSetting
+        fields = ("url",)
+        widgets: ClassVar = {"url": forms.URLInput(attrs={"placeholder": "https://shop.example/webhooks"})}
+        help_texts: ClassVar = {"url": "It is sent a signed POST with JSON. The next page shows the signing secret."}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.instance.event, self.instance.method, self.instance.body_format = SYSTEM, "POST", "json"
+
+
+class WebhookAdmin(BaseAdmin):
+    form = WebhookForm
+    fields = ("url",)
+    list_title = "Webhooks"
+    list_subtitle = (
+        "Your own systems hear here when a callback fails, is paused or recovers, and when sending is stuck."
+    )
+    list_icon = "link"
+    empty_title = "No webhooks yet"
+    empty_text = "Add the URL of a program of yours, and it is told what e-mails tell."
+    list_display = ("url", "is_active", "created")
+    list_display_links = None
+    ordering = ("pk",)
+    actions = ("send_test", "rotate", "resume", "delete_selected")
+    created = column("Made", CREATED, ordering="created_at")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[CallbackSetting]:
+        return super().get_queryset(request).filter(event=SYSTEM)
+
+    def has_change_permission(self, request: HttpRequest, obj: CallbackSetting | None = None) -> bool:
+        return obj is None and super().has_change_permission(request)
+
+    @method_decorator(password_again)
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        # That button would skip the page that shows the secret.
+        return super().add_view(request, form_url, (extra_context or {}) | {"show_save_and_add_another": False})
+
+    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
+        return self._made(request, obj)
+
+    def _made(self, request: HttpRequest, webhook: CallbackSetting) -> HttpResponse:
+        """Show the secret in this answer. A message would put it into a cookie."""
+        security_log.note(request, "secret_shown", about=webhook)
+        context = {"title": str(webhook), "opts": self.opts, "setting": webhook}
+        context = self.admin_site.each_context(request) | context
+        return TemplateResponse(request, "admin/callbacks/setup/webhook_made.html", context)
+
+    @admin.action(description="Send a test", permissions=["change"])
+    def send_test(self, request: HttpRequest, webhooks_: QuerySet[CallbackSetting]) -> None:
+        with transaction.atomic():
+            count = webhooks.record("webhook.test", {}, webhooks_)
+        if count:
+            messages.success(request, "A test is on its way. The list of deliveries shows what is answered.")
+        else:
+            messages.error(request, "Nothing was sent: a paused webhook gets nothing. Resume it first.")
+
+    @admin.action(description="Make a new signing secret", permissions=["change"])
+    @method_decorator(password_again)
+    def rotate(self, request: HttpRequest, webhooks_: QuerySet[CallbackSetting]) -> HttpResponse:
+        if webhooks_.count() != 1:
+            messages.error(request, "Choose one webhook: its new secret is shown once.")
+            return redirect(request.get_full_path())
+        with transaction.atomic():
+            webhook = webhooks_.select_for_update(no_key=True).get()
+            signing_secrets.rotate(webhook)
+            security_log.note(request, "secret_rotated", about=webhook, says="Gave it a new signing secret.")
+        return self._made(request, webhook)
+
+    @admin.action(description="Resume", permissions=["change"])
+    def resume(self, request: HttpRequest, webhooks_: QuerySet[CallbackSetting]) -> None:
+        webhooks_.update(is_active=True, pause_reason=CallbackSetting.PauseReason.NONE)
+        messages.success(request, "Resumed. What happens from now on is sent, and what waited.")
