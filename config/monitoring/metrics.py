@@ -129,4 +129,4 @@ def _begun_elsewhere(series: str, metric: Metric) -> Sample | None:
     name, _, labels = series.partition("{")
     if metric.type != "counter" or name != f"{metric.name}_total":
         return None
-    return Sample(name, dict(re.findall(r'(\w+)="([^"]*)"', labels)), 0.0)
+    return Sample(name, dict(re.findall(r'\b(\w{1,40})="([^"]{0,160})"', labels)), 0.0)
