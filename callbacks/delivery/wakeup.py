@@ -154,8 +154,9 @@ def note_failure(error: Exception) -> None:
 
 
 def note_success() -> None:
-    """Say that the broker is back, if it was away."""
-    global _is_failing  # noqa: PLW0603 - one broker for the whole process
+    """Say that the broker is back, if it was away, and ask it again at once."""
+    global _is_failing, _quiet_until  # noqa: PLW0603 - one broker for the whole process
+    _quiet_until = 0.0
     if _is_failing:
         log.warning("broker_back")
     _is_failing = False
@@ -170,6 +171,8 @@ def record_heartbeat() -> None:
         _valkey().set(_HEARTBEAT_KEY, datetime.now(UTC).isoformat(), ex=_HEARTBEAT_S)
     except (redis.RedisError, OSError) as error:
         note_failure(error)
+    else:  # the sweep is to wake a worker now: because of this nobody looks without being woken
+        note_success()
 
 
 def was_swept(within_s: float) -> bool:

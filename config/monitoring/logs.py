@@ -53,6 +53,8 @@ def configuration(level: str, form: str, secrets: Iterable[str]) -> dict[str, An
             # Django gives it a handler of its own, whose lines look otherwise and would be written twice.
             "django": {"level": libraries, "handlers": []},
             "celery": {"level": celery},
+            # It warns of a broker that is away, after we have, and of a wake-up that comes while a worker ends.
+            "kombu": {"level": "DEBUG" if debug else "ERROR"},
             # What it says of log-ins is said by `security`, in lines that no typed name can break.
             "axes": {"level": "ERROR"},
             # It says each time that a request waits for a thread, which it does for some milliseconds.

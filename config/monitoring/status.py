@@ -4,7 +4,6 @@
 `database_trouble` and `migrations_trouble`, which `/readyz` asks.
 """
 
-import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from django.utils import timezone
 from callbacks.delivery import circuit_breaker, queue, wakeup
 from callbacks.egress.proxy import proxy_from
 from config.models import Process
+from config.monitoring.background import disk_usage
 from config.security import encryption
 
 ALIVE_FOR = timedelta(seconds=20)  # each process says every five seconds that it is alive
@@ -58,7 +58,7 @@ def status() -> Status:
     now = timezone.now()
     alive = list(Process.objects.filter(seen_at__gte=now - ALIVE_FOR).values_list("kind", flat=True))
     last = dict(Process.objects.values_list("kind").annotate(Max("seen_at")))
-    usage = shutil.disk_usage(settings.DATA_DIR)
+    total, _, free = disk_usage(settings.DATA_DIR)
     return Status(
         at=now,
         workers=alive.count(Process.Kind.WORKER),
@@ -68,8 +68,8 @@ def status() -> Status:
         beat_seen_at=last.get(Process.Kind.BEAT),
         is_broker_there=is_broker_there(),
         oldest_due_at=queue.oldest_due_at(circuit_breaker.held(circuit_breaker.troubled())),
-        disk_free=usage.free / usage.total,
-        disk_free_bytes=usage.free,
+        disk_free=free / total,
+        disk_free_bytes=free,
         database=database_trouble(),
         migrations=migrations_trouble(),
         proxy=proxy_trouble(),

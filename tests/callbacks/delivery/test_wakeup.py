@@ -51,6 +51,17 @@ def test_heartbeat_is_read_back_and_absent_without_one(broker: Valkey) -> None:
     assert wakeup.last_heartbeat() is not None
 
 
+def test_send_after_a_heartbeat_asks_the_broker_again_at_once(broker: Valkey) -> None:
+    os.kill(broker.child.process.pid, signal.SIGSTOP)
+    try:
+        assert not wakeup.send()
+    finally:
+        os.kill(broker.child.process.pid, signal.SIGCONT)
+    assert not wakeup.send()  # it is left alone for some seconds
+    wakeup.record_heartbeat()
+    assert wakeup.send()
+
+
 @pytest.fixture
 def nobody(settings: Any) -> None:
     with socket.socket() as probe:

@@ -167,6 +167,7 @@ def test_celery_is_quiet_but_at_debug():
     assert level_of("celery") == logging.WARNING
     assert level_of("celery", level="DEBUG") == logging.DEBUG
     assert level_of("celery", level="ERROR") == logging.ERROR
+    assert level_of("kombu") == logging.ERROR
 
 
 def test_log_ins_are_told_at_every_level_and_what_libraries_send_at_none():
