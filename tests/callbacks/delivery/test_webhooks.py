@@ -4,15 +4,18 @@ from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
+import time_machine
 from django.urls import reverse
 from django.utils import timezone
 from standardwebhooks import Webhook
 
+from callbacks import tasks
 from callbacks.delivery import dispatcher, health, webhooks
 from callbacks.models import CallbackSetting, Delivery, EndpointHealth
 from config.models import Email
 from config.monitoring.alarms import alarm_changed
 from tests.factories import CallbackSettingFactory
+from tests.receiver import Answer
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("broker", "loopback")]
 
@@ -39,7 +42,7 @@ def received(webhook: CallbackSetting, receiver) -> dict:
     (request,) = receiver.wait_for(1)
     headers = {name: request.header(name) for name in ("webhook-id", "webhook-timestamp", "webhook-signature")}
     event = Webhook(webhook.secret).verify(request.body.decode(), headers)
-    assert headers["webhook-id"] == str(Delivery.objects.get(setting=webhook).event_id)
+    assert headers["webhook-id"] == str(Delivery.objects.filter(setting=webhook).latest("pk").event_id)
     return event
 
 
@@ -58,14 +61,15 @@ def test_failing_callback_is_told_to_the_webhook_signed_and_sent_by_the_engine(w
     assert Delivery.objects.get(setting=webhook).status == "succeeded"
 
 
+@pytest.mark.parametrize("is_over", [False, True])
 @pytest.mark.parametrize("kind", ["worker", "waiting"])
-def test_stuck_queue_is_told_to_the_webhook(webhook, receiver, kind) -> None:
+def test_stuck_queue_is_told_to_the_webhook(webhook, receiver, kind, is_over) -> None:
     alarm = SimpleNamespace(kind=kind, title="No worker is running", since=timezone.now())
-    alarm_changed.send(sender=object, alarm=alarm, is_open=True)
+    alarm_changed.send(sender=object, alarm=alarm, is_open=not is_over)
     event = received(webhook, receiver)
     assert event["type"] == "queue.stuck"
     assert event["data"] == {
-        "is_over": False, "reason": "No worker is running", "since": alarm.since.isoformat()
+        "is_over": is_over, "reason": "No worker is running", "since": alarm.since.isoformat()
     }  # fmt: skip
 
 
@@ -86,6 +90,37 @@ def test_paused_webhook_gets_nothing(webhook) -> None:
     CallbackSetting.objects.update(is_active=False)
     assert webhooks.record("webhook.test", {}) == 0
     assert not Delivery.objects.exists()
+
+
+@pytest.mark.parametrize(("code", "resumes"), [(200, True), (500, False)])
+@pytest.mark.parametrize("reason", ["failing", "gone"])
+def test_test_resumes_a_webhook_that_paused_itself_if_it_passes(
+    webhook, receiver, admin_client, reason, code, resumes
+) -> None:
+    with time_machine.travel(timezone.now() - timedelta(hours=1), tick=False):
+        failing(webhook)
+        webhooks.record("callback.failing", {})  # waits until it is resumed
+        CallbackSetting.objects.update(is_active=False, pause_reason=reason)
+        tasks.count_requests()
+    failures = EndpointHealth.objects.get().failures
+    receiver.answer("/hooks", Answer(code))
+    admin_client.post("/admin/callbacks/callbacksetting/", {"action": "send_test", "_selected_action": [webhook.pk]})
+    assert received(webhook, receiver)["type"] == "webhook.test"
+    with time_machine.travel(timezone.now() + timedelta(minutes=10)):
+        tasks.count_requests()
+        webhook.refresh_from_db()
+        assert (webhook.is_active, webhook.pause_reason) == ((True, "") if resumes else (False, reason))
+        receiver.answer("/hooks", Answer(200))
+        dispatcher.run()
+        told = Email.objects.order_by("pk").last().subject
+    assert len(receiver.requests) == (2 if resumes else 1)  # a test that failed is not repeated before that
+    assert told.startswith("Postbacks succeed again" if resumes else "Paused by itself")
+    assert EndpointHealth.objects.get().failures == (0 if resumes else failures)
+
+
+def test_test_leaves_what_a_person_paused(webhook) -> None:
+    CallbackSetting.objects.update(is_active=False, pause_reason="person")
+    assert webhooks.record_test(CallbackSetting.objects.all()) == 0
 
 
 def test_pages_show_a_webhook_and_its_deliveries(webhook, admin_client) -> None:
