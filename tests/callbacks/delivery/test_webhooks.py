@@ -1,20 +1,25 @@
 """Webhooks to the merchant's own systems: recorded with the change, sent by the engine, signed, never of themselves."""
 
+import gzip
 from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
 import time_machine
+from django.core.management import call_command
 from django.urls import reverse
 from django.utils import timezone
 from standardwebhooks import Webhook
 
+from affiliates.models import Affiliate
 from callbacks import tasks
 from callbacks.delivery import dispatcher, health, webhooks
 from callbacks.models import CallbackSetting, Delivery, EndpointHealth
+from callbacks.reports import callback_health, reconciliation
+from callbacks.setup.bulk import choice
 from config.models import Email
 from config.monitoring.alarms import alarm_changed
-from tests.factories import CallbackSettingFactory
+from tests.factories import AffiliateFactory, CallbackSettingFactory
 from tests.receiver import Answer
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("broker", "loopback")]
@@ -142,6 +147,31 @@ def test_pages_show_a_webhook_and_its_deliveries(webhook, admin_client) -> None:
         reverse("many:replace-host"),
     ):
         assert admin_client.get(path).status_code == 200, path
+
+
+def test_webhook_is_no_callback_of_an_affiliate(webhook, admin_client) -> None:
+    affiliate = AffiliateFactory()
+    assert '<li class="is-done"><div><h3>Set up their S2S callback' not in admin_client.get("/admin/").content.decode()
+    (listed,) = callback_health.with_health(Affiliate.objects.all())
+    assert listed.callback_count == 0
+    assert {status.health for status in callback_health.callbacks_of(affiliate)} == {"not_set"}
+    lines = reconciliation.reconcile(affiliate, reconciliation.Month.of(timezone.now())).lines
+    assert [line.setting for line in lines] == [None, None]
+    assert {group.key: group.count for group in choice.groups()}["no-created"] == 1
+    for path in ("many:replace-host", "admin:affiliates_affiliate_changelist"):
+        assert webhook.host not in admin_client.get(reverse(path)).content.decode()
+
+
+def test_csv_has_the_deliveries_of_a_webhook(webhook, admin_client, tmp_path) -> None:
+    webhooks.record("callback.failing", {})
+    delivery = Delivery.objects.get()
+    Delivery.objects.update(status="succeeded", next_attempt_at=None)
+    page = b"".join(admin_client.get("/admin/callbacks/delivery/export/").streaming_content).decode()
+    file = tmp_path / "deliveries.csv.gz"
+    call_command("export_deliveries", before="2100-01-01", output=file)
+    for text in (page, gzip.decompress(file.read_bytes()).decode()):
+        (row,) = [line for line in text.splitlines() if str(delivery.event_id) in line]
+        assert webhook.host in row
 
 
 def test_webhook_is_made_tested_and_given_a_new_secret_on_its_page(admin_client, receiver) -> None:
