@@ -78,7 +78,7 @@ class WebhookAdmin(BaseAdmin):
     @admin.action(description="Send a test", permissions=["change"])
     def send_test(self, request: HttpRequest, webhooks_: QuerySet[CallbackSetting]) -> None:
         with transaction.atomic():
-            count = webhooks.record("webhook.test", {}, webhooks_)
+            count = webhooks.record_test(webhooks_)
         if count:
             messages.success(request, "A test is on its way. The list of deliveries shows what is answered.")
         else:

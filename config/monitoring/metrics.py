@@ -75,7 +75,7 @@ LEASES_RETURNED = _counter("postbacks_leases_returned", "Deliveries taken back f
 API_CALLS = _counter(
     "postbacks_api_calls", "Requests to /api/, by status.", "status", ["200", "201", "401", "422", "500"]
 )
-MAILS = _counter("postbacks_emails", "E-mails, by result.", "result", ["sent", "failed"])
+MAILS = _counter("postbacks_emails", "Times an e-mail was tried, by result.", "result", ["sent", "failed"])
 
 _flushed: dict[str, float] = {}
 _lock = threading.Lock()
