@@ -36,7 +36,8 @@ class WebhookForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptab
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.instance.event, self.instance.method, self.instance.body_format = SYSTEM, "POST", "json"
-        self.fields["url"].required = True  # the model says itself, with other words, that it must not be empty
+        if "url" in self.fields:  # not on the page that only shows it
+            self.fields["url"].required = True  # the model says so too, in clean()
 
 
 class WebhookAdmin(BaseAdmin):

@@ -103,6 +103,8 @@ def test_pages_show_a_webhook_and_its_deliveries(webhook, admin_client) -> None:
         "/admin/callbacks/callbacksetting/",
         "/admin/callbacks/delivery/",
         "/admin/callbacks/delivery/export/",
+        f"/admin/callbacks/callbacksetting/{webhook.pk}/change/",
+        f"/admin/callbacks/callbacksetting/{webhook.pk}/delete/",
         delivery.get_absolute_url(),
         reverse("many:replace-host"),
     ):
