@@ -143,6 +143,8 @@ def test_pages_show_a_webhook_and_its_deliveries(webhook, admin_client) -> None:
         "/admin/callbacks/callbacksetting/",
         "/admin/callbacks/delivery/",
         "/admin/callbacks/delivery/export/",
+        f"/admin/callbacks/callbacksetting/{webhook.pk}/change/",
+        f"/admin/callbacks/callbacksetting/{webhook.pk}/delete/",
         delivery.get_absolute_url(),
         reverse("many:replace-host"),
     ):
@@ -172,6 +174,28 @@ def test_csv_has_the_deliveries_of_a_webhook(webhook, admin_client, tmp_path) ->
     for text in (page, gzip.decompress(file.read_bytes()).decode()):
         (row,) = [line for line in text.splitlines() if str(delivery.event_id) in line]
         assert webhook.host in row
+
+
+def test_page_of_a_webhooks_delivery_speaks_of_no_order(webhook, admin_client) -> None:
+    webhooks.record("queue.stuck", {"reason": "No worker is running"})
+    Delivery.objects.update(request_id="id-of-the-request")
+    page = admin_client.get(Delivery.objects.get().get_absolute_url()).content.decode()
+    assert "No worker is running" in page
+    assert "<code>id-of-the-request</code>" in page
+    for words in ("order.", "the order has no link", "order was deleted", "Order saved", "<p> ·"):
+        assert words not in page, words
+
+
+def test_webhook_is_called_a_webhook_on_its_pages(webhook, admin_client) -> None:
+    path = "/admin/callbacks/callbacksetting/"
+    asked = {"action": "delete_selected", "_selected_action": [webhook.pk]}
+    pages = [admin_client.get(path), admin_client.get(f"{path}add/"), admin_client.post(path, asked)]
+    for page in pages:
+        assert "callback setting" not in page.content.decode().lower()
+    assert "1 webhook<" in pages[0].content.decode()
+    assert webhook.url in pages[2].content.decode()
+    admin_client.post(path, asked | {"post": "yes"})
+    assert not CallbackSetting.objects.exists()
 
 
 def test_webhook_is_made_tested_and_given_a_new_secret_on_its_page(admin_client, receiver) -> None:
