@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 
 import structlog
 from django.db import transaction
-from django.dispatch import Signal
 from django.urls import reverse
 from django.utils import timezone
 
+from callbacks.delivery import webhooks
 from callbacks.reports import overview
 from config.models import AlarmState, Process
 from config.monitoring import mail
@@ -21,8 +21,6 @@ from config.monitoring.mail import Notice
 from config.monitoring.status import ALIVE_FOR, Status, status
 
 log = structlog.get_logger(__name__)
-
-alarm_changed = Signal()  # with `alarm` and `is_open`, in the transaction that writes the change down
 
 EVERY = timedelta(seconds=15)  # somebody looks
 RECOVERED_AFTER = timedelta(seconds=30)
@@ -181,9 +179,9 @@ def _change(state: AlarmState, now: datetime, *, is_open: bool) -> None:
         mail.tell(mail.administrators_to_tell(), _notice(alarm, state.well_at or now, is_open=is_open))
         try:
             with transaction.atomic():
-                alarm_changed.send(sender=Alarm, alarm=alarm, is_open=is_open)
-        except Exception:  # what else is told must not keep the e-mail back
-            log.exception("alarm_receiver_failed")
+                webhooks.queue_stuck(alarm, is_open=is_open)
+        except Exception:  # it must not keep the e-mail back
+            log.exception("alarm_webhook_failed")
 
 
 def _notice(alarm: Alarm, ended_at: datetime, *, is_open: bool) -> Notice:

@@ -11,7 +11,6 @@ from standardwebhooks import Webhook
 from callbacks.delivery import dispatcher, health, webhooks
 from callbacks.models import CallbackSetting, Delivery, EndpointHealth
 from config.models import Email
-from config.monitoring.alarms import alarm_changed
 from tests.factories import CallbackSettingFactory
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("broker", "loopback")]
@@ -61,7 +60,7 @@ def test_failing_callback_is_told_to_the_webhook_signed_and_sent_by_the_engine(w
 @pytest.mark.parametrize("kind", ["worker", "waiting"])
 def test_stuck_queue_is_told_to_the_webhook(webhook, receiver, kind) -> None:
     alarm = SimpleNamespace(kind=kind, title="No worker is running", since=timezone.now())
-    alarm_changed.send(sender=object, alarm=alarm, is_open=True)
+    webhooks.queue_stuck(alarm, is_open=True)
     event = received(webhook, receiver)
     assert event["type"] == "queue.stuck"
     assert event["data"] == {
@@ -71,7 +70,7 @@ def test_stuck_queue_is_told_to_the_webhook(webhook, receiver, kind) -> None:
 
 def test_other_alarms_are_not_told_to_the_webhook(webhook) -> None:
     alarm = SimpleNamespace(kind="disk", title="A disk is nearly full", since=timezone.now())
-    alarm_changed.send(sender=object, alarm=alarm, is_open=True)
+    webhooks.queue_stuck(alarm, is_open=True)
     assert not Delivery.objects.exists()
 
 
