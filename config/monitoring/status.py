@@ -15,12 +15,12 @@ from urllib.parse import quote
 import redis
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
-from django.db.migrations.executor import MigrationExecutor
 from django.db.models import Max
 from django.utils import timezone
 
 from callbacks.delivery import circuit_breaker, queue, wakeup
 from callbacks.egress.proxy import proxy_from
+from config.checks import unapplied_migrations
 from config.models import Process
 from config.monitoring.background import disk_free
 from config.security import encryption
@@ -132,8 +132,7 @@ def migrations_trouble(database: Any = connection) -> str:
     if _are_migrations_applied:
         return ""
     try:
-        executor = MigrationExecutor(database)
-        missing = len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+        missing = len(unapplied_migrations(database))
     except (DatabaseError, InterfaceError):
         return "Not known without the database."
     _are_migrations_applied = not missing
