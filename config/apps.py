@@ -1,7 +1,5 @@
 """The project as an app (its commands and checks), and the admin app with our site in the place of Django's."""
 
-from typing import Any
-
 from django.apps import AppConfig
 from django.contrib.admin.apps import AdminConfig
 from django.db.models.signals import post_migrate
@@ -13,17 +11,9 @@ class ConfigConfig(AppConfig):
 
     def ready(self) -> None:
         from config import checks, db_locks  # noqa: F401 - importing `checks` and `sign_in` registers them
-        from config.monitoring import alarms  # needs the models
         from config.security import sign_in  # noqa: F401 - as above
 
         db_locks.prepare_connections()
-        alarms.alarm_changed.connect(_tell_webhooks, dispatch_uid="config.webhooks")
-
-
-def _tell_webhooks(alarm: Any, is_open: bool, **_: Any) -> None:
-    from callbacks.delivery import webhooks
-
-    webhooks.queue_stuck(alarm, is_open=is_open)
 
 
 class PostbacksAdminConfig(AdminConfig):

@@ -85,7 +85,7 @@ def _name_worker(instance: Any, **_: Any) -> None:
 
 @worker_ready.connect
 def _sweep_at_once(**_: Any) -> None:
-    """Send what is due as soon as there is a worker. The sweep also records the first heartbeat."""
+    """Send what is due as soon as there is a worker."""
     app.send_task("callbacks.tasks.sweep", expires=10)
 
 

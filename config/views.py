@@ -15,6 +15,7 @@ from django.views.decorators.http import require_safe
 
 from config.db_outages import note, outage
 from config.monitoring import status as monitoring
+from config.monitoring.troubles import troubles
 
 OK = "ok"
 # What is typed there is not written into a page.
@@ -50,14 +51,14 @@ def status(request: HttpRequest) -> JsonResponse:
     try:
         found = monitoring.status()
     except (DatabaseError, InterfaceError):
-        troubles = [monitoring.database_trouble() or "The database does not answer as it should."]
-        troubles += filter(None, [monitoring.migrations_trouble()])
+        wrong = [monitoring.database_trouble() or "The database does not answer as it should."]
+        wrong += filter(None, [monitoring.migrations_trouble()])
         parts: dict[str, Any] = {"is_broker_there": monitoring.is_broker_there()}
     else:
-        troubles, parts = list(monitoring.troubles(found)), asdict(found)
+        wrong, parts = [trouble.sentence for trouble in troubles(found)], asdict(found)
         parts |= {name: parts[name] or OK for name in ("database", "migrations", "proxy")}
-    state = "trouble" if troubles else OK
-    return JsonResponse({"state": state, "troubles": troubles, "version": settings.VERSION} | parts)
+    state = "trouble" if wrong else OK
+    return JsonResponse({"state": state, "troubles": wrong, "version": settings.VERSION} | parts)
 
 
 # --- errors ------------------------------------------------------------------------

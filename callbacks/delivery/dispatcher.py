@@ -87,8 +87,8 @@ def is_running() -> bool:
 
 
 def sweep() -> None:
-    """Record that this worker is alive, and make due again what dead workers held."""
-    wakeup.record_heartbeat()
+    """Make due again what dead workers held, and note that a worker has looked."""
+    wakeup.note_sweep()
     if recovered := queue.recover():
         log.warning("leases_recovered", count=recovered)
         metrics.LEASES_RETURNED.inc(recovered)

@@ -1,4 +1,4 @@
-"""Tells a worker that something is due, and whether a worker is alive.
+"""Tells a worker that something is due, and tells the others that a worker has looked for it.
 
 A wake-up is best effort, bounded in time and never an error for its sender: the database is the queue, and the sweep
 finds what a lost wake-up left. At most one is waiting at any time, because a worker runs a thousand empty tasks a
@@ -22,12 +22,13 @@ from kombu.exceptions import KombuError
 log = structlog.get_logger(__name__)
 
 TASK = "callbacks.tasks.pump"  # by name, because the task's module imports this one
-# The names of both keys stay as they are: old and new processes run side by side during a deploy.
+# The names of the keys stay as they are: old and new processes run side by side during a deploy.
 _WAITING_KEY = "postbacks:bell"
-_HEARTBEAT_KEY = "postbacks:heartbeat"
+_SWEPT_KEY = "postbacks:heartbeat"
 _PROBE_KEY = "postbacks:probe"
 _WAITING_S = 10  # a wake-up that no worker took for so long was lost, and the next one is sent again
-_HEARTBEAT_S = 30
+_SWEPT_S = 30
+_PROBE_S = 30
 _RECONNECT_S = 1.0  # the pause before a listener connects again to a broker that is away
 _LISTEN_S = 1.0  # how long a paused listener may go on listening
 _REASON_LENGTH = 100  # of what a broker says when it refuses
@@ -162,13 +163,13 @@ def note_success() -> None:
     _is_failing = False
 
 
-def record_heartbeat() -> None:
-    """Say at the broker that a worker has run the sweep, so that no other process need look for what is due.
+def note_sweep() -> None:
+    """Note at the broker that a worker has run the sweep, so that no other process need look for what is due.
 
-    `config.models.Process` says who is alive. A web process of an older release asks for this during a deploy.
+    Who is alive is said by `config.models.Process`. A web process of an older release reads that here, as a time.
     """
     try:
-        _valkey().set(_HEARTBEAT_KEY, datetime.now(UTC).isoformat(), ex=_HEARTBEAT_S)
+        _valkey().set(_SWEPT_KEY, datetime.now(UTC).isoformat(), ex=_SWEPT_S)
     except (redis.RedisError, OSError) as error:
         note_failure(error)
     else:  # the sweep is to wake a worker now: because of this nobody looks without being woken
@@ -178,19 +179,13 @@ def record_heartbeat() -> None:
 def was_swept(within_s: float) -> bool:
     """Whether a worker has run the sweep within this time, by the broker's clock. False if it does not say."""
     try:
-        left_ms = _valkey().pttl(_HEARTBEAT_KEY)
+        left_ms = _valkey().pttl(_SWEPT_KEY)
     except (redis.RedisError, OSError) as error:
         note_failure(error)
         return False
-    return isinstance(left_ms, int) and left_ms > (_HEARTBEAT_S - within_s) * 1000
-
-
-def last_heartbeat() -> datetime | None:
-    """When a worker last recorded a heartbeat; None if none did lately. Raises `redis.RedisError` without a broker."""
-    text = _valkey().get(_HEARTBEAT_KEY)
-    return datetime.fromisoformat(text.decode()) if isinstance(text, bytes) else None
+    return isinstance(left_ms, int) and left_ms > (_SWEPT_S - within_s) * 1000
 
 
 def can_write() -> bool:
     """Whether the broker takes a write. Raises `redis.RedisError` if it refuses or does not answer."""
-    return bool(_valkey().set(_PROBE_KEY, 1, ex=_HEARTBEAT_S))
+    return bool(_valkey().set(_PROBE_KEY, 1, ex=_PROBE_S))

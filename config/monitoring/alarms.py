@@ -10,74 +10,22 @@ from datetime import datetime, timedelta
 
 import structlog
 from django.db import transaction
-from django.dispatch import Signal
 from django.urls import reverse
 from django.utils import timezone
 
+from callbacks.delivery import webhooks
 from callbacks.reports import overview
-from config.models import AlarmState, Process
+from config.models import AlarmState
 from config.monitoring import mail
 from config.monitoring.mail import Notice
 from config.monitoring.status import ALIVE_FOR, Status, status
+from config.monitoring.troubles import ALARMS, troubles
 
 log = structlog.get_logger(__name__)
-
-alarm_changed = Signal()  # with `alarm` and `is_open`, in the transaction that writes the change down
 
 EVERY = timedelta(seconds=15)  # somebody looks
 RECOVERED_AFTER = timedelta(seconds=30)
 GAP = timedelta(minutes=1)  # nobody looked for so long: the installation was off, so what was noticed begins anew
-LATE = timedelta(minutes=5)
-LEAST_DISK_FREE = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """What is said of one kind, and for how long it must be found wrong. What lives is missed after 20 seconds."""
-
-    title: str
-    advice: str
-    over: str
-    hold: timedelta
-
-
-RULES = {
-    "worker": Rule(
-        "No worker is running",
-        "Nothing is sent until one runs, and nothing is lost. Start the worker, and see in its log why it ended.",
-        "A worker is running again",
-        timedelta(seconds=40),
-    ),
-    "waiting": Rule(
-        "Postbacks are late",
-        "What was due more than five minutes ago is still not sent. See whether enough workers run, and whether their "
-        "logs or the list of deliveries name a reason.",
-        "Postbacks are sent in time again",
-        timedelta(seconds=30),
-    ),
-    "beat": Rule(
-        "Beat is not running",
-        "Resends and past orders, the figures of the overview and all that is done at fixed times wait for it. "
-        "Start it again.",
-        "Beat is running again",
-        timedelta(seconds=40),
-    ),
-    "broker": Rule(
-        "The broker does not work",
-        "Workers look for what is due by themselves, so postbacks still go out, some seconds later. Resends of many "
-        "and past orders wait. See whether the Valkey or Redis server runs, whether it may write, and whether its "
-        "memory or disk is full.",
-        "The broker works again",
-        timedelta(seconds=45),
-    ),
-    "disk": Rule(
-        "A disk is nearly full",
-        "Less than 5 % of it is free. When it is full, orders are refused. Make room on the machine, or prune what is "
-        "old.",
-        "The disk has room again",
-        timedelta(seconds=30),
-    ),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +39,12 @@ class Alarm:
 def open() -> list[Alarm]:  # noqa: A001 - said with its module: alarms.open()
     """What is wrong now, as far as somebody has looked."""
     states = {state.kind: state for state in AlarmState.objects.filter(is_open=True)}
-    return [_alarm_of(states[kind]) for kind in RULES if kind in states]
+    return [_alarm_of(states[kind]) for kind in ALARMS if kind in states]
 
 
 def _alarm_of(state: AlarmState) -> Alarm:
-    rule = RULES[state.kind]
-    return Alarm(state.kind, rule.title, rule.advice, state.began_at)
+    kind = ALARMS[state.kind]
+    return Alarm(state.kind, kind.title, kind.advice, state.began_at)
 
 
 # --- looked at -------------------------------------------------------------------
@@ -104,7 +52,7 @@ def look() -> None:
     """Look at everything, if it is this process's turn, and tell of each change."""
     now = timezone.now()
     states = {state.kind: state for state in AlarmState.objects.all()}
-    if missing := RULES.keys() - states.keys():
+    if missing := ALARMS.keys() - states.keys():
         AlarmState.objects.bulk_create([AlarmState(kind=kind) for kind in sorted(missing)], ignore_conflicts=True)
         states = {state.kind: state for state in AlarmState.objects.all()}
     last = min((state.looked_at for state in states.values() if state.looked_at), default=None)
@@ -115,7 +63,7 @@ def look() -> None:
         AlarmState.objects.update(noticed_at=None, well_at=None)
         states = {state.kind: state for state in AlarmState.objects.all()}
     found = _found(status(), last)
-    for kind in RULES:
+    for kind in ALARMS:
         _judge(states[kind], found.get(kind), now)
 
 
@@ -123,35 +71,21 @@ def _take_turn(last: datetime | None, now: datetime) -> bool:
     """Whether nobody looked lately. Of several that ask at once one gets it. A clock may have been set back."""
     if last is not None and now - EVERY < last <= now:
         return False
-    first = next(iter(RULES))  # one row, so that all wait for the same lock
+    first = next(iter(ALARMS))  # one row, so that all wait for the same lock
     turn = AlarmState.objects.filter(kind=first, looked_at=last)
     return bool(turn.update(looked_at=now))
 
 
 def _found(seen: Status, last: datetime | None) -> dict[str, datetime]:
     """The kinds that are wrong now, each with since when. `last` is when somebody looked before."""
-    found = {}
-    if not seen.workers:
-        found["worker"] = _gone_since(seen.worker_seen_at, seen.at, last)
-    if seen.oldest_due_at is not None and seen.at - seen.oldest_due_at > LATE:
-        found["waiting"] = seen.oldest_due_at
-    if not seen.beats:
-        found["beat"] = _gone_since(seen.beat_seen_at, seen.at, last)
-    if not seen.is_broker_there:
-        found["broker"] = seen.at
-    alive = Process.objects.filter(seen_at__gte=seen.at - ALIVE_FOR)
-    if alive.filter(disk_free__lt=LEAST_DISK_FREE).exists():  # each says it of its own machine
-        found["disk"] = seen.at
+    found = {trouble.kind: trouble.since for trouble in troubles(seen)}
+    for kind in ("worker", "beat"):  # the one seen last may have ended long before another came and went
+        if kind in found and last and found[kind] <= last - ALIVE_FOR:
+            found[kind] = seen.at
     return found
 
 
-def _gone_since(seen_at: datetime | None, now: datetime, last: datetime | None) -> datetime:
-    """When the last one was seen, unless that is another one, which ended long before somebody looked and found one."""
-    return seen_at if seen_at and (last is None or seen_at > last - ALIVE_FOR) else now
-
-
 def _judge(state: AlarmState, began_at: datetime | None, now: datetime) -> None:
-    rule = RULES[state.kind]
     row = AlarmState.objects.filter(pk=state.pk)
     if began_at is None:
         if not state.is_open:
@@ -166,7 +100,7 @@ def _judge(state: AlarmState, began_at: datetime | None, now: datetime) -> None:
             row.update(well_at=None)
     elif state.noticed_at is None:
         row.update(noticed_at=now, began_at=began_at)
-    elif now - state.noticed_at >= rule.hold:
+    elif now - state.noticed_at >= ALARMS[state.kind].hold:
         _change(state, now, is_open=True)
 
 
@@ -181,15 +115,15 @@ def _change(state: AlarmState, now: datetime, *, is_open: bool) -> None:
         mail.tell(mail.administrators_to_tell(), _notice(alarm, state.well_at or now, is_open=is_open))
         try:
             with transaction.atomic():
-                alarm_changed.send(sender=Alarm, alarm=alarm, is_open=is_open)
-        except Exception:  # what else is told must not keep the e-mail back
-            log.exception("alarm_receiver_failed")
+                webhooks.queue_stuck(alarm, is_open=is_open)
+        except Exception:  # it must not keep the e-mail back
+            log.exception("alarm_webhook_failed")
 
 
 def _notice(alarm: Alarm, ended_at: datetime, *, is_open: bool) -> Notice:
     lines: tuple[str, ...]
     if not is_open:
-        lines = (f"{RULES[alarm.kind].over}.", f"The alarm lasted from {_told(alarm.since)} to {_told(ended_at)}.")
+        lines = (f"{ALARMS[alarm.kind].over}.", f"The alarm lasted from {_told(alarm.since)} to {_told(ended_at)}.")
         return Notice(f"Over: {alarm.title[0].lower()}{alarm.title[1:]}", lines, reverse("admin:index"))
     waiting = overview.waiting()
     count = f"{'more than ' if waiting.is_more else ''}{waiting.count:,}"

@@ -22,16 +22,23 @@ from prometheus_client.registry import Collector
 
 from callbacks.delivery import circuit_breaker
 from callbacks.models import Delivery, Job
-from config.monitoring import alarms, metrics, status
+from config.monitoring import alarms, metrics, status, troubles
 from config.request import client_address
 from config.security import security_log
 
 MOST_COUNTED = 100_000  # deliveries that wait: more are not counted, and told as so many
-OF_POSTGRESQL = "pg_database_size(current_database())"
+DATABASE_SIZE = {
+    "postgresql": "SELECT pg_database_size(current_database())",
+    "sqlite": "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",
+}
 # Any of these says that a proxy passed the request on: then its other end is the proxy and not who asks.
 FORWARDED = (
-    *("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST"),
-    *("HTTP_FORWARDED", "HTTP_VIA", "HTTP_X_REAL_IP"),
+    "HTTP_X_FORWARDED_FOR",
+    "HTTP_X_FORWARDED_PROTO",
+    "HTTP_X_FORWARDED_HOST",
+    "HTTP_FORWARDED",
+    "HTTP_VIA",
+    "HTTP_X_REAL_IP",
 )
 
 
@@ -89,7 +96,8 @@ def _gauges() -> Iterator[Metric]:
     yield _gauge("broker_up", "1 if the broker takes a write.", found.is_broker_there)
     yield _alarms()
     yield _gauge("database_bytes", "Size of the database.", _database_bytes())
-    yield _gauge("disk_free_ratio", "Share of DATA_DIR's disk that is free, 0 to 1.", found.disk_free)
+    if found.disk_free is not None:
+        yield _gauge("disk_free_ratio", "Free share of the fullest disk, of all machines, 0 to 1.", found.disk_free)
 
 
 def _gauge(name: str, documentation: str, value: float) -> Metric:
@@ -100,7 +108,7 @@ def _alarms() -> Metric:
     said = "1 while this is wrong, as administrators are told."
     found = GaugeMetricFamily("postbacks_alarms", said, labels=["kind"])
     are_open = {alarm.kind for alarm in alarms.open()}
-    for kind in alarms.RULES:
+    for kind in troubles.ALARMS:
         found.add_metric([kind], float(kind in are_open))
     return found
 
@@ -128,9 +136,6 @@ def _count_jobs() -> int:
 
 
 def _database_bytes() -> int:
-    of_sqlite = "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()"
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT pg_database_size(current_database())" if connection.vendor == "postgresql" else of_sqlite
-        )
+        cursor.execute(DATABASE_SIZE[connection.vendor])
         return int(cursor.fetchone()[0])

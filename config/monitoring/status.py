@@ -1,12 +1,11 @@
 """How the installation is, as `/status`, `/metrics`, the overview and the alarms tell it.
 
-`status` looks, `troubles` says what is wrong in sentences. Whether a web process may take traffic is less than that:
-`database_trouble` and `migrations_trouble`, which `/readyz` asks.
+What of it is wrong is said by `troubles`. Whether a web process may take traffic is less than that: `database_trouble`
+and `migrations_trouble`, which `/readyz` asks.
 """
 
 import sqlite3
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,19 +15,17 @@ from urllib.parse import quote
 import redis
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
-from django.db.migrations.executor import MigrationExecutor
 from django.db.models import Max
 from django.utils import timezone
 
 from callbacks.delivery import circuit_breaker, queue, wakeup
 from callbacks.egress.proxy import proxy_from
+from config.checks import unapplied_migrations
 from config.models import Process
-from config.monitoring.background import disk_usage
+from config.monitoring.background import disk_free
 from config.security import encryption
 
 ALIVE_FOR = timedelta(seconds=20)  # each process says every five seconds that it is alive
-STUCK_AFTER = timedelta(minutes=5)
-LOW_SHARE, LOW_BYTES = 0.05, 5 * 2**30  # the disk is low when both are undercut
 PROBE_BYTES = 64 * 1024
 
 _are_migrations_applied = False
@@ -46,8 +43,7 @@ class Status:
     beat_seen_at: datetime | None
     is_broker_there: bool
     oldest_due_at: datetime | None  # of what could be sent now; None if nothing is due
-    disk_free: float  # share of the disk that DATA_DIR is on
-    disk_free_bytes: int = 0
+    disk_free: float | None  # share of the fullest disk, of all machines; None if that cannot be said
     database: str = ""  # what is wrong with it, in a sentence; and so with the next two
     migrations: str = ""
     proxy: str = ""
@@ -56,9 +52,10 @@ class Status:
 
 def status() -> Status:
     now = timezone.now()
-    alive = list(Process.objects.filter(seen_at__gte=now - ALIVE_FOR).values_list("kind", flat=True))
+    processes = list(Process.objects.filter(seen_at__gte=now - ALIVE_FOR).values_list("kind", "disk_free"))
+    alive = [kind for kind, _ in processes]
+    free = [share for share in (disk_free(), *(share for _, share in processes)) if share is not None]
     last = dict(Process.objects.values_list("kind").annotate(Max("seen_at")))
-    total, _, free = disk_usage(settings.DATA_DIR)
     return Status(
         at=now,
         workers=alive.count(Process.Kind.WORKER),
@@ -68,50 +65,12 @@ def status() -> Status:
         beat_seen_at=last.get(Process.Kind.BEAT),
         is_broker_there=is_broker_there(),
         oldest_due_at=queue.oldest_due_at(circuit_breaker.held(circuit_breaker.troubled())),
-        disk_free=free / total,
-        disk_free_bytes=free,
+        disk_free=min(free, default=None),
         database=database_trouble(),
         migrations=migrations_trouble(),
         proxy=proxy_trouble(),
         unreadable_secrets=encryption.count_unreadable(),
     )
-
-
-def troubles(found: Status) -> Iterator[str]:
-    """What is wrong with the installation, a sentence each."""
-    yield from filter(None, (found.database, found.migrations))
-    if not found.workers:
-        yield _absence("No worker", found.at, found.worker_seen_at)
-    if not found.beats:
-        yield f"{_absence('No beat', found.at, found.beat_seen_at)} Retries and jobs may be late."
-    if not found.is_broker_there:
-        yield "The broker does not answer, or takes nothing. Postbacks go out a few seconds later without it."
-    if found.oldest_due_at and found.at - found.oldest_due_at > STUCK_AFTER:
-        yield f"The oldest postback that is due has waited for {duration(found.at - found.oldest_due_at)}."
-    if found.disk_free < LOW_SHARE and found.disk_free_bytes < LOW_BYTES:
-        yield f"The disk of DATA_DIR is nearly full: {found.disk_free:.0%} is free."
-    if found.proxy:
-        yield found.proxy
-    if found.unreadable_secrets:
-        yield (
-            f"{found.unreadable_secrets} secrets are stored under another SECRET_KEY: nothing can be signed with them."
-        )
-
-
-def _absence(who: str, now: datetime, seen_at: datetime | None) -> str:
-    return f"{who} has been seen for {duration(now - seen_at)}." if seen_at else f"{who} is running."
-
-
-def duration(span: timedelta) -> str:
-    """In one unit: 40 seconds, 2 minutes, 3 hours, 4 days."""
-    seconds = max(int(span.total_seconds()), 0)
-    size, name = next(
-        (size, name)
-        for size, name in ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
-        if seconds >= 2 * size or size == 1
-    )
-    count = seconds // size
-    return f"{count} {name}" if count == 1 else f"{count} {name}s"
 
 
 def is_broker_there() -> bool:
@@ -173,8 +132,7 @@ def migrations_trouble(database: Any = connection) -> str:
     if _are_migrations_applied:
         return ""
     try:
-        executor = MigrationExecutor(database)
-        missing = len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+        missing = len(unapplied_migrations(database))
     except (DatabaseError, InterfaceError):
         return "Not known without the database."
     _are_migrations_applied = not missing

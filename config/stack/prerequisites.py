@@ -14,8 +14,8 @@ from django.conf import settings
 from django.core.checks import run_checks
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, connections
-from django.db.migrations.executor import MigrationExecutor
 
+from config.checks import unapplied_migrations
 from config.security import encryption
 from config.stack import data_dir
 
@@ -68,8 +68,7 @@ def reach_database() -> None:
 
 def migrate(say: Callable[[str], object]) -> None:
     try:
-        executor = MigrationExecutor(connection)
-        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        if unapplied_migrations():
             say("Bringing the database up to date ...")
             call_command("migrate", interactive=False, verbosity=0)
         encryption.encrypt_plain()  # no process of an older release runs beside this one

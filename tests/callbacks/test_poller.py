@@ -70,7 +70,7 @@ def test_poller_without_sweeps_sends_what_is_saved_and_what_a_dead_worker_held(
 def test_poller_leaves_everything_to_sweeps_until_they_stay_away(
     poller: Poller, save: Callable[[], None], receiver: Receiver, broker: Valkey
 ) -> None:
-    wakeup.record_heartbeat()
+    wakeup.note_sweep()
     save()
     poller.start()
     poller._stopping.wait(0.5)

@@ -20,7 +20,7 @@ from callbacks.delivery import wakeup
 from callbacks.models import Delivery
 from config import views
 from config.models import Process
-from config.monitoring import background, status
+from config.monitoring import background, status, troubles
 from config.stack.valkey import Valkey
 from tests.factories import AffiliateFactory, OrderFactory, callbacks_for
 
@@ -155,14 +155,12 @@ def test_status_with_everything_there_is_ok(client, broker: Valkey):
 def test_status_tells_a_dead_beat_from_a_dead_worker(client, broker: Valkey):
     process("worker")
     process("beat", seconds_ago=125)
-    assert client.get("/status").json()["troubles"] == [
-        "No beat has been seen for 2 minutes. Retries and jobs may be late."
-    ]
+    assert client.get("/status").json()["troubles"] == ["Beat is not running: last seen 2 minutes ago."]
     Process.objects.all().delete()
     process("beat")
     process("worker", seconds_ago=130)
     said = client.get("/status").json()
-    assert (said["state"], said["troubles"]) == ("trouble", ["No worker has been seen for 2 minutes."])
+    assert (said["state"], said["troubles"]) == ("trouble", ["No worker is running: last seen 2 minutes ago."])
 
 
 @pytest.mark.django_db
@@ -173,7 +171,7 @@ def test_status_without_a_broker_says_so_and_knows_the_rest(client, settings):
     answer = client.get("/status")
     assert (answer.status_code, answer.json()["workers"]) == (200, 1)
     (trouble,) = answer.json()["troubles"]
-    assert trouble.startswith("The broker does not answer")
+    assert trouble == "The broker does not work: it does not answer, or refuses what is written."
 
 
 @pytest.mark.django_db
@@ -193,7 +191,17 @@ def test_status_says_that_postbacks_wait_for_too_long(client, broker: Valkey):
     callbacks_for(affiliate, "https://tracker.example/")
     OrderFactory(affiliate=affiliate)
     Delivery.objects.update(next_attempt_at=timezone.now() - timedelta(minutes=7, seconds=5))
-    assert client.get("/status").json()["troubles"] == ["The oldest postback that is due has waited for 7 minutes."]
+    assert client.get("/status").json()["troubles"] == ["Postbacks are late: the oldest has waited for 7 minutes."]
+
+
+@pytest.mark.django_db
+def test_status_says_that_a_disk_of_any_machine_is_nearly_full(client, broker: Valkey):
+    process("worker")
+    process("beat")
+    Process.objects.filter(kind="worker").update(disk_free=0.051)
+    assert client.get("/status").json()["troubles"] == []
+    Process.objects.filter(kind="worker").update(disk_free=0.049)
+    assert client.get("/status").json()["troubles"] == ["A disk is nearly full: 4.9 % of it is free."]
 
 
 @pytest.mark.django_db
@@ -237,7 +245,7 @@ def test_status_tells_whether_the_proxy_can_be_used(client, settings, broker: Va
     [(-1, "0 seconds"), (1, "1 second"), (119, "119 seconds"), (120, "2 minutes"), (7_300, "2 hours"), (2e5, "2 days")],
 )
 def test_duration(seconds: float, said: str):
-    assert status.duration(timedelta(seconds=seconds)) == said
+    assert troubles.duration(timedelta(seconds=seconds)) == said
 
 
 # --- pages -------------------------------------------------------------------------

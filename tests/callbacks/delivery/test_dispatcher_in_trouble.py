@@ -98,7 +98,7 @@ def test_run_without_an_end_takes_back_what_a_dead_worker_held_and_shows_that_it
     assert new_dispatcher(sweep_interval_s=0.2).run() == 2
     at = {request.path: request.at for request in receiver.requests}
     assert at["/dead"] < at["/busy"] + 2  # so not only when the run had ended after all
-    assert wakeup.last_heartbeat() is not None
+    assert wakeup.was_swept(5)
 
 
 def test_run_request_that_cannot_be_built_is_recorded_and_the_others_are_sent(receiver: Receiver) -> None:

@@ -45,10 +45,11 @@ def test_take_lets_the_next_wakeup_through(broker: Valkey) -> None:
     assert messages_waiting(broker) == 2
 
 
-def test_heartbeat_is_read_back_and_absent_without_one(broker: Valkey) -> None:
-    assert wakeup.last_heartbeat() is None
-    wakeup.record_heartbeat()
-    assert wakeup.last_heartbeat() is not None
+def test_sweep_is_known_for_as_long_as_it_is_asked_for(broker: Valkey) -> None:
+    assert not wakeup.was_swept(5)
+    wakeup.note_sweep()
+    assert wakeup.was_swept(5)
+    assert not wakeup.was_swept(-1)
 
 
 def test_send_after_a_heartbeat_asks_the_broker_again_at_once(broker: Valkey) -> None:
@@ -76,9 +77,8 @@ def test_send_broker_gone_is_no_error_and_then_quick() -> None:
     assert not any(wakeup.send() for _ in range(1000))
     assert time.perf_counter() - began < 0.25
     assert not wakeup.take()
-    wakeup.record_heartbeat()
-    with pytest.raises(redis.RedisError):
-        wakeup.last_heartbeat()
+    wakeup.note_sweep()
+    assert not wakeup.was_swept(5)
 
 
 @pytest.mark.django_db(transaction=True)

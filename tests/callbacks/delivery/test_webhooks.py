@@ -18,7 +18,6 @@ from callbacks.models import CallbackSetting, Delivery, EndpointHealth
 from callbacks.reports import callback_health, reconciliation
 from callbacks.setup.bulk import choice
 from config.models import Email
-from config.monitoring.alarms import alarm_changed
 from tests.factories import AffiliateFactory, CallbackSettingFactory
 from tests.receiver import Answer
 
@@ -70,7 +69,7 @@ def test_failing_callback_is_told_to_the_webhook_signed_and_sent_by_the_engine(w
 @pytest.mark.parametrize("kind", ["worker", "waiting"])
 def test_stuck_queue_is_told_to_the_webhook(webhook, receiver, kind, is_over) -> None:
     alarm = SimpleNamespace(kind=kind, title="No worker is running", since=timezone.now())
-    alarm_changed.send(sender=object, alarm=alarm, is_open=not is_over)
+    webhooks.queue_stuck(alarm, is_open=not is_over)
     event = received(webhook, receiver)
     assert event["type"] == "queue.stuck"
     assert event["data"] == {
@@ -80,7 +79,7 @@ def test_stuck_queue_is_told_to_the_webhook(webhook, receiver, kind, is_over) ->
 
 def test_other_alarms_are_not_told_to_the_webhook(webhook) -> None:
     alarm = SimpleNamespace(kind="disk", title="A disk is nearly full", since=timezone.now())
-    alarm_changed.send(sender=object, alarm=alarm, is_open=True)
+    webhooks.queue_stuck(alarm, is_open=True)
     assert not Delivery.objects.exists()
 
 

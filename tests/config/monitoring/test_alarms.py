@@ -1,5 +1,6 @@
 """What is wrong with the installation is told once when it began and once when it is over, and nothing else is."""
 
+import json
 from datetime import timedelta
 from threading import Barrier, Thread
 
@@ -8,7 +9,9 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.utils import timezone
 
-from callbacks.delivery import wakeup
+from callbacks.delivery import wakeup, webhooks
+from callbacks.models.setting import SYSTEM
+from callbacks.postback.request import DATA
 from config.models import AlarmState, Email, Process
 from config.monitoring import alarms
 from tests.factories import CallbackSettingFactory, OrderFactory
@@ -150,19 +153,19 @@ def test_clock_that_was_set_back_does_not_end_the_looking(time_machine):
     assert kinds() == ["worker"]
 
 
-def test_receivers_are_told_and_one_that_fails_keeps_no_mail_back(time_machine):
-    told = []
+def test_webhook_is_told_of_a_change(time_machine):
+    webhook = CallbackSettingFactory(affiliate=None, event=SYSTEM)
+    go_on(time_machine, "beat", seconds=105)
+    told = json.loads(webhook.deliveries.get().variables[DATA])
+    assert (told["reason"], told["is_over"]) == ("No worker is running", False)
 
-    def receive(alarm, is_open, **_):
-        told.append((alarm.kind, is_open))
+
+def test_webhook_that_cannot_be_told_keeps_no_mail_back(time_machine, monkeypatch):
+    def fail(*_, **__):
         User.objects.create(username="ann")  # there is one: the database refuses
 
-    alarms.alarm_changed.connect(receive)
-    try:
-        go_on(time_machine, "beat", seconds=105)
-    finally:
-        alarms.alarm_changed.disconnect(receive)
-    assert told == [("worker", True)]
+    monkeypatch.setattr(webhooks, "queue_stuck", fail)
+    go_on(time_machine, "beat", seconds=105)
     assert len(subjects()) == 1
 
 

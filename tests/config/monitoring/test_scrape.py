@@ -10,7 +10,7 @@ from django.utils import timezone
 from callbacks.delivery import dispatcher
 from callbacks.models import Delivery, TroubledHost
 from config.models import AlarmState, CountedSample, Process
-from config.monitoring import alarms, mail, metrics, scrape
+from config.monitoring import mail, metrics, scrape, troubles
 from config.monitoring.mail import Notice
 from tests import machine
 from tests.factories import in_state
@@ -65,7 +65,7 @@ def test_what_other_processes_counted_is_added(broker):
 @pytest.mark.django_db
 def test_alarm_is_1_while_it_is_open(broker):
     AlarmState.objects.create(kind="beat", is_open=True, began_at=timezone.now())
-    open_ = {f'postbacks_alarms{{kind="{kind}"}}': float(kind == "beat") for kind in alarms.RULES}
+    open_ = {f'postbacks_alarms{{kind="{kind}"}}': float(kind == "beat") for kind in troubles.ALARMS}
     assert {series: value for series, value in scraped().items() if "alarms" in series} == open_
     AlarmState.objects.update(is_open=False)
     assert not any(value for series, value in scraped().items() if "alarms" in series)
