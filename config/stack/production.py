@@ -5,17 +5,17 @@ those of `config.checks`.
 """
 
 import ipaddress
-import logging
 import time
 from collections.abc import Callable
 
+import structlog
 from django.conf import settings
 from django.core.management import call_command
 from django.db import OperationalError, connection, connections
 
 SAY_EACH_S = 60.0
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 def prepare(*, migrates: bool) -> None:
