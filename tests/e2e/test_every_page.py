@@ -33,12 +33,13 @@ STATES = [
 PORTAL = Login("looked@e.example", "a long enough passphrase")
 ONE_OF_EACH = """
 import json
+from datetime import timedelta
 from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
 from affiliates.portal import access
 from affiliates.models import Affiliate, Link
-from callbacks.models import Job
-from callbacks.models import Attempt, CallbackSetting, Delivery
+from callbacks.models import Attempt, CallbackSetting, Delivery, EndpointHealth, Job
+from config.models import Email
 from django.utils import timezone
 from orders.intake import tokens
 from orders.models import ApiToken, Order
@@ -59,11 +60,23 @@ if is_new:
         attempt_count=1, last_status_code=200, last_attempt_at=at, variables={"order.number": "#LOOKED"})
     Attempt.objects.create(delivery=told, trigger="initial", method="GET", url="http://127.0.0.1:1/?o=1", created_at=at,
         status_code=200, detail="The tracker answered 200 OK.", response_excerpt="success=false;err_msg=no click")
+    # Four attempts that are no longer kept, and a delivery that was skipped while its callback had paused itself.
+    Delivery.objects.filter(pk=told.pk).update(attempt_count=5, request_id="a" * 32)
+    EndpointHealth.objects.create(setting=tune, paused_at=at, resumed_at=at + timedelta(hours=1))
+    Delivery.objects.create(setting=tune, order=joe.orders.get(), event="order.created", status="skipped",
+        skip_reason="paused", variables={"order.number": "#LOOKED"})
+    webhook = CallbackSetting.objects.create(event="system", method="POST", body_format="json", url="http://127.0.0.1:1/")
+    Delivery.objects.create(setting=webhook, event="system", status="failed", variables={"event": "queue.stuck"})
+    Email.objects.create(subject="Postbacks fail", body="Postbacks fail.", path="/admin/", status="not_sent",
+        created_at=at, due_at=at)
     Job.objects.create(kind="resend", words="Looked at", first=1, last=1, position=1, state="finished")
 print("ids", json.dumps({
     "joe": joe.pk, "marta": Affiliate.objects.get(code="alone").pk, "link": joe.links.get().pk,
     "unused_link": joe.links.get().pk, "order": joe.orders.get().pk, "delivery": joe.deliveries.earliest("pk").pk,
-    "soft_failure": joe.deliveries.latest("pk").pk,
+    "soft_failure": joe.deliveries.filter(status="succeeded").latest("pk").pk,
+    "paused": joe.callback_settings.get(name="TUNE").pk,
+    "webhook": CallbackSetting.objects.get(event="system").pk,
+    "of_webhook": Delivery.objects.filter(event="system", variables__event="queue.stuck").first().pk,
     "job": Job.objects.get(words="Looked at").pk,
     "setting": joe.callback_settings.order_by("pk").first().pk, "token": ApiToken.objects.get(name="looked at").pk,
     "clerk": User.objects.get(username="clerk").pk, "content_type": ContentType.objects.get_for_model(Delivery).pk,
@@ -101,8 +114,9 @@ def test_every_page_of_the_admin_is_accessible_and_fits_its_window(browser_page,
     sign_in(browser_page, stack)
     paths = pages_of("administrator", "admin/", there)
     assert len(paths) > 40
-    soft_failure = f"/admin/callbacks/delivery/{there.soft_failure.pk}/change/"
-    assert found_wrong(browser_page, stack, [*paths, *STATES, soft_failure]) == {}
+    deliveries = [f"/admin/callbacks/delivery/{pk}/change/" for pk in (there.soft_failure.pk, there.of_webhook.pk)]
+    while_paused = [f"/admin/callbacks/delivery/{page}?while_paused={there.paused.pk}" for page in ("", "resend/")]
+    assert found_wrong(browser_page, stack, [*paths, *STATES, *deliveries, *while_paused]) == {}
     browser_page.goto(f"{stack.base_url}/admin/nothing-there/")
     assert faults(browser_page) == []
 
