@@ -152,7 +152,7 @@ def _overview(request: HttpRequest) -> dict[str, Any]:
     if not Delivery.objects.exclude(origin=Delivery.Origin.TEST).exists():
         return told | {
             "has_affiliates": Affiliate.objects.exists(),
-            "has_callbacks": CallbackSetting.objects.exists(),
+            "has_callbacks": CallbackSetting.objects.exclude(affiliate=None).exists(),
             "has_orders": Order.objects.exists(),
             "first_affiliate": Affiliate.objects.order_by("pk").first(),
         }

@@ -68,10 +68,19 @@ def test_growth_tables_follow_from_what_was_measured() -> None:
     assert (growth.SLOTS, growth.KEPT_DELIVERIES, growth.KEPT_ATTEMPTS) == (concurrency.SLOTS, 400, 90)
 
 
+def test_readme_says_how_to_run_it_from_the_beginning_to_the_end_one_screen_each() -> None:
+    section = README.partition("## Run it for real\n")[2].partition("\n## ")[0]
+    _, *parts = re.split(r"^### ", section, flags=re.MULTILINE)
+    names = ["Install", "Configure", "Run", "Watch", "Back up", "Upgrade", "Lost password"]
+    assert [part.partition("\n")[0] for part in parts] == names
+    assert max(len(part.splitlines()) for part in parts) <= 30
+
+
 @pytest.mark.parametrize("document", [README, ARCHITECTURE, (ROOT / "CHANGELOG.md").read_text("utf-8")])
 def test_document_links_and_pictures_exist(document: str) -> None:
+    headings = {f"#{line.lower().replace(' ', '-')}" for line in re.findall(r"^##+ (.+)$", document, re.MULTILINE)}
     for target in re.findall(r"\]\(([^)]+)\)", document):
-        assert target.startswith("https://") or (ROOT / target).is_file(), target
+        assert target.startswith("https://") or target in headings or (ROOT / target).is_file(), target
 
 
 def test_readme_python_versions_are_those_of_the_package() -> None:

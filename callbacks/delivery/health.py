@@ -1,7 +1,7 @@
 """Which callbacks fail for long: counted beside the hourly counts, judged here, told when a state changes.
 
 Nothing is done while postbacks are sent: `read` and `write` belong to the pass that counts attempts, `judge` follows
-it. Tests count as nothing, but for one that passes (`passed`); what failed because of us counts for nobody.
+it. Tests count as nothing, but for one that passes (of a form: `passed`); what failed because of us counts for nobody.
 """
 
 from collections import defaultdict
@@ -53,8 +53,8 @@ class Tally:
 def read(attempts: QuerySet[Attempt]) -> dict[int, Tally]:
     """By callback: those with failures, and successes of those that failed before. Nothing is locked."""
     tallies: dict[int, Tally] = defaultdict(Tally)
-    sent = attempts.order_by().exclude(trigger=Delivery.Trigger.TEST).filter(delivery__setting__isnull=False)
-    failed = sent.exclude(error_kind__in=["", *OURS])
+    sent = attempts.order_by().exclude(delivery__origin=Delivery.Origin.TEST).filter(delivery__setting__isnull=False)
+    failed = sent.exclude(trigger=Delivery.Trigger.TEST).exclude(error_kind__in=["", *OURS])
     for pk, at, code, kind in failed.values_list("delivery__setting", "created_at", "status_code", "error_kind"):
         tallies[pk].failures.append(Failure(at, code, kind))
     if known := {*tallies, *EndpointHealth.objects.values_list("pk", flat=True)}:
@@ -237,7 +237,8 @@ def _lines(change: str, row: EndpointHealth, setting: CallbackSetting) -> tuple[
     if setting.affiliate_id:
         lines.append(f"Orders that wait: {_waiting(setting)}.")
     if change == "paused":
-        lines.append("What waits is sent once it is resumed. A test that succeeds or another URL resumes it.")
+        resumes = "A test that succeeds or another URL" if setting.affiliate_id else "A test that succeeds"
+        lines.append(f"What waits is sent once it is resumed. {resumes} resumes it.")
     return tuple(lines)
 
 

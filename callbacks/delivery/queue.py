@@ -116,16 +116,17 @@ SELECT CAST(d.next_attempt_at AS text), d.id, d.event, d.next_trigger, d.retry_s
   (d.next_trigger <> 'manual' AND {newer}) OR {made_again},
   d.variables, CAST(d.created_at AS text), d.setting_id, d.request_id
 """
-# Neither paused, nor held because the tracker asked us to wait, nor of an excluded endpoint or host. Nor while another
-# delivery of its order is on the wire to the same callback, or of the other event to the same host; and an *updated*
-# not before the *created* at the same host has succeeded or ended. Without a join, for which all that waits would be
-# read and sorted at each claim.
+# Neither paused (but a test is tried then, too), nor held because the tracker asked us to wait, nor of an excluded
+# endpoint or host. Nor while another delivery of its order is on the wire to the same callback, or of the other event
+# to the same host; and an *updated* not before the *created* at the same host has succeeded or ended. Without a join,
+# for which all that waits would be read and sorted at each claim.
 _DUE = """
 FROM callbacks_delivery d
 WHERE d.status = 'pending' AND d.attempt_count {count} AND d.next_attempt_at <= %(now)s
   AND ({no_setting} EXISTS (
     SELECT 1 FROM callbacks_callbacksetting s
-    WHERE s.id = d.setting_id AND s.is_active AND (s.held_until IS NULL OR s.held_until <= %(now)s) AND {host}
+    WHERE s.id = d.setting_id AND (s.is_active OR d.next_trigger = 'test')
+      AND (s.held_until IS NULL OR s.held_until <= %(now)s) AND {host}
       AND s.id {not_among_settings} AND s.host {not_among_hosts}))
   AND NOT EXISTS (
     SELECT 1 FROM callbacks_delivery c

@@ -155,8 +155,9 @@ def note_failure(error: Exception) -> None:
 
 
 def note_success() -> None:
-    """Say that the broker is back, if it was away."""
-    global _is_failing  # noqa: PLW0603 - one broker for the whole process
+    """Say that the broker is back, if it was away, and ask it again at once."""
+    global _is_failing, _quiet_until  # noqa: PLW0603 - one broker for the whole process
+    _quiet_until = 0.0
     if _is_failing:
         log.warning("broker_back")
     _is_failing = False
@@ -171,6 +172,8 @@ def note_sweep() -> None:
         _valkey().set(_SWEPT_KEY, datetime.now(UTC).isoformat(), ex=_SWEPT_S)
     except (redis.RedisError, OSError) as error:
         note_failure(error)
+    else:  # the sweep is to wake a worker now: because of this nobody looks without being woken
+        note_success()
 
 
 def was_swept(within_s: float) -> bool:

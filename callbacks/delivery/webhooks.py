@@ -4,7 +4,7 @@ Each is a delivery like any other: without an affiliate and an order, so nothing
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.db import transaction
@@ -19,21 +19,37 @@ from callbacks.postback.request import DATA
 from callbacks.postback.variables import event_times
 
 
-def record(kind: str, data: Mapping[str, Any], among: QuerySet[CallbackSetting] | None = None) -> int:
+def record(kind: str, data: Mapping[str, Any]) -> int:
     """Write a delivery for each webhook that is not paused, in the transaction of the change that it tells of.
 
-    Of those `among`, if given. Returns how many.
+    Returns how many.
     """
+    return _record(CallbackSetting.objects.filter(event=SYSTEM, is_active=True), kind, data)
+
+
+def record_test(among: QuerySet[CallbackSetting]) -> int:
+    """Write a test for each of these webhooks. One that paused itself is tried too: if it answers, it is resumed.
+
+    In a transaction. Returns how many.
+    """
+    found = [each for each in among.filter(event=SYSTEM) if each.is_active or each.is_paused_by_itself]
+    return _record(found, "webhook.test", {}, Delivery.Trigger.TEST)
+
+
+def _record(
+    settings: Iterable[CallbackSetting],
+    kind: str,
+    data: Mapping[str, Any],
+    trigger: Delivery.Trigger = Delivery.Trigger.INITIAL,
+) -> int:
     now = timezone.now()
     values = {"event": kind, DATA: json.dumps(data, ensure_ascii=False), **event_times(now)}
     deliveries = []
-    chosen = CallbackSetting.objects.all() if among is None else among
-    for setting in chosen.filter(event=SYSTEM, is_active=True).order_by("pk"):
+    for setting in settings:
         event_id = new_event_id()
-        variables = values | {"event.id": str(event_id)}
-        deliveries.append(
-            Delivery(setting=setting, event=SYSTEM, event_id=event_id, variables=variables, next_attempt_at=now)
-        )
+        delivery = Delivery(setting=setting, event=SYSTEM, event_id=event_id, next_attempt_at=now, next_trigger=trigger)
+        delivery.variables = values | {"event.id": str(event_id)}
+        deliveries.append(delivery)
     if deliveries:
         Delivery.objects.bulk_create(deliveries)
         transaction.on_commit(wakeup.send, robust=True)

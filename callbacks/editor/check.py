@@ -45,13 +45,11 @@ def check(text: str, policy: addresses.Policy, *, send_as_typed: bool = False) -
 
 @lru_cache(maxsize=1024)
 def _check(text: str, policy: addresses.Policy, *, send_as_typed: bool) -> Finding:
-    if SEVERAL.match(text):
-        message = (
-            "This is more than one URL. Leave one of them here; each of the others is a callback of its own, under "
-            "“Add another URL”."
-        )
-        return Finding(text, problems=(Problem("several_urls", message),))
+    if SEVERAL.match(text):  # before repairs, which join lines
+        return Finding(text, problems=(_several(),))
     template, repairs = repair.repair(text)
+    if SEVERAL.match(template):
+        return Finding(template, repairs, (_several(),))
     if not template:
         message = "Enter the URL that the tracker gives for postbacks."
         return Finding(template, repairs, (Problem("required", message),))
@@ -69,6 +67,14 @@ def _check(text: str, policy: addresses.Policy, *, send_as_typed: bool) -> Findi
     if min(starts, default=path_start) >= path_start:  # else the host is not known yet
         wrong += _target_problems(pieces, path_start, policy)
     return Finding(template, repairs, tuple(wrong), () if wrong else tuple(_warnings(pieces)))
+
+
+def _several() -> Problem:
+    message = (
+        "This is more than one URL. Leave one of them here; each of the others is a callback of its own, under "
+        "“Add another URL”."
+    )
+    return Problem("several_urls", message)
 
 
 def _too_long(length: int) -> Problem:

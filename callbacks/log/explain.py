@@ -163,7 +163,7 @@ def waits_for(delivery: Delivery, troubled: dict[str, TroubledHost] | None = Non
     if setting.affiliate_id and (reason := queue.AFFILIATE_REASONS.get(affiliate.status)):
         return f"{reason.label} It ends as skipped."
     if not setting.is_active:
-        return "The callback is paused: this goes out when it is resumed."
+        return f"{_why_paused(setting)} This goes out when it is resumed."
     if troubled is None:
         troubled = TroubledHost.objects.in_bulk([setting.host])
     host = troubled.get(setting.host)
@@ -184,6 +184,13 @@ def waits_for(delivery: Delivery, troubled: dict[str, TroubledHost] | None = Non
     if delivery.event == EventType.UPDATED and _has_open_created(delivery, setting):
         return f"It waits until the created event of this order was sent to {setting.host} or has ended."
     return "It is due and goes out as soon as a worker is free."
+
+
+def _why_paused(setting: CallbackSetting) -> str:
+    if setting.is_paused_by_itself:
+        return f"The callback is paused by itself, because {setting.get_pause_reason_display()}."
+    by_hand = setting.pause_reason == CallbackSetting.PauseReason.PERSON
+    return "The callback was paused by hand." if by_hand else "The callback is paused."
 
 
 def _has_open_created(delivery: Delivery, setting: CallbackSetting) -> bool:

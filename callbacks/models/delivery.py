@@ -15,7 +15,7 @@ from django.urls import reverse
 
 from affiliates.models import Affiliate
 from callbacks.editor import soft_failures
-from callbacks.models.setting import EVENTS
+from callbacks.models.setting import EVENTS, SYSTEM
 from orders.models import Order
 
 
@@ -180,6 +180,11 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.order_number} · {self.get_event_display()}"
+
+    @property
+    def is_of_webhook(self) -> bool:
+        """Whether it goes to a system of the merchant, and tells of no order."""
+        return self.event == SYSTEM
 
     @property
     def order_number(self) -> str:

@@ -32,7 +32,8 @@ class Endpoint:
     `state` is the first that holds of `gone` (a callback paused itself), `held` by the circuit breaker,
     `failing`, `soft_failure` (2xx, but looks like a refusal), `recovered`, and `changed` (nothing was sent since).
 
-    `waiting` deliveries are retried, `failed` ones failed for good in the time looked at.
+    `waiting` deliveries are retried, `failed` ones failed for good in the time looked at. `since` is when it was
+    paused if it is `gone`, else the first failure since the last success. `reason` is why it was paused.
     """
 
     host: str
@@ -43,6 +44,8 @@ class Endpoint:
     last_status_code: int | None
     last_error_kind: str
     last_attempt_at: datetime | None
+    since: datetime | None
+    reason: str
 
     @property
     def has_recovered(self) -> bool:
@@ -82,7 +85,8 @@ def _soft_failing() -> set[int]:
 def _with_last_answer(pks: Iterable[int]) -> Iterable[CallbackSetting]:
     names = ("last_attempt_at", "last_status_code", "last_error_kind")
     last = {f"its_{name}": Subquery(callback_health.sent_last().values(name)[:1]) for name in names}
-    return CallbackSetting.objects.filter(pk__in=list(pks)).select_related("affiliate").annotate(**last).order_by("pk")
+    found = CallbackSetting.objects.filter(pk__in=list(pks)).select_related("affiliate", "endpoint_health")
+    return found.annotate(**last).order_by("pk")
 
 
 def _endpoint(
@@ -109,13 +113,23 @@ def _endpoint(
         "recovered": bool(answers),
         "changed": True,
     }
+    state = next(state for state, holds in states.items() if holds)
+    stopped = [setting for setting in settings if setting.is_paused_by_itself]
     return Endpoint(
         host=host,
-        state=next(state for state, holds in states.items() if holds),
+        state=state,
         affiliates=tuple({s.affiliate_id: s.affiliate for s in settings if s.affiliate_id}.values()),
         waiting=sum(waiting[setting.pk] for setting in settings),
         failed=sum(failed[setting.pk] for setting in settings),
         last_status_code=last.get("its_last_status_code"),
         last_error_kind=last.get("its_last_error_kind", ""),
         last_attempt_at=last.get("its_last_attempt_at"),
+        since=_earliest("paused_at", stopped) if stopped else _earliest("first_failure_at", settings),
+        reason=stopped[0].get_pause_reason_display() if stopped else "",
     )
+
+
+def _earliest(moment: str, settings: Iterable[CallbackSetting]) -> datetime | None:
+    """The earliest of these times that are known of the callbacks' failures."""
+    known = (getattr(setting, "endpoint_health", None) for setting in settings)
+    return min((at for health in known if health and (at := getattr(health, moment))), default=None)

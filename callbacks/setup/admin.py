@@ -3,10 +3,12 @@
 A callback of an affiliate is set up in their Settings tab, not here.
 """
 
+from copy import copy
 from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -29,28 +31,40 @@ class WebhookForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptab
         model = CallbackSetting
         fields = ("url",)
         widgets: ClassVar = {"url": forms.URLInput(attrs={"placeholder": "https://shop.example/webhooks"})}
-        help_texts: ClassVar = {"url": "It is sent a signed POST with JSON. The next page shows the signing secret."}
+        help_texts: ClassVar = {"url": "It receives a signed POST with JSON. The next page shows the signing secret."}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.instance.event, self.instance.method, self.instance.body_format = SYSTEM, "POST", "json"
+        if "url" in self.fields:  # not on the page that only shows it
+            self.fields["url"].required = True  # the model says so too, in clean()
 
 
 class WebhookAdmin(BaseAdmin):
     form = WebhookForm
     fields = ("url",)
     list_title = "Webhooks"
-    list_subtitle = (
-        "Your own systems hear here when a callback fails, is paused or recovers, and when sending is stuck."
-    )
+    list_subtitle = "Your own systems are told when a callback fails, is paused or recovers, and when sending is stuck."
     list_icon = "link"
     empty_title = "No webhooks yet"
-    empty_text = "Add the URL of a program of yours, and it is told what e-mails tell."
-    list_display = ("url", "is_active", "created")
+    empty_text = "Add a URL of one of your own systems. It is told what people are told by e-mail."
+    list_display = ("url", "state", "created")
     list_display_links = None
     ordering = ("pk",)
     actions = ("send_test", "rotate", "resume", "delete_selected")
+    list_select_related = ("endpoint_health",)
+    state = column("State", "admin/callbacks/setup/webhook_state.html", "webhook")
     created = column("Made", CREATED, ordering="created_at")
+
+    def __init__(self, model: type[CallbackSetting], admin_site: admin.AdminSite) -> None:
+        super().__init__(model, admin_site)
+        self.opts = copy(self.opts)  # these pages call a row by its own name
+        self.opts.verbose_name, self.opts.verbose_name_plural = "webhook", "webhooks"
+
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
+        found = super().get_changelist_instance(request)
+        found.opts = self.opts
+        return found
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[CallbackSetting]:
         return super().get_queryset(request).filter(event=SYSTEM)
@@ -78,7 +92,7 @@ class WebhookAdmin(BaseAdmin):
     @admin.action(description="Send a test", permissions=["change"])
     def send_test(self, request: HttpRequest, webhooks_: QuerySet[CallbackSetting]) -> None:
         with transaction.atomic():
-            count = webhooks.record("webhook.test", {}, webhooks_)
+            count = webhooks.record_test(webhooks_)
         if count:
             messages.success(request, "A test is on its way. The list of deliveries shows what is answered.")
         else:

@@ -96,7 +96,8 @@ def send(setting: CallbackSetting, order: Order | None, user_id: int) -> Result:
 
 def _present(model: type[M], pk: int | None) -> M | None:
     """That row, which stays until the transaction ends; None if it was deleted while the answer was waited for."""
-    return model._default_manager.select_for_update(no_key=True).filter(pk=pk).first()  # noqa: SLF001 - Django's documented name
+    locked = model._default_manager.select_for_update(no_key=True)  # noqa: SLF001 - Django's documented name
+    return locked.filter(pk=pk).order_by("pk").first()  # its own order joins tables, which PostgreSQL will not lock
 
 
 def _outcome_of(request: Request) -> Outcome:

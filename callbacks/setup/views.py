@@ -100,7 +100,7 @@ def _save(request: HttpRequest, find: Callable[..., CallbackSetting]) -> HttpRes
         return _form_page(request, form, status=422, overwritten=form.overwritten, change=change)
     said = [f"{setting} saved.", *(repair.message for repair in setting.repairs)]
     if is_resumed:
-        said.append("It was paused because its old address was gone; with the new one it is on again.")
+        said.append("It was paused by itself; with the new URL it is on again.")
     elif not setting.is_active:
         said.append("It is still paused.")
     messages.success(request, " ".join(said))

@@ -101,6 +101,8 @@ def is_overdue(delivery: Delivery) -> bool:
 def snapshot(delivery: Delivery) -> list[tuple[str, str]]:
     """The frozen values in the order of the table of variables, the link's parameters where that names them."""
     values = dict(delivery.variables)
+    if delivery.is_of_webhook:  # it has no order, so most variables do not apply
+        return [(name, str(value)) for name, value in values.items()]
     rows = []
     for variable in VARIABLES:
         if variable.name in NAMES:

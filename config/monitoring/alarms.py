@@ -123,7 +123,7 @@ def _change(state: AlarmState, now: datetime, *, is_open: bool) -> None:
 def _notice(alarm: Alarm, ended_at: datetime, *, is_open: bool) -> Notice:
     lines: tuple[str, ...]
     if not is_open:
-        lines = (f"{ALARMS[alarm.kind].over}.", f"It was not so from {_told(alarm.since)} to {_told(ended_at)}.")
+        lines = (f"{ALARMS[alarm.kind].over}.", f"The alarm lasted from {_told(alarm.since)} to {_told(ended_at)}.")
         return Notice(f"Over: {alarm.title[0].lower()}{alarm.title[1:]}", lines, reverse("admin:index"))
     waiting = overview.waiting()
     count = f"{'more than ' if waiting.is_more else ''}{waiting.count:,}"

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import structlog
 from django.conf import settings
@@ -103,10 +104,18 @@ class Background:
 
 def disk_free() -> float | None:
     """The free share of the fullest disk that this machine's processes write to; None if that cannot be said."""
+    places = {settings.DATA_DIR, *(file.parent for file in settings.DATABASE_FILES)}
     try:
-        usages = [
-            shutil.disk_usage(place) for place in {settings.DATA_DIR, *(f.parent for f in settings.DATABASE_FILES)}
-        ]
+        usages = [disk_usage(place) for place in places]
     except OSError:
         return None
-    return min(usage.free / usage.total for usage in usages)
+    return min(free / total for total, _, free in usages)
+
+
+def disk_usage(place: Path) -> tuple[int, int, int]:
+    """Bytes in all, used and free of the disk that `place` is on, or would be: with PostgreSQL and a SECRET_KEY nobody
+    makes DATA_DIR.
+    """
+    while not os.path.exists(place) and place != place.parent:  # noqa: PTH110 - `Path.exists` raises where it may not look
+        place = place.parent
+    return shutil.disk_usage(place)

@@ -23,6 +23,7 @@ from django.db.models import Count, Max, QuerySet
 from django.utils import timezone
 
 from config.models import Email, EmailChoice
+from config.monitoring import metrics
 
 log = structlog.get_logger(__name__)
 
@@ -163,11 +164,12 @@ def _send(server: Any, emails: list[Email]) -> bool:
             _put_off(claimed, _said(error))
             return False
         log.warning("mail_refused", error=type(error).__name__, code=code)
-        _note(claimed, status=Status.REFUSED, error=_said(error))
+        _refuse(claimed, _said(error))
     except ValueError as error:  # such as an address that no e-mail can go to
         log.warning("mail_refused", error=type(error).__name__)
-        _note(claimed, status=Status.REFUSED, error="The address cannot be used.")
+        _refuse(claimed, "The address cannot be used.")
     else:
+        metrics.MAILS.labels("sent").inc()
         _note(claimed, status=Status.SENT, sent_at=timezone.now(), error="")
         log.info("mail_sent", notices=len(claimed))
     return True
@@ -180,7 +182,13 @@ def _moved(email: Email, due_at: datetime, **values: Any) -> bool:
     return bool(mine.update(due_at=due_at, **values))
 
 
+def _refuse(emails: Iterable[Email], error: str) -> None:
+    metrics.MAILS.labels("failed").inc()
+    _note(emails, status=Status.REFUSED, error=error)
+
+
 def _put_off(emails: Iterable[Email], error: str) -> None:
+    metrics.MAILS.labels("failed").inc()
     now = timezone.now()
     for email in emails:
         if now - email.created_at > GIVEN_UP_AFTER:

@@ -75,7 +75,7 @@ LEASES_RETURNED = _counter("postbacks_leases_returned", "Deliveries taken back f
 API_CALLS = _counter(
     "postbacks_api_calls", "Requests to /api/, by status.", "status", ["200", "201", "401", "422", "500"]
 )
-MAILS = _counter("postbacks_emails", "E-mails, by result.", "result", ["sent", "failed"])
+MAILS = _counter("postbacks_emails", "Times an e-mail was tried, by result.", "result", ["sent", "failed"])
 
 _flushed: dict[str, float] = {}
 _lock = threading.Lock()
@@ -129,4 +129,4 @@ def _begun_elsewhere(series: str, metric: Metric) -> Sample | None:
     name, _, labels = series.partition("{")
     if metric.type != "counter" or name != f"{metric.name}_total":
         return None
-    return Sample(name, dict(re.findall(r'(\w+)="([^"]*)"', labels)), 0.0)
+    return Sample(name, dict(re.findall(r'\b(\w{1,40})="([^"]{0,160})"', labels)), 0.0)

@@ -22,8 +22,8 @@ When = EmailChoice.When
 def _choices() -> list[tuple[str, str]]:
     zone = timezone.get_default_timezone_name()
     return [
-        (When.AT_ONCE, "At once, each by itself"),
-        (When.DAILY, f"One summary a day, at {mail.SUMMARY_AT:%H:%M} {zone}, if there is something"),
+        (When.AT_ONCE, "At once, one e-mail for each change"),
+        (When.DAILY, f"One summary a day, at {mail.SUMMARY_AT:%H:%M} {zone}, if something changed"),
         (When.NEVER, "Never"),
     ]
 

@@ -22,7 +22,7 @@ from prometheus_client.registry import Collector
 
 from callbacks.delivery import circuit_breaker
 from callbacks.models import Delivery, Job
-from config.monitoring import metrics, status
+from config.monitoring import alarms, metrics, status, troubles
 from config.request import client_address
 from config.security import security_log
 
@@ -94,6 +94,7 @@ def _gauges() -> Iterator[Metric]:
             said = f"Since a {kind} last said that it is alive."
             yield _gauge(f"{kind}_heartbeat_age_seconds", said, _age(seen_at))
     yield _gauge("broker_up", "1 if the broker takes a write.", found.is_broker_there)
+    yield _alarms()
     yield _gauge("database_bytes", "Size of the database.", _database_bytes())
     if found.disk_free is not None:
         yield _gauge("disk_free_ratio", "Free share of the fullest disk, of all machines, 0 to 1.", found.disk_free)
@@ -101,6 +102,15 @@ def _gauges() -> Iterator[Metric]:
 
 def _gauge(name: str, documentation: str, value: float) -> Metric:
     return GaugeMetricFamily(f"postbacks_{name}", documentation, float(value))
+
+
+def _alarms() -> Metric:
+    said = "1 while this is wrong, as administrators are told."
+    found = GaugeMetricFamily("postbacks_alarms", said, labels=["kind"])
+    are_open = {alarm.kind for alarm in alarms.open()}
+    for kind in troubles.ALARMS:
+        found.add_metric([kind], float(kind in are_open))
+    return found
 
 
 def _age(moment: datetime | None) -> float:

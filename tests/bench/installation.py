@@ -105,9 +105,8 @@ class Installation:
             worker.wait_until_ready()
             if beat:
                 command = [self.python, "-m", "celery", "--quiet", "--skip-checks", "-A", "config", "beat"]
-                schedule = f"--schedule={self.directory}/beat"
                 log = self.directory / "beat.log"
-                child = Child("beat", [*command, schedule, "--pidfile="], self.env, log=log)
+                child = Child("beat", [*command, "--pidfile="], self.env, log=log)
                 stack.callback(child.stop, 3)
             for _ in range(count if warm else 0):
                 self.send(warm)

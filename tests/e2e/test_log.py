@@ -87,9 +87,8 @@ def test_process_without_broker_and_database_tells_no_password(installation: Ins
         "LOG_LEVEL": "INFO",
     }
     installation.data_dir.mkdir()
-    schedule = [f"--schedule={installation.data_dir}/beat", "--pidfile="] if process == "beat" else []
     with subprocess.Popen(
-        [sys.executable, "-m", "celery", "-A", "config", process, *schedule],
+        [sys.executable, "-m", "celery", "-A", "config", process],
         env=installation.env | broken,
         cwd=ROOT,
         stdout=subprocess.PIPE,

@@ -5,7 +5,6 @@ PostgreSQL `pg_dump` is called. How to restore it is in the README.
 """
 
 import os
-import re
 import shutil
 import sqlite3
 import subprocess
@@ -15,6 +14,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
+from django.db.backends.sqlite3._functions import register  # type: ignore[import-untyped]  # no stubs for this
 from psycopg.conninfo import make_conninfo
 from psycopg.pq import Conninfo
 
@@ -58,9 +58,9 @@ def _copy_sqlite(target: Path) -> None:
 
 
 def _opened(uri: str) -> sqlite3.Connection:
-    """With the function that constraints of the tables call, as Django has it."""
+    """With Django's functions, which constraints of the tables call."""
     opened = sqlite3.connect(uri, uri=True)
-    opened.create_function("REGEXP", 2, lambda pattern, text: bool(re.search(pattern, str(text))), deterministic=True)
+    register(opened)
     return opened
 
 

@@ -1,7 +1,6 @@
 """`manage.py create_admin [NAME]`: the first administrator, and any later one."""
 
 import getpass
-import logging
 import secrets
 import sys
 from typing import Any
@@ -13,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import IntegrityError, transaction
 
 from config.checks import unapplied_migrations
+from config.security import security_log
 
 
 class Command(BaseCommand):
@@ -54,7 +54,7 @@ class Command(BaseCommand):
         except IntegrityError:  # somebody was quicker
             _check(user)
             raise
-        logging.getLogger("security").info("event=administrator_added about=%r by=command", user.username)
+        security_log.log.info("administrator_added", user=user.pk, by="command")
         self.stdout.write(f"{user.username} is an administrator now, and logs in at /admin/.")
         if not (asks or password_stdin):
             self.stdout.write(f"Password: {password}\nIt is shown this once. Change it there under Change password.")

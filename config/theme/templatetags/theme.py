@@ -8,9 +8,10 @@ from typing import Any
 from django import template
 from django.contrib import admin
 from django.contrib.admin.views.main import PAGE_VAR
+from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import capfirst
 
 register = template.Library()
@@ -83,18 +84,16 @@ def zone() -> str:
     return timezone.get_default_timezone_name()
 
 
-@register.inclusion_tag("theme/when.html")
-def when(moment: datetime | None, form: str = "short", empty: str = "") -> dict[str, Any]:
+@register.simple_tag
+def when(moment: datetime | None, form: str = "short", empty: str = "") -> SafeString:
     """A time in the installation's zone, which a script shows in the viewer's.
 
     `form`: `relative` (3 minutes ago), `short`, `clock` (seconds) or `full`.
     """
-    return {
-        "machine": moment.astimezone(UTC).isoformat(timespec="milliseconds") if moment else "",
-        "moment": moment,
-        "form": form,
-        "empty": empty,
-    }
+    machine = moment.astimezone(UTC).isoformat(timespec="milliseconds") if moment else ""
+    context = {"machine": machine, "moment": moment, "form": form, "empty": empty}
+    # Without the end of the file's last line, so that a full stop can follow.
+    return mark_safe(render_to_string("theme/when.html", context).rstrip())  # noqa: S308 - rendered by Django
 
 
 @register.filter

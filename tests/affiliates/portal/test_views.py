@@ -1,4 +1,6 @@
 import itertools
+import re
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -9,7 +11,7 @@ from django.utils import timezone
 from affiliates.models import Affiliate, Link
 from callbacks.delivery import queue, settle
 from callbacks.egress.outcome import Outcome, Request
-from callbacks.models import Attempt, Delivery
+from callbacks.models import Attempt, CallbackSetting, Delivery, EndpointHealth
 from tests.factories import AffiliateFactory, OrderFactory, callbacks_for
 from tests.queries import assert_same_queries
 
@@ -66,6 +68,28 @@ def test_portal_failing_callback_says_what_happened(client: Client, joe: Affilia
     text = sign_in(client, joe).content.decode()
     assert "Failing" in text
     assert "The tracker answered 502." in text
+
+
+def test_portal_callback_that_fails_for_long_says_since_when(client: Client, joe: Affiliate) -> None:
+    delivered(joe, "A-1", 502, "status")
+    setting = joe.callback_settings.get(event="order.created")
+    EndpointHealth.objects.create(setting=setting, state="failing", since=datetime(2026, 11, 3, 4, 5, tzinfo=UTC))
+    text = sign_in(client, joe).content.decode()
+    assert re.search(r"nothing was answered with success since <time[^>]*>3 Nov 2026, [^<]*</time>\.", text)
+
+
+@pytest.mark.parametrize(("reason", "words"), [("gone", "answered 410 Gone"), ("failing", "it failed for days")])
+def test_portal_callback_that_is_paused_by_itself_says_why(
+    client: Client, joe: Affiliate, reason: str, words: str
+) -> None:
+    setting = joe.callback_settings.get(event="order.created")
+    CallbackSetting.objects.filter(pk=setting.pk).update(is_active=False, pause_reason=reason)
+    EndpointHealth.objects.create(setting=setting, state="paused", paused_at=timezone.now())
+    text = sign_in(client, joe).content.decode()
+    assert "Paused by itself" in text
+    assert words in text
+    assert "Tell the shop" in text
+    assert "Correct the URL" not in text  # that is for the staff
 
 
 def test_portal_without_callbacks_says_so(client: Client, joe: Affiliate) -> None:

@@ -140,6 +140,24 @@ def test_affiliate_who_is_not_approved_gets_no_mail(setting, status) -> None:
     assert told() == [("ann", "Postbacks fail")]
 
 
+@pytest.mark.parametrize("missed", [0, 1, 2])
+def test_mail_about_a_recovery_says_how_many_events_were_skipped(setting, missed) -> None:
+    end = fail_for(setting, 72)
+    with time_machine.travel(end + HOUR, tick=False):
+        OrderFactory.create_batch(missed, affiliate=setting.affiliate)
+    Email.objects.all().delete()
+    health.passed(setting, end + 2 * HOUR)
+    skipped = {
+        0: [],
+        1: ["1 event was skipped while it was paused."],
+        2: ["2 events were skipped while it was paused."],
+    }
+    for email in Email.objects.all():
+        assert email.subject.startswith("Postbacks succeed again")
+        assert [line for line in email.body.splitlines() if "skipped" in line] == skipped[missed]
+    assert Email.objects.count() == 2
+
+
 @pytest.mark.parametrize("reason", ["failing", "gone"])
 def test_passing_test_resumes_what_paused_itself(setting, reason) -> None:
     end = fail_for(setting, 24)

@@ -152,7 +152,7 @@ def test_record_after_commit_sends_one_wakeup_for_what_is_due(
 ) -> None:
     with django_capture_on_commit_callbacks() as wakeups:
         OrderFactory(affiliate=affiliate)
-    assert wakeups == [outbox.wakeup.send]
+    assert wakeups.count(outbox.wakeup.send) == 1
     with django_capture_on_commit_callbacks() as wakeups:
         OrderFactory()
-    assert wakeups == []
+    assert outbox.wakeup.send not in wakeups

@@ -196,6 +196,7 @@ def test_check_what_is_odd_but_can_be_sent_is_a_warning(text: str, expected: lis
 @example("http://[", False)
 @example("http://\u2100.example/", False)
 @example("https://x.com:" + "9" * 5000, False)
+@example("HTT\x1fP://0 HTTP://", False)
 def test_check_any_text_never_raises_and_checks_the_same_again(text: str, send_as_typed: bool) -> None:
     finding = check(text, CLOSED, send_as_typed=send_as_typed)
     again = check(finding.template, CLOSED, send_as_typed=send_as_typed)

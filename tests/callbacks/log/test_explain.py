@@ -76,6 +76,21 @@ def test_explain_paused_callback_says_so(joe: Affiliate) -> None:
 
 
 @pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("person", "The callback was paused by hand. This goes out"),
+        ("gone", "The callback is paused by itself, because the other side answered 410 Gone,"),
+        ("failing", "The callback is paused by itself, because it failed for days and nothing succeeded."),
+    ],
+)
+def test_explain_paused_callback_says_why(joe: Affiliate, reason: str, words: str) -> None:
+    setting = CallbackSettingFactory(affiliate=joe, url=URL)
+    order = OrderFactory(affiliate=joe)
+    CallbackSetting.objects.filter(pk=setting.pk).update(is_active=False, pause_reason=reason)
+    assert explained(order).sentence.startswith(words)
+
+
+@pytest.mark.parametrize(
     ("failures", "is_held"), [(circuit_breaker.THRESHOLD - 1, False), (circuit_breaker.THRESHOLD, True)]
 )
 def test_explain_host_held_by_the_circuit_breaker_is_named(joe: Affiliate, failures: int, is_held: bool) -> None:

@@ -26,8 +26,9 @@ from pytest_django import DjangoDbBlocker
 
 from callbacks import models, tasks
 from callbacks.delivery import dispatcher
-from callbacks.models import Attempt, CallbackSetting, CountedUpTo, Delivery, HourlyCount, Job
+from callbacks.models import Attempt, CallbackSetting, CountedUpTo, Delivery, EndpointHealth, HourlyCount, Job
 from config.celery import app
+from config.models import Email
 from orders.models import Order
 from tests.chaos.surroundings import connected
 from tests.conftest import CLUSTER_URL
@@ -124,6 +125,21 @@ def filled(old: Any, receiver: Receiver) -> SimpleNamespace:
             request_headers=[["User-Agent", "AffiliatePostbacks/0.1.0"]], created_at=now - timedelta(hours=2),
         )  # fmt: skip
 
+    gone, unknown = [
+        model("CallbackSetting").create(
+            event="order.updated", name=name, url="https://gone.example/", is_active=False, pause_reason="gone",
+            **common | {"host": "gone.example"},
+        )
+        for name in ("Gone", "Gone without a note")
+    ]  # fmt: skip
+    model("CallbackSetting").create(
+        event="order.updated", name="Of a person", url="https://gone.example/", is_active=False, pause_reason="person",
+        **common | {"host": "gone.example"},
+    )  # fmt: skip
+    note = model("SettingChange").create(
+        affiliate=affiliate, setting=gone, event=gone.event, name="Gone", action="gone", changes=[]
+    )
+    model("SettingChange").filter(pk=note.pk).update(created_at=now - timedelta(days=3))
     failed = {"attempt_count": 1, "last_attempt_at": now, "last_status_code": 503, "last_error_kind": "status"}
     waiting = delivery("#1", "pending", next_attempt_at=now, next_trigger="retry", retry_step=1, **failed)
     attempt(waiting, 503)
@@ -141,7 +157,17 @@ def filled(old: Any, receiver: Receiver) -> SimpleNamespace:
     model("TroubledHost").create(host="down.example", failures=12, probe_at=now)
     model("Hour").create(begins_at=now.replace(minute=0, second=0, microsecond=0) - timedelta(days=1), delivered=7)
     model("Counted").create(attempt_id=0)
-    return SimpleNamespace(affiliate=affiliate.pk, setting=setting.pk, waiting=waiting.pk)
+    paused_at = {gone.pk: now - timedelta(days=3), unknown.pk: unknown.updated_at}
+    return SimpleNamespace(affiliate=affiliate.pk, setting=setting.pk, waiting=waiting.pk, paused_at=paused_at)
+
+
+def test_upgrade_tells_nobody_of_what_was_paused_before(old: SimpleNamespace) -> None:
+    User.objects.create(username="ann", email="ann@shop.example", is_staff=True, is_superuser=True)
+    known = EndpointHealth.objects.values_list("pk", "state", "since", "paused_at")
+    assert sorted(known) == sorted((pk, "paused", at, at) for pk, at in old.paused_at.items())
+    tasks.count_requests()
+    assert not Email.objects.exists()
+    assert sorted(known) == sorted((pk, "paused", at, at) for pk, at in old.paused_at.items())
 
 
 def test_upgrade_sends_what_waits_and_goes_on_with_everything(old: SimpleNamespace, receiver: Receiver) -> None:
@@ -168,8 +194,8 @@ def test_upgrade_sends_what_waits_and_goes_on_with_everything(old: SimpleNamespa
     tasks.count_requests()
     assert HourlyCount.objects.count() == 2
     assert CountedUpTo.objects.get().attempt_id > 0
-    for kept in (models.SettingChange, models.TestQuota, models.TroubledHost):
-        assert kept.objects.count() == 1
+    for kept, count in ((models.SettingChange, 2), (models.TestQuota, 1), (models.TroubledHost, 1)):
+        assert kept.objects.count() == count
 
 
 def test_upgrade_opens_every_page_with_its_old_rows(old: SimpleNamespace, client: Client) -> None:

@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from callbacks.delivery import circuit_breaker
-from callbacks.models import Attempt, CallbackSetting, Delivery, TroubledHost
+from callbacks.models import Attempt, CallbackSetting, Delivery, EndpointHealth, TroubledHost
 from callbacks.reports import endpoint_health, overview
 from callbacks.reports.hourly import Counts
 from tests.factories import CallbackSettingFactory, OrderFactory, in_state
@@ -166,6 +166,27 @@ def test_endpoint_that_is_gone_stays_first_until_somebody_resumes_it(admin_clien
     assert "Paused by itself" in admin_client.get(INDEX).content.decode()
     CallbackSetting.objects.filter(pk=gone.pk).update(is_active=True, pause_reason="")
     assert in_trouble() == [("failing.example", "failing", 0, 1)]
+
+
+@pytest.mark.parametrize(("reason", "words"), [("gone", "answered 410 Gone"), ("failing", "it failed for days")])
+def test_endpoint_that_is_paused_by_itself_says_why_and_since_when(
+    admin_client: Client, reason: str, words: str
+) -> None:
+    setting, at = setting_at("paused.example"), timezone.now() - timedelta(days=2)
+    CallbackSetting.objects.filter(pk=setting.pk).update(is_active=False, pause_reason=reason)
+    EndpointHealth.objects.create(setting=setting, state="paused", paused_at=at)
+    deliver(setting_at("other.example"), "pending")  # else the overview shows the first steps
+    [endpoint] = endpoint_health.in_trouble(overview.recent(timezone.now() - timedelta(days=1)))
+    assert endpoint.since == at
+    assert words in endpoint.reason
+    assert f"because {endpoint.reason}" in admin_client.get(INDEX).content.decode()
+
+
+def test_endpoint_that_fails_says_since_when(admin_client: Client) -> None:
+    setting, at = setting_at("failing.example"), timezone.now() - timedelta(days=2)
+    failing(setting)
+    EndpointHealth.objects.create(setting=setting, first_failure_at=at, failures=1)
+    assert "no success since <time" in admin_client.get(INDEX).content.decode()
 
 
 def test_endpoint_with_a_soft_failure_is_in_trouble_until_it_accepts(admin_client: Client) -> None:

@@ -12,7 +12,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from affiliates.models import Affiliate
 from callbacks import models
-from callbacks.models import CallbackSetting, Delivery, test_quota
+from callbacks.models import CallbackSetting, Delivery, EndpointHealth, test_quota
 from tests.callbacks.panel import BY_SCRIPT, at_once, of, send_test
 from tests.factories import AffiliateFactory, CallbackSettingFactory, OrderFactory, client_with
 from tests.receiver import Answer, Receiver
@@ -77,6 +77,28 @@ def test_address_of_a_test_leads_back_to_the_form(admin_client: Client, joe: Aff
     setting = CallbackSettingFactory(affiliate=joe)
     assert admin_client.get(of(joe, "updated/test/"))["Location"] == of(joe, "updated/")
     assert admin_client.get(of(joe, f"created/{setting.pk}/test/"))["Location"] == of(joe, f"created/{setting.pk}/")
+
+
+# --- what had paused itself ---------------------------------------------------------
+@pytest.mark.parametrize(
+    ("code", "path", "reason", "resumes"),
+    [
+        (200, "/pb", "failing", True),
+        (200, "/pb", "gone", True),
+        (200, "/pb", "person", False),
+        (500, "/pb", "failing", False),
+        (200, "/typed-and-not-saved", "failing", False),
+    ],
+)
+def test_test_that_passes_resumes_a_saved_callback_that_paused_itself(
+    admin_client: Client, joe: Affiliate, receiver: Receiver, code: int, path: str, reason: str, resumes: bool
+) -> None:
+    setting = CallbackSettingFactory(affiliate=joe, url=receiver.url("/pb"), is_active=False, pause_reason=reason)
+    receiver.answer("*", Answer(code))
+    send_test(admin_client, joe, receiver.url(path), f"created/{setting.pk}/test/")
+    setting.refresh_from_db()
+    assert (setting.is_active, setting.pause_reason) == ((True, "") if resumes else (False, reason))
+    assert EndpointHealth.objects.filter(state="paused").exists() is False
 
 
 # --- who may -----------------------------------------------------------------------

@@ -9,8 +9,9 @@ from django.utils import timezone
 
 from callbacks.delivery import dispatcher
 from callbacks.models import Delivery, TroubledHost
-from config.models import CountedSample, Process
-from config.monitoring import metrics, scrape
+from config.models import AlarmState, CountedSample, Process
+from config.monitoring import mail, metrics, scrape, troubles
+from config.monitoring.mail import Notice
 from tests import machine
 from tests.factories import in_state
 
@@ -59,6 +60,35 @@ def test_what_other_processes_counted_is_added(broker):
     metrics.ATTEMPTS.labels("dns").inc(3)
     assert scraped()[series] == 10
     assert scraped()[series] == 10
+
+
+@pytest.mark.django_db
+def test_alarm_is_1_while_it_is_open(broker):
+    AlarmState.objects.create(kind="beat", is_open=True, began_at=timezone.now())
+    open_ = {f'postbacks_alarms{{kind="{kind}"}}': float(kind == "beat") for kind in troubles.ALARMS}
+    assert {series: value for series, value in scraped().items() if "alarms" in series} == open_
+    AlarmState.objects.update(is_open=False)
+    assert not any(value for series, value in scraped().items() if "alarms" in series)
+
+
+@pytest.mark.django_db
+def test_emails_are_counted_by_result(broker, administrator, mail_server):
+    def counted() -> dict[str, float]:
+        found = scraped()
+        return {result: found[f'postbacks_emails_total{{result="{result}"}}'] for result in ("sent", "failed")}
+
+    def send(answer: str = "") -> dict[str, float]:
+        mail_server.refuse = {administrator.email: answer} if answer else {}
+        before = counted()
+        mail.tell([administrator], Notice("Something", ("It is so.",), "/"))
+        mail.send_due()
+        return {result: number - before[result] for result, number in counted().items()}
+
+    assert send() == {"sent": 1, "failed": 0}
+    assert send("550 No such user") == {"sent": 0, "failed": 1}
+    assert send("450 Later") == {"sent": 0, "failed": 1}
+    mail_server.stop()
+    assert send() == {"sent": 0, "failed": 1}
 
 
 @pytest.mark.django_db

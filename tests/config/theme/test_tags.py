@@ -51,6 +51,11 @@ def test_when_says_utc_for_those_without_scripts_and_the_exact_time_for_the_scri
     assert "14 Mar 2026, 09:26:53 UTC</time>" in html
 
 
+def test_when_is_followed_by_a_full_stop_without_a_space():
+    html = rendered("since {% when moment %}.", moment=datetime.now(UTC))
+    assert html.endswith("</time>.")
+
+
 def test_when_without_a_time_says_what_it_is_told_to():
     assert "never" in rendered("{% when None 'short' 'never' %}")
     assert rendered("{% when None %}").strip() == ""

@@ -102,13 +102,14 @@ def test_new_host_that_may_not_be_called_is_refused_beside_the_field(admin_clien
     assert urls() == {url_at("old.example")}
 
 
-def test_callback_paused_because_its_address_was_gone_is_on_again(admin_client: Client) -> None:
+@pytest.mark.parametrize("by_itself", ["gone", "failing"])
+def test_callback_that_is_paused_by_itself_is_on_again(admin_client: Client, by_itself: str) -> None:
     gone, person = (
         CallbackSettingFactory(url=url_at("old.example"), is_active=False, pause_reason=reason)
-        for reason in ("gone", "person")
+        for reason in (by_itself, "person")
     )
     page = preview(admin_client)
-    assert "1 that is paused because the address was gone will be on again." in page.content.decode()
+    assert "1 callback that is paused by itself will be on again." in page.content.decode()
     assert "1 paused one is on again." in done(admin_client, page).content.decode()
     gone.refresh_from_db()
     person.refresh_from_db()
