@@ -1,9 +1,10 @@
 """Looks for what is due without being woken, in each process of a worker.
 
-Nothing to do as long as some worker runs the sweep that beat sends, and says so at the broker. Otherwise broker or beat
-is away, and each process does by itself what beat would ask for, and sends what is due.
+There is nothing to do as long as some worker runs the sweep that beat sends, and notes it at the broker. Otherwise
+broker or beat is away, and each process does by itself what beat would ask for, and sends what is due.
 
-It is a thread, because Celery gives its processes nothing to do while it looks for its broker.
+It is a thread, because Celery gives its processes nothing to do while it looks for its broker. It is not the thread of
+`config.monitoring.background`, which every process has and which is never busy for long: this one may send for hours.
 """
 
 import threading
@@ -11,11 +12,12 @@ import time
 
 import structlog
 from celery import current_app
-from django.db import DatabaseError, InterfaceError, connections
+from django.db import connections
 
 from callbacks import tasks
 from callbacks.delivery import dispatcher, queue, wakeup
 from callbacks.jobs import runner
+from config.db_outages import outage
 
 log = structlog.get_logger(__name__)
 
@@ -56,12 +58,13 @@ class Poller:
             self._run_periodic_tasks()
             if queue.is_anything_due():
                 dispatcher.run(self.is_stopping, is_woken=True, periodic=[runner.run_all])
-        except (DatabaseError, InterfaceError) as error:  # it is tried again
+        except Exception as error:  # an error of ours must not be the end of it
+            if not outage(error):
+                log.exception("poll_failed")
+                return
             if not self._is_failing:
                 log.warning("poll_failed", error=type(error).__name__)
             self._is_failing = True
-        except Exception:  # an error of ours must not be the end of it
-            log.exception("poll_failed")
         else:
             self._is_failing = False
         finally:

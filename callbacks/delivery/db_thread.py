@@ -19,12 +19,13 @@ from threading import Thread
 from typing import Any, TypeVar
 
 import structlog
-from django.db import DataError, InterfaceError, OperationalError, close_old_connections, connections
+from django.db import DatabaseError, DataError, InterfaceError, close_old_connections, connections
 from django.utils import timezone
 
 from callbacks.delivery import circuit_breaker, queue, settle
 from callbacks.delivery.wakeup import WakePipe
 from callbacks.models import Delivery
+from config.db_outages import outage
 from config.monitoring import metrics
 
 log = structlog.get_logger(__name__)
@@ -78,14 +79,14 @@ class DatabaseThread:
         task, self._task = self._task, None
         try:
             result = task.result()
-        except (OperationalError, InterfaceError) as error:
-            log.warning("database_unavailable", error=type(error).__name__)
-            self.is_unavailable, self._retry_at = True, time.monotonic() + self._retry_s
-            self._begin(connections.close_all)
+        except BaseException as error:
+            if reason := outage(error):
+                log.warning("database_unavailable", error=type(error).__name__, reason=reason)
+                self.is_unavailable, self._retry_at = True, time.monotonic() + self._retry_s
+                self._begin(connections.close_all)
             self._on_failure()
-        except BaseException:
-            self._on_failure()
-            raise
+            if not reason:
+                raise
         else:
             self.is_unavailable = False
             self._on_success(result)
@@ -159,7 +160,7 @@ def settle_batch(batch: list[settle.Settlement], troubled: dict[str, bool]) -> N
     _count(batch)
     try:
         circuit_breaker.record([(s.claimed.host, s.outcome) for s in batch], troubled)
-    except (InterfaceError, OperationalError) as error:  # the batch is written and must not be written again
+    except (DatabaseError, InterfaceError) as error:  # the batch is written and must not be written again
         log.warning("circuit_breaker_not_updated", error=type(error).__name__)
 
 

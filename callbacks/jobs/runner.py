@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -23,6 +23,7 @@ from callbacks.jobs.backfill import Backfill
 from callbacks.log.selection import Selection
 from callbacks.models import Job
 from callbacks.models.job import NAMED
+from config.db_outages import outage
 from config.listing.keys import find_rows
 
 log = structlog.get_logger(__name__)
@@ -42,9 +43,10 @@ def run_all() -> None:
         try:
             while time.monotonic() - began < TIME_S and step(job.pk):
                 pass
-        except (InterfaceError, OperationalError) as error:  # the next one finds everything as it was
-            log.warning("job_interrupted", job=job.pk, error=type(error).__name__)
-        except Exception:
+        except Exception as error:
+            if outage(error):  # the next one finds everything as it was
+                log.warning("job_interrupted", job=job.pk, error=type(error).__name__)
+                continue
             log.exception("job_failed", job=job.pk)
             job.stop(OUR_ERROR, Job.State.FAILED)
 

@@ -22,7 +22,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
 from django.contrib.sessions.models import Session
-from django.db import InterfaceError, OperationalError, connection, models, transaction
+from django.db import DatabaseError, InterfaceError, connection, models, transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -30,6 +30,7 @@ from callbacks.delivery import queue
 from callbacks.models import Attempt, CountedUpTo, Delivery, Pruned, sql
 from callbacks.models.retention import DELIVERIES
 from callbacks.retention import kept_sums
+from config.db_outages import outage
 
 log = structlog.get_logger(__name__)
 
@@ -136,7 +137,9 @@ def run_for_a_while(is_stopping: Callable[[], bool]) -> None:
     """As `run`, for a time that holds up no worker. Without the database, or behind a long lock, it is over."""
     try:
         run(TimeLimit(is_stopping))
-    except (InterfaceError, OperationalError) as error:  # the next one finds everything as it was
+    except (DatabaseError, InterfaceError) as error:  # the next one finds everything as it was
+        if not outage(error):
+            raise
         log.warning("pruning_interrupted", error=type(error).__name__)
 
 

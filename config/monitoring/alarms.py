@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 EVERY = timedelta(seconds=15)  # somebody looks
 RECOVERED_AFTER = timedelta(seconds=30)
-GAP = timedelta(minutes=1)  # nobody looked for so long: the installation was off, so what was noticed begins anew
+GAP = timedelta(minutes=1)  # if nobody looked for longer, the installation was off, and each hold begins anew
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,10 @@ from pathlib import Path
 
 import structlog
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, connections
+from django.db import connections
 from django.utils import timezone
 
+from config.db_outages import outage
 from config.models import Process
 from config.monitoring import logs, mail, metrics
 
@@ -85,12 +86,13 @@ class Background:
             for job in jobs:
                 try:
                     job()
-                except (DatabaseError, InterfaceError) as error:  # it is tried again
+                except Exception as error:  # an error of ours must not make the process look dead
+                    if not outage(error):
+                        log.exception("background_failed")
+                        continue
                     if was_database_there:
                         log.warning("background_failed", error=type(error).__name__)
                     return False
-                except Exception:  # an error of ours must not make the process look dead
-                    log.exception("background_failed")
             return True
         finally:
             connections.close_all()

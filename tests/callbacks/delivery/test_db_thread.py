@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import psycopg
 import pytest
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, InternalError, OperationalError, ProgrammingError
 
 from callbacks.delivery import db_thread
 from callbacks.delivery.db_thread import DatabaseThread
@@ -72,7 +73,16 @@ def test_collect_task_that_is_not_done_does_not_wait(ours: DatabaseThread) -> No
     assert called == [True]
 
 
-@pytest.mark.parametrize("error", [OperationalError("server closed"), InterfaceError("connection already closed")])
+def read_only() -> InternalError:
+    """As after a failover, when the connection leads to a standby."""
+    error = InternalError("cannot execute UPDATE in a read-only transaction")
+    error.__cause__ = psycopg.errors.ReadOnlySqlTransaction()
+    return error
+
+
+@pytest.mark.parametrize(
+    "error", [OperationalError("server closed"), InterfaceError("connection already closed"), read_only()]
+)
 def test_database_that_is_unavailable_is_tried_again_after_a_while(
     make: Callable[..., DatabaseThread], error: Exception
 ) -> None:
@@ -89,10 +99,11 @@ def test_database_that_is_unavailable_is_tried_again_after_a_while(
     assert not ours.is_unavailable
 
 
-def test_collect_other_error_is_raised_after_on_failure(ours: DatabaseThread) -> None:
+@pytest.mark.parametrize("error", [ZeroDivisionError("ours"), ProgrammingError("no such column")])
+def test_collect_other_error_is_raised_after_on_failure(ours: DatabaseThread, error: Exception) -> None:
     called: list[str] = []
-    ours.submit(failing(ZeroDivisionError("ours")), called.append, lambda: called.append("failed"))
-    with pytest.raises(ZeroDivisionError):
+    ours.submit(failing(error), called.append, lambda: called.append("failed"))
+    with pytest.raises(type(error)):
         ours.collect(TIMEOUT_S)
     assert called == ["failed"]
     assert ours.is_free

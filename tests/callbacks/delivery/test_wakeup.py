@@ -52,14 +52,14 @@ def test_sweep_is_known_for_as_long_as_it_is_asked_for(broker: Valkey) -> None:
     assert not wakeup.was_swept(-1)
 
 
-def test_send_after_a_heartbeat_asks_the_broker_again_at_once(broker: Valkey) -> None:
+def test_send_after_a_sweep_asks_the_broker_again_at_once(broker: Valkey) -> None:
     os.kill(broker.child.process.pid, signal.SIGSTOP)
     try:
         assert not wakeup.send()
     finally:
         os.kill(broker.child.process.pid, signal.SIGCONT)
     assert not wakeup.send()  # it is left alone for some seconds
-    wakeup.record_heartbeat()
+    wakeup.note_sweep()
     assert wakeup.send()
 
 
