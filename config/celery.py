@@ -1,5 +1,6 @@
 """The Celery application and the schedule of beat. The tasks are in `callbacks.tasks`."""
 
+import atexit
 import gc
 import os
 import signal
@@ -124,6 +125,7 @@ def _start_threads(**_: Any) -> None:
 @beat_init.connect
 def _say_that_beat_lives(**_: Any) -> None:
     _start_background("beat")
+    atexit.register(_background.stop)  # Celery has no signal for the end of beat
 
 
 @worker_process_shutdown.connect

@@ -35,6 +35,7 @@ def shell(installation: Installation, code: str) -> str:
 
 
 COUNT = "from orders.models import Order; print(Order.objects.count())"
+PROCESSES = "from config.models import Process; print(list(Process.objects.values_list('kind', flat=True)))"
 DELIVERED = "from callbacks.models import Delivery; print(sorted(Delivery.objects.values_list('status', flat=True)))"
 
 
@@ -80,6 +81,7 @@ def test_stack_without_demo_makes_a_login_and_nothing_else_and_leaves_no_process
     assert b"DEMO=" in environment
     assert len(installation.processes()) >= 7  # dev, valkey, beat, web, worker and its pool of two
     assert installation.stop(signal.SIGINT) == 0
+    assert shell(installation, PROCESSES) == "[]"  # each said that it ends
     assert not (installation.data_dir / "broker_url").exists()
     assert get(f"{stack.base_url}/readyz")[0] == 200
 
