@@ -5,18 +5,21 @@ Their names stay as they are, because old and new processes run side by side dur
 
 import os
 import time
+from collections.abc import Callable
+from functools import wraps
 from multiprocessing import Event
 from threading import Timer
 from typing import Any
 
 import structlog
-from celery import shared_task
+from celery import current_task, shared_task
 from celery.signals import worker_shutting_down
 
 from callbacks.delivery import dispatcher, health, queue, wakeup
 from callbacks.jobs import runner
 from callbacks.reports import hourly
 from callbacks.retention import prune as pruning
+from config.db_outages import outage
 from config.security import encryption
 
 COUNT_FOR_S = 1.0
@@ -48,7 +51,31 @@ def is_stopping() -> bool:
     return _stopping.is_set()
 
 
+_is_database_away = False
+
+
+def _unless_database_is_away(task: Callable[[], None]) -> Callable[[], None]:
+    """Beat asks for the task again: one line of the log says that the database is away, not one each second."""
+
+    @wraps(task)
+    def run() -> None:
+        global _is_database_away  # noqa: PLW0603 - one database for the whole process
+        try:
+            task()
+        except Exception as error:
+            if not outage(error) or current_task.request.called_directly:  # who calls it so wants to know
+                raise
+            if not _is_database_away:
+                log.warning("task_failed", task=current_task.name, error=type(error).__name__)
+            _is_database_away = True
+        else:
+            _is_database_away = False
+
+    return run
+
+
 @shared_task(name=wakeup.TASK)
+@_unless_database_is_away
 def drain() -> None:
     """Send what is due. That may take a busy worker hours, so it does the work of the other tasks meanwhile."""
     wakeup.take()
@@ -59,6 +86,7 @@ def drain() -> None:
 
 
 @shared_task(name="callbacks.tasks.sweep")
+@_unless_database_is_away
 def sweep() -> None:
     """Make due what dead workers held; wake a worker for what is due: retries, and orders whose wake-up was lost."""
     dispatcher.sweep()
@@ -68,6 +96,7 @@ def sweep() -> None:
 
 
 @shared_task(name="callbacks.tasks.step_errands")
+@_unless_database_is_away
 def run_jobs() -> None:
     """Go on with resends and backfills."""
     if not is_stopping():
@@ -75,6 +104,7 @@ def run_jobs() -> None:
 
 
 @shared_task(name="callbacks.tasks.encrypt_secrets")
+@_unless_database_is_away
 def encrypt_secrets() -> None:
     """Encrypt the secrets that an older release left plain, an hour after the update, when its processes are gone."""
     if count := encryption.encrypt_plain():
@@ -82,6 +112,7 @@ def encrypt_secrets() -> None:
 
 
 @shared_task(name="callbacks.tasks.tally")
+@_unless_database_is_away
 def count_requests() -> None:
     """Count the requests of the last seconds, and tell which callbacks fail for long.
 
@@ -94,6 +125,7 @@ def count_requests() -> None:
 
 
 @shared_task(name="callbacks.tasks.prune")
+@_unless_database_is_away
 def prune() -> None:
     """Delete what is older than it is kept, for some seconds; the next run goes on there."""
     pruning.run_for_a_while(is_stopping)

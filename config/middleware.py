@@ -1,6 +1,7 @@
 """What every request passes before its view, and every answer after it: what belongs to no page of its own."""
 
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 from uuid import uuid4
 
@@ -48,6 +49,8 @@ def probes(get_response: View) -> View:
             return get_response(request)
         answer: HttpResponse = resolve(request.path_info).func(request)
         answer.headers["Content-Length"] = str(len(answer.content))
+        if answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE:  # who asks every few seconds tells of it
+            vars(answer)["_has_been_logged"] = True
         return answer
 
     return middleware

@@ -25,7 +25,9 @@ log = structlog.get_logger(__name__)
 
 EVERY = timedelta(seconds=15)  # somebody looks
 RECOVERED_AFTER = timedelta(seconds=30)
-GAP = timedelta(minutes=1)  # if nobody looked for longer, the installation was off, and each hold begins anew
+# If nobody looked for longer, the installation or its database was away, and each hold begins anew: no process
+# could say meanwhile that it lives. No longer than a worker or beat is missed, or a look before and one after would be enough.
+GAP = timedelta(seconds=40)
 
 
 @dataclass(frozen=True, slots=True)

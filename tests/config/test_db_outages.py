@@ -139,3 +139,11 @@ from django.urls import path as url  # noqa: E402
 
 urlpatterns = [url("broken/", broken)]
 handler500 = "config.views.server_error"
+
+
+# --- who asks every few seconds ----------------------------------------------------
+@pytest.mark.usefixtures("database_away")
+@pytest.mark.parametrize("path", ["/readyz", "/metrics"])
+def test_probe_without_a_database_leaves_no_line(client, caplog, path):
+    assert client.get(path).status_code == 503
+    assert "Service Unavailable" not in caplog.text

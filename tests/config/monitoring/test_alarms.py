@@ -109,6 +109,15 @@ def test_installation_that_was_off_for_a_night_raises_no_alarm_when_it_starts(ti
     assert subjects() == []
 
 
+@pytest.mark.parametrize("away_s", [30, 45, 75])
+def test_worker_that_nobody_could_see_while_the_database_was_away_is_no_alarm(time_machine, away_s):
+    go_on(time_machine, "beat", seconds=30)  # it has just ended, and starts again now
+    time_machine.move_to(timezone.now() + timedelta(seconds=away_s), tick=False)
+    alarms.look()  # before it and beat have said that they live
+    go_on(time_machine, "worker", "beat", seconds=60)
+    assert subjects() == []
+
+
 def test_delivery_that_waits_for_more_than_five_minutes_is_told(time_machine):
     OrderFactory(affiliate=CallbackSettingFactory().affiliate)
     go_on(time_machine, "worker", "beat", seconds=300)
