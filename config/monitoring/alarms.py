@@ -25,8 +25,8 @@ log = structlog.get_logger(__name__)
 
 EVERY = timedelta(seconds=15)  # somebody looks
 RECOVERED_AFTER = timedelta(seconds=30)
-# If nobody looked for longer, the installation or its database was away, and each hold begins anew: no process
-# could say meanwhile that it lives. No longer than a worker or beat is missed, or a look before and one after would be enough.
+# If nobody looked for longer, the installation or its database was away, no process could say that it lives, and each
+# hold begins anew. No longer than the hold of a worker or beat, or one look before and one after would open an alarm.
 GAP = timedelta(seconds=40)
 
 

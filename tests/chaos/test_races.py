@@ -3,16 +3,19 @@
 from collections.abc import Callable
 from datetime import timedelta
 
+from django.contrib.auth.models import User
 from django.utils import timezone
 
-from callbacks.delivery import queue
-from callbacks.models import Attempt, Delivery
+from callbacks.delivery import health, queue
+from callbacks.models import Attempt, CallbackSetting, Delivery, EndpointHealth
+from config.models import Email
 from tests.callbacks.panel import at_once
 from tests.chaos.surroundings import Surroundings, size
 from tests.receiver import Answer, Receiver
 
 DELIVERIES = size(600, 10_000)
 ROUNDS = size(20, 200)
+JUDGED = size(5, 50)
 RIVALS = 4
 
 
@@ -78,3 +81,27 @@ def test_claim_whose_lease_was_lost_leaves_the_row_to_its_new_owner(around: Surr
     assert (delivery.status, delivery.claim_token) == ("sending", owner.token)
     assert delivery.leased_until
     assert delivery.leased_until > timezone.now() + queue.LEASE - timedelta(seconds=30)
+
+
+def test_processes_that_judge_at_once_tell_once(around: Surroundings) -> None:
+    """Each change of a callback's state, whoever of several finds it: failing, paused, recovered."""
+    User.objects.create(username="ann", email="ann@shop.example", is_staff=True, is_superuser=True)
+    (code,) = around.affiliates(1)
+    settings = CallbackSetting.objects.filter(affiliate__code=code, event="order.created")
+    settings.get()
+    rows = EndpointHealth.objects.filter(setting__in=settings)
+    for _ in range(JUDGED):
+        rows.delete()
+        Email.objects.all().delete()
+        now = timezone.now()
+        failures = {"failures": 10, "last_error_kind": "timeout", "last_failure_at": now - timedelta(minutes=1)}
+        rows.create(setting=settings.get(), first_failure_at=now - timedelta(hours=25), **failures)
+        for count, change, state in (
+            (1, {}, "failing"),
+            (2, {"first_failure_at": now - timedelta(hours=73)}, "paused"),
+            (3, {"last_success_at": now + timedelta(minutes=1), "first_failure_at": None, "failures": 0}, ""),
+        ):
+            rows.update(**change)
+            at_once([health.judge] * RIVALS)
+            assert (rows.get().state, Email.objects.count()) == (state, count)
+        assert settings.get().is_active

@@ -231,7 +231,7 @@ def test_host_that_goes_in_the_middle_loses_nothing_and_the_other_takes_over(hos
     # What the first host held is the other's once its leases have ended, a minute later: that minute is spared here.
     wait_until(lambda: states().keys() <= {"succeeded", "sending"}, 60, hosts.log)
     hosts.expire_leases(in_flight)
-    wait_until(lambda: states() == {"succeeded": DUE}, 30, lambda: f"{states()} {hosts.log()}")
+    wait_until(lambda: states() == {"succeeded": DUE}, 60, lambda: f"{states()} {hosts.log()}")
     received = Counter(request.header("webhook-id") for request in hosts.receiver.requests)
     assert len(received) == DUE
     assert {event for event, times in received.items() if times > 1} <= in_flight
