@@ -105,7 +105,7 @@ class WebhookAdmin(BaseAdmin):
             messages.error(request, "Choose one webhook: its new secret is shown once.")
             return redirect(request.get_full_path())
         with transaction.atomic():
-            webhook = webhooks_.select_for_update(no_key=True).get()
+            webhook = webhooks_.select_for_update(no_key=True, of=("self",)).get()
             signing_secrets.rotate(webhook)
             security_log.note(request, "secret_rotated", about=webhook, says="Gave it a new signing secret.")
         return self._made(request, webhook)
