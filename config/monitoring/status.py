@@ -92,7 +92,7 @@ def proxy_trouble() -> str:
 
 # --- may it take traffic? ------------------------------------------------------
 def database_trouble(database: Any = connection) -> str:
-    """Why nothing can be saved at present, in a sentence; "" if it can."""
+    """Why nothing can be saved at present, in a sentence; "" if it can. A full disk of PostgreSQL's is not seen here."""
     try:
         with database.cursor() as cursor:
             if database.vendor == "sqlite":
