@@ -31,6 +31,8 @@ from callbacks.models import Attempt, CountedUpTo, Delivery, Pruned, sql
 from callbacks.models.retention import DELIVERIES
 from callbacks.retention import kept_sums
 from config.db_outages import outage
+from config.models import Email
+from config.monitoring import mail
 
 log = structlog.get_logger(__name__)
 
@@ -97,6 +99,7 @@ def kinds() -> list[Kind]:
         Kind("log-ins", AccessLog, "attempt_time", log_ins_since),
         Kind("failed log-ins", AccessFailureLog, "attempt_time", log_ins_since),
         Kind("attempts to log in", AccessAttempt, "attempt_time", log_ins_since),
+        Kind("e-mails", Email, "created_at", now - mail.KEPT_FOR, f"t.status <> '{Email.Status.WAITING}'"),
     ]
 
 

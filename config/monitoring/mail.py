@@ -134,7 +134,6 @@ def send_due() -> None:
     finally:
         with suppress(OSError):
             server.close()
-    Email.objects.filter(created_at__lt=timezone.now() - KEPT_FOR).exclude(status=Status.WAITING).delete()
 
 
 def _due() -> QuerySet[Email]:

@@ -92,7 +92,10 @@ def proxy_trouble() -> str:
 
 # --- may it take traffic? ------------------------------------------------------
 def database_trouble(database: Any = connection) -> str:
-    """Why nothing can be saved at present, in a sentence; "" if it can. A full disk of PostgreSQL's is not seen here."""
+    """Why nothing can be saved at present, in a sentence; "" if it can.
+
+    A full disk of PostgreSQL's own is not seen here: saves are refused then, with 503.
+    """
     try:
         with database.cursor() as cursor:
             if database.vendor == "sqlite":

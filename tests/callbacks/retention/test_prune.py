@@ -22,6 +22,7 @@ from callbacks.models import Attempt, Delivery, HourlyCount, Pruned
 from callbacks.models.retention import deliveries_kept_since
 from callbacks.reports import hourly
 from callbacks.retention import prune
+from config.models import Email
 from orders.models import Order
 from tests.factories import AffiliateFactory, OrderFactory, callbacks_for, in_state
 
@@ -161,6 +162,8 @@ def test_prune_sessions_and_log_in_records() -> None:
         entry = LogEntry.objects.create(user=user, content_type=about, action_flag=CHANGE, change_message=message)
         LogEntry.objects.filter(pk=entry.pk).update(action_time=at)
     for at in (old, now):
+        for status in Email.Status.values:  # what waits is never pruned
+            Email.objects.create(user=user, subject="x", body="x", path="/", status=status, created_at=at, due_at=at)
         AccessLog.objects.filter(pk=AccessLog.objects.create(username="sam").pk).update(attempt_time=at)
     for seconds in (-60, 60):
         store = SessionStore()
@@ -172,6 +175,8 @@ def test_prune_sessions_and_log_in_records() -> None:
         "Logged in.", "Turned two-factor log-in on.",
     ]  # fmt: skip
     assert (AccessLog.objects.count(), Session.objects.count()) == (1, 1)
+    assert [email.status for email in Email.objects.filter(created_at=old)] == [Email.Status.WAITING]
+    assert Email.objects.filter(created_at=now).count() == len(Email.Status.values)
 
 
 def test_prune_by_command_says_what_would_go_and_what_went(joe: Affiliate) -> None:
