@@ -38,7 +38,7 @@ class Worker:
 
     def wait_until_ready(self) -> None:
         deadline = time.monotonic() + STALLED_S
-        while b" ready." not in self.log.read_bytes():
+        while not any(words in self.log.read_bytes() for words in (b" ready.", b"process_started")):  # a peer, or ours
             if self.child.has_ended() or time.monotonic() > deadline:
                 raise WorkerError(f"A worker did not start: {self.log.read_text()[-1000:]}")
             time.sleep(0.02)
