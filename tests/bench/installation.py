@@ -69,7 +69,7 @@ class Installation:
             "ALLOWED_HOSTS": "testserver",
             "CALLBACKS_ALLOWED_NETWORKS": "127.0.0.0/8",
             "CALLBACKS_ALLOWED_PORTS": port,
-            "LOG_LEVEL": "ERROR",
+            "LOG_LEVEL": "INFO",
             "DEBUG": "",
         }
         self.shop = processes.ActionProcess(self.python, "tests.bench.shop", self.env, self.directory / "shop.log")
