@@ -11,6 +11,8 @@ LOCK = $(BIN)/uv pip compile --quiet --system-certs --universal --python-version
 PINS = sed -E '/^ *(\#|--hash)/d; s/ *\\$$//'
 # What is checked must not depend on the machine: no .env, no secret key made on the way.
 CHECK_ENV = SECRET_KEY=for-checks-only DATABASE_URL=sqlite://:memory:
+# What breaks for minutes in full size hangs if it takes so long in the short form.
+CHAOS_OPTIONS = -n 2 --dist worksteal --no-skips -o faulthandler_timeout=$(if $(filter short,$(CHAOS)),300,1800)
 
 .DEFAULT_GOAL := help
 .PHONY: help run install test bench attack chaos check format lock clean
@@ -43,8 +45,8 @@ attack: $(VENV)/installed-dev ## try to get in, to hang and to break a running i
 
 chaos: $(VENV)/installed-dev ## break everything in full size on SQLite and PostgreSQL, and count; ARGS="-k broker" for some
 	@$(BIN)/python -m tests.machine
-	@CHAOS=$${CHAOS:-full} TEST_DATABASE=sqlite $(BIN)/python -m pytest -n 2 --dist worksteal --no-skips tests/chaos $(ARGS)
-	@CHAOS=$${CHAOS:-full} TEST_DATABASE=postgresql $(BIN)/python -m pytest -n 2 --dist worksteal --no-skips tests/chaos $(ARGS)
+	@CHAOS=$${CHAOS:-full} TEST_DATABASE=sqlite $(BIN)/python -m pytest $(CHAOS_OPTIONS) tests/chaos $(ARGS)
+	@CHAOS=$${CHAOS:-full} TEST_DATABASE=postgresql $(BIN)/python -m pytest $(CHAOS_OPTIONS) tests/chaos $(ARGS)
 
 check: $(VENV)/installed-dev ## lint, types, import rules, missing migrations, lock files
 	$(BIN)/ruff check
