@@ -1,5 +1,6 @@
 """SQLite's lock: many who write a little each are neither refused nor kept waiting for long."""
 
+import contextlib
 import threading
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from affiliates.models import Affiliate
 from config import db_locks
 from tests.factories import AffiliateFactory
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -77,6 +79,30 @@ def test_write_gives_up_when_the_lock_is_held_too_long(other: BaseDatabaseWrappe
         Affiliate.objects.filter(pk=affiliate.pk).update(name="Joe")
     assert 0.05 < time.monotonic() - began < 0.9
     release.join()
+
+
+@pytest.mark.usefixtures("short_timeout")
+def test_lock_of_a_worker_that_is_stopped_in_a_transaction_is_given_to_others(
+    monkeypatch: pytest.MonkeyPatch, postgresql: bool
+) -> None:
+    if not postgresql:  # nobody writes beside a transaction on SQLite, and there is one machine
+        return
+    monkeypatch.setattr(db_locks, "IDLE_TIMEOUT_S", 0.3)
+    affiliate, stopped = AffiliateFactory(), connections.create_connection(DEFAULT_DB_ALIAS)
+    with stopped.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute("SELECT 1 FROM affiliates_affiliate WHERE id = %s FOR UPDATE", [affiliate.pk])
+    with pytest.raises(OperationalError, match="lock"):
+        Affiliate.objects.filter(pk=affiliate.pk).update(name="Joe")
+    wait_until(lambda: _is_updated(affiliate), 5)
+    stopped.close()
+
+
+def _is_updated(affiliate: Affiliate) -> bool:
+    with contextlib.suppress(OperationalError):
+        Affiliate.objects.filter(pk=affiliate.pk).update(name="Joe")
+        return True
+    return False
 
 
 def test_other_errors_are_not_tried_again(other: BaseDatabaseWrapper) -> None:
