@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from callbacks.editor import url_parts
 from callbacks.editor.meanings import CLICK_ID, PAYOUT, STATUS
+from callbacks.egress.wording import Sentence as _
 from callbacks.postback import syntax
 
 
@@ -28,6 +29,8 @@ class Tracker:
     `dispensable` parameters are better left out than filled in: only the tracker's owner knows their values.
     `statuses` is empty for a tracker that takes any word as a status. Else it has, for each status of ours, the
     tracker's own word and the parameter that lists more words for it; `status` is the parameter that holds the word.
+    `second_postback` says what it does with another postback for the same order, `must_switch_on` which of its options
+    an affiliate has to look at; both are sentences for a page, from its own documentation, "" if that says nothing.
     """
 
     name: str
@@ -40,6 +43,8 @@ class Tracker:
     meanings: Mapping[str, str] = field(default_factory=dict)
     status: str = ""
     statuses: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    second_postback: str = ""
+    must_switch_on: str = ""
 
 
 POSTBACK = r"/postback/?"
@@ -53,6 +58,14 @@ TRACKERS = (
         knows=_names("cid payout txid currency et param1 param2 param3 param4 param5"),
         hosts=_names("voluumtrk.com voluumtrk2.com voluumtrk3.com"),
         dispensable=_names("et param1 param2 param3 param4 param5"),
+        # doc.voluum.com: "Upselling", "Affiliate Network: Options"
+        second_postback=_(
+            "Voluum counts each pair of cid and txid once: a second postback with both the same changes nothing."
+        ),
+        must_switch_on=_(
+            "In the affiliate network's options: “Accept duplicate postbacks” if no txid is sent and one click can lead "
+            "to several orders. If “Only accept postbacks from whitelisted IPs” is on, add this server's IP address."
+        ),
     ),
     Tracker(
         "BeMob",
@@ -91,6 +104,15 @@ TRACKERS = (
         needs=_names("clickid"),
         knows=_names("clickid sum type rdtk_event_id"),
         hosts=_names("rdtk.io redtrack.io"),
+        # help.redtrack.io: "Duplicated conversions", "Protecting your postback"
+        second_postback=_(
+            "RedTrack does what its “Default duplicate postback mode” says: ignore it, add a conversion, or change the "
+            "first one."
+        ),
+        must_switch_on=_(
+            "In the offer source: “Edit conversion with new data” as the duplicate postback mode, so that updates of an "
+            "order are counted. If “Whitelisted IPs” are set, add this server's IP address."
+        ),
     ),
     Tracker("Binom", "clickid", POSTBACK, needs=_names("clickid"), knows=_names("clickid goal")),
     Tracker(
