@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from callbacks.editor import url_parts
-from callbacks.editor.meanings import CLICK_ID, PAYOUT, STATUS
+from callbacks.editor.meanings import AMOUNT, CLICK_ID, PAYOUT, STATUS
 from callbacks.egress.wording import Sentence as _
 from callbacks.postback import syntax
 
@@ -140,10 +140,10 @@ TRACKERS = (
     Tracker(
         "TUNE",
         "transaction_id",
-        r"/aff_lsr/?",
-        knows=_names("offer_id transaction_id amount"),
+        r"/aff_(?:lsr|goal)/?",
+        knows=_names("offer_id goal_id a transaction_id amount adv_sub"),
         hosts=_names("go2cloud.org"),
-        meanings={"transaction_id": CLICK_ID, "amount": PAYOUT},
+        meanings={"transaction_id": CLICK_ID, "amount": PAYOUT, "adv_sub": AMOUNT},
     ),
     Tracker("CAKE", "r", r"/p\.ashx", knows=_names("o e r"), meanings={"r": CLICK_ID}),
     Tracker(
