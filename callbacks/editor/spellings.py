@@ -1,4 +1,4 @@
-"""How other systems write their placeholders: `{x}`, `[x]`, `#x#`, `##X(y)##`, `<?=$x?>`, `xxc1xx`, `CLICK_ID` and more.
+"""How other systems write placeholders: `{x}`, `[x]`, `#x#`, `##X(y)##`, `<?=$x?>`, `xxc1xx`, `CLICK_ID` and more.
 
 It only says where a text is written like a placeholder, and which name it holds. What it means is in
 `callbacks.editor.macros`.
