@@ -6,7 +6,7 @@ the socket does that.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -55,13 +55,9 @@ def check(text: str, policy: addresses.Policy, *, send_as_typed: bool = False, s
     return _check(text, policy, send_as_typed=send_as_typed, sends_json=sends_json)
 
 
-def repeated(template: str, others: Iterable[str]) -> tuple[Problem, ...]:
-    """A warning if one of `others`, the templates of the same event, calls the same URL."""
-    same = _comparable(template)
-    if not template or all(_comparable(other) != same for other in others):
-        return ()
-    message = _("Another callback for this event already sends to this URL. The tracker would get each postback twice.")
-    return (Problem("same_url", message),)
+def is_same_url(template: str, other: str) -> bool:
+    """Whether two templates call the same URL: with http or https, a variable with or without blanks inside."""
+    return _comparable(template) == _comparable(other)
 
 
 @lru_cache(maxsize=1024)
@@ -171,7 +167,7 @@ def _warnings(pieces: tuple[Piece, ...], *, sends_json: bool) -> Iterator[Proble
             "The URL has no variable, so every postback would be the same. Choose POST with JSON to send the whole "
             "order, or add variables."
         )
-        yield Problem("no_variable", message)
+        yield Problem("no_variables", message)
     elif not any(variable.name.startswith("link.") for variable in outline.variables[:sent]):
         message = _(
             "Add the click ID (usually {click_id}), or the tracker cannot match this order to a click.",
