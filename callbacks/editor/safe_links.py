@@ -44,7 +44,7 @@ PARAMETERS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("duckduckgo.com", "/l/", ("uddg",)),
 )
 ENCODED_IN_PROOFPOINT = str.maketrans("-_", "%/")
-PROOFPOINT_3 = re.compile(r"/v3/__(?P<url>.*?)__;(?P<signs>[^!]*)!", re.DOTALL)
+PROOFPOINT_3 = "/v3/__"
 RUN = re.compile(r"\*(?:\*(.))?", re.DOTALL)
 LENGTHS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"  # of a run, from two on
 IN_PATH = re.compile(r"/(https?(?:%3A|:).*)", re.DOTALL | re.IGNORECASE)
@@ -89,14 +89,15 @@ def _proofpoint(link: re.Match[str]) -> str:
     """The URL in a link of Proofpoint's second or third version."""
     if link["path"].startswith("/v2/url"):
         return unquote(_first(link["rest"], ("u",)).translate(ENCODED_IN_PROOFPOINT))
-    coded = PROOFPOINT_3.match(link["path"] + link["rest"])
-    if coded is None:
+    coded = link["path"] + link["rest"]
+    url, mark, rest = coded.removeprefix(PROOFPOINT_3).partition("__;")
+    if not (mark and coded.startswith(PROOFPOINT_3)):
         return ""
+    signs = rest.partition("!")[0]
     try:
-        signs = urlsafe_b64decode(coded["signs"] + "=" * (-len(coded["signs"]) % 4)).decode()
+        return RUN.sub(_next_of(urlsafe_b64decode(signs + "=" * (-len(signs) % 4)).decode()), url)
     except (binascii.Error, ValueError):
         return ""
-    return RUN.sub(_next_of(signs), coded["url"])
 
 
 def _next_of(signs: str) -> Callable[[re.Match[str]], str]:
