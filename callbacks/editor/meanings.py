@@ -1,6 +1,7 @@
 """What a parameter or a placeholder is for, by its name, and which of our variables has that value."""
 
 import re
+from functools import lru_cache
 
 CLICK_ID, PAYOUT, AMOUNT = "click id", "payout", "order amount"
 ORDER, STATUS, CURRENCY = "transaction", "status", "currency"
@@ -35,6 +36,7 @@ MEANINGS: dict[str, str] = {
 }
 
 
+@lru_cache(maxsize=2048)
 def meaning_of(name: str) -> str:
     """What a placeholder or a parameter of this name is for; "" if that is not known."""
     return MEANINGS.get(without_punctuation(name), "")

@@ -69,7 +69,8 @@ LEFTOVER = re.compile(rf"replace|optional|x{{3,}}|[^\w\s{syntax.FILLER}]{{2,}}|�
 SIGNS_AROUND = "!\"#$%&'()*+,-./:;<=>?@[\\]^`{|}~¤§°«»‹›“”‘’「」【】"  # noqa: RUF001 - quotes
 STRONG = frozenset("*^!|~(")  # around a name of any kind they make a placeholder
 MIRRORED = str.maketrans("()[]{}<>«»‹›“”‘’「」【】", ")(][}{><»«›‹”“’‘」「】【")  # noqa: RUF001 - quotes
-LED = re.compile(r"[:@$%\\]{1,2}([A-Za-z_][\w.-]*)")
+# Of a known name also on one side alone: `:clickid`, `[clickid`.
+LED = re.compile(r"[:@$%\\\[<(~|^*]{1,3}[A-Za-z_][\w.-]*|[A-Za-z_][\w.-]*[\]>)~|^*%]{1,3}")
 NAME = re.compile(r"[A-Za-z_][\w.-]*")
 IDENTIFIER = re.compile(r"(?:id|ref)[0-9]?\Z", re.IGNORECASE)
 MOST_SIGNS = 5
@@ -151,9 +152,9 @@ def _is_wrapped(text: str, parameter: str) -> bool:
     inner = text.strip(SIGNS_AROUND)
     if not NAME.fullmatch(inner.strip(" ")):
         return False
-    before, _, after = text.partition(inner)
-    if not before or len(before) > MOST_SIGNS or len(after) > MOST_SIGNS:
+    before, _name, after = text.partition(inner)
+    if len(before) > MOST_SIGNS or len(after) > MOST_SIGNS or not (before or after):
         return False
     if is_known(inner):
-        return bool(after or LED.fullmatch(text))
-    return bool(parameter) and before[0] in STRONG and after == before[::-1].translate(MIRRORED)
+        return bool((before and after) or LED.fullmatch(text))
+    return bool(parameter and before) and before[0] in STRONG and after == before[::-1].translate(MIRRORED)
