@@ -28,7 +28,8 @@ MEANINGS: dict[str, str] = {
         ),
         (PAYOUT, "payout revenue sum affiliateearnings commissionamount commission price rev amt earnings profit"),
         (AMOUNT, "amount saleamount orderamount ordertotal total orderprice ordervalue value"),
-        (ORDER, "transactionid transid txid tid tx orderid order ordernumber orderno rdtkeventid ref ord conversionid"),
+        (ORDER, "transactionid transaction transid txid tid tx orderid order ordernumber orderno ref ord"),
+        (ORDER, "rdtkeventid conversionid"),
         (STATUS, "status goal eventtype et type cnvstatus orderstatus conversionstatus"),
         (CURRENCY, "currency cnvcurrency currencycode cur"),
     )
