@@ -231,10 +231,7 @@ REPAIRS: tuple[tuple[str, str, Callable[[str], str]], ...] = (
     ("line_breaks", _("Line breaks and tabs were removed."), _without_line_breaks),
     (
         "mangled_parameters",
-        _(
-            "Parameter names that a web page had turned into signs were restored: &notify= where it said ¬ify=, "
-            "&currency= where it said ¤cy=."
-        ),
+        _("Parameter names that a web page had turned into signs were restored, such as &notify= for ¬ify=."),
         entities.restored,
     ),
     ("invisible", _("Invisible characters were removed, and unusual spaces replaced."), _without_invisible),
@@ -245,7 +242,7 @@ REPAIRS: tuple[tuple[str, str, Callable[[str], str]], ...] = (
     ("backslashes", _("Backslashes were removed."), _without_backslashes),
     (
         "safe_link",
-        _("The URL was wrapped in a link of a mail program or another site. It was unwrapped."),
+        _("The URL was inside a link of a mail program or another site. It was taken out of it."),
         safe_links.unwrapped,
     ),
     ("blanks", _("Spaces around =, & and ? were removed."), _without_blanks),
