@@ -62,8 +62,8 @@ def _remedy(found: Sequence[Macro], written: Sequence[Macro]) -> str:
 def from_variables_in_host(found: Iterable[VariableRef]) -> Problem:
     sources = tuple(dict.fromkeys(piece.source for piece in found))
     message = _(
-        "{variables} cannot be used before the path. Write the tracker's own host there. Variables can follow after the "
-        "next / or ?.",
+        "{variables} cannot be used before the path. Write the tracker's own host there, and use variables only after "
+        "the / or ? that follows it.",
         variables=joined(sources),
     )
     return Problem("variable_in_host", message, sources)
