@@ -94,6 +94,14 @@ def test_text_that_only_looks_like_a_placeholder_is_not_asked_about(template: st
             "https://t.example/sdk/conversion?nid=7&transaction_id={{tid}}&amount=#price#",
             "https://t.example/sdk/conversion?nid=7&transaction_id={{link.sub_id}}&amount={{order.commission}}",
         ),
+        (
+            "https://t.example/p?s={{{clickid}}}&a={{{{payout}}}}",
+            "https://t.example/p?s={{link.sub_id}}&a={{order.commission}}",
+        ),
+        (
+            "https://k.example/1/postback?subid=$tid&tid=$tid",
+            "https://k.example/1/postback?subid={{link.sub_id}}&tid={{order.number}}",
+        ),
         # the statuses of Keitaro keep their words, however the status was written
         *(
             (
