@@ -7,7 +7,10 @@ from typing import Any, ClassVar, Self
 
 from django import forms
 from django.db import models
+from django.db.models import QuerySet
 from django.http import QueryDict
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from callbacks.editor import corrections
 from callbacks.models import CallbackSetting, EventType, history, names
@@ -18,15 +21,18 @@ from orders.models import Order
 PLACEHOLDER = "https://tracker.example/postback?cid={{link.sub_id}}&payout={{order.commission}}"
 
 FILTERS = {
-    EventType.CREATED: "Only orders whose status is",
-    EventType.UPDATED: "Only when the status becomes",
+    EventType.CREATED: gettext_lazy("Only orders whose status is"),
+    EventType.UPDATED: gettext_lazy("Only when the status becomes"),
 }
 NO_FILTER = {
-    EventType.CREATED: "None ticked: every new order is sent.",
-    EventType.UPDATED: "None ticked: every change of an order is sent.",
+    EventType.CREATED: gettext_lazy("Tick none to send every new order."),
+    EventType.UPDATED: gettext_lazy("Tick none to send every change of an order."),
 }
 
-BODY_FORMATS = [("form", "Form: the same parameters again"), ("json", "JSON: the whole event")]
+BODY_FORMATS = [
+    ("form", gettext_lazy("Form: the URL's parameters")),
+    ("json", gettext_lazy("JSON: the whole event")),
+]
 
 
 class CallbackSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable at run time
@@ -75,7 +81,8 @@ class CallbackSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # not sub
         name.widget.attrs |= {"placeholder": names.free("", self.others), "autocomplete": "off"}
         if not self.instance.has_own_name:
             self.initial["name"] = ""
-        name.help_text = "Tells the URLs of one event apart, such as “Voluum”."
+        name.label = _("Name")
+        name.help_text = _("To tell several callbacks for one event apart, such as “Voluum”.")
         only_statuses.label = FILTERS[EventType(self.instance.event)]
         only_statuses.help_text = NO_FILTER[EventType(self.instance.event)]
         url.strip = False  # what was typed stays as typed until the model has mended it and can say so
@@ -172,7 +179,15 @@ class CallbackSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # not sub
     @cached_property
     def diagnosis(self) -> diagnosis.Diagnosis:
         """What there is to say of what stands in the fields."""
-        return diagnosis.of(self.typed) if self.typed_url.strip() else diagnosis.Diagnosis(is_half_typed=True)
+        if not self.typed_url.strip():
+            return diagnosis.Diagnosis(is_half_typed=True)
+        return diagnosis.of(self.typed, self.others_for_event)
+
+    @property
+    def others_for_event(self) -> QuerySet[CallbackSetting]:
+        """The affiliate's other callbacks for the same event."""
+        found = CallbackSetting.objects.filter(affiliate=self.instance.affiliate_id, event=self.instance.event)
+        return found.exclude(pk=self.instance.pk)
 
     @property
     def corrected_url(self) -> str:
@@ -185,6 +200,11 @@ class CallbackSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # not sub
             return self
         if "correct" in data:
             return self.with_correction()
+        if "json" in data:
+            return self._with(method="POST", body_format="json")
+        if "fix" in data:
+            fixed = (hint.fixed for hint in self.diagnosis.hints if hint.warning.code == data["fix"])
+            return self._with(url=next(fixed, "") or self.typed_url)
         for button in ("take", "leave_out"):
             if button in data:
                 place = re.fullmatch("[0-9]{1,5}", str(data[button]))
@@ -193,9 +213,12 @@ class CallbackSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # not sub
 
     def with_correction(self, only_at: int | None = None, *, leave_out: bool = False) -> Self:
         """The same form, unsaved, with the corrected URL; with `only_at`, only what starts at that index changes."""
-        data = {name: self[name].value() for name in self.fields if name != "send_as_typed"}
+        return self._with(url=self._corrected(only_at, leave_out=leave_out) or self.typed_url, send_as_typed=False)
+
+    def _with(self, **values: object) -> Self:
+        """The same form, unsaved, with other values in some fields."""
         form = type(self)(instance=self.instance)
-        form.initial = {**form.initial, **data, "url": self._corrected(only_at, leave_out=leave_out) or self.typed_url}
+        form.initial = {**form.initial, **{name: self[name].value() for name in self.fields}, **values}
         return form
 
     def _corrected(self, only_at: int | None = None, *, leave_out: bool = False) -> str:
