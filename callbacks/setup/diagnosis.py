@@ -5,11 +5,10 @@ tracker tell is added here, and what a press would do about each warning. Nothin
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from copy import copy
 from dataclasses import dataclass
 
-from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -104,7 +103,7 @@ class Diagnosis:
         return " ".join(parts + [sentence % {"count": count} for sentence, count in counted if count])
 
 
-def of(setting: CallbackSetting, others: QuerySet[CallbackSetting]) -> Diagnosis:
+def of(setting: CallbackSetting, others: Iterable[CallbackSetting] = ()) -> Diagnosis:
     """The diagnosis of a setting as it was typed; it need not be saved, or valid. `others` are for the same event."""
     finding = setting.finding()
     mended = finding.template
@@ -167,9 +166,9 @@ def _hints(
         yield Hint(hint.warning) if is_corrected and hint.fixed else hint
 
 
-def _of_others(template: str, others: QuerySet[CallbackSetting]) -> Iterator[Hint]:
+def _of_others(template: str, others: Iterable[CallbackSetting]) -> Iterator[Hint]:
     """That the tracker would get each event twice."""
-    if template and (other := others.filter(url=template).first()):
+    if template and (other := next((each for each in others if each.url == template), None)):
         message = _("The callback “%(name)s” already sends these events to the same URL.") % {"name": other.name}
         yield Hint(Problem("same_url", message))
 

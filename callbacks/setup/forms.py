@@ -2,12 +2,12 @@
 
 import re
 import uuid
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Any, ClassVar, Self
 
 from django import forms
 from django.db import models
-from django.db.models import QuerySet
 from django.http import QueryDict
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -184,7 +184,7 @@ class CallbackSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # not sub
         return diagnosis.of(self.typed, self.others_for_event)
 
     @property
-    def others_for_event(self) -> QuerySet[CallbackSetting]:
+    def others_for_event(self) -> Iterable[CallbackSetting]:
         """The affiliate's other callbacks for the same event."""
         found = CallbackSetting.objects.filter(affiliate=self.instance.affiliate_id, event=self.instance.event)
         return found.exclude(pk=self.instance.pk)

@@ -4,7 +4,6 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.conf import settings
-from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -50,9 +49,9 @@ class SameCallbackForm(CallbackSettingForm):
         return True
 
     @property
-    def others_for_event(self) -> QuerySet[CallbackSetting]:
+    def others_for_event(self) -> tuple[CallbackSetting, ...]:
         """None: it has no affiliate of its own."""
-        return CallbackSetting.objects.none()
+        return ()
 
     @property
     def rules(self) -> list[tuple[Any, str]]:
