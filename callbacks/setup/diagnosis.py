@@ -48,7 +48,8 @@ class Diagnosis:
     """What there is to say of a typed template.
 
     `template` is what can be sent: as typed, or with all suggestions taken (`is_corrected`); "" where neither can.
-    `click_id` is the variable that holds it in the links of this affiliate.
+    The `trackers` have URLs like this one; it `is_certain` where the host is their own. `click_id` is the variable that
+    holds it in the links of this affiliate.
     """
 
     mended: str = ""
@@ -56,6 +57,7 @@ class Diagnosis:
     is_corrected: bool = False
     is_half_typed: bool = False
     trackers: tuple[Tracker, ...] = ()
+    is_certain: bool = False
     repairs: tuple[Repair, ...] = ()
     corrections: tuple[Correction, ...] = ()
     problems: tuple[Problem, ...] = ()
@@ -99,7 +101,8 @@ class Diagnosis:
             (ngettext("%(count)d problem.", "%(count)d problems.", n := len(self.problems)), n),
             (ngettext("%(count)d warning.", "%(count)d warnings.", n := len(self.hints)), n),
         )
-        parts = [_("%(tracker)s recognized.") % {"tracker": self.tracker_names}] if self.trackers else []
+        tracker = _("%(tracker)s recognized.") if self.is_certain else _("Looks like %(tracker)s.")
+        parts = [tracker % {"tracker": self.tracker_names}] if self.trackers else []
         return " ".join(parts + [sentence % {"count": count} for sentence, count in counted if count])
 
 
@@ -129,6 +132,7 @@ def of(setting: CallbackSetting, others: Iterable[CallbackSetting] = ()) -> Diag
         is_corrected=is_corrected,
         is_half_typed=HALF_TYPED.fullmatch(mended) is not None,
         trackers=recognised,
+        is_certain=trackers.is_certain(best.template),
         repairs=finding.repairs,
         corrections=tuple(corrections.corrections(mended, send_as_typed=typed, click_id=click_id)),
         problems=finding.problems,

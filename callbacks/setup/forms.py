@@ -2,7 +2,6 @@
 
 import re
 import uuid
-from collections.abc import Iterable
 from functools import cached_property
 from typing import Any, ClassVar, Self
 
@@ -72,7 +71,8 @@ class CallbackSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # not sub
         body_format.choices = BODY_FORMATS
         body_format.required = False  # a GET has no body to choose a format for
         assert isinstance(url, forms.CharField)
-        self.others = self.instance.other_names()
+        self.others_for_event = self._others_for_event()
+        self.others = [other.name for other in self.others_for_event]
         self.saved_name = self.instance.name if self.instance.pk else ""
         self.saved = history.values_of(self.instance)
         self.initial["seen"] = self.fingerprint
@@ -183,11 +183,12 @@ class CallbackSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # not sub
             return diagnosis.Diagnosis(is_half_typed=True)
         return diagnosis.of(self.typed, self.others_for_event)
 
-    @property
-    def others_for_event(self) -> Iterable[CallbackSetting]:
-        """The affiliate's other callbacks for the same event."""
+    def _others_for_event(self) -> list[CallbackSetting]:
+        """The affiliate's other callbacks for the same event; none where the caller knows better."""
+        if self.instance.known_names is not None or not self.instance.affiliate_id:
+            return []
         found = CallbackSetting.objects.filter(affiliate=self.instance.affiliate_id, event=self.instance.event)
-        return found.exclude(pk=self.instance.pk)
+        return list(found.exclude(pk=self.instance.pk).only("name", "url"))
 
     @property
     def corrected_url(self) -> str:

@@ -49,11 +49,6 @@ class SameCallbackForm(CallbackSettingForm):
         return True
 
     @property
-    def others_for_event(self) -> tuple[CallbackSetting, ...]:
-        """None: it has no affiliate of its own."""
-        return ()
-
-    @property
     def rules(self) -> list[tuple[Any, str]]:
         """The choices about affiliates who have a callback for the event already, each with a sentence."""
         sentences = {
