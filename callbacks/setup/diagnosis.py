@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from callbacks.editor import corrections, problems, statuses, trackers, url_parts
+from callbacks.editor import check, corrections, problems, statuses, trackers, url_parts
+from callbacks.editor.check import Finding
 from callbacks.editor.corrections import Correction
 from callbacks.editor.repair import Repair
 from callbacks.editor.trackers import Tracker
@@ -137,7 +138,7 @@ def of(setting: CallbackSetting, others: Iterable[CallbackSetting] = ()) -> Diag
         corrections=tuple(corrections.corrections(mended, send_as_typed=typed, click_id=click_id)),
         problems=finding.problems,
         hints=(
-            *_hints(setting, template, best.warnings, recognised, links, click_id, is_corrected=is_corrected),
+            *_hints(template, best, recognised, links, click_id, is_corrected=is_corrected),
             *_of_others(template, others),
         ),
         click_id=click_id,
@@ -145,9 +146,8 @@ def of(setting: CallbackSetting, others: Iterable[CallbackSetting] = ()) -> Diag
 
 
 def _hints(
-    setting: CallbackSetting,
     template: str,
-    warnings: tuple[Problem, ...],
+    finding: Finding,
     recognised: tuple[Tracker, ...],
     links: click_ids.Links,
     click_id: str,
@@ -155,34 +155,27 @@ def _hints(
     is_corrected: bool,
 ) -> Iterator[Hint]:
     """All warnings, each with its button; without one where `template` has the suggestions that nobody took yet."""
-    found: list[Hint] = []
-    if template and not _has_variables(template) and not _sends_json(setting):
-        found.append(_no_variables())
-        warnings = tuple(warning for warning in warnings if warning.code not in {"no_click_id", "no_variables"})
-    elif template and len(recognised) == 1 and (hint := _of_click(template, recognised[0], click_id)):
-        found.append(hint)
-        warnings = tuple(warning for warning in warnings if warning.code != "no_click_id")
-    found = [*(_of_rules(template, warning) for warning in warnings), *found]
+    tracker = recognised[0] if template and len(recognised) == 1 else None
+    of_click = _of_click(template, tracker, click_id) if tracker and not finding.suggests_json else None
+    found = [_of_rules(template, each) for each in finding.warnings if not of_click or each.code != "no_click_id"]
+    found += [of_click] if of_click else []
     found += [_of_sub_id(template, warning) for warning in click_ids.warnings(template, links)]
-    if template and len(recognised) == 1 and (hint := _of_status(template, recognised[0])):
-        found.append(hint)
+    if tracker and (of_status := _of_status(template, tracker)):
+        found.append(of_status)
     for hint in found:
         yield Hint(hint.warning) if is_corrected and hint.fixed else hint
 
 
 def _of_others(template: str, others: Iterable[CallbackSetting]) -> Iterator[Hint]:
     """That the tracker would get each event twice."""
-    if template and (other := next((each for each in others if each.url == template), None)):
+    if template and (other := next((each for each in others if check.is_same_url(each.url, template)), None)):
         message = _("The callback “%(name)s” already sends these events to the same URL.") % {"name": other.name}
         yield Hint(Problem("same_url", message))
 
 
-def _no_variables() -> Hint:
-    message = _("The URL has no variables. Send the order as JSON instead: Zapier, Make and Google Sheets read it.")
-    return Hint(Problem("no_variables", message), label=_("Use POST JSON"))
-
-
 def _of_rules(template: str, warning: Problem) -> Hint:
+    if warning.code == "no_variables":
+        return Hint(warning, _("Use POST JSON"))
     start, end = url_parts.authority_span(template)
     if warning.code == "plain_http" and ":" not in template[start:end]:
         return Hint(warning, _("Use https"), f"https{template[4:]}")
@@ -251,14 +244,6 @@ def _with_parameter(template: str, parameter: str, value: str) -> str:
     end = len(template) if end < 0 else end
     separator = "" if template[end - 1] in "?&" else "&" if "?" in syntax.masked(template)[:end] else "?"
     return f"{template[:end]}{separator}{parameter}={value}{template[end:]}"
-
-
-def _sends_json(setting: CallbackSetting) -> bool:
-    return setting.method == setting.Method.POST and setting.body_format == setting.BodyFormat.JSON
-
-
-def _has_variables(template: str) -> bool:
-    return any(isinstance(piece, syntax.VariableRef) for piece in syntax.scan(template)[0])
 
 
 def _holds_link(template: str, parameter: str) -> bool:

@@ -49,10 +49,7 @@ def test_preview_without_an_order_shows_examples_of_this_affiliate(joe: Affiliat
         (
             "link.sub_id",
             "https://shop.example/?ref=joe&click=7",
-            (
-                "the link of this order has no sub_id, but ref, click. "
-                "Use {{link.query.click}} if that is the click ID."
-            ),
+            ("the link of this order has no sub_id, but ref, click. Use {{link.query.click}} if that is the click ID."),
         ),
         (
             "link.sub_id",
