@@ -7,7 +7,7 @@ import zlib
 
 import pytest
 
-from callbacks.editor import soft_failures
+from callbacks.egress import soft_failures
 from callbacks.egress.excerpt import CHARSETS, indented, text_of
 from tests.callbacks.egress.hostile import BOMB
 from tests.callbacks.egress.sending import outcome_of
