@@ -19,6 +19,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from affiliates.models import Affiliate
+from callbacks.delivery import health
 from callbacks.models import CallbackSetting, EventType, audit, history
 from callbacks.setup import preview, signing_secrets, test_send
 from callbacks.setup.forms import CallbackSettingForm
@@ -65,6 +66,8 @@ def _save(request: HttpRequest, find: Callable[..., CallbackSetting]) -> HttpRes
         if is_saved := form.is_valid() and not form.overwritten:
             is_resumed = setting.resume_if_moved(before["url"])
             form.save()
+            if is_resumed:
+                health.resumed([setting.pk])
             if is_new:
                 history.note_created(setting, actor(request))
                 signing_secrets.to_be_shown(request.session, setting)

@@ -19,6 +19,7 @@ from affiliates.models import Affiliate
 from callbacks.delivery import health, settle
 from callbacks.egress.outcome import Outcome, Request, readable_host
 from callbacks.egress.transport import transport_from
+from callbacks.egress.wording import Sentence
 from callbacks.models import Attempt, CallbackSetting, Delivery, test_quota
 from callbacks.models.delivery import new_event_id
 from callbacks.setup import preview
@@ -79,6 +80,7 @@ def send(setting: CallbackSetting, order: Order | None, user_id: int) -> Result:
         last_attempt_at=timezone.now(),
         last_status_code=outcome.status_code,
         last_error_kind=outcome.error_kind,
+        is_soft_failure=settle.is_soft_failure(outcome),
         variables=found.variables,
     )
     with transaction.atomic():
@@ -91,6 +93,7 @@ def send(setting: CallbackSetting, order: Order | None, user_id: int) -> Result:
         )
         if outcome.is_success and delivery.setting and delivery.setting.request == setting.request:
             health.passed(delivery.setting)
+            delivery.setting.refresh_from_db()
     log.info("test_sent", delivery=delivery.pk, user=user_id, code=outcome.status_code, kind=outcome.error_kind)
     return Result(attempt=delivery.attempts.get())
 
@@ -117,5 +120,8 @@ def _without_traces(outcome: Outcome, request: Request) -> Outcome:
     """
     if outcome.error_kind == "blocked_port":
         return Outcome(outcome.key, None, outcome.error_kind, outcome.detail)
-    sentence = f"{readable_host(request.url)} was not found, or its address is not allowed."
+    sentence = Sentence(
+        "{host} was not found, or leads to an address that postbacks may not be sent to.",
+        host=readable_host(request.url),
+    )
     return Outcome(outcome.key, None, "blocked_address", sentence)

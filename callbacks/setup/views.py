@@ -20,6 +20,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from affiliates.models import Affiliate
+from callbacks.delivery import health
 from callbacks.models import CallbackSetting, EventType, history
 from callbacks.setup import signing_secrets
 from config.request import actor, allow_going_back, go_to, is_fetch, may_see
@@ -57,6 +58,8 @@ def switch(request: HttpRequest, affiliate_id: int, event: EventType, pk: int, *
         log_change(request, setting, CHANGE)
         if was_active != is_active:
             history.note_switched(setting, actor(request))
+            if is_active:
+                health.resumed([setting.pk])
     if is_active:
         said = _("%(callback)s resumed. New events are sent again.")
     else:

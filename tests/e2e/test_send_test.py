@@ -71,7 +71,7 @@ def test_merchant_sends_a_test_and_sees_what_the_tracker_answers(window: Locator
         result.get_by_role("link", name="See it in the log").click()
     log = opened.value
     expect(log.get_by_role("heading", level=1)).to_contain_text("Test")
-    expect(log.locator(".timeline")).to_contain_text("A test is sent once and never repeated.")
+    expect(log.locator(".timeline")).to_contain_text("A test is sent once and never retried.")
     expect(log.get_by_role("button", name="Resend")).to_have_count(0)
     assert faults(log) == []
     log.get_by_role("link", name="Deliveries").first.click()
@@ -97,11 +97,11 @@ def test_test_of_what_cannot_be_called_says_why(window: Locator, session_receive
     window.get_by_label("URL").fill(session_receiver.url("/broken") + TEMPLATE)
     window.get_by_role("button", name="Send test").click()
     expect(window.locator("#setup-test")).to_contain_text(
-        "The tracker closed the connection without a complete answer."
+        "The tracker closed the connection before the answer was complete."
     )
     window.get_by_label("URL").fill("https://nowhere.invalid/x" + TEMPLATE)
     window.get_by_role("button", name="Send test").click()
-    expect(window.locator("#setup-test")).to_contain_text("nowhere.invalid was not found, or its address")
+    expect(window.locator("#setup-test")).to_contain_text("nowhere.invalid was not found, or leads")
     assert faults(window.page) == []
 
 
