@@ -1,7 +1,7 @@
 // Draws the overview's charts with Chart.js from the figures on the page, in the colours of the theme, and again when
-// that changes. A press on a bar leads to the deliveries of its time.
+// that changes. A press on a bar leads to the deliveries of its time. Chart.js is asked for where there are charts.
 const root = document.querySelector("[data-charts]");
-const figures = JSON.parse(document.getElementById("chart-figures").textContent);
+const figures = root && JSON.parse(document.getElementById("chart-figures").textContent);
 const drawn = [];
 
 const count = new Intl.NumberFormat("en-US");
@@ -66,6 +66,15 @@ function draw() {
   }));
 }
 
-draw();
-new MutationObserver(draw).observe(document.documentElement, { attributeFilter: ["data-theme"] });
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+function begin() {
+  draw();
+  new MutationObserver(draw).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+}
+
+if (root) {
+  const library = document.createElement("script");
+  library.src = root.dataset.charts;
+  library.addEventListener("load", begin);
+  document.head.append(library);
+}
