@@ -9,4 +9,3 @@ import "./affiliates/js/suggest.js";
 import "./callbacks/js/live.js";
 import "./callbacks/js/setup.js";
 import "./callbacks/js/charts.js";
-import "./theme/js/api_docs.js";
