@@ -63,14 +63,15 @@ def _style(name: str) -> str:
 
 def _modules(name: str, places: dict[str, int]) -> Iterator[str]:
     """Each module once, after those that it imports, as a function that returns what it exports."""
+    places[name] = -1  # not there yet
     text = _source(name)
     imports = [(names, _beside(name, reference)) for names, reference in MODULE_IMPORT.findall(text)]
     for _, imported in imports:
         if imported not in places:
             yield from _modules(imported, places)
-    if name in places:
-        raise ValueError(f"{name} is imported by what it imports.")
-    places[name] = len(places)
+        elif places[imported] < 0:
+            raise ValueError(f"{imported} is imported by what it imports.")
+    places[name] = sum(place >= 0 for place in places.values())
     lines = [f"const {names} = module{places[imported]};\n" for names, imported in imports if names]
     exports = ", ".join(MODULE_EXPORT.findall(text))
     text = MODULE_EXPORT.sub("", MODULE_IMPORT.sub("", text))
