@@ -13,10 +13,3 @@ function attach(root) {
 
 onFill.push(attach);
 attach(document);
-
-// The page opens at a row after a form without a window was saved: what was said of it is read out there.
-const messages = document.getElementById("messages");
-if (location.hash && messages?.childElementCount) {
-  messages.tabIndex = -1;
-  messages.focus({ preventScroll: true });
-}

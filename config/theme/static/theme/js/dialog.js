@@ -4,6 +4,7 @@
 // it answers 422 with the form again if something is wrong, and JSON if all is saved. Escape asks before it closes a
 // window in which something was typed. What the window says stands in its form (`admin/dialog_words.html`). If the
 // server cannot be asked, the link is a link.
+import { announce } from "./messages.js";
 import { ask, errorNote, refresh, typedIn } from "./server.js";
 import { localise } from "./times.js";
 
@@ -122,14 +123,7 @@ async function saved(dialog, { location: target }) {
     return;
   }
   document.getElementById(dialog.opener)?.focus({ preventScroll: true });
-  announce(document.getElementById("messages"));
-}
-
-// What was said stands at the top of the page. Where that is out of sight, it is shown at the bottom for some seconds.
-function announce(messages) {
-  if (messages.getBoundingClientRect().top >= 0) return;
-  messages.classList.add("is-toast");
-  setTimeout(() => messages.classList.remove("is-toast"), 8000);
+  announce();
 }
 
 document.addEventListener("click", (event) => {
