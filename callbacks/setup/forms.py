@@ -20,8 +20,8 @@ from orders.models import Order
 PLACEHOLDER = "https://tracker.example/postback?cid={{link.sub_id}}&payout={{order.commission}}"
 
 FILTERS = {
-    EventType.CREATED: gettext_lazy("Only orders whose status is"),
-    EventType.UPDATED: gettext_lazy("Only when the status becomes"),
+    EventType.CREATED: gettext_lazy("Only for orders with status"),
+    EventType.UPDATED: gettext_lazy("Only when the status changes to"),
 }
 NO_FILTER = {
     EventType.CREATED: gettext_lazy("Tick none to send every new order."),
@@ -86,6 +86,7 @@ class CallbackSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # not sub
             self.initial["name"] = ""
         name.label = _("Name")
         name.help_text = _("To tell several callbacks for one event apart, such as “Voluum”.")
+        self.fields["send_as_typed"].help_text = _("Placeholders of other systems are sent literally, not replaced.")
         only_statuses.label = FILTERS[EventType(self.instance.event)]
         only_statuses.help_text = NO_FILTER[EventType(self.instance.event)]
         url.strip = False  # what was typed stays as typed until the model has mended it and can say so

@@ -147,9 +147,9 @@ def _sample(request: HttpRequest, samples: list[Sample]) -> Sample:
 
 def _previewed(request: HttpRequest, form: SameCallbackForm, samples: list[Sample]) -> dict[str, Any]:
     """What would be sent for the newest order of one of those who were chosen."""
-    order = _sample(request, samples).order
-    orders = [sample.order for sample in samples if sample.order]
-    return {"orders": orders, "order": order} | preview.of_form(form.typed, form.diagnosis.template, order)
+    shown = _sample(request, samples)
+    context = {"orders": [sample.order for sample in samples if sample.order], "order": shown.order}
+    return context | {"affiliate": shown.affiliate} | preview.of_form(form.typed, form.diagnosis.template, shown.order)
 
 
 def _form_page(
