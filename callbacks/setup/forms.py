@@ -29,7 +29,7 @@ NO_FILTER = {
 }
 
 BODY_FORMATS = [
-    ("form", gettext_lazy("Form: the URL's parameters")),
+    ("form", gettext_lazy("Form: the same parameters")),
     ("json", gettext_lazy("JSON: the whole event")),
 ]
 

@@ -51,7 +51,7 @@ def test_merchant_sets_a_callback_and_sees_the_order_arrive(
     # What the worker writes after the answer may be a moment behind the request.
     wait_until(lambda: page.reload() and page.get_by_text("The tracker answered 200 OK.").count(), 10)
     expect(page.locator(".timeline")).to_contain_text(session_receiver.url(request.target))
-    expect(page.locator(".timeline")).to_contain_text("Order saved, delivery recorded callback")
+    expect(page.locator(".timeline")).to_contain_text("Order saved, delivery recorded")
     expect(page.get_by_role("heading", level=1)).to_contain_text("Succeeded")
 
     page.get_by_role("button", name="Resend").click()
@@ -81,7 +81,7 @@ def test_window_refusing_a_url_stays_open_with_the_text(merchant: Page) -> None:
     expect(field).to_be_focused()
     expect(field).to_have_accessible_description(
         "There is no variable {{clickid}}. Did you mean {{link.sub_id}}? {sub1} is a placeholder of another system and"
-        " would be sent as it stands. Correct it below, or tick “send as typed”."
+        " would be sent literally, not replaced by values. Correct it below, or tick “send as typed”."
     )
     expect(window.get_by_label("JSON: the whole event")).to_be_checked()
     expect(window.get_by_label("Send as typed")).to_be_visible()
@@ -125,7 +125,7 @@ def test_window_is_worked_with_the_keyboard_alone(merchant: Page) -> None:
     expect(window.get_by_label("GET")).to_be_focused()
     page.keyboard.press("ArrowRight")
     expect(window.get_by_label("POST")).to_be_checked()
-    expect(window.get_by_label("Form: the URL's parameters")).to_be_visible()
+    expect(window.get_by_label("Form: the same parameters")).to_be_visible()
     page.keyboard.press("Tab")
     page.keyboard.press("Tab")
     expect(field).to_be_focused()

@@ -72,7 +72,7 @@ def test_merchant_pastes_a_voluum_url_and_takes_the_suggestion(stack: Installati
     form = window.locator(".dialog-body")
     assert form.evaluate("form => form.closest('dialog').scrollHeight <= form.closest('dialog').clientHeight")
     field.fill(TAKEN)
-    window.get_by_label("Form: the URL's parameters").check()
+    window.get_by_label("Form: the same parameters").check()
     expect(preview.get_by_label("Request body")).to_have_text("cid=w%26x&payout=5.80")
     window.get_by_role("button", name="Submit").click()
     expect(window).to_be_hidden()
