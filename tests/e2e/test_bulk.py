@@ -58,7 +58,7 @@ def test_merchant_sets_the_same_callback_up_for_many_and_replaces_its_host(
     page.get_by_label("Preview with the latest order of").select_option(label="Crowd 5 · #CROWD5")
     expect(shown.locator(".wire")).to_contain_text("/crowd?cid=click5")
     assert faults(page) == []
-    page.get_by_role("button", name="Preview").click()
+    page.get_by_role("button", name="Preview", exact=True).click()
 
     expect(page.locator(".wire")).to_contain_text(["{{link.sub_id}}", "cid=click0", "cid=click1", "cid=click2"])
     expect(page.locator('[data-effect="new"] summary')).to_have_text("8 · new callback")
@@ -66,7 +66,7 @@ def test_merchant_sets_the_same_callback_up_for_many_and_replaces_its_host(
     assert faults(page) == []
     page.get_by_role("button", name="Back", exact=True).click()
     expect(field).to_have_value(session_receiver.url("/crowd") + "?cid={{link.sub_id}}")
-    page.get_by_role("button", name="Preview").click()
+    page.get_by_role("button", name="Preview", exact=True).click()
     page.get_by_role("button", name="Set up 8 callbacks and change 1").click()
     expect(page.get_by_role("status")).to_contain_text("set up for 8 affiliates, changed for 1 affiliate.")
     assert faults(page) == []
@@ -82,11 +82,11 @@ def test_merchant_sets_the_same_callback_up_for_many_and_replaces_its_host(
     assert faults(page) == []
     page.get_by_role("link", name=f"Replace silent.invalid:{port}").click()
     page.get_by_label("New host").fill("192.168.1.1")
-    page.get_by_role("button", name="Preview").click()
+    page.get_by_role("button", name="Preview", exact=True).click()
     expect(page.locator('[data-code="blocked_address"]')).to_be_visible()
     expect(page.get_by_label("Current host")).to_have_value(f"silent.invalid:{port}")
     page.get_by_label("New host").fill(f"127.0.0.1:{port}")
-    page.get_by_role("button", name="Preview").click()
+    page.get_by_role("button", name="Preview", exact=True).click()
     expect(page.get_by_role("heading", name="2 callbacks will change (2 affiliates)")).to_be_visible()
     assert faults(page) == []
     page.get_by_role("button", name="Replace in 2 callbacks").click()
@@ -116,7 +116,7 @@ def test_same_callback_and_another_host_work_without_scripts(
     page.get_by_role("button", name="Use {{link.sub_id}} for cid={clickid}").click()
     expect(page.get_by_label("URL")).to_have_value("https://joe.voluumtrk.com/postback?cid={{link.sub_id}}")
     expect(page.get_by_label("Order updated")).to_be_checked()
-    page.get_by_role("button", name="Preview").click()
+    page.get_by_role("button", name="Preview", exact=True).click()
     expect(page.locator('[data-effect="new"]')).to_contain_text("Plain 0, Plain 1, Plain 2")
     page.get_by_role("button", name="Set up for 3 affiliates").click()
     expect(page.get_by_role("status")).to_contain_text(
@@ -136,10 +136,10 @@ def test_same_callback_and_another_host_work_without_scripts(
     page.get_by_role("link", name="Replace a host").click()
     page.get_by_role("link", name="Replace joe.voluumtrk.com").click()
     page.get_by_label("New host").fill("192.168.1.1")
-    page.get_by_role("button", name="Preview").click()
+    page.get_by_role("button", name="Preview", exact=True).click()
     expect(page.locator('[data-code="blocked_address"]')).to_be_visible()
     page.get_by_label("New host").fill("tracker.example:8443")
-    page.get_by_role("button", name="Preview").click()
+    page.get_by_role("button", name="Preview", exact=True).click()
     expect(page.locator(".moves ins")).to_contain_text(["tracker.example:8443"] * 3)
     page.get_by_role("button", name="Replace in 3 callbacks").click()
     expect(page.get_by_role("status")).to_contain_text("to tracker.example:8443 in 3 callbacks.")
