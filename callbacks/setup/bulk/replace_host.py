@@ -14,7 +14,9 @@ from django.db import connection, transaction
 from django.db.models import Count, QuerySet
 from django.utils import timezone
 
+from callbacks.delivery import health
 from callbacks.egress import targets
+from callbacks.egress.wording import Sentence as _
 from callbacks.models import CallbackSetting, TroubledHost, history
 from callbacks.setup import changes
 from callbacks.setup.bulk import hosts
@@ -22,7 +24,7 @@ from callbacks.setup.bulk import hosts
 CHUNK = 200  # callbacks in one transaction
 TIME_S = 15.0  # after so long no further chunk is begun, because a browser waits for the answer
 SCHEMES = ("https", "http")
-NOT_CLEAN = "Its URL holds what is repaired when it is saved in its own form: open it there and submit it first."
+NOT_CLEAN = _("The URL needs a repair. Open this callback and submit it first.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,5 +179,6 @@ def _write(done: list[Move], user: User) -> None:
     TroubledHost.forget({setting.host for setting in settings})
     if resumed := [each.setting.pk for each in done if each.is_resumed]:
         CallbackSetting.objects.filter(pk__among=resumed).update(is_active=True, pause_reason="")
+        health.resumed(resumed)
     history.note_many([], [(each.setting, each.before) for each in done], user)
     LogEntry.objects.log_actions(user.pk, settings, CHANGE)

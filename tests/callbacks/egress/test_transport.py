@@ -114,14 +114,14 @@ def test_3xx_names_the_location_and_is_never_followed(receiver: Receiver, status
     outcome = outcome_of(receiver, Answer(status=status, headers=(("Location", target),), body=b""), "/start")
     assert (outcome.status_code, outcome.error_kind) == (status, "redirect")
     assert target in outcome.detail
-    assert "never followed" in outcome.detail
+    assert "not followed" in outcome.detail
     assert ("Location", target) in outcome.response_headers
     assert [request.path for request in receiver.requests] == ["/start"]
 
 
 def test_3xx_without_location_is_a_redirect_to_nowhere(receiver: Receiver) -> None:
     outcome = outcome_of(receiver, Answer(status=302))
-    assert (outcome.error_kind, "nowhere" in outcome.detail) == ("redirect", True)
+    assert (outcome.error_kind, "without a target" in outcome.detail) == ("redirect", True)
 
 
 def test_3xx_with_a_very_long_location_has_a_readable_sentence(receiver: Receiver) -> None:
@@ -162,10 +162,10 @@ def test_headers_in_another_encoding_are_read_as_latin_1(receiver: Receiver) -> 
     [
         ("€uro".encode(), "€uro"),
         (b"a\0b", "a\N{REPLACEMENT CHARACTER}b"),
-        (b"\xff\xfe!", "\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}!"),
+        (b"\xff\xfd!", "ÿý!"),
         (b"x" * 5000, "x" * 4096),
         (b"x" * 4095 + "€".encode() + b"y" * 100, "x" * 4095),
-        (b"x" * 4095 + b"\xff" + b"y" * 100, "x" * 4095 + "\N{REPLACEMENT CHARACTER}"),
+        (b"x" * 4095 + b"\xff" + b"y" * 100, "x" * 4095 + "ÿ"),
     ],
 )
 def test_excerpt_is_text_that_any_database_can_hold(receiver: Receiver, body: bytes, excerpt: str) -> None:

@@ -28,14 +28,14 @@ def test_huge_body_is_not_read_to_its_end(receiver: Receiver, raw: Pieces, kind:
 
 
 @pytest.mark.parametrize("name", ["Content-Encoding", "Transfer-Encoding"])
-def test_compressed_body_is_not_inflated(receiver: Receiver, name: str) -> None:
+def test_compressed_body_is_inflated_no_further_than_what_is_kept(receiver: Receiver, name: str) -> None:
     bomb = gzip.compress(b"\0" * 20_000_000)
     head = f"HTTP/1.1 200 OK\r\n{name}: gzip\r\nConnection: close\r\n\r\n".encode()
     outcome = outcome_of(receiver, Answer(raw=head + bomb, end="close"))
     assert "\0" * 10 not in outcome.response_excerpt
     if name == "Content-Encoding":
         assert outcome.is_success
-        assert outcome.response_excerpt[0] == "\x1f"
+        assert outcome.response_excerpt == f"[binary data, {len(bomb):,} bytes, not shown]"
     else:
         assert outcome.error_kind == "protocol"  # a transfer coding that nobody asked for
 
@@ -56,18 +56,18 @@ def test_silence_on_a_kept_connection_is_an_answer_that_did_not_come(receiver: R
     with Transport(policy(receiver.port), limits=LIMITS, max_in_flight=1) as transport:
         outcome = outcomes_of(transport, get(receiver.url(), 1), get(receiver.url(), 2))[2]
     assert receiver.connections == 1
-    assert (outcome.error_kind, outcome.detail) == ("timeout", "No answer came within 0.8 seconds.")
+    assert (outcome.error_kind, outcome.detail) == ("timeout", "No answer within 0.8 seconds.")
 
 
 def test_connection_that_does_not_come_about_is_a_timeout(deaf_port: int) -> None:
     outcome = send(get(f"http://127.0.0.1:{deaf_port}/"), deaf_port)
     assert (outcome.error_kind, outcome.detail) == (
         "timeout",
-        "127.0.0.1 could not be connected to within 0.5 seconds.",
+        "Could not connect to 127.0.0.1 within 0.5 seconds.",
     )
 
 
 def test_handshake_that_stalls_is_a_timeout() -> None:
     with Receiver(on_connect="stall") as receiver:
         outcome = send(get(f"https://127.0.0.1:{receiver.port}/"), receiver.port)
-    assert (outcome.error_kind, "handshake did not end" in outcome.detail) == ("timeout", True)
+    assert (outcome.error_kind, "TLS handshake with" in outcome.detail) == ("timeout", True)

@@ -245,7 +245,7 @@ URLS = {
     "admin:orders_apitoken_": STANDARD,
     "admin:orders_order_": STANDARD,
     "api:": "api-root openapi-json openapi-view place_order read_order",
-    "callbacks:": "backfill changes check pause remove resume rotate send-test set-up set-up-another",
+    "callbacks:": "backfill changes check leave-skipped pause remove resume rotate send-test set-up set-up-another",
     "many:": "apply check choose done fill replace-host",
     "retention:": "forget",
     "portal:": "delivery email_notifications home login logout verify",

@@ -81,7 +81,7 @@ def test_send_test_of_a_saved_callback_is_signed_with_its_secrets_and_changes_no
     headers = {name: request.header(name) or "" for name in ("webhook-id", "webhook-timestamp", "webhook-signature")}
     for secret in (setting.secret, setting.previous_secret):
         Webhook(secret).verify(request.body, headers)
-    assert "Signed with a secret of this test alone" not in answer.content.decode()
+    assert "This test was signed with a temporary secret" not in answer.content.decode()
     assert CallbackSetting.objects.values().get() == before
     delivery, _ = only_test()
     assert (delivery.setting, delivery.order) == (setting, None)
@@ -93,7 +93,7 @@ def test_send_test_of_a_new_callback_is_signed_with_a_secret_of_its_own(
 ) -> None:
     text = send_test(admin_client, joe, receiver.url("/")).content.decode()
     assert receiver.wait_for(1)[0].header("webhook-signature")
-    assert "Signed with a secret of this test alone" in text
+    assert "This test was signed with a temporary secret" in text
 
 
 def test_send_test_shows_a_hostile_answer_as_text(admin_client: Client, joe: Affiliate, receiver: Receiver) -> None:
@@ -127,7 +127,7 @@ def test_send_test_of_a_name_that_leads_to_a_blocked_address_tells_nothing_else(
     result = test_send.send(setting, None, admin_user.pk)
     assert result.attempt
     assert (result.attempt.error_kind, result.attempt.status_code) == ("blocked_address", None)
-    assert result.attempt.detail == "localhost could not be found, or leads to an address that may not be called."
+    assert result.attempt.detail == "localhost was not found, or leads to an address that postbacks may not be sent to."
     kept = Attempt.objects.values().get()
     assert [name for name in kept if name.endswith("_ms") and kept[name] is not None] == []
     assert (kept["remote_address"], kept["response_headers"], kept["response_excerpt"]) == ("", [], "")
@@ -152,7 +152,7 @@ def test_send_test_does_not_tell_whether_a_name_exists_in_a_private_network(
             told.append({key: str(value).replace(name, "NAME") for key, value in values.items() if key not in private})
             assert attempt.delivery.last_error_kind == attempt.error_kind
         assert set(server.asked) >= {"tracker.internal", "gone.internal"}
-    assert told[0]["detail"] == "NAME could not be found, or leads to an address that may not be called."
+    assert told[0]["detail"] == "NAME was not found, or leads to an address that postbacks may not be sent to."
     assert told == [told[0]] * 4
 
 
@@ -225,6 +225,6 @@ def test_send_test_beyond_those_at_once_is_refused_to_leave_threads_for_others(
             waiting.enter_context(on_the_wire(admin_client, joe, receiver))
         answer = send_test(admin_client, joe, receiver.url("/quick"))
         assert answer.status_code == 429
-        assert "other tests are on their way" in answer.content.decode()
+        assert "too many tests are running" in answer.content.decode()
     assert send_test(admin_client, joe, receiver.url("/quick")).status_code == 200
     assert [request.path for request in receiver.requests] == ["/slow"] * test_send.AT_ONCE + ["/quick"]
