@@ -42,6 +42,7 @@ CHIPS: dict[str, tuple[str, str, str]] = {
     "held": ("bad", "pause", "Held back"),
     "recovered": ("ok", "check", "Recovered"),
     "silent": ("idle", "ring", "Nothing sent yet"),
+    "not_kept": ("idle", "ring", "Nothing sent lately"),
     "changed": ("idle", "ring", "Changed, nothing sent since"),
     "paused": ("warn", "pause", "Paused"),
     "not_set": ("idle", "ring", "Not set"),
