@@ -20,6 +20,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.i18n import set_language
 
 from affiliates.models import Affiliate
 from callbacks.models import Delivery
@@ -127,3 +128,9 @@ def email_notifications(request: HttpRequest, affiliate: Affiliate) -> HttpRespo
 def log_out(request: HttpRequest) -> HttpResponse:
     logout(request)
     return redirect("portal:login")
+
+
+@require_POST
+def language(request: HttpRequest) -> HttpResponse:
+    """Keep the language that was chosen at the foot of a page, in a cookie."""
+    return set_language(request)

@@ -248,7 +248,7 @@ URLS = {
     "callbacks:": "backfill changes check pause remove resume rotate send-test set-up set-up-another",
     "many:": "apply check choose done fill replace-host",
     "retention:": "forget",
-    "portal:": "delivery email_notifications home login logout verify",
+    "portal:": "delivery email_notifications home language login logout verify",
 }
 
 
