@@ -23,7 +23,7 @@ from callbacks.delivery import circuit_breaker, concurrency, queue, retry, settl
 from callbacks.delivery.db_thread import ClaimResult, DatabaseThread, claim_due, settle_batch
 from callbacks.delivery.scan_window import LATE_COMMIT, ScanWindow
 from callbacks.delivery.wakeup import WakePipe
-from callbacks.egress.outcome import Outcome, Request
+from callbacks.egress.outcome import KINDS, Outcome, Request
 from callbacks.egress.transport import Transport, transport_from
 from callbacks.models import Delivery
 from callbacks.postback import request as postback
@@ -52,7 +52,6 @@ MIN_LEASE_LEFT = timedelta(seconds=15)
 SHORT_HOLD_S = 5.0
 # The dispatchers of all processes may be busy for hours, and then no other Celery task can run, neither sweep nor jobs.
 SWEEP_INTERVAL_S = 2.0
-OUR_ERROR = "This could not be sent because of an error on our side."
 _running = Lock()
 
 
@@ -266,7 +265,7 @@ class Dispatcher:
                 self._finish_unsent(key, claimed, began_at, "secret", str(error))
             except Exception:  # an error of ours with this one must not stop the others
                 log.exception("request_not_built", delivery=claimed.pk, request_id=claimed.due.request_id)
-                self._finish_unsent(key, claimed, began_at, "internal", OUR_ERROR)
+                self._finish_unsent(key, claimed, began_at, "internal", KINDS["internal"])
             else:
                 self.in_flight[key] = (claimed, request, began_at)
                 self.transport.submit(request)

@@ -17,14 +17,17 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Any
 from urllib.parse import unquote
 
+from callbacks.egress.wording import Sentence
+from callbacks.egress.wording import Sentence as _
+
 PORTS = frozenset({80, 443, 8080, 8443})
 
 LONGEST = 1024  # characters of a host that is read: reading another alphabet takes quadratic time
 
-METADATA = "a cloud metadata address"
-NO_ADDRESS = "not a valid address"
-NOT_PUBLIC = "not a public unicast address"
-CARRIER = "an IPv6 address that carries an IPv4 address"
+METADATA = _("a cloud metadata address")
+NO_ADDRESS = _("not a valid address")
+NOT_PUBLIC = _("not a public unicast address")
+CARRIER = _("an IPv6 address that carries an IPv4 address ({form})")
 
 # Where cloud providers answer with the machine's own credentials. Never opened, whatever the policy says.
 METADATA_ADDRESSES: frozenset[IPv4Address | IPv6Address] = frozenset(
@@ -50,25 +53,25 @@ METADATA_ADDRESSES: frozenset[IPv4Address | IPv6Address] = frozenset(
 IPV4_BLOCKED: tuple[tuple[IPv4Network, str], ...] = tuple(
     (IPv4Network(network), reason)
     for network, reason in (
-        ("0.0.0.0/8", "an address of this host on this network"),  # RFC 791
-        ("10.0.0.0/8", "a private address"),  # RFC 1918
-        ("100.64.0.0/10", "a carrier-grade NAT address"),  # RFC 6598
-        ("127.0.0.0/8", "a loopback address"),  # RFC 1122
-        ("169.254.0.0/16", "a link-local address"),  # RFC 3927
-        ("172.16.0.0/12", "a private address"),  # RFC 1918
-        ("192.0.0.0/24", "an address reserved for protocols"),  # RFC 6890; PCP and TURN anycast among them
-        ("192.0.2.0/24", "a documentation address"),  # RFC 5737
-        ("192.31.196.0/24", "an AS112 address"),  # RFC 7535
-        ("192.52.193.0/24", "an AMT relay address"),  # RFC 7450
-        ("192.88.99.0/24", "a 6to4 relay address"),  # RFC 7526
-        ("192.168.0.0/16", "a private address"),  # RFC 1918
-        ("192.175.48.0/24", "an AS112 address"),  # RFC 7534
-        ("198.18.0.0/15", "a benchmarking address"),  # RFC 2544
-        ("198.51.100.0/24", "a documentation address"),  # RFC 5737
-        ("203.0.113.0/24", "a documentation address"),  # RFC 5737
-        ("224.0.0.0/4", "a multicast address"),  # RFC 1112
-        ("255.255.255.255/32", "the broadcast address"),  # RFC 919
-        ("240.0.0.0/4", "a reserved address"),  # RFC 1112
+        ("0.0.0.0/8", _("an address of this host on this network")),  # RFC 791
+        ("10.0.0.0/8", _("a private address")),  # RFC 1918
+        ("100.64.0.0/10", _("a carrier-grade NAT address")),  # RFC 6598
+        ("127.0.0.0/8", _("a loopback address")),  # RFC 1122
+        ("169.254.0.0/16", _("a link-local address")),  # RFC 3927
+        ("172.16.0.0/12", _("a private address")),  # RFC 1918
+        ("192.0.0.0/24", _("an address reserved for protocols")),  # RFC 6890; PCP and TURN anycast among them
+        ("192.0.2.0/24", _("a documentation address")),  # RFC 5737
+        ("192.31.196.0/24", _("an AS112 address")),  # RFC 7535
+        ("192.52.193.0/24", _("an AMT relay address")),  # RFC 7450
+        ("192.88.99.0/24", _("a 6to4 relay address")),  # RFC 7526
+        ("192.168.0.0/16", _("a private address")),  # RFC 1918
+        ("192.175.48.0/24", _("an AS112 address")),  # RFC 7534
+        ("198.18.0.0/15", _("a benchmarking address")),  # RFC 2544
+        ("198.51.100.0/24", _("a documentation address")),  # RFC 5737
+        ("203.0.113.0/24", _("a documentation address")),  # RFC 5737
+        ("224.0.0.0/4", _("a multicast address")),  # RFC 1112
+        ("255.255.255.255/32", _("the broadcast address")),  # RFC 919
+        ("240.0.0.0/4", _("a reserved address")),  # RFC 1112
     )
 )
 
@@ -76,32 +79,32 @@ IPV4_BLOCKED: tuple[tuple[IPv4Network, str], ...] = tuple(
 IPV6_RULES: tuple[tuple[IPv6Network, str | None], ...] = tuple(
     (IPv6Network(network), reason)
     for network, reason in (
-        ("::/128", "the unspecified address"),  # RFC 4291
-        ("::1/128", "a loopback address"),  # RFC 4291
-        ("::/96", f"{CARRIER} (IPv4-compatible)"),  # RFC 4291
-        ("::ffff:0:0:0/96", f"{CARRIER} (SIIT)"),  # RFC 2765
-        ("64:ff9b::/96", f"{CARRIER} (NAT64)"),  # RFC 6052
-        ("64:ff9b:1::/48", f"{CARRIER} (NAT64)"),  # RFC 8215
-        ("100::/64", "a discard-only address"),  # RFC 6666
-        ("100:0:0:1::/64", "a dummy address"),  # RFC 9780
-        ("2001::/32", f"{CARRIER} (Teredo)"),  # RFC 4380
-        ("2001:2::/48", "a benchmarking address"),  # RFC 5180
-        ("2001:3::/32", "an AMT relay address"),  # RFC 7450
-        ("2001:4:112::/48", "an AS112 address"),  # RFC 7535
-        ("2001:10::/28", "an identifier and no address (ORCHID)"),  # RFC 4843
-        ("2001:20::/28", "an identifier and no address (ORCHIDv2)"),  # RFC 7343
-        ("2001:30::/28", "an identifier and no address (drone remote ID)"),  # RFC 9374
-        ("2001::/23", "an address reserved for protocols"),  # RFC 2928
-        ("2001:db8::/32", "a documentation address"),  # RFC 3849
-        ("2002::/16", f"{CARRIER} (6to4)"),  # RFC 3056
-        ("2620:4f:8000::/48", "an AS112 address"),  # RFC 7534
-        ("3fff::/20", "a documentation address"),  # RFC 9637
+        ("::/128", _("the unspecified address")),  # RFC 4291
+        ("::1/128", _("a loopback address")),  # RFC 4291
+        ("::/96", Sentence(CARRIER, form="IPv4-compatible")),  # RFC 4291
+        ("::ffff:0:0:0/96", Sentence(CARRIER, form="SIIT")),  # RFC 2765
+        ("64:ff9b::/96", Sentence(CARRIER, form="NAT64")),  # RFC 6052
+        ("64:ff9b:1::/48", Sentence(CARRIER, form="NAT64")),  # RFC 8215
+        ("100::/64", _("a discard-only address")),  # RFC 6666
+        ("100:0:0:1::/64", _("a dummy address")),  # RFC 9780
+        ("2001::/32", Sentence(CARRIER, form="Teredo")),  # RFC 4380
+        ("2001:2::/48", _("a benchmarking address")),  # RFC 5180
+        ("2001:3::/32", _("an AMT relay address")),  # RFC 7450
+        ("2001:4:112::/48", _("an AS112 address")),  # RFC 7535
+        ("2001:10::/28", _("an identifier and no address (ORCHID)")),  # RFC 4843
+        ("2001:20::/28", _("an identifier and no address (ORCHIDv2)")),  # RFC 7343
+        ("2001:30::/28", _("an identifier and no address (drone remote ID)")),  # RFC 9374
+        ("2001::/23", _("an address reserved for protocols")),  # RFC 2928
+        ("2001:db8::/32", _("a documentation address")),  # RFC 3849
+        ("2002::/16", Sentence(CARRIER, form="6to4")),  # RFC 3056
+        ("2620:4f:8000::/48", _("an AS112 address")),  # RFC 7534
+        ("3fff::/20", _("a documentation address")),  # RFC 9637
         ("2000::/3", None),  # RFC 4291: global unicast
-        ("5f00::/16", "a segment identifier and no address"),  # RFC 9602
-        ("fc00::/7", "a private address"),  # RFC 4193
-        ("fe80::/10", "a link-local address"),  # RFC 4291
-        ("fec0::/10", "a site-local address"),  # RFC 3879
-        ("ff00::/8", "a multicast address"),  # RFC 4291
+        ("5f00::/16", _("a segment identifier and no address")),  # RFC 9602
+        ("fc00::/7", _("a private address")),  # RFC 4193
+        ("fe80::/10", _("a link-local address")),  # RFC 4291
+        ("fec0::/10", _("a site-local address")),  # RFC 3879
+        ("ff00::/8", _("a multicast address")),  # RFC 4291
         ("::/0", NOT_PUBLIC),
     )
 )
@@ -180,7 +183,7 @@ def blocked_reason(address: str | IPv4Address | IPv6Address, policy: Policy = NO
     if isinstance(plain, IPv4Address):
         return next((reason for network, reason in IPV4_BLOCKED if plain in network), None)
     reason = next(reason for network, reason in IPV6_RULES if plain in network)
-    return f"{CARRIER} (ISATAP)" if reason in (None, NOT_PUBLIC) and _is_isatap(plain) else reason
+    return Sentence(CARRIER, form="ISATAP") if reason in (None, NOT_PUBLIC) and _is_isatap(plain) else reason
 
 
 def is_name(host: str) -> bool:
@@ -195,10 +198,10 @@ def host_problem(host: str, policy: Policy) -> str | None:
     address is one here: `127.1`, `0x7f.1`, `0177.0.0.1`, `2130706433`, `0`, with or without a dot at the end.
     """
     if len(host) > LONGEST:
-        return f"{host[:60]}… is {NO_ADDRESS}."
+        return _("{host} is {reason}.", host=f"{host[:60]}…", reason=NO_ADDRESS)
     name = unicodedata.normalize("NFKC", unquote(host)).replace("。", ".").lower().removesuffix(".")
     if not name:
-        return "The URL names no host."
+        return _("The URL has no host.")
     address = _address_of(name)
     if address is None:
         return None
@@ -206,10 +209,11 @@ def host_problem(host: str, policy: Policy) -> str | None:
     if reason is None:
         return None
     if reason == NO_ADDRESS:
-        return f"{host} is {NO_ADDRESS}."
+        return _("{host} is {reason}.", host=host, reason=NO_ADDRESS)
     if name.strip("[]") != address:
-        return f"{host} stands for {address}, {reason}; postbacks are sent to public addresses only."
-    return f"{host} is {reason}; postbacks are sent to public addresses only."
+        text = _("{host} means {address}, {reason}. Postbacks are sent to public addresses only.")
+        return Sentence(text, host=host, address=address, reason=reason)
+    return _("{host} is {reason}. Postbacks are sent to public addresses only.", host=host, reason=reason)
 
 
 def _address_of(name: str) -> str | None:

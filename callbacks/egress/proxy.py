@@ -80,18 +80,18 @@ def _read(url: str) -> tuple[Proxy | None, str]:
     except ValueError:
         return None, "The URL of the proxy cannot be read."
     if CONTROL.search(url):
-        return None, "The URL of the proxy holds a space or a control character."
+        return None, "The URL of the proxy contains a space or a control character."
     if parts.scheme not in SCHEMES:
-        return None, "The URL of the proxy does not begin with http:// or https://."
+        return None, "The URL of the proxy must begin with http:// or https://."
     if not HOST.fullmatch(host):
-        return None, "The URL of the proxy names no host."
+        return None, "The URL of the proxy has no host."
     if not port:
-        return None, "The URL of the proxy names no port."
+        return None, "The URL of the proxy has no port."
     if parts.path not in {"", "/"} or parts.query or parts.fragment:
-        return None, "The URL of the proxy goes on after the port."
+        return None, "The URL of the proxy must end after the port."
     user, password = (unquote(part or "", errors="surrogateescape") for part in (parts.username, parts.password))
     if ":" in user or not SURROGATE.sub("", user + password).isprintable():
-        return None, "The user name or the password of the proxy holds a character that cannot be sent."
+        return None, "The user name or password of the proxy contains a character that cannot be sent."
     return Proxy(parts.scheme, host, port, user, password), ""
 
 

@@ -16,6 +16,7 @@ import requests
 from urllib3.util import parse_url
 
 from callbacks.egress import addresses
+from callbacks.egress.wording import Sentence as _
 
 EXAMPLE = "https://track.example/postback"
 LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")  # with underscores: some trackers have them
@@ -65,11 +66,12 @@ def split(url: str) -> SplitResult:
     try:
         parts = _split(url)
     except ValueError:
-        raise _refusal("bad_host", f"The host of the URL is not written correctly. An example: {EXAMPLE}") from None
+        raise _refusal("bad_host", _("The host of the URL is not valid. Example: {example}", example=EXAMPLE)) from None
     if parts.scheme not in DEFAULT_PORTS:
         raise _bad_scheme(url, parts)
     if not parts.netloc:
-        raise _refusal("bad_host", f"After {parts.scheme}:// the host of the tracker must follow, as in {EXAMPLE}.")
+        message = _("The host is missing after {scheme}://. Example: {example}", scheme=parts.scheme, example=EXAMPLE)
+        raise _refusal("bad_host", message)
     return parts
 
 
@@ -93,9 +95,12 @@ def read(url: str) -> Target:
     """The target of `url`, in which no variable is left; raises TargetError if there is none."""
     parts = split(url)
     if NOT_IN_A_HOST.search(parts.netloc):
-        raise _refusal("bad_host", f"The host “{parts.netloc}” holds a space or a backslash. Take it out.")
+        message = _("The host “{host}” contains a space or a backslash. Remove it.", host=parts.netloc)
+        raise _refusal("bad_host", message)
     if "@" in parts.netloc:
-        message = "A user name or password before the host (…@) is not sent. Take it out; use a key in the URL instead."
+        message = _(
+            "A user name or password before the host (…@) is not sent. Remove it; use a key in the query instead."
+        )
         raise _refusal("credentials", message)
     try:
         sent = (requests.Request("GET", url).prepare().url or "").partition("#")[0]  # with IDNA host and quoting
@@ -109,13 +114,13 @@ def problems(target: Target, policy: addresses.Policy) -> Iterator[Problem]:
     """What forbids calling `target`, as far as that can be known before its name is looked up."""
     if not addresses.port_allowed(target.port, policy):
         ports = ", ".join(str(port) for port in sorted(addresses.PORTS | policy.ports))
-        message = f"Port {target.port} may not be called. Postbacks are sent to these ports: {ports}."
+        message = _("Port {port} is not allowed. Allowed ports: {ports}.", port=target.port, ports=ports)
         yield Problem("blocked_port", message, (str(target.port),))
     blocked = addresses.host_problem(target.host, policy.at(target.port))
     if blocked and not blocked.endswith(f"{addresses.NO_ADDRESS}."):
         yield Problem("blocked_address", blocked, (target.host,))
     elif blocked or not _is_host(target.host):
-        message = f"“{target.host}” is not the name of a host on the internet. An example: {EXAMPLE}"
+        message = _("“{host}” is not a valid host name. Example: {example}", host=target.host, example=EXAMPLE)
         yield Problem("bad_host", message, (target.host,))
 
 
@@ -123,15 +128,15 @@ def problems(target: Target, policy: addresses.Policy) -> Iterator[Problem]:
 def wire_problem(url: str) -> Problem | None:
     """What forbids handing `url` to libcurl, which takes spellings that nobody else does."""
     scheme, separator, rest = url.partition("://")
-    message = ""
+    message: str = ""
     if not separator or scheme.lower() not in DEFAULT_PORTS:
-        message = "Only http:// and https:// URLs are called."
+        message = _("The URL must begin with http:// or https://.")
     elif not (url.isascii() and url.isprintable()) or " " in url or "\\" in url:
-        message = "The URL holds a character that no URL may hold."
+        message = _("The URL contains a character that is not allowed in URLs.")
     elif not rest or rest[0] in "/?#:":
-        message = "The URL names no host."
+        message = _("The URL has no host.")
     elif "@" in rest and "@" in re.split("[/?#]", rest, maxsplit=1)[0]:
-        message = "The URL holds a user name or a password, which is not sent."
+        message = _("The URL contains a user name or password, which is not sent.")
     return Problem("bad_url", message) if message else None
 
 
@@ -190,20 +195,21 @@ def _is_host(host: str) -> bool:
 
 
 def _unreadable(parts: SplitResult) -> TargetError:
-    _, colon, port = parts.netloc.rpartition(":")
+    __, colon, port = parts.netloc.rpartition(":")
     if colon and port.isdecimal() and len(port) < 20 and int(port) > 0xFFFF:
-        return _refusal("blocked_port", f"There is no port {port}: ports go up to 65535.", port)
-    message = f"“{parts.netloc}” is not a host that can be called. An example of a URL: {EXAMPLE}"
+        return _refusal("blocked_port", _("Port {port} does not exist. The highest port is 65535.", port=port), port)
+    message = _("“{host}” is not a valid host. Example of a URL: {example}", host=parts.netloc, example=EXAMPLE)
     return _refusal("bad_host", message, parts.netloc)
 
 
 def _bad_scheme(url: str, parts: SplitResult) -> TargetError:
     if parts.scheme and not parts.path[:1].isdecimal() and "." not in parts.scheme:
-        message = f"Postbacks are sent with http and https only, not with {parts.scheme}. Begin the URL with https://"
+        message = _("{scheme}:// URLs are not supported. The URL must begin with https://", scheme=parts.scheme)
         return _refusal("bad_scheme", message, parts.scheme)
     rest = re.sub(r"^(?:http\(s\)|https?)?:?/*", "", url, flags=re.IGNORECASE)
     host = re.split(r"[/?#\\\s]", rest, maxsplit=1)[0][:60]
-    message = f"The URL must begin with https:// or http://, as in https://{host or 'track.example'}/…"
+    example = f"https://{host or 'track.example'}/…"
+    message = _("The URL must begin with https:// or http://. Example: {example}", example=example)
     return _refusal("bad_scheme", message)
 
 

@@ -14,7 +14,7 @@ import pycurl
 from callbacks.egress import addresses, targets
 from callbacks.egress.addresses import Policy
 from callbacks.egress.outcome import (
-    HEADERS_TOO_LONG,
+    KINDS,
     Failure,
     Outcome,
     Request,
@@ -25,6 +25,8 @@ from callbacks.egress.outcome import (
 )
 from callbacks.egress.proxy import Proxy, is_own_answer
 from callbacks.egress.response import Limits, Response
+from callbacks.egress.wording import Sentence
+from callbacks.egress.wording import Sentence as _
 
 SUPPRESS_CONNECT_HEADERS = 265  # CURLOPT_SUPPRESS_CONNECT_HEADERS, which has no name in pycurl
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, 5.6.2
@@ -142,14 +144,14 @@ class Transfer:
                 curl.setopt(pycurl.POST, 1)
                 curl.setopt(pycurl.POSTFIELDS, request.body or b"")
             elif request.method != "GET":
-                raise RefusedError("bad_request", f"The method {request.method!r} is not one that is sent.")
+                raise RefusedError("bad_request", f"The method {request.method!r} is not GET or POST.")
             elif request.body:
                 raise RefusedError("bad_request", "A GET request has no body.")
             elif self._is_post:
                 curl.setopt(pycurl.HTTPGET, 1)
                 self._is_post = False
         except (pycurl.error, ValueError, TypeError) as error:
-            raise RefusedError("bad_url", "This URL cannot be called; check how it is written.") from error
+            raise RefusedError("bad_url", KINDS["bad_url"]) from error
         self.request = request
         if self._spent_s:
             self._set_timeouts(0.0)
@@ -174,18 +176,21 @@ class Transfer:
         With a proxy, only the proxy may be connected to, also in a network that no callback may reach.
         """
         if self._proxy:
-            return None if self._proxy.is_at(address) else ("proxy", "This would not have gone through the proxy.")
+            return (
+                None
+                if self._proxy.is_at(address)
+                else ("proxy", _("Not sent: the connection would have bypassed the proxy."))
+            )
         host, port = address.addr[:2]
         if address.family not in (socket.AF_INET, socket.AF_INET6) or addresses.blocked_reason(
             host, self._policy.at(port)
         ):
-            name = readable_host(self.request.url)
-            return "blocked_address", f"{name} leads to an address that may not be called."
+            return "blocked_address", Sentence(KINDS["blocked_address"], host=readable_host(self.request.url))
         if not addresses.port_allowed(port, self._policy):
-            return "blocked_port", f"Port {port} may not be called."
+            return "blocked_port", _("Postbacks may not be sent to port {port}.", port=port)
         return None
 
-    def _before_request(self, *_: object) -> int:
+    def _before_request(self, *__: object) -> int:
         """Let the request go out, unless another address of the name was refused while this connection was made."""
         self._was_ready = True
         return pycurl.PREREQFUNC_OK if self._verdict is None else pycurl.PREREQFUNC_ABORT
@@ -193,7 +198,7 @@ class Transfer:
     def _on_header(self, line: bytes) -> int | None:
         if self._response.add_header(line):
             return None
-        self._verdict = "too_large", HEADERS_TOO_LONG
+        self._verdict = "too_large", KINDS["too_large"]
         return 0
 
     def _on_body(self, chunk: bytes) -> int | None:
@@ -284,9 +289,11 @@ def _header_lines(headers: tuple[tuple[str, str], ...]) -> list[str]:
         lowered = name.lower()
         names.add(lowered)
         if not TOKEN.fullmatch(name):
-            raise RefusedError("bad_request", f"{name!r} cannot be the name of a header.")
+            raise RefusedError("bad_request", _("{name} is not a valid header name.", name=repr(name)))
         if not (value.isascii() and value.isprintable()):
-            raise RefusedError("bad_request", f"The header {name} holds a character that no header may hold.")
+            raise RefusedError(
+                "bad_request", _("The header {name} contains a character that is not allowed in headers.", name=name)
+            )
         if lowered not in WRITTEN_BY_CURL:
             lines.append(f"{name}: {value}" if value.strip() else f"{name};")
     lines.extend(line for name, line in NOT_ADDED.items() if name not in names)

@@ -11,15 +11,17 @@ from functools import lru_cache
 from urllib.parse import quote, unquote
 
 from callbacks.egress import targets
+from callbacks.egress.wording import Sentence
+from callbacks.egress.wording import Sentence as _
 from callbacks.postback import syntax
 from callbacks.postback.syntax import VariableRef
 
 # For a template that was saved without a check. The form explains more, with `callbacks.editor.problems`.
 UNUSABLE = {
-    "unknown_variable": "There is no variable {}.",
-    "unbalanced_braces": "The braces do not match at {}.",
-    "unknown_filter": "The filter in {} does not exist or is written wrongly.",
-    "variable_in_host": "{} stands before the path, where no variable may.",
+    "unknown_variable": _("The URL of this callback cannot be sent: the variable {found} does not exist."),
+    "unbalanced_braces": _("The URL of this callback cannot be sent: the braces do not match at {found}."),
+    "unknown_filter": _("The URL of this callback cannot be sent: the filter in {found} is unknown or misspelled."),
+    "variable_in_host": _("The URL of this callback cannot be sent: {found} is in the host."),
 }
 DOTS = frozenset({".", ".."})
 _is_plain = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch  # nothing to quote, as with most values
@@ -71,7 +73,7 @@ def render(template: str, values: Mapping[str, str]) -> str:
     for segment in plan.dotted:
         joined = "".join(plain[item] if isinstance(item, int) else item for item in segment)
         if joined in DOTS:
-            raise _dots("The variable there", joined)
+            raise _dots("a part of the path", joined)
     parts.append(plan.tail)
     url = "".join(parts)
     if plan.is_prepared:
@@ -83,7 +85,7 @@ def render(template: str, values: Mapping[str, str]) -> str:
 def _plan(template: str) -> _Plan:
     pieces, faults = syntax.scan(template)
     if faults:
-        raise _unusable(faults[0].code, UNUSABLE[faults[0].code].format(faults[0].fragment))
+        raise _unusable(faults[0].code, faults[0].fragment)
     outline = syntax.outline(pieces)
     sent = _sent(outline.url)
     mark, typed = outline.mark, outline.url.partition("#")[0]
@@ -91,7 +93,7 @@ def _plan(template: str) -> _Plan:
     in_path, in_query = parts.path.count(mark), parts.query.count(mark)
     variables = outline.variables[: in_path + in_query]
     if typed.count(mark) != len(variables):
-        raise _unusable("variable_in_host", UNUSABLE["variable_in_host"].format(outline.variables[0].source))
+        raise _unusable("variable_in_host", outline.variables[0].source)
     # `requests` resolves dot segments that were typed, together with what stands around them, so values come first.
     segments = parts.path.split("/")
     is_prepared = DOTS.isdisjoint(segments) and sent.count(mark) == len(variables)
@@ -112,7 +114,8 @@ def _sent(url: str) -> str:
     try:
         return targets.read(url).url
     except targets.TargetError as error:
-        raise _unusable(error.problem.code, error.problem.message) from error
+        sentence = _("The URL of this callback cannot be sent. {problem}", problem=error.problem.message)
+        raise RenderError(error.problem.code, sentence) from error
 
 
 def _dotted(segments: list[str], mark: str) -> tuple[tuple[str | int, ...], ...]:
@@ -131,13 +134,15 @@ def _dotted(segments: list[str], mark: str) -> tuple[tuple[str | int, ...], ...]
     return tuple(found)
 
 
-def _unusable(code: str, sentence: str) -> RenderError:
-    return RenderError(code, f"The URL of this callback cannot be sent. {sentence}")
+def _unusable(code: str, found: str) -> RenderError:
+    return RenderError(code, Sentence(UNUSABLE[code], found=found))
 
 
 def _dots(what: str, value: str) -> RenderError:
-    message = (
-        f"{what} came out as “{value}”, which in the path of a URL means another folder, so nothing was sent. Put the "
-        "variable into the query, after the question mark."
+    message = _(
+        "Not sent: {what} became “{value}”, which in the path of a URL means another folder. "
+        "Move the variable to the query, after the question mark.",
+        what=what,
+        value=value,
     )
     return RenderError("dot_segment", message)

@@ -9,12 +9,14 @@ import secrets
 from datetime import datetime
 from functools import lru_cache
 
+from callbacks.egress.wording import Sentence as _
+
 PREFIX = "whsec_"
 
 
-UNREADABLE = (
-    "The signing secret cannot be read: it was encrypted under another SECRET_KEY. Whoever runs this installation can "
-    "put that key back, or run manage.py rotate_secret_key with it."
+UNREADABLE = _(
+    "The signing secret cannot be read: it was encrypted with another SECRET_KEY. The operator can restore "
+    "that key, or run manage.py rotate_secret_key with it."
 )
 
 

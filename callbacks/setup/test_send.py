@@ -18,6 +18,7 @@ from affiliates.models import Affiliate
 from callbacks.delivery import health, settle
 from callbacks.egress.outcome import Outcome, Request, readable_host
 from callbacks.egress.transport import transport_from
+from callbacks.egress.wording import Sentence as _
 from callbacks.models import Attempt, CallbackSetting, Delivery, test_quota
 from callbacks.models.delivery import new_event_id
 from callbacks.setup import preview
@@ -116,5 +117,8 @@ def _without_traces(outcome: Outcome, request: Request) -> Outcome:
     """
     if outcome.error_kind == "blocked_port":
         return Outcome(outcome.key, None, outcome.error_kind, outcome.detail)
-    sentence = f"{readable_host(request.url)} could not be found, or leads to an address that may not be called."
+    sentence = _(
+        "{host} was not found, or leads to an address that postbacks may not be sent to.",
+        host=readable_host(request.url),
+    )
     return Outcome(outcome.key, None, "blocked_address", sentence)

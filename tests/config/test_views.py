@@ -226,10 +226,10 @@ def test_status_without_a_database_is_200_and_says_so(client, broker: Valkey):
     ("url", "said"),
     [
         ("http://üs:s3crét@proxy.example:3128", "ok"),
-        ("http://us:s3cret@proxy.example", "The URL of the proxy names no port."),
+        ("http://us:s3cret@proxy.example", "The URL of the proxy has no port."),
         (
             "http://us:s3cret%00@proxy.example:1",
-            "The user name or the password of the proxy holds a character that cannot be sent.",
+            "The user name or password of the proxy contains a character that cannot be sent.",
         ),
     ],
 )

@@ -97,11 +97,11 @@ def test_test_of_what_cannot_be_called_says_why(window: Locator, session_receive
     window.get_by_label("URL").fill(session_receiver.url("/broken") + TEMPLATE)
     window.get_by_role("button", name="Send test").click()
     expect(window.locator("#setup-test")).to_contain_text(
-        "The tracker closed the connection without a complete answer."
+        "The tracker closed the connection before the answer was complete."
     )
     window.get_by_label("URL").fill("https://nowhere.invalid/x" + TEMPLATE)
     window.get_by_role("button", name="Send test").click()
-    expect(window.locator("#setup-test")).to_contain_text("nowhere.invalid could not be found, or leads")
+    expect(window.locator("#setup-test")).to_contain_text("nowhere.invalid was not found, or leads")
     assert faults(window.page) == []
 
 

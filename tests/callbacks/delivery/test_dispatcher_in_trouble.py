@@ -107,5 +107,5 @@ def test_run_request_that_cannot_be_built_is_recorded_and_the_others_are_sent(re
     assert dispatcher.run() == 3
     assert {request.path for request in receiver.requests} == {"/0", "/2"}
     attempt = Attempt.objects.get(error_kind="internal")
-    assert (attempt.url, attempt.detail) == ("", "This could not be sent because of an error on our side.")
+    assert (attempt.url, attempt.detail) == ("", "Not sent because of an error on our side.")
     assert attempt.delivery.status == "pending"  # and is tried again

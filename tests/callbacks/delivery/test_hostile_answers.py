@@ -230,7 +230,7 @@ def test_redirect_to_anywhere_is_never_followed_and_is_named(
     sent = send({label: receiver.url(f"/{number}") for number, label in enumerate(cases)})
     assert sorted(request.path for request in receiver.requests) == sorted(f"/{n}" for n in range(len(cases)))
     for label, (status, location) in cases.items():
-        says = "and pointed to" if location else "a redirect to nowhere"
+        says = "a redirect to " if location else "a redirect without a target"
         attempt = assert_stored(sent, label, kind="redirect", status=status, says=says)
         assert f"The tracker answered {status_phrase(status)}" in attempt.detail
         assert len(attempt.detail) < 700
@@ -270,21 +270,21 @@ HOSTS: dict[str, Host] = {
         "tls", "is self-signed", lambda a: Receiver(tls=a.self_signed()), host="127.0.0.1"
     ),
     "expired": Host("tls", "has expired", lambda a: Receiver(tls=a.context(NAME, not_after=OLD))),
-    "for another name": Host("tls", "is for another name", lambda a: Receiver(tls=a.context("other.example"))),
-    "for the address only": Host("tls", "is for another name", lambda a: Receiver(tls=a.context("127.0.0.1"))),
+    "for another name": Host("tls", "is for another host name", lambda a: Receiver(tls=a.context("other.example"))),
+    "for the address only": Host("tls", "is for another host name", lambda a: Receiver(tls=a.context("127.0.0.1"))),
     "SNI wanted": Host("", "200 OK", lambda a: Receiver(tls=only_for(a.context(NAME), NAME))),
     "SNI of others wanted": Host("tls", "handshake", lambda a: Receiver(tls=only_for(a.context(NAME), "x.example"))),
     "SNI wanted where there is no name": Host(
         "tls", "handshake", lambda a: Receiver(tls=only_for(a.context("127.0.0.1"), NAME)), host="127.0.0.1"
     ),
-    "handshake that stalls": Host("timeout", "TLS handshake did not end", lambda _: Receiver(on_connect="stall")),
+    "handshake that stalls": Host("timeout", "TLS handshake with", lambda _: Receiver(on_connect="stall")),
     "handshake closed": Host("tls", "handshake", lambda _: Receiver(on_connect="close")),
     "no TLS there": Host("tls", "handshake", lambda _: Receiver()),
-    "closed on connecting": Host("closed", "without a complete answer", lambda _: Receiver(on_connect="close"), "http"),
+    "closed on connecting": Host("closed", "before the answer", lambda _: Receiver(on_connect="close"), "http"),
     "TLS there": Host("closed", "", lambda a: Receiver(tls=a.context(NAME)), "http"),
-    "nothing on connecting": Host("timeout", "No answer came", lambda _: Receiver(on_connect="stall"), "http"),
-    "name that does not exist": Host("dns", "could not be found", lambda _: Receiver(), "http", "gone.example"),
-    "name that cannot exist": Host("dns", "could not be found", lambda _: Receiver(), "http", "a" * 64 + ".example"),
+    "nothing on connecting": Host("timeout", "No answer within", lambda _: Receiver(on_connect="stall"), "http"),
+    "name that does not exist": Host("dns", "was not found", lambda _: Receiver(), "http", "gone.example"),
+    "name that cannot exist": Host("dns", "was not found", lambda _: Receiver(), "http", "a" * 64 + ".example"),
     "name that takes 30 s": Host("timeout", "its DNS did not answer", lambda _: Receiver(), "http", "slow.example"),
 }  # fmt: skip
 

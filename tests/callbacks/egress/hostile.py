@@ -44,9 +44,13 @@ def gzip_of_zeros(megabytes: int) -> bytes:
 
 
 BOMB = gzip_of_zeros(300)
-SUCCESS, SLOW, CUT = "The tracker answered 200 OK.", "No answer came within", "but closed the connection too early"
-NO_END, NOT_HTTP, LONG = "its answer did not end within", "something that is not valid HTTP", "were too long to be read"
-NOTHING = "closed the connection without a complete answer"
+SUCCESS, SLOW, CUT = (
+    "The tracker answered 200 OK.",
+    "No answer within",
+    "but closed the connection before the answer was complete",
+)
+NO_END, NOT_HTTP, LONG = "the answer was not complete within", "is not valid HTTP", "of the answer are too long"
+NOTHING = "closed the connection before the answer was complete"
 
 SLOW_ONES: dict[str, Case] = {
     "nothing at all": Case(Answer(raw=b"", end="stall"), "timeout", None, SLOW),
@@ -66,7 +70,7 @@ SLOW_ONES: dict[str, Case] = {
     "half of the headers": Case(Answer(raw=WHOLE[:30], end="stall"), "timeout", None, SLOW),
     "101 that stays open": Case(
         Answer(raw=b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", end="stall"),
-        "status", 101, "101 Switching Protocols, which nobody had asked for",
+        "status", 101, "101 Switching Protocols, which was not requested",
     ),
 }  # fmt: skip
 
@@ -111,7 +115,7 @@ SENSELESS_ONES: dict[str, Case] = {
     "100 and no answer": Case(Answer(raw=b"HTTP/1.1 100 Continue\r\n\r\n", end="close"), "closed", None, NOTHING),
     "101": Case(
         Answer(raw=b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", end="close"),
-        "status", 101, "101 Switching Protocols, which nobody had asked for",
+        "status", 101, "101 Switching Protocols, which was not requested",
     ),
     "text": Case(Answer(raw=b"this is not HTTP at all\r\n\r\n", end="close"), "protocol", None, NOT_HTTP),
     "noise": Case(Answer(raw=bytes(range(256)) * 8, end="close"), "protocol", None, NOT_HTTP),

@@ -39,7 +39,7 @@ def called(addresses: list[str], port: int = 80, allowed: Policy | None = None, 
 def test_blocked_address_behind_a_name_is_not_connected_to(address: str) -> None:
     outcome = called([address])
     assert outcome.error_kind == "blocked_address"
-    assert outcome.detail == f"{NAME} leads to an address that may not be called."
+    assert outcome.detail == f"{NAME} leads to an address that postbacks may not be sent to."
     assert outcome.remote_address == ""
 
 
@@ -157,7 +157,10 @@ def test_name_that_changes_its_answer_between_check_and_connect_is_refused_at_th
 def test_port_that_is_not_allowed_is_not_connected_to(receiver: Receiver) -> None:
     with Transport(Policy(ONLY_ONE), limits=LIMITS) as transport:
         outcome = outcomes_of(transport, get(receiver.url()))[1]
-    assert (outcome.error_kind, outcome.detail) == ("blocked_port", f"Port {receiver.port} may not be called.")
+    assert (outcome.error_kind, outcome.detail) == (
+        "blocked_port",
+        f"Postbacks may not be sent to port {receiver.port}.",
+    )
     assert receiver.connections == 0
 
 

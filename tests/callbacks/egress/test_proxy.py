@@ -91,7 +91,10 @@ def test_https_callback_is_a_tunnel_in_which_the_proxy_reads_nothing(authority: 
 def test_https_callback_through_a_proxy_is_still_checked_end_to_end(authority: Authority) -> None:
     with behind_proxy(authority.context("other.example")) as (_, proxy):
         (outcome,) = through(proxy.url, get(HTTPS), ca_bundle=authority.bundle)
-    assert (outcome.error_kind, outcome.detail) == ("tls", "The certificate of tracker.example is for another name.")
+    assert (outcome.error_kind, outcome.detail) == (
+        "tls",
+        "The certificate of tracker.example is for another host name.",
+    )
 
 
 @pytest.mark.parametrize("url", [HTTP, HTTPS])
@@ -101,7 +104,7 @@ def test_proxy_over_tls_is_spoken_to_over_tls(authority: Authority, url: str) ->
         (good,) = through(proxy.url, get(url), ca_bundle=authority.bundle)
         (bad,) = through(proxy.url, get(url))
     assert good.is_success
-    assert (bad.error_kind, bad.detail) == ("proxy", "The secure connection to the proxy could not be established.")
+    assert (bad.error_kind, bad.detail) == ("proxy", "No secure connection to the proxy could be made.")
 
 
 @pytest.mark.parametrize("url", [HTTP, HTTPS])
@@ -114,7 +117,7 @@ def test_password_of_the_proxy_reaches_the_proxy_and_nothing_else(authority: Aut
         assert len(receiver.requests) == 1
     assert good.is_success
     assert (bad.error_kind, bad.status_code) == ("proxy", None)
-    assert bad.detail == "The proxy answered 407 Proxy Authentication Required: it wants another user name or password."
+    assert bad.detail == "The proxy answered 407 Proxy Authentication Required: its user name or password is wrong."
     for text in (repr(good), repr(bad), repr(proxy_from(with_password))):
         assert "s3cr" not in text
     if url == HTTPS:
@@ -220,13 +223,13 @@ def test_proxy_that_is_not_there_is_kind_proxy(url: str) -> None:
 
 def test_proxy_whose_name_does_not_exist_is_kind_proxy() -> None:
     (outcome,) = through(f"http://{'a' * 64}.example:3128", get(HTTPS))
-    assert (outcome.error_kind, outcome.detail) == ("proxy", "The name of the proxy could not be found.")
+    assert (outcome.error_kind, outcome.detail) == ("proxy", "The host name of the proxy was not found.")
 
 
 def test_proxy_that_cannot_be_connected_to_is_a_timeout(deaf_port: int) -> None:
     (outcome,) = through(f"http://127.0.0.1:{deaf_port}", get(HTTPS))
     assert (outcome.error_kind, outcome.detail) == (
-        "timeout", "The proxy could not be connected to within 0.5 seconds.",
+        "timeout", "Could not connect to the proxy within 0.5 seconds.",
     )  # fmt: skip
 
 
@@ -259,7 +262,7 @@ def test_tracker_that_is_silent_behind_a_proxy_is_its_own_timeout(authority: Aut
         receiver.answer("*", Answer(), Answer(delay_s=30))
         outcomes = through(proxy.url, get(HTTPS, 1), get(HTTPS, 2), ca_bundle=authority.bundle)
     assert [outcome.error_kind for outcome in outcomes] == ["", "timeout"]
-    assert outcomes[1].detail == "No answer came within 0.8 seconds."
+    assert outcomes[1].detail == "No answer within 0.8 seconds."
 
 
 OWN = {  # what marks an answer as the proxy's own
@@ -337,15 +340,15 @@ def test_request_for_a_password_is_always_the_proxys() -> None:
     [
         (b"", False, "proxy", "No answer came through the proxy: the connection was closed."),
         (b"", True, "timeout", "No answer came through the proxy within 0.8 seconds."),
-        (b"nonsense\r\n\r\n", False, "proxy", "What came through the proxy is not valid HTTP."),
+        (b"nonsense\r\n\r\n", False, "proxy", "The answer that came through the proxy is not valid HTTP."),
         (b"HTTP/1.1 ", False, "proxy", "No answer came through the proxy: the connection was closed."),
         (
             b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab", False, "proxy",
-            "200 OK, but not all of the answer, came through the proxy: the connection was closed.",
+            "200 OK came through the proxy, but the connection was closed too early.",
         ),
         (
             b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab", True, "timeout",
-            "200 OK, but not all of the answer, came through the proxy within 0.8 seconds.",
+            "200 OK came through the proxy, but the answer was not complete within 0.8 seconds.",
         ),
     ],
 )  # fmt: skip
@@ -378,7 +381,7 @@ def test_proxy_that_cannot_be_is_refused_without_repeating_it(url: str) -> None:
 
 
 def test_proxy_that_is_refused_leaves_no_value_in_a_report() -> None:
-    with pytest.raises(ValueError, match="goes on after") as refusal:
+    with pytest.raises(ValueError, match="end after the port") as refusal:
         proxy_from("http://us:s3cret@proxy.example:3128/path")
     report = "".join(TracebackException.from_exception(refusal.value, capture_locals=True).format())
     ours = report[report.rindex("in proxy_from") :]

@@ -31,7 +31,7 @@ def test_refused_connection_is_kind_connect() -> None:
 def test_name_that_does_not_exist_is_kind_dns() -> None:
     name = "a" * 64 + ".example"  # longer than a label can be: no server is asked
     outcome = send(get(f"http://{name}/"))
-    assert (outcome.error_kind, outcome.detail) == ("dns", f"The name {name} could not be found.")
+    assert (outcome.error_kind, outcome.detail) == ("dns", f"The host name {name} was not found.")
 
 
 @pytest.mark.parametrize("end", ["close", "reset"])
@@ -108,14 +108,14 @@ def test_https_with_a_trusted_certificate_succeeds(tls_receiver: Receiver, autho
 
 def test_https_with_an_unknown_authority_is_kind_tls(tls_receiver: Receiver) -> None:
     outcome = send(get(tls_receiver.url()), tls_receiver.port)
-    assert (outcome.error_kind, "authority that is not known" in outcome.detail) == ("tls", True)
+    assert (outcome.error_kind, "an unknown authority" in outcome.detail) == ("tls", True)
     assert not tls_receiver.requests
 
 
 CERTIFICATES: dict[str, Callable[[Authority], ssl.SSLContext]] = {
     "is self-signed": lambda authority: authority.self_signed(),
     "has expired": lambda authority: authority.context("127.0.0.1", not_after=datetime(2021, 1, 1, tzinfo=UTC)),
-    "is for another name": lambda authority: authority.context("tracker.example"),
+    "is for another host name": lambda authority: authority.context("tracker.example"),
 }
 
 

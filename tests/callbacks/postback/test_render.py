@@ -115,7 +115,7 @@ def test_scan_rendered_url_is_one_text(parts: Made, values: dict[str, str]) -> N
 )
 def test_render_dots_in_the_path_are_refused(template: str, values: dict[str, str]) -> None:
     assert check.check(template, CLOSED).problems == ()
-    with pytest.raises(RenderError, match="nothing was sent") as error:
+    with pytest.raises(RenderError, match=r"^Not sent: ") as error:
         render(template, values)
     assert error.value.code == "dot_segment"
 
@@ -186,6 +186,6 @@ def test_render_filters_are_applied_in_their_order(variable: str, value: str, se
     ],
 )
 def test_render_template_that_is_no_longer_valid_says_so(template: str, code: str) -> None:
-    with pytest.raises(RenderError, match=r"^The URL of this callback cannot be sent\. ") as error:
+    with pytest.raises(RenderError, match=r"^The URL of this callback cannot be sent[.:] ") as error:
         render(template, {})
     assert error.value.code == code
