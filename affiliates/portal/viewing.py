@@ -1,4 +1,4 @@
-"""Whose portal a request opens: that of the affiliate who is signed in, or of the one whom a member of staff views it as.
+"""Whose portal a request opens: that of the affiliate who is logged in, or the one that a member of staff looks at.
 
 Staff only look: every other method is refused, and nobody is signed in as somebody else. Each page is noted.
 """
@@ -50,7 +50,7 @@ def for_affiliates(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespo
 
 def is_viewed(request: HttpRequest) -> bool:
     """Whether a member of staff views the portal as an affiliate."""
-    return request.resolver_match is not None and "viewed" in request.resolver_match.captured_kwargs
+    return request.resolver_match is not None and "viewed" in request.resolver_match.kwargs
 
 
 def _viewed_by_staff(

@@ -1,5 +1,5 @@
-"""The portal: an affiliate logs in and sees their own callbacks and deliveries. All that can be changed here is how often
-we write to them, and the language.
+"""The portal: an affiliate logs in and sees their own callbacks and deliveries. What can be changed here is how
+often we write to them, and the language.
 
 Every query starts from the affiliate whose portal it is (`viewing`), so another affiliate's delivery is a 404.
 """
@@ -61,7 +61,9 @@ class PortalLoginForm(AuthenticationForm):
         error_messages={"required": _("Enter your e-mail address.")},
     )
     error_messages = {  # noqa: RUF012 - as Django declares it
-        "invalid_login": _("Enter the e-mail address and password of your portal account. Passwords are case-sensitive."),
+        "invalid_login": _(
+            "Enter the e-mail address and password of your portal account. Passwords are case-sensitive."
+        ),
         "inactive": _("This account is disabled. Contact the shop."),
     }
 

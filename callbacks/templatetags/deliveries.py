@@ -13,13 +13,16 @@ from django import template
 from django.conf import settings
 from django.template.context import Context
 from django.utils import timezone
+from django.utils.translation import get_language
 
 from affiliates.models import Affiliate
 from callbacks.delivery import outbox
 from callbacks.editor import corrections
+from callbacks.egress import outcome
 from callbacks.log import explain
 from callbacks.models import Attempt, CallbackSetting, Delivery
 from callbacks.postback.variables import LINK_QUERY, NAMES, VARIABLES
+from config.language import translated
 from config.theme.templatetags.theme import chip
 from orders.models import Order
 
@@ -119,6 +122,16 @@ def has_link(values: dict[str, str]) -> bool:
 
 
 # --- an attempt ----------------------------------------------------------------
+@register.filter
+def what_happened(attempt: Attempt) -> str:
+    """The sentence that was stored in English; in another language one made of what else is stored."""
+    if get_language() == settings.LANGUAGE_CODE:
+        return str(attempt.detail)
+    location = next((value for name, value in attempt.response_headers if name.lower() == "location"), "")
+    said = outcome.sentence_of(attempt.error_kind, attempt.status_code, url=attempt.url, location=location)
+    return translated(said)
+
+
 @register.filter
 def error_words(kind: str) -> str:
     return ERROR_WORDS.get(kind, "Failed")

@@ -10,6 +10,7 @@ from django.contrib import admin
 from django.contrib.admin.views.main import PAGE_VAR
 from django.template.loader import render_to_string
 from django.utils import timezone
+from django.utils.formats import localize
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import capfirst
@@ -114,7 +115,7 @@ def rounded_share(percents: float) -> float:
 
 
 def _percents(number: Decimal) -> str:
-    return f"{number.normalize():f}\N{NO-BREAK SPACE}%"
+    return f"{localize(number.normalize())}\N{NO-BREAK SPACE}%"
 
 
 @register.filter
@@ -123,8 +124,8 @@ def milliseconds(value: float | None) -> str:
     if value is None:
         return ""
     if value >= 1000:
-        return f"{value / 1000:.1f} s"
-    return f"{value:.0f} ms" if value >= 9.95 else f"{value:.1f} ms"
+        return f"{localize(round(value / 1000, 1))} s"
+    return f"{value:.0f} ms" if value >= 9.95 else f"{localize(round(value, 1))} ms"
 
 
 @register.filter
