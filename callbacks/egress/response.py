@@ -1,12 +1,15 @@
-"""One response as libcurl hands it over in pieces, and the limits of what is read and kept of it. Pure."""
+"""One response as libcurl hands it over in pieces, and the limits of what is read and kept of it. Pure.
 
-import codecs
+What the kept bytes of the body say is `callbacks.egress.excerpt`.
+"""
+
 from dataclasses import dataclass
 from functools import lru_cache
 
-UTF_8 = codecs.getincrementaldecoder("utf-8")
+from callbacks.egress import excerpt
+from callbacks.egress.excerpt import NUL, REPLACEMENT
+
 SHORT = 80  # shorter header lines are often the same in many responses of a server, so parsing them is cached
-NUL, REPLACEMENT = "\0", "\N{REPLACEMENT CHARACTER}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +80,12 @@ class Response:
     def headers(self) -> tuple[tuple[str, str], ...]:
         return tuple([_short_pair(line) if len(line) < SHORT else _pair(line) for line in self._lines[1:]])
 
-    def excerpt(self) -> str:
-        """The beginning of the body, as text that every database can hold, without a character that we cut in half."""
-        is_cut = self._body_size > len(self._body)
-        text = UTF_8("replace").decode(self._body) if is_cut else self._body.decode("utf-8", "replace")
-        return text.replace(NUL, REPLACEMENT)
+    def excerpt(self, headers: tuple[tuple[str, str], ...]) -> str:
+        """The beginning of the body, as text that every database can hold."""
+        size, is_open = self._body_size, self.has_enough
+        if is_open:
+            size = self._limits.body_bytes + 1
+        return excerpt.text_of(self._body, size, headers, limit=self._limits.excerpt_bytes, is_open=is_open)
 
 
 @lru_cache(maxsize=256)

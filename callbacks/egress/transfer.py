@@ -236,7 +236,7 @@ class Transfer:
             kind,
             detail,
             headers,
-            response.excerpt(),
+            response.excerpt(headers),
             "" if is_refused or self._proxy else info(pycurl.PRIMARY_IP),
             looked_up / 1000 + spent_ms if self._was_opened else None,
             (connected - looked_up) / 1000 if connected else None,

@@ -18,7 +18,7 @@ from django.utils.translation import get_language
 from affiliates.models import Affiliate
 from callbacks.delivery import outbox
 from callbacks.editor import corrections
-from callbacks.egress import outcome
+from callbacks.egress import excerpt, outcome
 from callbacks.log import explain
 from callbacks.models import Attempt, CallbackSetting, Delivery
 from callbacks.postback.variables import LINK_QUERY, NAMES, VARIABLES
@@ -162,6 +162,9 @@ def duration(value: timedelta) -> str:
 def waited_since(attempt: Attempt, earlier: datetime) -> timedelta:
     """The time from an earlier moment to the beginning of this attempt."""
     return attempt.created_at - earlier
+
+
+register.filter("indented", excerpt.indented)
 
 
 @register.filter

@@ -285,7 +285,7 @@ HOSTS: dict[str, Host] = {
     "nothing on connecting": Host("timeout", "No answer within", lambda _: Receiver(on_connect="stall"), "http"),
     "name that does not exist": Host("dns", "was not found", lambda _: Receiver(), "http", "gone.example"),
     "name that cannot exist": Host("dns", "was not found", lambda _: Receiver(), "http", "a" * 64 + ".example"),
-    "name that takes 30 s": Host("timeout", "its DNS did not answer", lambda _: Receiver(), "http", "slow.example"),
+    "name that takes 30 s": Host("timeout", "DNS lookup", lambda _: Receiver(), "http", "slow.example"),
 }  # fmt: skip
 
 

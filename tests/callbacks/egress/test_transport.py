@@ -162,10 +162,10 @@ def test_headers_in_another_encoding_are_read_as_latin_1(receiver: Receiver) -> 
     [
         ("€uro".encode(), "€uro"),
         (b"a\0b", "a\N{REPLACEMENT CHARACTER}b"),
-        (b"\xff\xfe!", "\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}!"),
+        (b"\xff\xfd!", "ÿý!"),
         (b"x" * 5000, "x" * 4096),
         (b"x" * 4095 + "€".encode() + b"y" * 100, "x" * 4095),
-        (b"x" * 4095 + b"\xff" + b"y" * 100, "x" * 4095 + "\N{REPLACEMENT CHARACTER}"),
+        (b"x" * 4095 + b"\xff" + b"y" * 100, "x" * 4095 + "ÿ"),
     ],
 )
 def test_excerpt_is_text_that_any_database_can_hold(receiver: Receiver, body: bytes, excerpt: str) -> None:

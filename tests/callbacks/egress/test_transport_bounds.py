@@ -28,14 +28,14 @@ def test_huge_body_is_not_read_to_its_end(receiver: Receiver, raw: Pieces, kind:
 
 
 @pytest.mark.parametrize("name", ["Content-Encoding", "Transfer-Encoding"])
-def test_compressed_body_is_not_inflated(receiver: Receiver, name: str) -> None:
+def test_compressed_body_is_inflated_no_further_than_what_is_kept(receiver: Receiver, name: str) -> None:
     bomb = gzip.compress(b"\0" * 20_000_000)
     head = f"HTTP/1.1 200 OK\r\n{name}: gzip\r\nConnection: close\r\n\r\n".encode()
     outcome = outcome_of(receiver, Answer(raw=head + bomb, end="close"))
     assert "\0" * 10 not in outcome.response_excerpt
     if name == "Content-Encoding":
         assert outcome.is_success
-        assert outcome.response_excerpt[0] == "\x1f"
+        assert outcome.response_excerpt == f"[binary data, {len(bomb):,} bytes, not shown]"
     else:
         assert outcome.error_kind == "protocol"  # a transfer coding that nobody asked for
 
