@@ -14,8 +14,8 @@ from django.http import QueryDict
 from affiliates import referral
 from affiliates.models import Affiliate, Link
 from callbacks.delivery import retry
-from callbacks.editor import check, corrections, macros, repair, soft_failures, statuses, trackers
-from callbacks.egress import addresses, targets
+from callbacks.editor import check, corrections, macros, repair, statuses, trackers
+from callbacks.egress import addresses, soft_failures, targets
 from callbacks.egress.addresses import NOTHING_MORE
 from callbacks.models import CallbackSetting
 from callbacks.postback import render, syntax

@@ -14,7 +14,7 @@ from django.db.models.fields.related_descriptors import ForwardManyToOneDescript
 from django.urls import reverse
 
 from affiliates.models import Affiliate
-from callbacks.editor import soft_failures
+from callbacks.egress import soft_failures
 from callbacks.models.setting import EVENTS, SYSTEM
 from orders.models import Order
 
@@ -109,6 +109,9 @@ class Delivery(models.Model):
     last_attempt_at = models.DateTimeField(null=True, blank=True)
     last_status_code = models.PositiveSmallIntegerField(null=True, blank=True)
     last_error_kind = models.CharField(max_length=32, default="", blank=True)
+    is_soft_failure = models.BooleanField(
+        null=True, editable=False, help_text="The last answer is 2xx and reads like a refusal; empty if never checked."
+    )
     claim_token = models.UUIDField(null=True, editable=False)
     leased_until = models.DateTimeField(null=True, editable=False)
     variables = models.JSONField(default=dict, help_text="All variables by name, as they were when it happened.")
@@ -118,7 +121,6 @@ class Delivery(models.Model):
 
     IS_RETRYING = Q(status="pending") & ~Q(last_error_kind="")
 
-    is_soft_failure = False  # set by `callbacks.log.live`, for pages
     requested_by = ""  # set by `callbacks.models.audit`, for pages
 
     class Meta:

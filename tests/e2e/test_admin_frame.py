@@ -75,7 +75,7 @@ def test_actions_appear_with_the_first_chosen_row(merchant, stack):
     expect(run).to_be_visible()
     merchant.get_by_label("Action:").select_option(label="Resend")
     run.click()
-    expect(merchant.get_by_role("status")).to_contain_text("1 delivery is on the way again.")
+    expect(merchant.get_by_role("status")).to_contain_text("Resent.")
 
 
 def test_lists_work_without_scripts(merchant_without_scripts, stack):

@@ -157,7 +157,7 @@ def test_support_sees_a_callback_without_its_buttons_and_resends(browser_page, s
     expect(row.get_by_role("link", name="Edit")).to_have_count(0)
     page.goto(f"{stack.base_url}/admin/callbacks/delivery/{there.delivery.pk}/change/")
     page.get_by_role("button", name="Resend").click()
-    expect(page.get_by_role("status")).to_contain_text("1 delivery is on the way again.")
+    expect(page.get_by_role("status")).to_contain_text("Resent.")
 
 
 def test_administrator_makes_somebody_support(merchant, stack, there):

@@ -49,11 +49,11 @@ def test_merchant_sets_a_callback_and_sees_the_order_arrive(
     # What the worker writes after the answer may be a moment behind the request.
     wait_until(lambda: page.reload() and page.get_by_text("The tracker answered 200 OK.").count(), 10)
     expect(page.locator(".timeline")).to_contain_text(session_receiver.url(request.target))
-    expect(page.locator(".timeline")).to_contain_text("Order saved, recorded for this callback")
+    expect(page.locator(".timeline")).to_contain_text("Order saved, delivery recorded callback")
     expect(page.get_by_role("heading", level=1)).to_contain_text("Succeeded")
 
     page.get_by_role("button", name="Resend").click()
-    expect(page.get_by_role("status")).to_contain_text("1 delivery is on the way again.")
+    expect(page.get_by_role("status")).to_contain_text("Resent.")
     wait_until(lambda: len(session_receiver.requests_at("/walk")) == 2, 5)
     assert session_receiver.requests_at("/walk")[1].header("webhook-id") == request.header("webhook-id")
 

@@ -15,6 +15,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import capfirst
 
+from config.language import translated
+
 register = template.Library()
 
 # State -> tone, icon and word. Every page calls a state by its word here.
@@ -66,6 +68,9 @@ CHIPS: dict[str, tuple[str, str, str]] = {
     # API tokens
     "expired": ("warn", "clock", "Expired"),
 }
+
+
+register.filter("translated", translated)
 
 
 @register.inclusion_tag("theme/icon.html")

@@ -204,7 +204,7 @@ def test_page_of_a_test_says_that_it_is_one(order: Order, admin_user: User) -> N
     assert 'data-origin="test">Test<' in text
     assert "With the values of order #77. A test is sent once and never repeated." in text
     assert "Attempt 1 · test · 500" in text
-    for wrong in ("Given up", "Resend<", "Order saved", "after the event"):
+    for wrong in ("No further attempt", "Resend<", "Order saved", "after the event"):
         assert wrong not in text
 
 

@@ -19,7 +19,7 @@ def left_out(client, address: str) -> str:
     """What the message on that page names."""
     answer = client.get(address)
     assert answer.status_code == 200
-    found = re.search(r"This list has no such filter or value, so it was left out: ([^<]*)\.", answer.content.decode())
+    found = re.search(r"Unknown filter or value, ignored: ([^<]*)\.", answer.content.decode())
     return found[1] if found else ""
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from affiliates.models import Affiliate
 from callbacks.delivery import dispatcher
-from callbacks.editor.soft_failures import find
+from callbacks.egress.soft_failures import find
 from callbacks.models import Delivery
 from tests.callbacks.panel import settings_of, text_of
 from tests.factories import CallbackSettingFactory, OrderFactory
