@@ -17,19 +17,22 @@ from django.utils.translation.template import templatize
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCALE = ROOT / "config/locale"
+PARTS = ("code", "filter", "headers", "state", "timeline", "timing", "values")
 # What the portal is made of, and the e-mails that affiliates get.
 SHOWN = (
     *("affiliates/portal/*.py", "templates/portal/*.html", "templates/theme/*.html", "templates/[45]*.html"),
-    *("templates/admin/callbacks/log/*.html", "templates/admin/callbacks/setup/template.html"),
-    *("templates/admin/callbacks/setup/endpoint_health.html", "config/theme/templatetags/*.py"),
+    *(f"templates/admin/callbacks/log/{name}.html" for name in PARTS),
+    *(f"templates/admin/callbacks/setup/{name}.html" for name in ("template", "endpoint_health")),
+    *("config/theme/templatetags/*.py", "callbacks/templatetags/deliveries.py"),
     *(
-        "callbacks/egress/*.py",
+        "callbacks/egress/outcome.py",
+        "callbacks/egress/soft_failures.py",
         "callbacks/models/*.py",
-        "callbacks/templatetags/deliveries.py",
         "callbacks/log/explain.py",
+        "callbacks/delivery/health.py",
     ),
-    *("callbacks/reports/callback_health.py", "callbacks/delivery/health.py", "callbacks/editor/soft_failures.py"),
-    *("config/monitoring/mail.py", "config/monitoring/preferences.py", "config/db_outages.py"),
+    *("callbacks/reports/callback_health.py", "config/monitoring/mail.py", "config/monitoring/preferences.py"),
+    "config/db_outages.py",
 )
 PLACEHOLDER = re.compile(r"%\([a-z_.]+\)[sd]|\{[a-z_]+\}")
 KEYWORDS = {
