@@ -108,7 +108,9 @@ def home(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
     """The affiliate's callbacks with their health, and their deliveries, newest first."""
     deliveries = _deliveries_of(affiliate).select_related("setting").order_by("-pk")
     page = Paginator(deliveries, PAGE_SIZE).get_page(request.GET.get("page"))
-    return _page(request, "home", affiliate, {"callbacks": callback_health.callbacks_of(affiliate), "page": page})
+    callbacks = callback_health.callbacks_of(affiliate)
+    is_sent_to = affiliate.status == Affiliate.Status.APPROVED and any(callback.setting for callback in callbacks)
+    return _page(request, "home", affiliate, {"callbacks": callbacks, "page": page, "is_sent_to": is_sent_to})
 
 
 @require_safe
