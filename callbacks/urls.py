@@ -39,6 +39,7 @@ urlpatterns = [
     path("<event:event>/<int:pk>/test/", test, name="send-test"),
     path("<event:event>/<int:pk>/pause/", switch, {"is_active": False}, name="pause"),
     path("<event:event>/<int:pk>/resume/", switch, {"is_active": True}, name="resume"),
+    path("<event:event>/<int:pk>/leave-skipped/", view(jobs.leave_skipped), name="leave-skipped"),
     path("<event:event>/<int:pk>/secret/", view(views.rotate), name="rotate"),
     path("<event:event>/<int:pk>/remove/", view(views.remove), name="remove"),
     path("<event:event>/<int:pk>/backfill/", kept(view(jobs.backfill)), name="backfill"),

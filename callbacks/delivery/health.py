@@ -5,7 +5,7 @@ it. Tests count as nothing, but for one that passes (of a form: `passed`); what 
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -23,7 +23,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from affiliates.models import Affiliate
 from callbacks.delivery import webhooks
 from callbacks.egress.outcome import sentence_of, status_phrase
-from callbacks.models import Attempt, CallbackSetting, Delivery, EndpointHealth, history
+from callbacks.models import Attempt, CallbackSetting, Delivery, EndpointHealth, SettingChange, history
 from callbacks.models.health import MAX_COUNTED
 from config.language import translated
 from config.monitoring import mail
@@ -34,6 +34,7 @@ log = structlog.get_logger(__name__)
 FAILING_AFTER = timedelta(hours=24)
 LEAST_FAILURES = 10
 LATELY = timedelta(hours=24)  # a callback that nothing was sent for since says nothing any more
+STILL_SAVING = timedelta(seconds=2)  # an order that was being saved may have found its callback paused
 OURS = ("internal", "secret", "proxy")  # kinds of failure that are no fault of the endpoint
 State, Reason = EndpointHealth.State, CallbackSetting.PauseReason
 BY_ITSELF = (Reason.GONE, Reason.FAILING)
@@ -129,6 +130,30 @@ def passed(setting: CallbackSetting, now: datetime | None = None) -> None:
     elif not setting.is_active and setting.pause_reason in BY_ITSELF:  # it was paused a moment ago
         _judge_one(setting.pk, now)
         passed(setting, timezone.now())
+
+
+def resumed(setting_ids: Iterable[int], now: datetime | None = None) -> None:
+    """Note since when these callbacks were paused, so that what was skipped meanwhile can be sent.
+
+    To be called in the transaction that resumes them, for a person or another URL. What had been skipped in a pause
+    before, and was neither sent nor left since, stays among it.
+    """
+    until = (now or timezone.now()) + STILL_SAVING
+    for pk in sorted(setting_ids):
+        pause = SettingChange.objects.filter(setting=pk, action__in=history.PAUSES).order_by("-pk").first()
+        if pause is None:  # a webhook: nothing is recorded for it while it is paused
+            continue
+        row = EndpointHealth.objects.select_for_update().filter(pk=pk).first() or EndpointHealth(pk=pk)
+        if not (row.paused_at and row.skipped().exists()):
+            row.paused_at = pause.created_at
+        row.resumed_at = until
+        row.save()
+
+
+def leave_skipped(setting_id: int, now: datetime | None = None) -> None:
+    """What was skipped while this callback was paused is not to be offered any more. Not for a later pause."""
+    over = EndpointHealth.objects.filter(Q(resumed_at=None) | Q(resumed_at__lte=(now or timezone.now()) + STILL_SAVING))
+    over.filter(pk=setting_id, setting__is_active=True).update(paused_at=None, resumed_at=None)
 
 
 def _judge_one(pk: int, now: datetime) -> None:

@@ -90,7 +90,10 @@ def _unpacked(body: bytes, codings: list[str], limit: int) -> bytes | None:
 
 
 def _decoded(body: bytes, content_type: str, *, is_cut: bool) -> str:
-    """By its byte order mark, the charset of its type, as UTF-8, or as a browser reads Latin-1."""
+    """By its byte order mark, the charset of its type, as UTF-8, or as a browser reads Latin-1.
+
+    A few bytes that are wrong do not make another charset of UTF-8.
+    """
     for mark, charset in BOMS:
         if body.startswith(mark):
             return _as(charset, body[len(mark) :], "replace", is_cut=is_cut)
@@ -99,7 +102,9 @@ def _decoded(body: bytes, content_type: str, *, is_cut: bool) -> str:
             return _as(charset, body, "strict", is_cut=is_cut)
         except UnicodeError:
             continue
-    return _as(LATIN, body, "replace", is_cut=is_cut)
+    text = _as("utf_8", body, "replace", is_cut=is_cut)
+    is_mostly_right = 2 * text.count(REPLACEMENT) < len(text) - len(text.encode("ascii", "ignore"))
+    return text if is_mostly_right else _as(LATIN, body, "replace", is_cut=is_cut)
 
 
 def _as(charset: str, body: bytes, errors: str, *, is_cut: bool) -> str:

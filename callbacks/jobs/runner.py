@@ -17,10 +17,10 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from callbacks.delivery import resend
+from callbacks.delivery import health, resend
 from callbacks.delivery.resend import Resent
 from callbacks.jobs.backfill import Backfill
-from callbacks.log.selection import Selection
+from callbacks.log.selection import WHILE_PAUSED, Selection
 from callbacks.models import Job
 from callbacks.models.job import NAMED
 from config.db_outages import outage
@@ -81,6 +81,8 @@ def step(job_id: int) -> bool:
         current.state = Job.State.FINISHED if is_over else Job.State.RUNNING
         current.ended_at = timezone.now() if is_over else None
         current.save()
+        if is_over and (paused := job.chosen.get(WHILE_PAUSED)):
+            health.leave_skipped(int(paused), job.created_at)
     return not is_over
 
 

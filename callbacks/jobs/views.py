@@ -16,8 +16,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_http_methods
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST
 
+from callbacks.delivery import health
 from callbacks.delivery.resend import REASONS, SENTENCES
 from callbacks.jobs.backfill import ALREADY_SENT, NOT_FOR_STATUS, NOT_KEPT, TO_BE_SENT, Backfill
 from callbacks.jobs.estimate import Estimate, estimate
@@ -81,6 +83,16 @@ def resend(request: HttpRequest) -> HttpResponse:
     counted_for = DELIVERED if selection.is_of_delivered else TO_BE_SENT
     context |= _to_confirm(form, counted, counted_for)
     return _page(request, "admin/callbacks/jobs/resend.html", context)
+
+
+@require_POST
+@permission_required("callbacks.resend_delivery", raise_exception=True)
+def leave_skipped(request: HttpRequest, affiliate_id: int, event: EventType, pk: int) -> HttpResponse:
+    """What was skipped while a callback was paused is not to be sent, so it is not offered any more."""
+    setting = get_object_or_404(CallbackSetting, pk=pk, affiliate=affiliate_id, event=event)
+    health.leave_skipped(setting.pk)
+    messages.success(request, _("The skipped events will not be sent. You can still resend each one from the log."))
+    return redirect(settings_url(setting))
 
 
 # --- backfill ------------------------------------------------------------------

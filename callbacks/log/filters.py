@@ -95,7 +95,9 @@ class CallbackFilter(admin.SimpleListFilter):
         if not found:
             return []
         settings = CallbackSetting.objects.filter(reduce(or_, found)).select_related("affiliate")
-        return [(str(setting.pk), str(setting)) for setting in settings.order_by("event", "pk")[:MAX_CALLBACKS]]
+        offered = [(str(setting.pk), str(setting)) for setting in settings.order_by("event", "pk")[:MAX_CALLBACKS]]
+        is_there = not wanted["pk"] or wanted["pk"] in dict(offered)
+        return offered if is_there else [*offered, (wanted["pk"], _("(deleted)"))]
 
     def queryset(self, request: HttpRequest, queryset: Deliveries) -> Deliveries:
         return conditions.of_callback(queryset, self.value() or "")

@@ -42,7 +42,7 @@ class EndpointHealth(models.Model):
         return f"{self.setting}: {self.get_state_display()}"
 
     def skipped(self) -> models.QuerySet[Delivery]:
-        """What was not recorded to be sent, because the callback had paused itself."""
+        """What was skipped because the callback was paused, in the last pause that is known here."""
         found = Delivery.objects.filter(
             setting=self.pk,
             last_attempt_at=None,  # none was ever sent; with it the index by setting finds them

@@ -71,6 +71,7 @@ class SettingChange(models.Model):
 
 
 Action = SettingChange.Action
+PAUSES = (Action.PAUSED, Action.GONE, Action.FAILING)
 
 
 def name_of(user: User) -> str:
@@ -111,7 +112,7 @@ def note_many(
     """Note many in one statement: the new settings, and the changed ones with their values before."""
     found = [_change(setting, Action.CREATED, user, {}, values_of(setting)) for setting in created]
     found += [_change(setting, Action.CHANGED, user, before, values_of(setting)) for setting, before in changed]
-    SettingChange.objects.bulk_create(found)
+    SettingChange.objects.bulk_create(change for change in found if change.changes)
 
 
 def note_switched(setting: CallbackSetting, user: User) -> None:
@@ -149,7 +150,7 @@ def _note(
 ) -> None:
     if setting.affiliate_id:  # that of a webhook is in the admin's history
         _change(setting, action, user, before, after).save()
-    if action in {Action.PAUSED, Action.GONE, Action.FAILING}:
+    if action in PAUSES:
         log.warning("callback_paused", callback=setting.pk, user=user.pk if user else "")
 
 

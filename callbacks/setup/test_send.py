@@ -92,6 +92,7 @@ def send(setting: CallbackSetting, order: Order | None, user_id: int) -> Result:
         )
         if outcome.is_success and delivery.setting and delivery.setting.request == setting.request:
             health.passed(delivery.setting)
+            delivery.setting.refresh_from_db()
     log.info("test_sent", delivery=delivery.pk, user=user_id, code=outcome.status_code, kind=outcome.error_kind)
     return Result(attempt=delivery.attempts.get())
 

@@ -22,6 +22,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from affiliates.models import Affiliate
+from callbacks.delivery import health
 from callbacks.models import CallbackSetting, EventType, audit, history
 from callbacks.setup import preview, signing_secrets, test_send
 from callbacks.setup.forms import CallbackSettingForm
@@ -86,6 +87,8 @@ def _save(request: HttpRequest, find: Callable[..., CallbackSetting]) -> HttpRes
         if is_saved := form.is_valid() and not form.overwritten:
             is_resumed = setting.resume_if_moved(before["url"])
             form.save()
+            if is_resumed:
+                health.resumed([setting.pk])
             if is_new:
                 history.note_created(setting, actor(request))
                 signing_secrets.to_be_shown(request.session, setting)
@@ -202,6 +205,8 @@ def switch(request: HttpRequest, affiliate_id: int, event: EventType, pk: int, *
         _log(request, setting, CHANGE)
         if was_active != is_active:
             history.note_switched(setting, actor(request))
+            if is_active:
+                health.resumed([setting.pk])
     if is_active:
         said = f"{setting} resumed. What happens from now on is sent."
     else:

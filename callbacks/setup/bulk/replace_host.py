@@ -14,6 +14,7 @@ from django.db import connection, transaction
 from django.db.models import Count, QuerySet
 from django.utils import timezone
 
+from callbacks.delivery import health
 from callbacks.egress import targets
 from callbacks.models import CallbackSetting, TroubledHost, history
 from callbacks.setup import changes
@@ -177,5 +178,6 @@ def _write(done: list[Move], user: User) -> None:
     TroubledHost.forget({setting.host for setting in settings})
     if resumed := [each.setting.pk for each in done if each.is_resumed]:
         CallbackSetting.objects.filter(pk__among=resumed).update(is_active=True, pause_reason="")
+        health.resumed(resumed)
     history.note_many([], [(each.setting, each.before) for each in done], user)
     LogEntry.objects.log_actions(user.pk, settings, CHANGE)

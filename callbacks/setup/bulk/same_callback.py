@@ -16,6 +16,7 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from affiliates.models import Affiliate
+from callbacks.delivery import health
 from callbacks.egress import targets
 from callbacks.models import CallbackSetting, TroubledHost, history, names
 from callbacks.setup.changes import CHANGED_MEANWHILE, Change, differences, fingerprint
@@ -241,6 +242,7 @@ def _write(found: list[AffiliateResult], user: User) -> None:
         TroubledHost.forget({setting.host for setting in others})
     if resumed := [setting for setting, before in changed if before["is_active"] and setting.is_active]:
         _all(resumed).update(is_active=True, pause_reason="")
+        health.resumed(setting.pk for setting in resumed)
     history.note_many(new, changed, user)
     for of_flag, flag in ((new, ADDITION), (settings, CHANGE)):
         if of_flag:

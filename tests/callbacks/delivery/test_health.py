@@ -4,13 +4,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.urls import reverse
 
 from callbacks import tasks
 from callbacks.delivery import health
 from callbacks.jobs import runner
-from callbacks.models import Attempt, CallbackSetting, Delivery, EndpointHealth, Job
+from callbacks.models import Attempt, CallbackSetting, Delivery, EndpointHealth, Job, history
 from config.models import Email
 from config.monitoring import mail
 from orders.models import Order
@@ -218,7 +218,7 @@ def test_what_was_skipped_while_paused_is_sent_with_one_click(setting, admin_cli
         CallbackSetting.objects.update(is_active=True, pause_reason="")
     page = admin_client.get(f"/admin/affiliates/affiliate/{setting.affiliate_id}/settings/").content.decode()
     link = f"{reverse('admin:callbacks_delivery_resend_all')}?while_paused={setting.pk}"
-    assert "2 events were skipped while this was paused" in page
+    assert "2 events were skipped while paused" in page
     assert link in page
     shown = admin_client.get(link)
     form = shown.context["form"]
@@ -231,3 +231,76 @@ def test_what_was_skipped_while_paused_is_sent_with_one_click(setting, admin_cli
     assert Order.objects.count() == 4
     page = admin_client.get(f"/admin/affiliates/affiliate/{setting.affiliate_id}/settings/").content.decode()
     assert "skipped while" not in page
+
+
+# --- paused by a person --------------------------------------------------------------
+def settings_page(setting, client) -> str:
+    return client.get(f"/admin/affiliates/affiliate/{setting.affiliate_id}/settings/").content.decode()
+
+
+def page_of(setting, view: str) -> str:
+    return reverse(f"callbacks:{view}", args=[setting.affiliate_id, "created", setting.pk])
+
+
+def skip(setting, client, count: int) -> list[int]:
+    client.post(page_of(setting, "pause"))
+    return [OrderFactory.create(affiliate=setting.affiliate).pk for _ in range(count)]
+
+
+def test_what_was_skipped_while_a_person_had_paused_it_is_offered_and_sent(setting, admin_client) -> None:
+    missed = skip(setting, admin_client, 2)
+    assert "skipped while paused" not in settings_page(setting, admin_client)
+    admin_client.post(page_of(setting, "resume"))
+    link = f"{reverse('admin:callbacks_delivery_resend_all')}?while_paused={setting.pk}"
+    page = settings_page(setting, admin_client)
+    assert "2 events were skipped while paused." in page
+    assert link in page
+    look(datetime.now(UTC))
+    missed += skip(setting, admin_client, 1)
+    admin_client.post(page_of(setting, "resume"))
+    assert "3 events were skipped while paused." in settings_page(setting, admin_client)
+    form = admin_client.get(link).context["form"]
+    admin_client.post(link, {name: form[name].value() or "" for name in form.fields})
+    while Job.objects.get().state in {"waiting", "running"}:
+        runner.run_all()
+    again = Delivery.objects.filter(next_trigger="manual", status="pending")
+    assert sorted(again.values_list("order", flat=True)) == sorted(missed)
+    assert "skipped while paused" not in settings_page(setting, admin_client)
+
+
+def test_what_was_skipped_can_be_left_and_is_offered_no_more_until_the_next_pause(setting, admin_client) -> None:
+    skip(setting, admin_client, 1)
+    admin_client.post(page_of(setting, "resume"))
+    assert "1 event was skipped while paused." in settings_page(setting, admin_client)
+    assert admin_client.post(page_of(setting, "leave-skipped")).status_code == 302
+    assert "skipped while paused" not in settings_page(setting, admin_client)
+    assert Delivery.objects.filter(skip_reason="paused").count() == 1
+    skip(setting, admin_client, 2)
+    admin_client.post(page_of(setting, "leave-skipped"))  # from a page that was left open
+    admin_client.post(page_of(setting, "resume"))
+    assert "2 events were skipped while paused." in settings_page(setting, admin_client)
+
+
+@pytest.mark.parametrize("reason", ["gone", "failing"])
+def test_what_was_skipped_is_offered_after_another_url_resumed_it_at_once(setting, admin_client, reason) -> None:
+    """Before anything was judged."""
+    CallbackSetting.objects.update(is_active=False, pause_reason=reason)
+    history.note_gone(CallbackSetting.objects.get())
+    OrderFactory.create(affiliate=setting.affiliate)
+    admin_client.post(page_of(setting, "set-up"), {"method": "GET", "url": "https://tracker.example/new"})
+    assert "1 event was skipped while paused." in settings_page(setting, admin_client)
+    look(datetime.now(UTC))
+    assert "1 event was skipped while paused." in settings_page(setting, admin_client)
+
+
+def test_offer_of_what_was_skipped_is_for_who_may_resend(setting, client) -> None:
+    health.resumed([setting.pk])
+    assert not EndpointHealth.objects.exists()  # it was never paused
+    EndpointHealth.objects.create(setting=setting, paused_at=START)
+    Delivery.objects.update(status="skipped", skip_reason="paused", next_attempt_at=None)
+    client.force_login(user := User.objects.create(username="bob", is_staff=True))
+    user.user_permissions.add(*Permission.objects.filter(codename__in=["view_affiliate", "change_callbacksetting"]))
+    assert "skipped while paused" not in settings_page(setting, client)
+    assert client.post(page_of(setting, "leave-skipped")).status_code == 403
+    user.user_permissions.add(Permission.objects.get(codename="resend_delivery"))
+    assert "1 event was skipped while paused." in settings_page(setting, client)

@@ -7,7 +7,7 @@ import zlib
 
 import pytest
 
-from callbacks.editor import soft_failures
+from callbacks.egress import soft_failures
 from callbacks.egress.excerpt import CHARSETS, indented, text_of
 from tests.callbacks.egress.hostile import BOMB
 from tests.callbacks.egress.sending import outcome_of
@@ -43,6 +43,7 @@ def kept(body: bytes, *, size: int | None = None, **headers: str) -> str:
         ("café".encode(), "text/plain; charset=unicode_escape", "café"),
         ("café".encode(), "text/plain; charset=../../etc", "café"),
         ("café".encode(), "text/plain; charset=", "café"),
+        ("ééé".encode() + b"\xff", "", "ééé\N{REPLACEMENT CHARACTER}"),
         (b"ok\0", "text/plain", "ok\N{REPLACEMENT CHARACTER}"),
     ],
 )

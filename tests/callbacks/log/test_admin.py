@@ -184,7 +184,7 @@ def test_delivery_page_tells_of_the_state_that_its_last_attempt_left(
     assert is_written
     assert "The tracker answered 200 OK." in text
     assert "Succeeded" in text
-    assert "Waiting" not in text
+    assert ">Pending" not in text
 
 
 def test_delivery_page_shows_frozen_values_and_which_are_empty(admin_client: Client, setting: CallbackSetting) -> None:

@@ -258,7 +258,7 @@ def test_order_list_says_in_short_why_there_are_no_deliveries(admin_client: Clie
     CallbackSettingFactory(affiliate=joe, url=URL)
     assert "Before set-up" in shown(early)
     sent = OrderFactory(affiliate=joe)
-    assert "Waiting" in shown(sent)
+    assert "Pending" in shown(sent)
     Delivery.objects.all().delete()
     assert "Not recorded" in shown(sent)
 

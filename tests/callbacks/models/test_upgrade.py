@@ -233,10 +233,10 @@ TASKS = {
 STANDARD = "add change changelist delete history"
 URLS = {
     "": "healthz metrics readyz status",
-    "admin:": "app_list autocomplete confirm_password email_notifications index jsi18n login logout password_change "
-    "password_change_done second_factor two_factor view_on_site",
-    "admin:affiliates_affiliate_": f"{STANDARD} links orders portal portal_off reconciliation reconciliation_export "
-    "settings suggest",
+    "admin:": "app_list autocomplete callbacks_all callbacks_all_export confirm_password email_notifications index jsi18n "
+    "login logout password_change password_change_done second_factor two_factor view_on_site",
+    "admin:affiliates_affiliate_": f"{STANDARD} deliveries links orders portal portal_off reconciliation "
+    "reconciliation_export settings suggest",
     "admin:affiliates_link_": STANDARD,
     "admin:auth_user_": f"{STANDARD} password_change two_factor",
     "admin:callbacks_callbacksetting_": STANDARD,
@@ -245,7 +245,7 @@ URLS = {
     "admin:orders_apitoken_": STANDARD,
     "admin:orders_order_": STANDARD,
     "api:": "api-root openapi-json openapi-view place_order read_order",
-    "callbacks:": "backfill changes check pause remove resume rotate send-test set-up set-up-another",
+    "callbacks:": "backfill changes check leave-skipped pause remove resume rotate send-test set-up set-up-another",
     "many:": "apply check choose done fill replace-host",
     "retention:": "forget",
     "portal:": "delivery email_notifications home language login logout verify view_as view_as_delivery "
