@@ -32,11 +32,11 @@ SHOWN = (
         "callbacks/delivery/health.py",
     ),
     *("callbacks/reports/callback_health.py", "config/monitoring/mail.py", "config/monitoring/preferences.py"),
-    "config/db_outages.py",
+    *("config/db_outages.py", "orders/models.py"),
 )
 PLACEHOLDER = re.compile(r"%\([a-z_.]+\)[sd]|\{[a-z_]+\}")
 KEYWORDS = {
-    **dict.fromkeys(("_", "gettext", "gettext_lazy", "Sentence"), None),
+    **dict.fromkeys(("_", "gettext", "gettext_lazy", "gettext_noop", "Sentence"), None),
     **dict.fromkeys(("ngettext", "ngettext_lazy"), (1, 2)),
     **dict.fromkeys(("pgettext", "pgettext_lazy"), ((1, "c"), 2)),
     **dict.fromkeys(("npgettext", "npgettext_lazy"), ((1, "c"), 2, 3)),

@@ -26,6 +26,7 @@ SAME_EVERYWHERE = (
     *("Affiliate Postbacks", "Standard Webhooks", "English", "Español", "Python", "Node", "PHP", "GET", "POST", "JSON"),
     *("HMAC-SHA256", "UTC", "URL", "CSV", "API", "TLS", "DNS", "ms", *NAMES),
 )
+DATE = re.compile(r"\b\d{1,2} [A-Z][a-z]{2} \d{4}\b")
 WORD = re.compile(r"[^\W\d_]{2,}")
 
 
@@ -125,7 +126,7 @@ def untranslated(page: str, data: Iterable[str]) -> list[str]:
     known = sorted({*data, *SAME_EVERYWHERE}, key=len, reverse=True)
     found = []
     for text in parser.texts:
-        left = text
+        left = DATE.sub(" ", text)
         for each in known:
             if WORD.search(left) is None:
                 break

@@ -5,18 +5,19 @@ from datetime import datetime
 
 from django.db.models import Case, Count, Exists, F, OuterRef, Q, QuerySet, Subquery, TextChoices, Value, When
 from django.db.models.functions import Coalesce
+from django.utils.translation import gettext_lazy as _
 
 from affiliates.models import Affiliate
 from callbacks.models import Attempt, CallbackSetting, Delivery, EventType, names
 
 
 class Health(TextChoices):
-    NOT_SET = "not_set", "Not set"
-    PAUSED = "paused", "Paused"
-    SILENT = "silent", "Nothing sent yet"
-    CHANGED = "changed", "Changed, nothing sent since"
-    WORKING = "working", "Working"
-    FAILING = "failing", "Failing"
+    NOT_SET = "not_set", _("Not set")
+    PAUSED = "paused", _("Paused")
+    SILENT = "silent", _("Nothing sent yet")
+    CHANGED = "changed", _("Changed, nothing sent since")
+    WORKING = "working", _("Working")
+    FAILING = "failing", _("Failing")
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ def test_portal_callback_that_fails_for_long_says_since_when(client: Client, joe
     setting = joe.callback_settings.get(event="order.created")
     EndpointHealth.objects.create(setting=setting, state="failing", since=datetime(2026, 11, 3, 4, 5, tzinfo=UTC))
     text = sign_in(client, joe).content.decode()
-    assert re.search(r"nothing was answered with success since <time[^>]*>3 Nov 2026, [^<]*</time>\.", text)
+    assert re.search(r"no postback has succeeded since <time[^>]*>3 Nov 2026, [^<]*</time>", text)
 
 
 @pytest.mark.parametrize(("reason", "words"), [("gone", "answered 410 Gone"), ("failing", "it failed for days")])
@@ -86,7 +86,7 @@ def test_portal_callback_that_is_paused_by_itself_says_why(
     CallbackSetting.objects.filter(pk=setting.pk).update(is_active=False, pause_reason=reason)
     EndpointHealth.objects.create(setting=setting, state="paused", paused_at=timezone.now())
     text = sign_in(client, joe).content.decode()
-    assert "Paused by itself" in text
+    assert "Paused automatically" in text
     assert words in text
     assert "Tell the shop" in text
     assert "Correct the URL" not in text  # that is for the staff
