@@ -135,7 +135,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "whitenoise.runserver_nostatic",
-    "django.contrib.staticfiles",
+    "config.apps.OwnStaticFilesConfig",
     "django.contrib.humanize",
     "django.forms",  # the templates of its widgets, beside ours in templates/
     "axes",
@@ -151,8 +151,10 @@ MIDDLEWARE = [
     "orders.intake.problems.ProblemsMiddleware",
     "config.middleware.probes",
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "config.static_files.Middleware",
+    "django.middleware.gzip.GZipMiddleware",
     "config.middleware.headers",
+    "config.language.middleware",
     "config.middleware.unreadable_requests",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -306,11 +308,22 @@ AXES_VERBOSE = False
 AXES_ENABLE_ADMIN = False  # the log says who was locked out
 
 # --- the browser -------------------------------------------------------------
-LANGUAGE_CODE = "en-us"
+# The portal speaks all of them, the panel and the API the first one.
+LANGUAGES = [("en", "English"), ("es", "Español")]
+LANGUAGE_CODE = "en"
+LOCALE_PATHS = [BASE_DIR / "config" / "locale"]
+LANGUAGE_COOKIE_AGE = 31_536_000
+LANGUAGE_COOKIE_HTTPONLY = True
+LANGUAGE_COOKIE_SAMESITE = "Lax"
 USE_TZ = True
 # Numbers that people read are separated by the filter `intcomma`; those in addresses and forms never are.
 USE_THOUSAND_SEPARATOR = False
 STATIC_URL = "static/"
+STATIC_ROOT = DATA_DIR / "static"  # written at the start of the web process
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},  # no page takes a file
+    "staticfiles": {"BACKEND": "config.static_files.Storage"},
+}
 WHITENOISE_USE_FINDERS = True
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
 SECURE_SSL_REDIRECT = env.bool("HTTPS_REDIRECT") if env.str("HTTPS_REDIRECT", "") else BEHIND_PROXY
@@ -322,7 +335,7 @@ except ValueError:
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_PROXY or env.bool("SECURE_COOKIES", False)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = BEHIND_PROXY or env.bool("SECURE_COOKIES", False)
 if SESSION_COOKIE_SECURE:  # no other host of the domain can set a cookie of such a name
     SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"  # one cookie less, and what it tells

@@ -13,10 +13,10 @@ from callbacks.models.retention import DELIVERIES, deliveries_kept_since, is_no_
 
 
 class Health(TextChoices):
-    NOT_SET = "not_set", _("Not set up")
+    NOT_SET = "not_set", _("Not set")
     PAUSED = "paused", _("Paused")
     SILENT = "silent", _("Nothing sent yet")
-    NOT_KEPT = "not_kept", _("Nothing sent lately")
+    PRUNED = "pruned", _("Nothing sent lately")
     CHANGED = "changed", _("Changed, nothing sent since")
     WORKING = "working", _("Working")
     FAILING = "failing", _("Failing")
@@ -45,7 +45,7 @@ class CallbackStatus:
         if not self.setting.is_active:
             return Health.PAUSED
         if self.last is None:
-            return Health.NOT_KEPT if self.kept_since else Health.SILENT
+            return Health.PRUNED if self.kept_since else Health.SILENT
         if not is_sent_since(self.setting.request_changed_at, self.last.last_attempt_at):
             return Health.CHANGED
         return Health.FAILING if self.last.last_error_kind else Health.WORKING
@@ -128,7 +128,7 @@ def with_health(affiliates: QuerySet[Affiliate]) -> QuerySet[Affiliate]:
             When(Exists(now.filter(last_kind__gt="")), then=Value(Health.FAILING.value)),
             When(Exists(now.filter(last_kind="")), then=Value(Health.WORKING.value)),
             When(Exists(sent.filter(last_at__isnull=False)), then=Value(Health.CHANGED.value)),
-            When(Exists(sent.filter(created_at__lt=Subquery(pruned))), then=Value(Health.NOT_KEPT.value)),
+            When(Exists(sent.filter(created_at__lt=Subquery(pruned))), then=Value(Health.PRUNED.value)),
             default=Value(Health.SILENT.value),
         ),
     )

@@ -12,7 +12,7 @@ from django.db import DatabaseError, IntegrityError, InterfaceError
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
-from ninja import Field, NinjaAPI, Schema
+from ninja import Field, NinjaAPI, Schema, Swagger
 from ninja.errors import AuthenticationError, HttpError
 from ninja.errors import ValidationError as RequestError
 from ninja.parser import Parser
@@ -175,6 +175,7 @@ api = NinjaAPI(
     version="1",
     auth=Token(),
     urls_namespace="api",
+    docs=Swagger(settings={"deepLinking": False}),  # a link inside a button is nothing that a keyboard reaches
     description="Hand over orders; the affiliates' trackers hear of them within a second.\n\n"
     'Whatever is wrong is answered in one shape, `{"errors": [{"field", "code", "message"}]}`. What an order can do '
     "without never refuses it: a link or a code that names nobody is left out, and `warnings` says so in that shape.",

@@ -128,7 +128,7 @@ def test_every_page_that_support_may_open_is_accessible_and_fits_its_window(brow
     look_like(browser_page, width, scheme)
     assert found_wrong(browser_page, stack, pages_of("support", "admin/", there)) == {}
     browser_page.goto(f"{stack.base_url}/admin/auth/user/")
-    expect(browser_page.get_by_role("heading", name="Your account may not do this")).to_be_visible()
+    expect(browser_page.get_by_role("heading", name="You are not allowed to do this")).to_be_visible()
     assert faults(browser_page) == []
 
 

@@ -233,8 +233,8 @@ TASKS = {
 STANDARD = "add change changelist delete history"
 URLS = {
     "": "healthz metrics readyz status",
-    "admin:": "app_list autocomplete callbacks_all callbacks_all_export confirm_password email_notifications index jsi18n "
-    "login logout password_change password_change_done second_factor two_factor view_on_site",
+    "admin:": "app_list autocomplete callbacks_all callbacks_all_export confirm_password email_notifications index "
+    "jsi18n login logout password_change password_change_done second_factor two_factor view_on_site",
     "admin:affiliates_affiliate_": f"{STANDARD} deliveries links orders portal portal_off reconciliation "
     "reconciliation_export settings suggest",
     "admin:affiliates_link_": STANDARD,
@@ -248,7 +248,8 @@ URLS = {
     "callbacks:": "backfill changes check leave-skipped pause remove resume rotate send-test set-up set-up-another",
     "many:": "apply check choose done fill replace-host",
     "retention:": "forget",
-    "portal:": "delivery email_notifications home login logout verify",
+    "portal:": "delivery email_notifications home language login logout verify view_as view_as_delivery "
+    "view_as_email_notifications view_as_verify",
 }
 
 

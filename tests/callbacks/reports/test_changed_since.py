@@ -132,7 +132,7 @@ def test_callback_whose_deliveries_are_all_deleted_does_not_say_that_nothing_was
     Pruned.objects.create(kind="deliveries", before=timezone.now() - timedelta(days=1))
     assert shown(joe) == ("silent", "silent")  # the callback is younger
     CallbackSetting.objects.update(created_at=timezone.now() - timedelta(days=2))
-    assert shown(joe) == ("not_kept", "not_kept")
+    assert shown(joe) == ("pruned", "pruned")
     text = text_of(admin_client, settings_of(joe))
     assert "Nothing sent since" in text
     assert "Older deliveries were deleted." in text

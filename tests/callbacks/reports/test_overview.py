@@ -163,7 +163,7 @@ def test_endpoint_that_is_gone_stays_first_until_somebody_resumes_it(admin_clien
     CallbackSetting.objects.filter(pk=gone.pk).update(is_active=False, pause_reason="gone")
     CallbackSetting.objects.filter(pk=by_hand.pk).update(is_active=False, pause_reason="person")
     assert in_trouble() == [("gone.example", "gone", 0, 0), ("failing.example", "failing", 0, 1)]
-    assert "Paused by itself" in admin_client.get(INDEX).content.decode()
+    assert "Paused automatically" in admin_client.get(INDEX).content.decode()
     CallbackSetting.objects.filter(pk=gone.pk).update(is_active=True, pause_reason="")
     assert in_trouble() == [("failing.example", "failing", 0, 1)]
 
@@ -200,7 +200,7 @@ def test_endpoint_with_a_soft_failure_is_in_trouble_until_it_accepts(admin_clien
     assert in_trouble() == []
     answered("success=false")
     assert in_trouble() == [("tune.example", "soft_failure", 0, 0)]
-    assert "Says 200, means no?" in admin_client.get(INDEX).content.decode()
+    assert "Looks like a refusal" in admin_client.get(INDEX).content.decode()
     failing(setting_at("failing.example"))
     assert [state for _, state, _, _ in in_trouble()] == ["failing", "soft_failure"]
     answered("OK", trigger="test")
