@@ -56,7 +56,7 @@ def test_reconcile_pruned_deliveries_are_not_missed(joe: Affiliate) -> None:
     assert not Delivery.objects.exists()
     said = reconcile()
     assert said.splitlines()[-1] == "0 missed, 0 to be sent now."
-    assert "are no longer kept. An older order without any is not sent again." in said
+    assert "have been deleted. Older orders without a delivery are not sent again." in said
     assert not Delivery.objects.exists()
 
 
@@ -183,7 +183,7 @@ def test_reconciliation_of_a_month_survives_pruning(joe: Affiliate) -> None:
     assert not Delivery.objects.exists()
     assert figures() == before
     found = reconciliation.reconcile(joe, month)
-    assert "no longer kept" in found.note
+    assert "have been deleted" in found.note
     after = list(reconciliation.csv_rows(joe, month))
     assert {row[9] for row in rows} > {"delivered", "missing"}
     assert {row[9] for row in after} == {"no longer kept"}
