@@ -34,5 +34,5 @@ def problems(name: str, others: Iterable[str]) -> tuple[Problem, ...]:
     if not is_taken(name, others):
         return ()
     return (
-        Problem("name_taken", _("Another callback for this event is named “{name}”. Choose another name.", name=name)),
+        Problem("name_taken", _("Another callback for this event has the name “{name}”.", name=name)),
     )

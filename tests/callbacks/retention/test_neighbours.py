@@ -121,7 +121,7 @@ def test_explain_an_old_order_does_not_say_that_it_was_not_recorded(joe: Affilia
     assert "Nobody was told" not in explain(order)[0].sentence
     client = client_with("view_order", "view_affiliate", "view_delivery")
     assert "No longer kept" in client.get("/admin/orders/order/").content.decode()
-    assert "are no longer kept." in client.get(f"/admin/orders/order/{order.pk}/change/").content.decode()
+    assert "have been deleted." in client.get(f"/admin/orders/order/{order.pk}/change/").content.decode()
 
 
 def test_delivery_whose_attempts_are_pruned_says_so(joe: Affiliate) -> None:
