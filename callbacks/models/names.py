@@ -33,6 +33,4 @@ def is_taken(name: str, others: Iterable[str]) -> bool:
 def problems(name: str, others: Iterable[str]) -> tuple[Problem, ...]:
     if not is_taken(name, others):
         return ()
-    return (
-        Problem("name_taken", _("Another callback for this event has the name “{name}”.", name=name)),
-    )
+    return (Problem("name_taken", _("Another callback for this event has the name “{name}”.", name=name)),)
