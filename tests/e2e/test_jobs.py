@@ -79,7 +79,7 @@ def test_merchant_resends_all_that_match_stops_it_and_goes_on(
     merchant.get_by_role("button", name="Continue").click()
     expect(merchant.get_by_role("heading", name=re.compile("Finished"))).to_be_visible(timeout=40_000)
     expect(merchant.get_by_text("120 postbacks were queued")).to_be_visible()
-    succeeded = merchant.get_by_role("link", name="Succeeded")
+    succeeded = merchant.get_by_role("link", name="Show succeeded deliveries")
     expect(merchant.get_by_role("row", name=re.compile("^120 .*Succeeded"))).to_be_visible()
     assert faults_in_every_look(merchant) == []
     succeeded.click()
