@@ -15,7 +15,7 @@ CHECK_ENV = SECRET_KEY=for-checks-only DATABASE_URL=sqlite://:memory:
 CHAOS_OPTIONS = -n 2 --dist worksteal --no-skips -o faulthandler_timeout=$(if $(filter short,$(CHAOS)),300,1800)
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test bench attack chaos check format lock clean
+.PHONY: help run install test bench attack chaos check format messages lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -68,6 +68,9 @@ check: $(VENV)/installed-dev ## lint, types, import rules, missing migrations, l
 format: $(VENV)/installed-dev ## put the source into its form
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+messages: $(VENV)/installed-dev ## bring the translations of the portal up to date (config/locale)
+	@$(BIN)/python -m tests.messages
 
 lock: $(VENV)/installed-dev ## write the newest versions that pyproject.toml allows into the lock files
 	$(LOCK) --upgrade pyproject.toml -o requirements.txt

@@ -39,7 +39,10 @@ class HealthFilter(admin.SimpleListFilter):
     parameter_name = "health"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(state.value, state.label) for state in (Health.WORKING, Health.FAILING, Health.CHANGED, Health.SILENT)]
+        return [
+            (state.value, str(state.label))
+            for state in (Health.WORKING, Health.FAILING, Health.CHANGED, Health.SILENT, Health.PRUNED)
+        ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset.filter(health=self.value()) if self.value() else queryset

@@ -8,14 +8,15 @@ import sqlite3
 import structlog
 from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext_noop as _
 
 log = structlog.get_logger(__name__)
 
 RETRY_AFTER_S = 30
-AWAY = "The database does not answer. Try again in a minute."
-BUSY = "The database is busy. Try again in a minute."
-FULL = "The disk of the database is full. Try again in a minute."
-READ_ONLY = "The database takes no changes at present. Try again in a minute."
+AWAY = _("The database does not answer. Try again in a minute.")
+BUSY = _("The database is busy. Try again in a minute.")
+FULL = _("The disk of the database is full. Try again in a minute.")
+READ_ONLY = _("The database is read-only. Try again in a minute.")
 
 _OF_SQLITE = {
     sqlite3.SQLITE_BUSY: BUSY,
@@ -38,7 +39,7 @@ _OF_POSTGRESQL = {
 
 
 def outage(error: BaseException | None) -> str:
-    """What is wrong with the database, in a sentence; "" if this is another error."""
+    """What is wrong with the database, in an English sentence; "" if this is another error."""
     if not isinstance(error, DatabaseError | InterfaceError):
         return ""
     cause = error.__cause__

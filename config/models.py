@@ -174,7 +174,7 @@ class AlarmState(models.Model):
 
 # --- e-mail ----------------------------------------------------------------------
 class EmailChoice(models.Model):
-    """How often somebody wants to be written to. Who has chosen nothing is written to at once."""
+    """How often somebody wants e-mails, and in which language. Who has chosen nothing is written to at once."""
 
     class When(models.TextChoices):
         AT_ONCE = "at_once", "At once"
@@ -183,6 +183,7 @@ class EmailChoice(models.Model):
 
     user: Any = models.OneToOneField(settings.AUTH_USER_MODEL, models.CASCADE, primary_key=True, related_name="+")
     when: Any = models.CharField(max_length=8, choices=When)
+    language: Any = models.CharField(max_length=8, default="", db_default="", help_text="Last used in the portal.")
 
     class Meta:
         default_permissions = ()

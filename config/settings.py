@@ -154,6 +154,7 @@ MIDDLEWARE = [
     "config.static_files.Middleware",
     "django.middleware.gzip.GZipMiddleware",
     "config.middleware.headers",
+    "config.language.middleware",
     "config.middleware.unreadable_requests",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -307,7 +308,13 @@ AXES_VERBOSE = False
 AXES_ENABLE_ADMIN = False  # the log says who was locked out
 
 # --- the browser -------------------------------------------------------------
-LANGUAGE_CODE = "en-us"
+# The portal speaks all of them, the panel and the API the first one.
+LANGUAGES = [("en", "English"), ("es", "Español")]
+LANGUAGE_CODE = "en"
+LOCALE_PATHS = [BASE_DIR / "config" / "locale"]
+LANGUAGE_COOKIE_AGE = 31_536_000
+LANGUAGE_COOKIE_HTTPONLY = True
+LANGUAGE_COOKIE_SAMESITE = "Lax"
 USE_TZ = True
 # Numbers that people read are separated by the filter `intcomma`; those in addresses and forms never are.
 USE_THOUSAND_SEPARATOR = False
@@ -328,7 +335,7 @@ except ValueError:
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_PROXY or env.bool("SECURE_COOKIES", False)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = BEHIND_PROXY or env.bool("SECURE_COOKIES", False)
 if SESSION_COOKIE_SECURE:  # no other host of the domain can set a cookie of such a name
     SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"  # one cookie less, and what it tells

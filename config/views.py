@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
+from django.utils.translation import gettext
 from django.views.debug import SafeExceptionReporterFilter
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
@@ -72,7 +73,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     if not sentence:
         return HttpResponse(render_to_string("500.html"), status=500)
     is_post = request.method == "POST"
-    context = {"sentence": sentence, "action": request.get_full_path(), "is_post": is_post}
+    context = {"sentence": gettext(sentence), "action": request.get_full_path(), "is_post": is_post}
     if is_post:
         context["fields"] = _typed(request)
     return note(request, error, HttpResponse(render_to_string("503.html", context), status=503))

@@ -11,6 +11,7 @@ from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from affiliates.models import Affiliate
 from config.models import EmailChoice
@@ -23,7 +24,7 @@ def check_name_is_free(affiliate: Affiliate, email: str) -> None:
     """Raise `ValidationError` (`login_taken`, `login_too_long`) if this e-mail cannot be the affiliate's login."""
     if len(email) > USERNAME_MAX_LENGTH:
         raise ValidationError(
-            "This e-mail is too long for a login: at most %(limit)d characters.",
+            _("This e-mail address is too long for portal access. Use at most %(limit)d characters."),
             code="login_too_long",
             params={"limit": USERNAME_MAX_LENGTH},
         )
@@ -34,7 +35,7 @@ def check_name_is_free(affiliate: Affiliate, email: str) -> None:
 
 def _taken(email: str) -> ValidationError:
     return ValidationError(
-        "%(email)s is the login of another user already. Give this affiliate another e-mail first.",
+        _("Another user already logs in as %(email)s. Change the e-mail address of this affiliate first."),
         code="login_taken",
         params={"email": email},
     )
@@ -49,7 +50,7 @@ def login_of(affiliate: Affiliate) -> User:
 def written_address(affiliate: Affiliate) -> str:
     """Where e-mails about the affiliate's callbacks go; "" if none go to them."""
     user = affiliate.user
-    if not settings.EMAIL_URL or user is None or not user.is_active or affiliate.status == Affiliate.Status.BLOCKED:
+    if not settings.EMAIL_URL or user is None or not user.is_active or affiliate.status != Affiliate.Status.APPROVED:
         return ""
     return "" if mail.choice_of(user) == EmailChoice.When.NEVER else str(user.email)
 

@@ -15,13 +15,17 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Max, Q, QuerySet
 from django.urls import reverse
-from django.utils import timezone
+from django.utils import timezone, translation
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from affiliates.models import Affiliate
 from callbacks.delivery import webhooks
-from callbacks.egress.outcome import KINDS, status_phrase
+from callbacks.egress.outcome import sentence_of, status_phrase
 from callbacks.models import Attempt, CallbackSetting, Delivery, EndpointHealth, SettingChange, history
 from callbacks.models.health import MAX_COUNTED
+from config.language import translated
 from config.monitoring import mail
 from config.monitoring.mail import Notice
 
@@ -221,17 +225,17 @@ def _switch(setting: CallbackSetting, reason: str) -> None:
 # --- told --------------------------------------------------------------------------
 def _tell(change: str, row: EndpointHealth, setting: CallbackSetting) -> None:
     log.warning(_EVENTS[change], setting=setting.pk, host=setting.host, failures=row.failures)
-    lines = _lines(change, row, setting)
-    subject = f"{_SUBJECTS[change]}: {setting}"
     affiliate = setting.affiliate
     if affiliate is None:  # a webhook that fails is told by e-mail alone, else it would tell of itself
-        mail.tell(mail.staff_to_tell(), Notice(subject, lines, reverse("admin:callbacks_callbacksetting_changelist")))
+        path = reverse("admin:callbacks_callbacksetting_changelist")
+        mail.tell(mail.staff_to_tell(), _notice(change, row, setting, path))
         return
-    anchor = setting.event.replace(".", "-")
-    mail.tell(mail.staff_to_tell(), Notice(subject, lines, f"{affiliate.settings_url}#{anchor}"))
+    path = f"{affiliate.settings_url}#{setting.event.replace('.', '-')}"
+    mail.tell(mail.staff_to_tell(), _notice(change, row, setting, path))
     webhooks.record(f"callback.{change}", _data(row, setting))
     if affiliate.user and affiliate.status == Affiliate.Status.APPROVED:
-        mail.tell([affiliate.user], Notice(subject, lines, reverse("portal:home")))
+        with translation.override(mail.language_of(affiliate.user)):
+            mail.tell([affiliate.user], _notice(change, row, setting, reverse("portal:home")))
 
 
 def _data(row: EndpointHealth, setting: CallbackSetting) -> dict[str, Any]:
@@ -247,43 +251,60 @@ def _data(row: EndpointHealth, setting: CallbackSetting) -> dict[str, Any]:
 
 
 _EVENTS = {change: f"callback_{change}" for change in ("failing", "paused", "recovered")}
-_SUBJECTS = {"failing": "Postbacks fail", "paused": "Paused by itself", "recovered": "Postbacks succeed again"}
+_SUBJECTS = {
+    "failing": gettext_lazy("Postbacks fail: %(callback)s"),
+    "paused": gettext_lazy("Callback paused: %(callback)s"),
+    "recovered": gettext_lazy("Postbacks succeed again: %(callback)s"),
+}
 
 
-def _lines(change: str, row: EndpointHealth, setting: CallbackSetting) -> tuple[str, ...]:
+def _notice(change: str, row: EndpointHealth, setting: CallbackSetting, path: str) -> Notice:
+    return Notice(str(_SUBJECTS[change]) % {"callback": setting}, _lines(change, row, setting, path), path)
+
+
+def _lines(change: str, row: EndpointHealth, setting: CallbackSetting, path: str) -> tuple[str, ...]:
     """What somebody is told. Of the URL only the host: a query may hold keys."""
-    who = f"{setting.title} of {setting.affiliate.name}, at {setting.host}" if setting.affiliate_id else str(setting)
+    names = {"callback": setting, "host": setting.host, "since": _when(row.since)}
     if change == "recovered":
-        ended = f"Before, nothing was answered with success since {_when(row.since)}."
-        return (f"{who}: postbacks are answered with success again.", ended, *_skipped(row))
-    since = f"Nothing was answered with success since {_when(row.since)}."
-    lines = [f"{who}: {'it is paused now, because it failed' if change == 'paused' else 'postbacks fail'}."]
-    lines += [since, last_answer(row)] if row.last_failure_at else [f"Since {_when(row.since)}."]
-    if setting.affiliate_id:
-        lines.append(f"Orders that wait: {_waiting(setting)}.")
+        ended = _("Before that, no postback had succeeded since %(since)s.") % names
+        return (_("%(callback)s: postbacks to %(host)s succeed again.") % names, ended, *_skipped(row))
     if change == "paused":
-        resumes = "A test that succeeds or another URL" if setting.affiliate_id else "A test that succeeds"
-        lines.append(f"What waits is sent once it is resumed. {resumes} resumes it.")
+        lines = [_("%(callback)s: paused automatically, because postbacks to %(host)s failed.") % names]
+    else:
+        lines = [_("%(callback)s: postbacks to %(host)s fail.") % names]
+    lines.append(_("No postback has succeeded since %(since)s.") % names)
+    if row.last_failure_at:
+        lines.append(last_answer(row, setting.host))
+    if setting.affiliate_id:
+        lines.append(_("Orders waiting: %(count)s.") % {"count": _waiting(setting)})
+    if change == "paused" and path == reverse("portal:home"):
+        lines.append(_("Waiting postbacks are sent once the shop resumes the callback."))
+        lines.append(_("Tell the shop when your tracker works again, or which URL is right."))
+    elif change == "paused":
+        lines.append(_("Waiting postbacks are sent once the callback is resumed."))
+        lines.append(_("To resume it, send a test that succeeds or change the URL."))
     return tuple(lines)
 
 
-def last_answer(row: EndpointHealth) -> str:
+def last_answer(row: EndpointHealth, host: str) -> str:
     """The last answer in a sentence, without anything that the other side or the URL says."""
     if row.last_status_code:
-        return f"The last answer was {status_phrase(row.last_status_code)}."
-    return f"At the last attempt there was no answer: {KINDS.get(row.last_error_kind, 'unknown')}."
+        return _("The last answer was %(status)s.") % {"status": status_phrase(row.last_status_code)}
+    said = translated(sentence_of(row.last_error_kind, url=f"https://{host}/"))
+    return _("The last attempt got no answer. %(reason)s") % {"reason": said}
 
 
 def _skipped(row: EndpointHealth) -> tuple[str, ...]:
     count = row.skipped_count
     if not count:
         return ()
-    number = f"{MAX_COUNTED:,} or more events were" if count >= MAX_COUNTED else _events(count)
-    return (f"{number} skipped while it was paused.",)
-
-
-def _events(count: int) -> str:
-    return "1 event was" if count == 1 else f"{count:,} events were"
+    shown = {"count": f"{min(count, MAX_COUNTED):,}"}
+    if count >= MAX_COUNTED:
+        return (_("%(count)s or more events were skipped while it was paused.") % shown,)
+    text = ngettext(
+        "%(count)s event was skipped while it was paused.", "%(count)s events were skipped while it was paused.", count
+    )
+    return (text % shown,)
 
 
 def _count_waiting(setting: CallbackSetting) -> int:
@@ -293,8 +314,8 @@ def _count_waiting(setting: CallbackSetting) -> int:
 
 def _waiting(setting: CallbackSetting) -> str:
     count = _count_waiting(setting)
-    return f"more than {MAX_COUNTED:,}" if count > MAX_COUNTED else f"{count:,}"
+    return _("more than %(count)s") % {"count": f"{MAX_COUNTED:,}"} if count > MAX_COUNTED else f"{count:,}"
 
 
 def _when(moment: datetime | None) -> str:
-    return f"{timezone.localtime(moment):%-d %b %Y, %H:%M %Z}" if moment else "an unknown time"
+    return date_format(timezone.localtime(moment), "j M Y, H:i T") if moment else _("an unknown time")

@@ -7,6 +7,7 @@ from django.db import transaction
 from django.db.models import Case, CharField, Q, Value, When
 from django.db.models.expressions import RawSQL
 from django.utils import timezone
+from django.utils.translation import gettext_noop as _
 
 from affiliates.models import Affiliate
 from callbacks.delivery import superseded, wakeup
@@ -15,15 +16,16 @@ from callbacks.models import Delivery
 Status = Delivery.Status
 
 # Why a delivery is not resent: the first condition that holds. A test has no order that a tracker should learn of.
-SENDING = "It is being sent right now."
-TEST = "It was a test; send another one from the form of its callback."
-DELETED = "Its callback was deleted, so there is no address to send it to."
-PAUSED = "Its callback is paused; resume it first."
-BLOCKED = "Its affiliate is blocked."
-NOT_APPROVED = "Its affiliate is not approved yet."
-MADE_AGAIN = "Its order was deleted and made again since. Resend what is about the new one."
-REPLACED = "A newer event of its order replaces it. You can still resend it on its own page."
-REPLACED_SOON = "A newer event of its order is on its way and replaces it."
+# They are stored with a job in English, and translated where they are shown.
+SENDING = _("It is being sent right now.")
+TEST = _("It was a test. Send a new test from the callback's form.")
+DELETED = _("Its callback was deleted.")
+PAUSED = _("Its callback is paused. Resume it first.")
+BLOCKED = _("Its affiliate is blocked.")
+NOT_APPROVED = _("Its affiliate is not approved yet.")
+MADE_AGAIN = _("Its order was deleted and created again. Resend a delivery of the new order instead.")
+REPLACED = _("A newer event of its order replaced it. You can still resend it from its own page.")
+REPLACED_SOON = _("A newer event of its order is waiting to be sent and replaces it.")
 Reason = tuple[Q | RawSQL, str]
 ALWAYS: tuple[Reason, ...] = (
     (Q(status=Status.SENDING), SENDING),
@@ -45,6 +47,7 @@ class Resent:
     """How many deliveries are due again, and the reason for each of the others, by id."""
 
     count: int = 0
+    delivered: int = 0  # of those, how many a tracker had accepted before
     refused: dict[int, str] = field(default_factory=dict)
 
 
@@ -67,6 +70,7 @@ def resend(delivery_ids: Collection[int], reasons: Sequence[Reason] = REASONS) -
         locked = [pk for pk, _ in idle.values_list("pk", "status")]
         refused = dict(rows.annotate(refusal=refusal(reasons)).values_list("pk", "refusal"))
         accepted = [pk for pk in locked if not refused.get(pk)]
+        delivered = Delivery.objects.filter(pk__among=accepted, status=Status.SUCCEEDED).count()
         count = Delivery.objects.filter(pk__among=accepted).update(
             status=Status.PENDING,
             skip_reason=Delivery.SkipReason.NONE,
@@ -79,4 +83,5 @@ def resend(delivery_ids: Collection[int], reasons: Sequence[Reason] = REASONS) -
             superseded.end(orders=set(orders), but=accepted)
             transaction.on_commit(wakeup.send, robust=True)
     # One that was being sent when the rows were locked is refused even if it is settled by now.
-    return Resent(count, {pk: reason or SENDING for pk, reason in refused.items() if reason or pk not in set(locked)})
+    not_resent = {pk: reason or SENDING for pk, reason in refused.items() if reason or pk not in set(locked)}
+    return Resent(count, delivered, not_resent)

@@ -9,6 +9,8 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from affiliates.models import Affiliate, validate_text
 from callbacks.editor.check import Finding, check
@@ -25,12 +27,12 @@ models.BigAutoField.register_lookup(sql.Among)
 class EventType(models.TextChoices):
     """The kinds of event that a callback can be for."""
 
-    CREATED = "order.created", "Order created"
-    UPDATED = "order.updated", "Order updated"
+    CREATED = "order.created", _("Order created")
+    UPDATED = "order.updated", _("Order updated")
 
 
 SYSTEM = "system"  # the event of a webhook to the merchant's own systems; no affiliate, and no order behind it
-EVENTS = [*EventType.choices, (SYSTEM, "Webhook")]
+EVENTS = [*EventType.choices, (SYSTEM, _("Webhook"))]
 
 
 class CallbackSetting(models.Model):
@@ -41,14 +43,14 @@ class CallbackSetting(models.Model):
         POST = "POST", "POST"
 
     class BodyFormat(models.TextChoices):
-        FORM = "form", "Form: the URL's parameters again"
-        JSON = "json", "JSON: the whole event"
+        FORM = "form", _("Form: the URL's parameters again")
+        JSON = "json", _("JSON: the whole event")
 
     class PauseReason(models.TextChoices):
-        NONE = "", "not paused"
-        PERSON = "person", "paused by hand"
-        GONE = "gone", "the other side answered 410 Gone, and again an hour later"
-        FAILING = "failing", "it failed for days and nothing succeeded"
+        NONE = "", _("not paused")
+        PERSON = "person", _("paused by hand")
+        GONE = "gone", _("the other side answered 410 Gone, and again an hour later")
+        FAILING = "failing", _("it failed for days and nothing succeeded")
 
     # None only of a webhook to the merchant's own systems. Whoever reads it has chosen by affiliate or by event before.
     affiliate: "models.ForeignKey[Affiliate, Affiliate]" = models.ForeignKey(  # type: ignore[misc]  # as above
@@ -107,7 +109,9 @@ class CallbackSetting(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.title} of {self.affiliate}" if self.affiliate_id else f"Webhook to {self.host}"
+        if not self.affiliate_id:
+            return gettext("Webhook to %(host)s") % {"host": self.host}
+        return gettext("%(callback)s of %(affiliate)s") % {"callback": self.title, "affiliate": self.affiliate}
 
     @property
     def is_webhook(self) -> bool:
@@ -116,7 +120,8 @@ class CallbackSetting(models.Model):
     @property
     def title(self) -> str:
         """`Order created callback`, and the name that a person gave it."""
-        return f"{self.get_event_display()} callback" + (f" “{self.name}”" if self.has_own_name else "")
+        title = gettext("%(event)s callback") % {"event": self.get_event_display()}
+        return title + (f" “{self.name}”" if self.has_own_name else "")
 
     @property
     def has_own_name(self) -> bool:

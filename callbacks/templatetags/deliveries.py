@@ -13,16 +13,17 @@ from django import template
 from django.conf import settings
 from django.template.context import Context
 from django.utils import timezone
+from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
 from affiliates.models import Affiliate
 from callbacks.delivery import outbox, retry
 from callbacks.editor import corrections
-from callbacks.egress import excerpt
+from callbacks.egress import excerpt, outcome
 from callbacks.log import explain
 from callbacks.models import Attempt, CallbackSetting, Delivery
 from callbacks.postback.variables import LINK_QUERY, NAMES, VARIABLES
+from config.language import translated
 from config.theme.templatetags.theme import chip
 from orders.models import Order
 
@@ -135,6 +136,16 @@ def has_link(values: dict[str, str]) -> bool:
 
 
 # --- an attempt ----------------------------------------------------------------
+@register.filter
+def what_happened(attempt: Attempt) -> str:
+    """The sentence that was stored in English; in another language one made of what else is stored."""
+    if get_language() == settings.LANGUAGE_CODE:
+        return str(attempt.detail)
+    location = next((value for name, value in attempt.response_headers if name.lower() == "location"), "")
+    said = outcome.sentence_of(attempt.error_kind, attempt.status_code, url=attempt.url, location=location)
+    return translated(said)
+
+
 @register.filter
 def error_words(kind: str) -> str:
     return str(ERROR_WORDS.get(kind, _("Failed")))

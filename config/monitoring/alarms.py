@@ -12,6 +12,7 @@ import structlog
 from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from callbacks.delivery import webhooks
 from callbacks.reports import overview
@@ -46,7 +47,7 @@ def open() -> list[Alarm]:  # noqa: A001 - said with its module: alarms.open()
 
 def _alarm_of(state: AlarmState) -> Alarm:
     kind = ALARMS[state.kind]
-    return Alarm(state.kind, kind.title, kind.advice, state.began_at)
+    return Alarm(state.kind, str(kind.title), str(kind.advice), state.began_at)
 
 
 # --- looked at -------------------------------------------------------------------
@@ -123,14 +124,14 @@ def _change(state: AlarmState, now: datetime, *, is_open: bool) -> None:
 
 
 def _notice(alarm: Alarm, ended_at: datetime, *, is_open: bool) -> Notice:
-    lines: tuple[str, ...]
+    begun = {"title": alarm.title, "since": _told(alarm.since)}
     if not is_open:
-        lines = (f"{ALARMS[alarm.kind].over}.", f"The alarm lasted from {_told(alarm.since)} to {_told(ended_at)}.")
-        return Notice(f"Over: {alarm.title[0].lower()}{alarm.title[1:]}", lines, reverse("admin:index"))
+        lasted = _("The alarm lasted from %(since)s to %(until)s.") % (begun | {"until": _told(ended_at)})
+        subject = _("Resolved: %(title)s") % begun
+        return Notice(subject, (f"{ALARMS[alarm.kind].over}.", lasted), reverse("admin:index"))
     waiting = overview.waiting()
-    count = f"{'more than ' if waiting.is_more else ''}{waiting.count:,}"
-    waits = f"Deliveries that wait: {count}."
-    lines = (f"{alarm.title}, since {_told(alarm.since)}.", alarm.advice, waits)
+    text = _("Deliveries waiting: more than %(count)s.") if waiting.is_more else _("Deliveries waiting: %(count)s.")
+    lines = (_("%(title)s since %(since)s.") % begun, alarm.advice, text % {"count": f"{waiting.count:,}"})
     return Notice(alarm.title, lines, reverse("admin:index"))
 
 

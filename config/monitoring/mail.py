@@ -20,7 +20,8 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.mail import EmailMessage, get_connection
 from django.db.models import Count, Max, QuerySet
-from django.utils import timezone
+from django.utils import timezone, translation
+from django.utils.translation import gettext, ngettext
 
 from config.models import Email, EmailChoice
 from config.monitoring import metrics
@@ -37,7 +38,6 @@ SHOWN_FOR = timedelta(days=7)  # on the overview
 MOST_SHOWN = 5
 BATCH = 100
 MOST_IN_SUMMARY = 200
-FOOTER = "You choose how often we write to you on the page E-mail notifications."
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,20 @@ def administrators_to_tell() -> QuerySet[User]:
 def choice_of(user: Any) -> str:
     """One of `EmailChoice.When`."""
     return str(EmailChoice.objects.filter(user=user.pk).values_list("when", flat=True).first() or When.AT_ONCE)
+
+
+def language_of(user: Any) -> str:
+    """The language of the e-mails to this person: the one last used in the portal; for staff that of the panel."""
+    chosen = EmailChoice.objects.filter(user=user.pk).values_list("language", flat=True).first()
+    return settings.LANGUAGE_CODE if user.is_staff else chosen or settings.LANGUAGE_CODE
+
+
+def note_language(user: Any, language: str) -> None:
+    """Write to this person in this language from now on."""
+    if EmailChoice.objects.filter(user=user.pk, language=language).exists():
+        return
+    created = {"language": language, "when": When.AT_ONCE}
+    EmailChoice.objects.update_or_create(user_id=user.pk, defaults={"language": language}, create_defaults=created)
 
 
 def choose(user: Any, when: str) -> None:
@@ -217,20 +231,26 @@ def _said(error: OSError) -> str:
 
 def _message(emails: Sequence[Email]) -> EmailMessage:
     first = emails[0]
-    if first.is_summary:
-        subject = f"Summary: {len(emails)} notice{'s' if len(emails) > 1 else ''}"
-        shown = [f"{email.subject}\n{email.body}\n{_link(email)}" for email in emails[:MOST_IN_SUMMARY]]
-        more = len(emails) - len(shown)
-        body = "\n\n".join([*shown, f"And {more} more."] if more else shown)
-    else:
-        subject, body = first.subject, f"{first.body}\n\n{_link(first)}"
+    with translation.override(language_of(first.user)):
+        subject, body = _summary(emails) if first.is_summary else (first.subject, f"{first.body}\n\n{_link(first)}")
+        footer = gettext("You can choose how often we write to you on the page E-mail notifications.")
     host = urlsplit(settings.SITE_URL).hostname
     return EmailMessage(
         subject,
-        f"{body}\n\n{FOOTER}\n",
+        f"{body}\n\n{footer}\n",
         to=[first.user.email],
         headers={"Message-ID": f"<postbacks-{first.pk}@{host}>", "Auto-Submitted": "auto-generated"},
     )
+
+
+def _summary(emails: Sequence[Email]) -> tuple[str, str]:
+    count = len(emails)
+    subject = ngettext("Summary: %(count)d notice", "Summary: %(count)d notices", count) % {"count": count}
+    shown = [f"{email.subject}\n{email.body}\n{_link(email)}" for email in emails[:MOST_IN_SUMMARY]]
+    if count > len(shown):
+        more = count - len(shown)
+        shown.append(ngettext("And %(count)d more.", "And %(count)d more.", more) % {"count": more})
+    return subject, "\n\n".join(shown)
 
 
 def _link(email: Email) -> str:

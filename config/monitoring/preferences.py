@@ -10,6 +10,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import URLPattern, path
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
 from config.models import EmailChoice
@@ -20,16 +22,16 @@ When = EmailChoice.When
 
 
 def _choices() -> list[tuple[str, str]]:
-    zone = timezone.get_default_timezone_name()
+    at = f"{mail.SUMMARY_AT:%H:%M} {timezone.get_default_timezone_name()}"
     return [
-        (When.AT_ONCE, "At once, one e-mail for each change"),
-        (When.DAILY, f"One summary a day, at {mail.SUMMARY_AT:%H:%M} {zone}, if something changed"),
-        (When.NEVER, "Never"),
+        (When.AT_ONCE, _("Immediately, one e-mail for each change")),
+        (When.DAILY, _("Daily summary at %(time)s, if something changed") % {"time": at}),
+        (When.NEVER, _("Never")),
     ]
 
 
 class EmailChoiceForm(forms.Form):
-    when = forms.ChoiceField(label="How often", choices=_choices, widget=forms.RadioSelect)
+    when = forms.ChoiceField(label=gettext_lazy("How often"), choices=_choices, widget=forms.RadioSelect)
 
 
 def save(request: HttpRequest) -> bool:
@@ -38,16 +40,20 @@ def save(request: HttpRequest) -> bool:
     if request.method != "POST" or not form.is_valid():
         return False
     mail.choose(request.user, form.cleaned_data["when"])
-    messages.success(request, "Saved.")
+    messages.success(request, _("Saved."))
     return True
 
 
-def context(request: HttpRequest) -> dict[str, Any]:
-    """What `theme/email_choice.html` shows."""
-    user = actor(request)
+def context(request: HttpRequest, user: Any) -> dict[str, Any]:
+    """What `theme/email_choice.html` shows of this user, who may be None, and whether they are written to."""
+    choice = mail.choice_of(user) if user else When.AT_ONCE
     is_sent = request.method == "POST"
-    form = EmailChoiceForm(request.POST) if is_sent else EmailChoiceForm(initial={"when": mail.choice_of(user)})
-    return {"form": form, "address": user.email, "is_email_on": bool(settings.EMAIL_URL)}
+    return {
+        "form": EmailChoiceForm(request.POST) if is_sent else EmailChoiceForm(initial={"when": choice}),
+        "address": user.email if user else "",
+        "is_email_on": bool(settings.EMAIL_URL),
+        "is_written_to": bool(settings.EMAIL_URL and user and user.email) and choice != When.NEVER,
+    }
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -55,7 +61,7 @@ def email_notifications(request: HttpRequest) -> HttpResponse:
     """One's own choice, in the panel."""
     if save(request):
         return redirect("admin:email_notifications")
-    page = admin.site.each_context(request) | {"title": "E-mail notifications"} | context(request)
+    page = admin.site.each_context(request) | {"title": _("E-mail notifications")} | context(request, actor(request))
     return render(request, "admin/email_notifications.html", page)
 
 

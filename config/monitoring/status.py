@@ -120,13 +120,13 @@ def _file_trouble(path: Path) -> str:
             file.close()
     except sqlite3.Error as error:
         if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:  # somebody else writes
-            return "The file of the database cannot be written."
+            return "The database file cannot be written."
     try:
         with tempfile.TemporaryFile(dir=path.parent, buffering=0) as probe:
             is_written = probe.write(bytes(PROBE_BYTES)) == PROBE_BYTES
     except OSError:
         is_written = False
-    return "" if is_written else "The disk of the database takes nothing more: it is full or read-only."
+    return "" if is_written else "The disk of the database is full or read-only."
 
 
 def migrations_trouble(database: Any = connection) -> str:
@@ -137,6 +137,6 @@ def migrations_trouble(database: Any = connection) -> str:
     try:
         missing = len(unapplied_migrations(database))
     except (DatabaseError, InterfaceError):
-        return "Not known without the database."
+        return "Unknown, because the database does not answer."
     _are_migrations_applied = not missing
-    return f"The database lacks {missing} migrations of this release: run `manage.py migrate`." if missing else ""
+    return f"Missing migrations of this release: {missing}. Run `manage.py migrate`." if missing else ""

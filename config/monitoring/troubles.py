@@ -7,8 +7,14 @@ and somebody can do something about it: that is what has a `hold`.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from django.utils.translation import gettext_lazy as _
 
 from config.monitoring.status import Status
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 LATE = timedelta(minutes=5)
 LEAST_DISK_FREE = 0.05
@@ -18,47 +24,58 @@ LEAST_DISK_FREE = 0.05
 class Kind:
     """What is said of one kind of trouble, and for how long it must be found before it is an alarm."""
 
-    title: str
-    advice: str
-    over: str
+    title: "StrOrPromise"
+    advice: "StrOrPromise"
+    over: "StrOrPromise"
     hold: timedelta
 
 
 # A process is missed after 20 seconds, so the hold of both is what makes it a minute.
 ALARMS = {
     "worker": Kind(
-        "No worker is running",
-        "Nothing is sent until one runs, and nothing is lost. Start the worker, and see in its log why it ended.",
-        "A worker is running again",
+        _("No worker is running"),
+        _(
+            "No postbacks are sent until a worker runs. Nothing is lost. Start the worker, and check its log to see "
+            "why it stopped."
+        ),
+        _("A worker is running again"),
         timedelta(seconds=40),
     ),
     "waiting": Kind(
-        "Postbacks are late",
-        "What was due more than five minutes ago is still not sent. See whether enough workers run, and whether their "
-        "logs or the list of deliveries name a reason.",
-        "Postbacks are sent in time again",
+        _("Postbacks are late"),
+        _(
+            "Some deliveries have been due for more than five minutes and are still not sent. Check that enough "
+            "workers are running, and look for a reason in their logs and in the list of deliveries."
+        ),
+        _("Postbacks are on time again"),
         timedelta(seconds=30),
     ),
     "beat": Kind(
-        "Beat is not running",
-        "Resends and past orders, the figures of the overview and all that is done at fixed times wait for it. "
-        "Start it again.",
-        "Beat is running again",
+        _("Beat is not running"),
+        _(
+            "Resends of many deliveries, backfills, the figures on the overview and all scheduled tasks wait for it. "
+            "Start it again."
+        ),
+        _("Beat is running again"),
         timedelta(seconds=40),
     ),
     "broker": Kind(
-        "The broker does not work",
-        "Workers look for what is due by themselves, so postbacks still go out, some seconds later. Resends of many "
-        "and past orders wait. See whether the Valkey or Redis server runs, whether it may write, and whether its "
-        "memory or disk is full.",
-        "The broker works again",
+        _("The broker does not work"),
+        _(
+            "Postbacks are still sent, a few seconds later, because workers look for due deliveries themselves. "
+            "Resends of many deliveries and backfills wait. Check that the Valkey or Redis server is running, that it "
+            "can be written to, and that its memory or disk is not full."
+        ),
+        _("The broker works again"),
         timedelta(seconds=45),
     ),
     "disk": Kind(
-        "A disk is nearly full",
-        "Less than 5 % of it is free. When it is full, orders are refused. Make room on the machine, or prune what is "
-        "old.",
-        "The disk has room again",
+        _("A disk is nearly full"),
+        _(
+            "Less than 5 % of it is free. When it is full, orders are refused. Free some space on the machine, or "
+            "prune old data."
+        ),
+        _("The disk has enough space again"),
         timedelta(seconds=30),
     ),
 }
@@ -86,15 +103,15 @@ def troubles(seen: Status) -> Iterator[Trouble]:
     if not seen.beats:
         yield alarming("beat", seen.beat_seen_at, _last_seen(seen.beat_seen_at, seen.at))
     if not seen.is_broker_there:
-        yield alarming("broker", None, "it does not answer, or refuses what is written")
+        yield alarming("broker", None, "it does not answer or refuses writes")
     if seen.oldest_due_at and seen.at - seen.oldest_due_at > LATE:
         waited = duration(seen.at - seen.oldest_due_at)
-        yield alarming("waiting", seen.oldest_due_at, f"the oldest has waited for {waited}")
+        yield alarming("waiting", seen.oldest_due_at, f"the oldest has been due for {waited}")
     if seen.disk_free is not None and seen.disk_free < LEAST_DISK_FREE:
         yield alarming("disk", None, f"{seen.disk_free * 100:.1f} % of it is free")
     if seen.unreadable_secrets:
         count = seen.unreadable_secrets
-        said = f"{count} secrets are stored under another SECRET_KEY: nothing can be signed with them."
+        said = f"{count} secrets were encrypted with another SECRET_KEY and cannot be used for signing."
         yield Trouble("secrets", seen.at, said)
 
 

@@ -167,6 +167,7 @@ OPEN = frozenset(
         "admin:second_factor",
         "portal:login",
         "portal:logout",
+        "portal:language",
         "healthz",
         "readyz",
         "status",

@@ -62,7 +62,7 @@ def test_readyz_without_a_database_is_503(rf):
     assert answer.status_code == 503
     assert json.loads(answer.content) == {
         "database": "The database does not answer.",
-        "migrations": "Not known without the database.",
+        "migrations": "Unknown, because the database does not answer.",
     }
 
 
@@ -73,7 +73,7 @@ def test_readyz_with_a_migration_that_is_not_applied_is_503_until_it_is(client):
     row.delete()
     answer = client.get("/readyz")
     assert answer.status_code == 503
-    assert answer.json()["migrations"] == "The database lacks 1 migrations of this release: run `manage.py migrate`."
+    assert answer.json()["migrations"] == "Missing migrations of this release: 1. Run `manage.py migrate`."
     row.save(force_insert=True)
     assert client.get("/readyz").status_code == 200
 
@@ -109,7 +109,7 @@ def test_database_on_a_full_disk_takes_no_change(small_disk):
     filling = small_disk / "filling"
     with pytest.raises(OSError, match="No space left"):
         filling.write_bytes(bytes(2_000_000))
-    assert status.database_trouble(database) == "The disk of the database takes nothing more: it is full or read-only."
+    assert status.database_trouble(database) == "The disk of the database is full or read-only."
     filling.unlink()
     assert status.database_trouble(database) == ""
     database.close()
@@ -171,7 +171,7 @@ def test_status_without_a_broker_says_so_and_knows_the_rest(client, settings):
     answer = client.get("/status")
     assert (answer.status_code, answer.json()["workers"]) == (200, 1)
     (trouble,) = answer.json()["troubles"]
-    assert trouble == "The broker does not work: it does not answer, or refuses what is written."
+    assert trouble == "The broker does not work: it does not answer or refuses writes."
 
 
 @pytest.mark.django_db
@@ -191,7 +191,7 @@ def test_status_says_that_postbacks_wait_for_too_long(client, broker: Valkey):
     callbacks_for(affiliate, "https://tracker.example/")
     OrderFactory(affiliate=affiliate)
     Delivery.objects.update(next_attempt_at=timezone.now() - timedelta(minutes=7, seconds=5))
-    assert client.get("/status").json()["troubles"] == ["Postbacks are late: the oldest has waited for 7 minutes."]
+    assert client.get("/status").json()["troubles"] == ["Postbacks are late: the oldest has been due for 7 minutes."]
 
 
 @pytest.mark.django_db
@@ -208,7 +208,9 @@ def test_status_says_that_a_disk_of_any_machine_is_nearly_full(client, broker: V
 @pytest.mark.usefixtures("_asked_anew")
 def test_status_with_a_migration_that_is_not_applied_says_so(client, broker: Valkey):
     MigrationRecorder.Migration.objects.filter(app="callbacks").latest("id").delete()
-    assert any("lacks 1 migrations" in trouble for trouble in client.get("/status").json()["troubles"])
+    assert any(
+        "Missing migrations of this release: 1." in trouble for trouble in client.get("/status").json()["troubles"]
+    )
 
 
 @pytest.mark.django_db(transaction=True)

@@ -94,7 +94,7 @@ def test_portal_shows_an_affiliate_their_own_deliveries_only(world: World) -> No
     foreign = Delivery.objects.get(order=order, setting=other)
     Delivery.objects.filter(pk=foreign.pk).update(last_attempt_at=timezone.now())
     client = world.client("affiliate")
-    portal = [route for route in worlds.views() if route.startswith("portal/") and "<" in route]
+    portal = [route for route in worlds.views() if route.startswith("portal/deliveries/") and "<" in route]
     assert portal
     for route in portal:
         own, theirs = (f"/{route.replace('<int:pk>', str(pk))}" for pk in (world.delivery.pk, foreign.pk))

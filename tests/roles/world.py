@@ -153,7 +153,7 @@ def _values(world: World) -> list[tuple[str, dict[str, Any]]]:
         ),
         ("admin/^(?P<app_label>", {"^(?P<app_label>affiliates|orders|callbacks|auth)/$": "callbacks/"}),
         ("admin/(?P<url>.*)$", {"(?P<url>.*)$": "nothing-here/"}),
-        ("portal/", {"<int:pk>": world.delivery.pk}),
+        ("portal/", {"<int:viewed>": world.joe.pk, "<int:pk>": world.delivery.pk}),
         ("api/", {"<path:number>": "%237"}),
     ]
 
@@ -193,6 +193,7 @@ TYPED: dict[str, Callable[[World], dict[str, Any]]] = {
     "admin/two-factor/": lambda _: {"action": "begin"},
     "admin/email-notifications/": lambda _: {"when": "daily"},
     "portal/email-notifications/": lambda _: {"when": "daily"},
+    "portal/language/": lambda _: {"language": "es"},
     "admin/confirm-password/": lambda _: {"password_again": PASSWORD},
 }
 

@@ -3,68 +3,79 @@
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import template
 from django.contrib import admin
 from django.contrib.admin.views.main import PAGE_VAR
 from django.template.loader import render_to_string
 from django.utils import timezone
+from django.utils.formats import localize
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import capfirst
+from django.utils.translation import gettext_lazy as _
+
+from config.language import translated
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 register = template.Library()
 
 # State -> tone, icon and word. Every page calls a state by its word here.
-CHIPS: dict[str, tuple[str, str, str]] = {
+CHIPS: dict[str, tuple[str, str, "StrOrPromise"]] = {
     # deliveries
-    "pending": ("busy", "clock", "Pending"),
-    "sending": ("busy", "deliveries", "Sending"),
-    "succeeded": ("ok", "check", "Succeeded"),
-    "failed": ("bad", "cross", "Failed"),
-    "skipped": ("idle", "skip", "Skipped"),
-    "retrying": ("warn", "resend", "Retrying"),
+    "pending": ("busy", "clock", _("Pending")),
+    "sending": ("busy", "deliveries", _("Sending")),
+    "succeeded": ("ok", "check", _("Succeeded")),
+    "failed": ("bad", "cross", _("Failed")),
+    "skipped": ("idle", "skip", _("Skipped")),
+    "retrying": ("warn", "resend", _("Retrying")),
     # an order in the reconciliation of a month
-    "delivered": ("ok", "check", "Delivered"),
-    "waiting": ("busy", "clock", "Waiting"),
-    "missing": ("bad", "alert", "Missing"),
-    "no callback": ("idle", "ring", "No callback"),
+    "delivered": ("ok", "check", _("Delivered")),
+    "waiting": ("busy", "clock", _("Waiting")),
+    "missing": ("bad", "alert", _("Missing")),
+    "no callback": ("idle", "ring", _("No callback")),
     # why an order has no delivery
-    "not_recorded": ("bad", "alert", "Not recorded"),
-    "not_due": ("idle", "ring", "Nothing to send"),
-    "not_kept": ("idle", "history", "No longer kept"),
+    "not_recorded": ("bad", "alert", _("Not recorded")),
+    "not_due": ("idle", "ring", _("Nothing to send")),
+    "not_kept": ("idle", "history", _("No longer kept")),
     # callbacks and an affiliate's deliveries
-    "working": ("ok", "check", "Working"),
-    "failing": ("bad", "alert", "Failing"),
-    "gone": ("bad", "pause", "Paused by itself"),
-    "soft_failure": ("warn", "info", "Says 200, means no?"),
-    "held": ("bad", "pause", "Held back"),
-    "recovered": ("ok", "check", "Recovered"),
-    "silent": ("idle", "ring", "Nothing sent yet"),
-    "changed": ("idle", "ring", "Changed, nothing sent since"),
-    "paused": ("warn", "pause", "Paused"),
-    "not_set": ("idle", "ring", "Not set"),
+    "working": ("ok", "check", _("Working")),
+    "failing": ("bad", "alert", _("Failing")),
+    "gone": ("bad", "pause", _("Paused automatically")),
+    "soft_failure": ("warn", "info", _("Looks like a refusal")),
+    "held": ("bad", "pause", _("On hold")),
+    "recovered": ("ok", "check", _("Recovered")),
+    "silent": ("idle", "ring", _("Nothing sent yet")),
+    "pruned": ("idle", "ring", _("Nothing sent lately")),
+    "changed": ("idle", "ring", _("Changed, nothing sent since")),
+    "paused": ("warn", "pause", _("Paused")),
+    "not_set": ("idle", "ring", _("Not set")),
     # resends and backfills
-    "job_waiting": ("busy", "clock", "Waiting"),
-    "job_running": ("busy", "resend", "Running"),
-    "job_stopped": ("warn", "pause", "Stopped"),
-    "job_finished": ("ok", "check", "Finished"),
-    "job_failed": ("bad", "alert", "Broke off"),
+    "job_waiting": ("busy", "clock", _("Waiting")),
+    "job_running": ("busy", "resend", _("Running")),
+    "job_stopped": ("warn", "pause", _("Stopped")),
+    "job_finished": ("ok", "check", _("Finished")),
+    "job_failed": ("bad", "alert", _("Failed")),
     # orders
-    "order_new": ("busy", "dot", "New"),
-    "order_approved": ("ok", "check", "Approved"),
-    "order_rejected": ("bad", "cross", "Rejected"),
+    "order_new": ("busy", "dot", _("New")),
+    "order_approved": ("ok", "check", _("Approved")),
+    "order_rejected": ("bad", "cross", _("Rejected")),
     # affiliates
-    "affiliate_pending": ("warn", "clock", "Pending"),
-    "affiliate_approved": ("ok", "check", "Approved"),
-    "affiliate_blocked": ("bad", "skip", "Blocked"),
+    "affiliate_pending": ("warn", "clock", _("Pending")),
+    "affiliate_approved": ("ok", "check", _("Approved")),
+    "affiliate_blocked": ("bad", "skip", _("Blocked")),
     # users
-    "on": ("ok", "check", "On"),
-    "off": ("idle", "ring", "Off"),
+    "on": ("ok", "check", _("On")),
+    "off": ("idle", "ring", _("Off")),
     # API tokens
-    "expired": ("warn", "clock", "Expired"),
+    "expired": ("warn", "clock", _("Expired")),
 }
+
+
+register.filter("translated", translated)
 
 
 @register.inclusion_tag("theme/icon.html")
@@ -114,7 +125,7 @@ def rounded_share(percents: float) -> float:
 
 
 def _percents(number: Decimal) -> str:
-    return f"{number.normalize():f}\N{NO-BREAK SPACE}%"
+    return f"{localize(number.normalize())}\N{NO-BREAK SPACE}%"
 
 
 @register.filter
@@ -123,8 +134,8 @@ def milliseconds(value: float | None) -> str:
     if value is None:
         return ""
     if value >= 1000:
-        return f"{value / 1000:.1f} s"
-    return f"{value:.0f} ms" if value >= 9.95 else f"{value:.1f} ms"
+        return f"{localize(round(value / 1000, 1))} s"
+    return f"{value:.0f} ms" if value >= 9.95 else f"{localize(round(value, 1))} ms"
 
 
 @register.filter

@@ -71,7 +71,7 @@ def test_portal_login_of_somebody_else_is_refused(admin_client: Client) -> None:
     affiliate = AffiliateFactory(email="joe@blog.example")
     answer = admin_client.post(of(affiliate, "settings/portal/"), PASSWORDS)
     assert answer.status_code == 422
-    assert "joe@blog.example is the login of another user already." in answer.content.decode()
+    assert "Another user already logs in as joe@blog.example." in answer.content.decode()
     assert 'data-code="login_taken"' in answer.content.decode()
 
 
@@ -128,7 +128,7 @@ def test_portal_login_follows_the_e_mail(admin_client: Client) -> None:
     User.objects.create_user("taken@e.example")
     fields = {"name": "A", "code": affiliate.code, "status": "approved", "commission_rate": "0"}
     refused = admin_client.post(of(affiliate), fields | {"email": "taken@e.example"})
-    assert "is the login of another user already" in refused.content.decode()
+    assert "Another user already logs in as" in refused.content.decode()
     admin_client.post(of(affiliate), fields | {"email": "moved@e.example"})
     user.refresh_from_db()
     assert (user.username, user.email) == ("moved@e.example", "moved@e.example")

@@ -96,7 +96,8 @@ def test_portal_without_callbacks_says_so(client: Client, joe: Affiliate) -> Non
     joe.callback_settings.all().delete()
     text = sign_in(client, joe).content.decode()
     assert text.count("Not set") == 2
-    assert "Nothing sent yet" in text
+    assert "Ask the shop to set one up" in text
+    assert "No deliveries yet" in text
 
 
 def test_portal_delivery_shows_what_was_sent_and_answered(client: Client, joe: Affiliate) -> None:
@@ -130,14 +131,50 @@ def test_portal_changes_nothing_and_leads_nowhere_into_the_admin(client: Client,
 
 def test_portal_wrong_password_is_refused_with_a_sentence(client: Client, joe: Affiliate) -> None:
     text = sign_in(client, joe, "wrong").content.decode()
-    assert "correct" in text
+    assert "Enter the e-mail address and password of your portal account." in text
+    assert "username" not in text.replace('name="username"', "").replace("id_username", "").replace(
+        'autocomplete="username"', ""
+    )
     assert joe.email in text  # what was typed is not lost
+
+
+@pytest.mark.parametrize("typed", ["JOE@Blog.Example", "  joe@blog.example ", "\u00a0Joe@blog.example\u00a0"])
+def test_portal_log_in_takes_the_e_mail_as_people_type_it(client: Client, typed: str) -> None:
+    joe = with_login(email="joe@blog.example")
+    assert client.post("/portal/login/", {"username": typed, "password": PASSWORD})["Location"] == "/portal/"
+    assert client.get("/portal/").context["affiliate"] == joe
+
+
+def test_portal_log_in_prefers_nobody_of_two_with_one_name(client: Client) -> None:
+    with_login(email="joe@blog.example")
+    get_user_model().objects.create_user("JOE@blog.example", password=PASSWORD)
+    assert client.post("/portal/login/", {"username": "Joe@blog.example", "password": PASSWORD}).status_code == 200
+    assert client.post("/portal/login/", {"username": "joe@blog.example", "password": PASSWORD}).status_code == 302
+
+
+def test_portal_log_in_without_anything_typed_says_so_beside_the_fields(client: Client) -> None:
+    text = client.post("/portal/login/", {}).content.decode()
+    assert "Enter your e-mail address." in text
+    assert "Enter your password." in text
+
+
+@pytest.mark.parametrize(("status", "words"), [("pending", "not approved yet"), ("blocked", "Your account is blocked")])
+def test_portal_promises_no_postback_to_who_gets_none(
+    admin_client: Client, joe: Affiliate, status: str, words: str
+) -> None:
+    joe.status = status
+    joe.save()
+    joe.callback_settings.filter(event="order.updated").delete()
+    text = admin_client.get(f"/portal/as/{joe.pk}/").content.decode()
+    assert f"{words}" in text
+    assert "so no postbacks are sent" in text
+    assert "will appear here" not in text
 
 
 def test_portal_account_without_affiliate_is_refused(client: Client, joe: Affiliate) -> None:
     get_user_model().objects.create_superuser("merchant", password=PASSWORD)
     response = client.post("/portal/login/", {"username": "merchant", "password": PASSWORD})
-    assert "This account has no affiliate portal." in response.content.decode()
+    assert "This account has no access to the portal." in response.content.decode()
 
 
 def test_portal_blocked_affiliate_is_shut_out(client: Client, joe: Affiliate) -> None:

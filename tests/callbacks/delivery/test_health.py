@@ -12,6 +12,7 @@ from callbacks.delivery import health
 from callbacks.jobs import runner
 from callbacks.models import Attempt, CallbackSetting, Delivery, EndpointHealth, Job, history
 from config.models import Email
+from config.monitoring import mail
 from orders.models import Order
 from tests.factories import CallbackSettingFactory, OrderFactory
 
@@ -63,12 +64,12 @@ def test_failing_then_paused_then_recovered_each_told_once_to_staff_and_affiliat
         assert "tracker.example" in email.body
         assert "The last answer was 500 Internal Server Error." in email.body
         assert "1 Mar 2026, 12:00 UTC" in email.body
-        assert "Orders that wait: 1." in email.body
+        assert "Orders waiting: 1." in email.body
         assert "secret" not in email.body + email.subject
     Email.objects.all().delete()
     end = fail_for(setting, 72)
     look(end + timedelta(minutes=1))
-    assert told() == [("ann", "Paused by itself"), ("joe", "Paused by itself")]
+    assert told() == [("ann", "Callback paused"), ("joe", "Callback paused")]
     setting.refresh_from_db()
     assert (setting.is_active, setting.pause_reason) == (False, "failing")
     assert setting.history.get().action == "failing"
@@ -103,6 +104,19 @@ def test_callback_that_is_not_to_blame_is_not_failing(setting, kinds) -> None:
     assert CallbackSetting.objects.get().is_active
 
 
+def test_affiliate_is_told_in_the_language_last_used_in_the_portal_and_staff_in_english(setting) -> None:
+    mail.note_language(setting.affiliate.user, "es")
+    mail.note_language(User.objects.get(username="ann"), "es")
+    end = fail_for(setting, 72)
+    look(end + timedelta(minutes=1))
+    joe, ann = (Email.objects.filter(user__username=name).order_by("-pk").first() for name in ("joe", "ann"))
+    assert joe.subject.startswith("Callback pausado: ")
+    assert "La última respuesta fue 500 Internal Server Error." in joe.body
+    assert "Avisa a la tienda" in joe.body  # who cannot resume it by themselves
+    assert ann.subject.startswith("Callback paused: ")
+    assert "To resume it, send a test that succeeds or change the URL." in ann.body
+
+
 def test_tests_count_as_nothing(setting) -> None:
     for hour in range(72):
         attempt(setting, START + hour * HOUR, "status", trigger="test")
@@ -129,7 +143,7 @@ def test_gone_callback_is_told_of_as_paused(setting) -> None:
     CallbackSetting.objects.update(is_active=False, pause_reason="gone")
     look(START + HOUR)
     look(START + 2 * HOUR)
-    assert told() == [("ann", "Paused by itself"), ("joe", "Paused by itself")]
+    assert told() == [("ann", "Callback paused"), ("joe", "Callback paused")]
 
 
 @pytest.mark.parametrize("status", ["blocked", "pending"])

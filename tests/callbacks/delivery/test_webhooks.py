@@ -118,7 +118,7 @@ def test_test_resumes_a_webhook_that_paused_itself_if_it_passes(
         dispatcher.run()
         told = Email.objects.order_by("pk").last().subject
     assert len(receiver.requests) == (2 if resumes else 1)  # a test that failed is not repeated before that
-    assert told.startswith("Postbacks succeed again" if resumes else "Paused by itself")
+    assert told.startswith("Postbacks succeed again" if resumes else "Callback paused")
     assert EndpointHealth.objects.get().failures == (0 if resumes else failures)
 
 

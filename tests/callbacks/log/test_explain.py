@@ -22,7 +22,7 @@ URL = "https://tracker.example/?o={{order.number}}"
 
 def explained(order: Order, event: str = "order.created") -> explain.Explanation:
     order = Order.objects.select_related("affiliate", "link").get(pk=order.pk)
-    [found] = [found for found in explain.explain(order) if EventType(event).label in found.title]
+    [found] = [found for found in explain.explain(order) if str(EventType(event).label) in found.title]
     return found
 
 

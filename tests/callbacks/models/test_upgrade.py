@@ -248,7 +248,8 @@ URLS = {
     "callbacks:": "backfill changes check leave-skipped pause remove resume rotate send-test set-up set-up-another",
     "many:": "apply check choose done fill replace-host",
     "retention:": "forget",
-    "portal:": "delivery email_notifications home login logout verify",
+    "portal:": "delivery email_notifications home language login logout verify view_as view_as_delivery "
+    "view_as_email_notifications view_as_verify",
 }
 
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from callbacks.delivery import circuit_breaker
 from callbacks.models import Attempt, CallbackSetting, Delivery, EndpointHealth, TroubledHost
-from callbacks.reports import endpoint_health, overview
+from callbacks.reports import overview, troubled_hosts
 from callbacks.reports.hourly import Counts
 from tests.factories import CallbackSettingFactory, OrderFactory, in_state
 from tests.queries import assert_same_queries
@@ -72,7 +72,7 @@ def test_tiles_count_the_last_day_and_lead_to_what_they_counted(admin_client: Cl
     for name, number, rows in (
         ("Failed", "1", [failed.pk]),
         ("Skipped", "1", [skipped.pk]),
-        ("Waiting", "1", [waits.pk]),
+        ("Pending", "1", [waits.pk]),
         ("Success rate", "66.7\N{NO-BREAK SPACE}%", [waits.pk, skipped.pk, failed.pk]),
     ):
         shown, _, address = tile(admin_client, name)
@@ -113,7 +113,7 @@ def test_answer_times_are_those_of_the_latest_requests() -> None:
 
 # --- endpoints ---------------------------------------------------------------------
 def in_trouble() -> list[tuple[str, str, int, int]]:
-    found = endpoint_health.in_trouble(overview.recent(timezone.now() - timedelta(days=1)))
+    found = troubled_hosts.in_trouble(overview.recent(timezone.now() - timedelta(days=1)))
     return [(endpoint.host, endpoint.state, endpoint.waiting, endpoint.failed) for endpoint in found]
 
 
@@ -149,7 +149,7 @@ def test_endpoint_of_several_callbacks_is_one_with_the_answer_that_failed(admin_
     deliver(good, "succeeded", last_attempt_at=timezone.now(), last_status_code=200, attempt_count=1)
     failing(good)
     deliver(good, "succeeded", last_attempt_at=timezone.now(), last_status_code=200, attempt_count=1)
-    [endpoint] = endpoint_health.in_trouble(overview.recent(timezone.now() - timedelta(days=1)))
+    [endpoint] = troubled_hosts.in_trouble(overview.recent(timezone.now() - timedelta(days=1)))
     assert (endpoint.state, endpoint.last_status_code, len(endpoint.affiliates)) == ("failing", 503, 2)
     page = admin_client.get(INDEX).content.decode()
     assert "and 1 more" in page
@@ -163,7 +163,7 @@ def test_endpoint_that_is_gone_stays_first_until_somebody_resumes_it(admin_clien
     CallbackSetting.objects.filter(pk=gone.pk).update(is_active=False, pause_reason="gone")
     CallbackSetting.objects.filter(pk=by_hand.pk).update(is_active=False, pause_reason="person")
     assert in_trouble() == [("gone.example", "gone", 0, 0), ("failing.example", "failing", 0, 1)]
-    assert "Paused by itself" in admin_client.get(INDEX).content.decode()
+    assert "Paused automatically" in admin_client.get(INDEX).content.decode()
     CallbackSetting.objects.filter(pk=gone.pk).update(is_active=True, pause_reason="")
     assert in_trouble() == [("failing.example", "failing", 0, 1)]
 
@@ -176,10 +176,10 @@ def test_endpoint_that_is_paused_by_itself_says_why_and_since_when(
     CallbackSetting.objects.filter(pk=setting.pk).update(is_active=False, pause_reason=reason)
     EndpointHealth.objects.create(setting=setting, state="paused", paused_at=at)
     deliver(setting_at("other.example"), "pending")  # else the overview shows the first steps
-    [endpoint] = endpoint_health.in_trouble(overview.recent(timezone.now() - timedelta(days=1)))
+    [endpoint] = troubled_hosts.in_trouble(overview.recent(timezone.now() - timedelta(days=1)))
     assert endpoint.since == at
     assert words in endpoint.reason
-    assert f"because {endpoint.reason}" in admin_client.get(INDEX).content.decode()
+    assert f": {endpoint.reason}" in admin_client.get(INDEX).content.decode()
 
 
 def test_endpoint_that_fails_says_since_when(admin_client: Client) -> None:
@@ -200,7 +200,7 @@ def test_endpoint_with_a_soft_failure_is_in_trouble_until_it_accepts(admin_clien
     assert in_trouble() == []
     answered("success=false")
     assert in_trouble() == [("tune.example", "soft_failure", 0, 0)]
-    assert "Says 200, means no?" in admin_client.get(INDEX).content.decode()
+    assert "Looks like a refusal" in admin_client.get(INDEX).content.decode()
     failing(setting_at("failing.example"))
     assert [state for _, state, _, _ in in_trouble()] == ["failing", "soft_failure"]
     answered("OK", trigger="test")
@@ -217,7 +217,7 @@ def test_endpoint_that_failed_days_ago_is_forgotten() -> None:
 
 def test_overview_without_trouble_says_so(admin_client: Client) -> None:
     deliver(CallbackSettingFactory(), "succeeded")
-    assert "Every endpoint answers" in admin_client.get(INDEX).content.decode()
+    assert "All hosts answer" in admin_client.get(INDEX).content.decode()
 
 
 # --- over time ---------------------------------------------------------------------

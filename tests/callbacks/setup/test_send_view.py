@@ -12,7 +12,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from affiliates.models import Affiliate
 from callbacks import models
-from callbacks.models import CallbackSetting, Delivery, EndpointHealth, test_quota
+from callbacks.models import CallbackSetting, Delivery, EndpointHealth, history, test_quota
 from tests.callbacks.panel import BY_SCRIPT, at_once, of, send_test
 from tests.factories import AffiliateFactory, CallbackSettingFactory, OrderFactory, client_with
 from tests.receiver import Answer, Receiver
@@ -99,6 +99,21 @@ def test_test_that_passes_resumes_a_saved_callback_that_paused_itself(
     setting.refresh_from_db()
     assert (setting.is_active, setting.pause_reason) == ((True, "") if resumes else (False, reason))
     assert EndpointHealth.objects.filter(state="paused").exists() is False
+
+
+def test_test_that_resumes_a_callback_offers_what_was_skipped_meanwhile(
+    admin_client: Client, joe: Affiliate, receiver: Receiver
+) -> None:
+    setting = CallbackSettingFactory(affiliate=joe, url=receiver.url("/pb"), is_active=False, pause_reason="gone")
+    history.note_gone(setting)
+    OrderFactory.create_batch(2, affiliate=joe)
+    receiver.answer("*", Answer(500))
+    text = send_test(admin_client, joe, receiver.url("/pb"), f"created/{setting.pk}/test/").content.decode()
+    assert "skipped while paused" not in text
+    receiver.answer("*", Answer())
+    text = send_test(admin_client, joe, receiver.url("/pb"), f"created/{setting.pk}/test/").content.decode()
+    assert "2 events were skipped while paused." in text
+    assert "<form" not in text  # it stands within the form of the callback
 
 
 # --- who may -----------------------------------------------------------------------

@@ -65,7 +65,7 @@ def test_process_that_is_gone_for_a_minute_is_told_once_and_its_return_once(time
     assert subjects() == [alarm.title]
     go_on(time_machine, "worker", "beat", seconds=60)
     assert kinds() == []
-    assert subjects() == [alarm.title, f"Over: {alarm.title[0].lower()}{alarm.title[1:]}"]
+    assert subjects() == [alarm.title, f"Resolved: {alarm.title}"]
 
 
 def test_worker_that_ended_as_asked_is_missed_since_then(time_machine):
@@ -124,7 +124,7 @@ def test_delivery_that_waits_for_more_than_five_minutes_is_told(time_machine):
     assert kinds() == []
     go_on(time_machine, "worker", "beat", seconds=60)
     assert kinds() == ["waiting"]
-    assert "Deliveries that wait: 1." in Email.objects.get().body
+    assert "Deliveries waiting: 1." in Email.objects.get().body
 
 
 def test_broker_that_is_away_is_told_and_that_workers_go_on(time_machine, settings):
@@ -135,7 +135,7 @@ def test_broker_that_is_away_is_told_and_that_workers_go_on(time_machine, settin
     finally:
         wakeup._valkey.cache_clear()
     assert kinds() == ["broker"]
-    assert "by themselves" in Email.objects.get().body
+    assert "Postbacks are still sent" in Email.objects.get().body
 
 
 def test_disk_of_any_machine_that_is_nearly_full_is_told(time_machine):

@@ -33,6 +33,24 @@ def test_person_chooses_and_sees_the_choice(client, administrator, affiliate, pa
     assert mail.choice_of(user) == "daily"
 
 
+def test_pages_say_that_we_write_only_if_we_do(client, administrator, affiliate, settings):
+    def says(user, path):
+        client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+        return "We write to" in client.get(path).content.decode()
+
+    people = ((administrator, PANEL), (affiliate.user, PORTAL))
+    assert not any(says(*each) for each in people)
+    settings.EMAIL_URL = "smtp://127.0.0.1:1"
+    assert all(says(*each) for each in people)
+    for user, _ in people:
+        mail.choose(user, EmailChoice.When.NEVER)
+    assert not any(says(*each) for each in people)
+    mail.choose(affiliate.user, EmailChoice.When.AT_ONCE)
+    type(affiliate).objects.update(status="pending")  # nobody writes to them before they are approved
+    assert not says(affiliate.user, PORTAL)
+    assert not access.written_address(type(affiliate).objects.get())
+
+
 def test_settings_tab_says_that_we_write_only_if_we_do(client, administrator, affiliate, settings):
     client.force_login(administrator, backend="django.contrib.auth.backends.ModelBackend")
 
@@ -58,9 +76,9 @@ def test_overview_says_what_is_wrong_and_what_was_not_sent(client, administrator
     settings.EMAIL_URL = ""
     mail.tell([], Notice("A callback fails", ("Since today.",), "/admin/"))
     page = client.get("/admin/").content.decode()
-    assert "<strong>No worker is running</strong>, since" in page
+    assert "<strong>No worker is running</strong> since" in page
     assert "A callback fails" in page
-    assert "to nobody" in page
+    assert "To nobody" in page
     Email.objects.update(status="refused", error="The mail server answered 550.")
     settings.EMAIL_URL = "smtp://127.0.0.1:1"
     assert "The mail server answered 550." in client.get("/admin/").content.decode()

@@ -197,7 +197,7 @@ def test_what_cannot_be_read_is_told_and_survives_being_saved(under_old_key: lis
     assert "postbacks.W007" in {message.id for message in checks.check_production(None)}
     answer = Client().get("/status").json()
     assert answer["unreadable_secrets"] == 5
-    assert any("5 secrets are stored under another SECRET_KEY" in trouble for trouble in answer["troubles"])
+    assert any("5 secrets were encrypted with another SECRET_KEY" in trouble for trouble in answer["troubles"])
 
 
 def test_pages_say_so_and_stay_open(under_old_key: list[str], admin_client: Client) -> None:
