@@ -49,7 +49,7 @@ def test_merchant_sets_a_callback_and_sees_the_order_arrive(
     # What the worker writes after the answer may be a moment behind the request.
     wait_until(lambda: page.reload() and page.get_by_text("The tracker answered 200 OK.").count(), 10)
     expect(page.locator(".timeline")).to_contain_text(session_receiver.url(request.target))
-    expect(page.locator(".timeline")).to_contain_text("Order saved, delivery recorded callback")
+    expect(page.locator(".timeline")).to_contain_text("Order saved, delivery recorded")
     expect(page.get_by_role("heading", level=1)).to_contain_text("Succeeded")
 
     page.get_by_role("button", name="Resend").click()
