@@ -55,7 +55,7 @@ def test_page_of_a_delivery_counts_down_and_shows_the_answer_when_it_comes(
     delivery = order_comes_in(stack, session_receiver, "hesitant", "#700002")
     merchant.goto(f"{stack.base_url}/admin/callbacks/delivery/{delivery}/change/")
     merchant.evaluate("window.stayed = true")
-    story = merchant.get_by_role("list", name="What happened, newest first")
+    story = merchant.get_by_role("list", name="History, newest first")
     countdown = story.locator("time[data-form=countdown]")
     expect(countdown).to_have_text(re.compile(r"in [45]\smin \d+\ss"))  # five minutes after the second answer
     first = countdown.inner_text()
