@@ -182,7 +182,7 @@ def test_page_is_dressed_in_our_theme_alone_and_has_a_title(admin_client, url):
     response = (Client() if "login" in url else admin_client).get(url)
     text = page(response)
     assert response.status_code == 200
-    assert "theme/tokens.css" in text
+    assert "site.css" in text
     assert "admin/css/" not in text
     assert "admin/img/" not in text
     assert "Django" not in text

@@ -57,7 +57,7 @@ def test_page_follows_a_job_from_waiting_to_finished(admin_client: Client, setti
     assert 'value="100.0"' in finished["html"]
     text = text_of(admin_client, page(job))
     assert "3 postbacks were queued" in text
-    assert "live.js" not in text
+    assert "data-progress-url" not in text  # nobody asks again
 
 
 def test_page_names_what_was_refused_with_the_reason(admin_client: Client, setting: CallbackSetting) -> None:

@@ -91,12 +91,12 @@ def test_icon_that_a_template_or_chip_names_is_in_the_sprite():
 # --- static files -------------------------------------------------------------
 def test_static_file_that_a_template_names_is_there():
     named = {name for path in TEMPLATES for name in re.findall(r"{% static '([^']+)' %}", path.read_text())}
-    assert len(named) > 20
+    assert len(named) > 8
     assert [name for name in sorted(named) if not finders.find(name)] == []
 
 
 def test_script_imports_what_is_there():
-    scripts = [*ROOT.glob("[a-z]*/static/*/js/*.js"), *ROOT.glob("config/theme/static/theme/js/*.js")]
+    scripts = [*ROOT.glob("[a-z]*/static/*/js/*.js"), *ROOT.glob("config/theme/static/**/*.js")]
     assert len(scripts) > 10
     for script in scripts:
         served = Path("/static", *script.parts[script.parts.index("static") + 1 :])
@@ -110,7 +110,7 @@ def test_script_imports_what_is_there():
 def test_template_holds_no_inline_style_and_no_inline_script(path):
     source = path.read_text()
     assert not re.search(r"<style|\sstyle=|\son\w+=[\"']|javascript:", source)
-    assert not re.search(r"<script(?![^>]*\bsrc=)[^>]*>", source)
+    assert not re.search(r"<script(?![^>]*\bsrc=| type=.application/json.)[^>]*>", source)
 
 
 @pytest.mark.parametrize("path", STYLES, ids=lambda path: str(path.relative_to(ROOT)))

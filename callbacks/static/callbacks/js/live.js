@@ -71,4 +71,4 @@ async function showJob({ html, state, said, again_ms }) {
   return again_ms;
 }
 
-if (bar) follow(() => bar.dataset.progressUrl, showJob, 500, 10000);
+if (bar?.dataset.progressUrl) follow(() => bar.dataset.progressUrl, showJob, 500, 10000);
