@@ -112,7 +112,7 @@ def test_every_page_of_the_admin_is_accessible_and_fits_its_window(browser_page,
     browser_page.goto(f"{stack.base_url}/admin/login/")
     assert faults(browser_page) == []
     sign_in(browser_page, stack)
-    paths = pages_of("administrator", "admin/", there)
+    paths = pages_of("administrator", "admin/", there) + pages_of("administrator", "portal/as/", there)
     assert len(paths) > 40
     deliveries = [f"/admin/callbacks/delivery/{pk}/change/" for pk in (there.soft_failure.pk, there.of_webhook.pk)]
     while_paused = [f"/admin/callbacks/delivery/{page}?while_paused={there.paused.pk}" for page in ("", "resend/")]
@@ -141,6 +141,9 @@ def test_every_page_of_the_portal_is_accessible_and_fits_its_window(browser_page
     browser_page.get_by_label("Password").fill(PORTAL.password)
     browser_page.get_by_role("button", name="Log in").click()
     expect(browser_page.get_by_role("heading", name="Your callbacks")).to_be_visible()
+    if width < 500:  # the longer words in the narrower window
+        browser_page.get_by_role("button", name="Español").click()
+        expect(browser_page.get_by_role("heading", name="Tus callbacks")).to_be_visible()
     paths = pages_of("affiliate", "portal/", there)
     assert len(paths) > 2
     assert found_wrong(browser_page, stack, paths) == {}
