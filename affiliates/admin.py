@@ -40,7 +40,8 @@ class HealthFilter(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [
-            (state.value, str(state.label)) for state in (Health.WORKING, Health.FAILING, Health.CHANGED, Health.SILENT)
+            (state.value, str(state.label))
+            for state in (Health.WORKING, Health.FAILING, Health.CHANGED, Health.SILENT, Health.PRUNED)
         ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:

@@ -7,6 +7,7 @@ from django.db import transaction
 from django.db.models import Case, CharField, Q, Value, When
 from django.db.models.expressions import RawSQL
 from django.utils import timezone
+from django.utils.translation import gettext_noop as _
 
 from affiliates.models import Affiliate
 from callbacks.delivery import superseded, wakeup
@@ -15,15 +16,16 @@ from callbacks.models import Delivery
 Status = Delivery.Status
 
 # Why a delivery is not resent: the first condition that holds. A test has no order that a tracker should learn of.
-SENDING = "It is being sent right now."
-TEST = "It was a test; send another one from the form of its callback."
-DELETED = "Its callback was deleted, so there is no address to send it to."
-PAUSED = "Its callback is paused; resume it first."
-BLOCKED = "Its affiliate is blocked."
-NOT_APPROVED = "Its affiliate is not approved yet."
-MADE_AGAIN = "Its order was deleted and made again since. Resend what is about the new one."
-REPLACED = "A newer event of its order replaces it. You can still resend it on its own page."
-REPLACED_SOON = "A newer event of its order is on its way and replaces it."
+# They are stored with a job in English, and translated where they are shown.
+SENDING = _("It is being sent right now.")
+TEST = _("It was a test. Send a new test from the callback's form.")
+DELETED = _("Its callback was deleted.")
+PAUSED = _("Its callback is paused. Resume it first.")
+BLOCKED = _("Its affiliate is blocked.")
+NOT_APPROVED = _("Its affiliate is not approved yet.")
+MADE_AGAIN = _("Its order was deleted and created again. Resend a delivery of the new order instead.")
+REPLACED = _("A newer event of its order replaced it. You can still resend it from its own page.")
+REPLACED_SOON = _("A newer event of its order is waiting to be sent and replaces it.")
 Reason = tuple[Q | RawSQL, str]
 ALWAYS: tuple[Reason, ...] = (
     (Q(status=Status.SENDING), SENDING),

@@ -1,21 +1,26 @@
 """The pages of jobs that were started: the list, how far one is, stopping it and going on with it."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db.models import F
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST, require_safe
 
-from callbacks.log.selection import AFFILIATE, CODE, EVENT, FROM, ORIGIN, STATE, TO, Selection
+from callbacks.jobs.estimate import estimate
+from callbacks.log.selection import AFFILIATE, CODE, EVENT, FROM, JOB, ORIGIN, STATE, TO, Selection
 from callbacks.models import Delivery, Job
 from config.listing.columns import CREATED, ReadOnlyAdmin, column
-from config.listing.keys import key_in
+from config.listing.keys import Keys, key_in
 
 AGAIN_MS = 1000
 
@@ -25,26 +30,26 @@ class JobAdmin(ReadOnlyAdmin):
     list_display = ("what", "started", "who", "state_column", "result")
     list_display_links = ("what",)
     list_per_page = 50
-    list_title = "Resends and backfills"
-    list_subtitle = "What was asked to be sent again, or for past orders, and how far that is."
+    list_title = _("Resends and backfills")
+    list_subtitle = _("Jobs that resend many deliveries or send past orders, and their progress.")
     list_icon = "resend"
-    empty_title = "None yet"
-    empty_text = (
+    empty_title = _("No resends or backfills yet")
+    empty_text = _(
         "Filter the deliveries and resend all that match, or send past orders from an affiliate's Settings tab."
     )
     sortable_by = ()
     actions = None
 
     # --- columns -------------------------------------------------------------
-    @admin.display(description="What")
+    @admin.display(description=_("Job"))
     def what(self, job: Job) -> str:
         return f"{job.get_kind_display()}: {job.words}"
 
-    started = column("Started", CREATED)
-    state_column = column("State", "admin/callbacks/jobs/state.html", "job")
-    result = column("Sent", "admin/callbacks/jobs/result.html", "job")
+    started = column(_("Started"), CREATED)
+    state_column = column(_("State"), "admin/callbacks/jobs/state.html", "job")
+    result = column(_("Sent"), "admin/callbacks/jobs/result.html", "job")
 
-    @admin.display(description="By")
+    @admin.display(description=_("By"))
     def who(self, job: Job) -> str:
         return job.user_name
 
@@ -80,7 +85,7 @@ class JobAdmin(ReadOnlyAdmin):
         job = get_object_or_404(found, pk=key_in(object_id))
         named = Delivery.objects.in_bulk([pk for pk, _ in job.refused_first])
         context = self.admin_site.each_context(request) | {
-            "title": f"{job.get_kind_display()} of {timezone.localtime(job.created_at):%-d %b %Y, %H:%M} "
+            "title": f"{job.get_kind_display()}, {timezone.localtime(job.created_at):%-d %b %Y, %H:%M} "
             f"({timezone.get_default_timezone_name()})",
             "opts": self.opts,
             "job": job,
@@ -88,6 +93,7 @@ class JobAdmin(ReadOnlyAdmin):
             "refused": sorted(job.refused.items(), key=lambda item: -item[1]),
             "refused_first": [(named[pk], sentence) for pk, sentence in job.refused_first if pk in named],
             "links": links_of(job),
+            "results": results_of(job),
         }
         return TemplateResponse(request, "admin/callbacks/jobs/job.html", context)
 
@@ -107,13 +113,13 @@ class JobAdmin(ReadOnlyAdmin):
     def stop_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         job = self._handled(request, pk)
         if job.stop():
-            messages.success(request, "Stopped. What was sent so far stays sent; continue whenever you like.")
+            messages.success(request, gettext("Stopped. You can continue later."))
         return redirect(job)
 
     def continue_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         job = self._handled(request, pk)
         if job.resume():
-            messages.success(request, "It goes on where it stopped.")
+            messages.success(request, gettext("Continued."))
         return redirect(job)
 
     def _handled(self, request: HttpRequest, pk: int) -> Job:
@@ -128,9 +134,9 @@ def links_of(job: Job) -> list[tuple[str, str]]:
     log = reverse("admin:callbacks_delivery_changelist")
     if job.kind == Job.Kind.RESEND:
         selection = Selection.from_data(job.chosen)
-        links = [("What matches the filter now", log + selection.query)]
+        links = [(gettext("Deliveries that match the filter now"), log + selection.query)]
         whole = selection.without(STATE, CODE)
-        more = ("The same, whatever became of them", log + whole.query)
+        more = (gettext("The same, in any state"), log + whole.query)
         return [*links, more] if whole.query != selection.query else links
     if job.started_at is None or job.setting is None:
         return []
@@ -138,8 +144,36 @@ def links_of(job: Job) -> list[tuple[str, str]]:
         AFFILIATE: str(job.affiliate_id),
         EVENT: job.setting.event,
         ORIGIN: Delivery.Origin.BACKFILL.value,
-        FROM: f"{job.started_at:%Y-%m-%dT%H:%M:%S.%fZ}",
+        **_period_of(job),
     }
-    if job.ended_at:
-        chosen[TO] = f"{job.ended_at:%Y-%m-%dT%H:%M:%S.%fZ}"
-    return [("The deliveries of this backfill", log + Selection(chosen).query)]
+    return [(gettext("Deliveries of this backfill"), log + Selection(chosen).query)]
+
+
+def _period_of(job: Job) -> dict[str, str]:
+    """In which a backfill has recorded its deliveries, as conditions of the log."""
+    bounds = {FROM: job.started_at, TO: job.ended_at}
+    return {name: f"{moment:%Y-%m-%dT%H:%M:%S.%fZ}" for name, moment in bounds.items() if moment}
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """How many of a job's deliveries are in which state, each with its address in the log."""
+
+    counts: tuple[tuple[str, str, int, str], ...]  # the state for the chip, its name, the number, the address
+    is_complete: bool
+
+
+def results_of(job: Job) -> Results | None:
+    """What became of the deliveries of a job that has ended; None if it has not, or if none of them is there now."""
+    if job.is_active or job.started_at is None:
+        return None
+    selection = Selection({JOB: str(job.pk)})
+    keys = Keys(job.first, job.last) if job.kind == Job.Kind.RESEND else Selection(_period_of(job)).keys()
+    counted = estimate(selection.deliveries(), F("status"), keys)
+    log = reverse("admin:callbacks_delivery_changelist")
+    found = tuple(
+        (status.value, str(status.label), number, log + Selection({STATE: status.value, JOB: str(job.pk)}).query)
+        for status in Delivery.Status
+        if (number := counted.counts[status.value]) or status in {Delivery.Status.SUCCEEDED, Delivery.Status.FAILED}
+    )
+    return Results(found, counted.is_complete) if counted.total else None

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Case, CharField, Exists, OuterRef, Q, QuerySet, Value, When
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop as _noop
 
 from affiliates.models import Affiliate
 from callbacks.delivery import outbox
@@ -20,9 +22,9 @@ from orders.models import Order
 
 TO_BE_SENT = ""
 # Why an order is left out; the first that applies is given.
-ALREADY_SENT = "This callback was told of them already."
-NOT_KEPT = "They came in so long ago that it is no longer kept whether this callback was told of them."
-NOT_FOR_STATUS = "Their status is not one that this callback is for."
+ALREADY_SENT = _noop("Already sent to this callback.")
+NOT_KEPT = _noop("Too old: the log of that time was deleted, so they may have been sent to this callback before.")
+NOT_FOR_STATUS = _noop("This callback is not set up for their status.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +44,14 @@ class Backfill:
 
     def why_not(self) -> str:
         """Why nothing can be sent to this callback at all; "" if it can."""
+        name = self.setting.affiliate.name
         match self.setting.affiliate.status:
             case Affiliate.Status.BLOCKED:
-                return f"{self.setting.affiliate.name} is blocked, so nothing is sent to their tracker."
+                return _("%(affiliate)s is blocked. Nothing is sent to their tracker.") % {"affiliate": name}
             case Affiliate.Status.PENDING:
-                return f"{self.setting.affiliate.name} is not approved yet, so nothing is sent to their tracker."
+                return _("%(affiliate)s is not approved yet. Nothing is sent to their tracker.") % {"affiliate": name}
         if not self.setting.is_active:
-            return "This callback is paused. Resume it first; then send past orders."
+            return _("This callback is paused. Resume it before you send past orders.")
         return ""
 
     def all_orders(self) -> QuerySet[Order]:

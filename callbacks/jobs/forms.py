@@ -2,15 +2,25 @@
 
 import uuid
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.core.validators import MaxValueValidator, MinValueValidator
+from django.utils.text import format_lazy
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from callbacks.models import Delivery
 from callbacks.models.job import RATES, USUAL_RATE
 from config.listing.keys import LARGEST_KEY
 from orders.models import Order
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrOrPromise as StrOrPromise
+
+
+def _rate(rate: int) -> "StrOrPromise":
+    return format_lazy(_("{rate} per second"), rate=rate)
 
 
 class StartForm(forms.Form):
@@ -22,10 +32,10 @@ class StartForm(forms.Form):
     token = forms.UUIDField(widget=forms.HiddenInput)
     last = forms.IntegerField(min_value=0, max_value=LARGEST_KEY, widget=forms.HiddenInput)
     rate = forms.TypedChoiceField(
-        label="At most",
+        label=_("Rate"),
         coerce=int,
-        choices=[(rate, f"{rate} a second") for rate in RATES],
-        help_text="Slower leaves more room for new orders, and for their tracker.",
+        choices=[(rate, _rate(rate)) for rate in RATES],
+        help_text=_("The highest rate. A lower rate leaves more capacity for new orders and for the trackers."),
     )
 
     def __init__(self, data: Any, model: type[Delivery] | type[Order]) -> None:
@@ -43,11 +53,12 @@ class StartForm(forms.Form):
         """Name the time that `count` rows take beside each of the rates."""
         field = self.fields["rate"]
         assert isinstance(field, forms.ChoiceField)
-        field.choices = [(rate, f"{rate} a second, about {_duration(count / rate)}") for rate in RATES]
+        said = gettext("%(rate)s, about %(time)s")
+        field.choices = [(rate, said % {"rate": _rate(rate), "time": _duration(count / rate)}) for rate in RATES]
 
 
 class ResendForm(StartForm):
-    with_delivered = forms.BooleanField(required=False, label="Also those that were delivered before")
+    with_delivered = forms.BooleanField(required=False, label=_("Also resend deliveries that succeeded"))
 
 
 def _duration(seconds: float) -> str:
@@ -56,7 +67,7 @@ def _duration(seconds: float) -> str:
     return f"{round(seconds / 60):,} min" if seconds < 5400 else f"{seconds / 3600:,.1f} h"
 
 
-def _day(label: str) -> forms.DateField:
+def _day(label: "StrOrPromise") -> forms.DateField:
     bounds = [MinValueValidator(date(2000, 1, 1)), MaxValueValidator(date(2999, 12, 31))]
     widget = forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"})
     return forms.DateField(label=label, required=False, validators=bounds, widget=widget)
@@ -65,16 +76,16 @@ def _day(label: str) -> forms.DateField:
 class PeriodForm(forms.Form):
     """Days of the installation's zone, as in the filters of the lists."""
 
-    first, last_day = _day("From"), _day("Through")
-    again = forms.BooleanField(required=False, label="Also orders that this callback was told of already")
+    first, last_day = _day(_("From")), _day(_("Through"))
+    again = forms.BooleanField(required=False, label=_("Also orders that were already sent to this callback"))
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         first, last = cleaned.get("first"), cleaned.get("last_day")
         if first and last and last < first:
-            self.add_error("last_day", "This is before the first day.")
+            self.add_error("last_day", gettext("The last day is before the first day."))
         if not self.errors and first is None and last is None:
-            self.add_error("first", "Choose at least the first day, or the last.")
+            self.add_error("first", gettext("Choose the first day, the last day or both."))
         return cleaned
 
     @property

@@ -33,7 +33,7 @@ TIME_S = 0.2  # how long all jobs together keep a worker
 # A job that fell behind its rate makes up for this long at most: a worker that was away for an hour does not come back
 # with an hour's postbacks at once.
 BURST = timedelta(seconds=2)
-OUR_ERROR = "It broke off because of an error on our side, which is in the log of the worker."
+OUR_ERROR = "Stopped because of an error on our side. Details are in the worker's log."
 
 
 def run_all() -> None:

@@ -17,6 +17,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_http_methods, require_POST
 
 from callbacks.delivery import health
@@ -27,7 +28,7 @@ from callbacks.jobs.forms import PeriodForm, ResendForm, StartForm
 from callbacks.log.selection import Selection, UnknownFilterError
 from callbacks.models import CallbackSetting, Delivery, EventType, Job, history
 from callbacks.setup.preview import Preview, preview
-from callbacks.setup.views import in_sentence, settings_url
+from callbacks.setup.views import settings_url
 from config.listing.keys import Keys, find_rows
 from config.listing.period import Period
 from config.request import actor, may_see
@@ -35,7 +36,7 @@ from orders.models import Order
 
 SHOWN = 3  # requests of a backfill that are previewed
 USUAL_DAYS = timedelta(days=29)
-DELIVERED = "They were delivered before."
+DELIVERED = gettext_noop("Already delivered.")
 
 
 # --- resend all that match -----------------------------------------------------
@@ -47,7 +48,7 @@ def resend(request: HttpRequest) -> HttpResponse:
     try:
         selection = Selection.of(request.GET)
     except UnknownFilterError:
-        messages.error(request, "This filter cannot be resent as a whole. Choose among the filters of this page.")
+        messages.error(request, _("Not all of these filters can be used to resend. Use the filters of this page only."))
         return redirect(f"{log}?{request.GET.urlencode()}")
     form = ResendForm(request.POST or None, Delivery)
     keys = selection.keys() & Keys(first=1, last=form.last_key)
@@ -59,8 +60,9 @@ def resend(request: HttpRequest) -> HttpResponse:
     )
     counted = estimate(selection.deliveries(), kind, keys)
     description = selection.words()
-    if form.is_valid():
-        with_delivered = form.cleaned_data["with_delivered"] or selection.is_of_delivered
+    with_delivered = selection.is_of_delivered or bool(form.is_valid() and form.cleaned_data["with_delivered"])
+    is_nothing = counted.is_complete and not counted.counts[TO_BE_SENT] + with_delivered * counted.counts[DELIVERED]
+    if form.is_valid() and not is_nothing:
         return _start(
             request,
             form,
@@ -69,16 +71,18 @@ def resend(request: HttpRequest) -> HttpResponse:
             left_out={} if with_delivered else _only(counted.counts, DELIVERED),
             kind=Job.Kind.RESEND,
             chosen=Selection(selection.chosen, with_delivered).data,
-            words=" · ".join(f"{name}: {value}" for name, value in description) or "Every delivery",
+            words=" · ".join(f"{name}: {value}" for name, value in description) or _("Every delivery"),
         )
     context = {
-        "title": "Resend all that match",
+        "title": _("Resend all that match"),
         "description": description,
         "query": selection.query,
         "delivered": counted.counts[DELIVERED],
         "is_of_delivered": selection.is_of_delivered,
         "refused": _only(counted.counts, *SENTENCES).items(),
         "back": log + selection.query,
+        "is_nothing_chosen": form.is_valid() and is_nothing,
+        "is_only_delivered": counted.is_complete and not counted.counts[TO_BE_SENT] and not selection.is_of_delivered,
     }
     counted_for = DELIVERED if selection.is_of_delivered else TO_BE_SENT
     context |= _to_confirm(form, counted, counted_for)
@@ -105,7 +109,7 @@ def backfill(request: HttpRequest, affiliate_id: int, event: EventType, pk: int)
     today = timezone.localdate()
     period_form = PeriodForm(request.GET or {"first": today - USUAL_DAYS, "last_day": today})
     context = {
-        "title": f"Send past orders to the {in_sentence(setting)}",
+        "title": _("Send past orders: %(callback)s") % {"callback": setting.title},
         "setting": setting,
         "affiliate": setting.affiliate,
         "period_form": period_form,
@@ -130,7 +134,12 @@ def backfill(request: HttpRequest, affiliate_id: int, event: EventType, pk: int)
             left_out=left_out,
             kind=Job.Kind.BACKFILL,
             chosen=period_form.chosen,
-            words=f"{setting}: orders of {days}" + (", told again" if wanted.again else ""),
+            words=(
+                _("%(callback)s: orders of %(days)s, sent again")
+                if wanted.again
+                else _("%(callback)s: orders of %(days)s")
+            )
+            % {"callback": setting, "days": days},
             setting=setting,
             affiliate=setting.affiliate,
         )
@@ -148,7 +157,7 @@ def _previews(request: HttpRequest, wanted: Backfill, keys: Keys) -> list[Previe
     if not may_see(request, Order):
         return []
     rows = wanted.orders().select_related("link").order_by("pk")
-    orders, _ = find_rows(rows, SHOWN, keys.first, keys.last, 1)  # there may be a million that were sent already
+    orders, __ = find_rows(rows, SHOWN, keys.first, keys.last, 1)  # there may be a million that were sent already
     return [preview(wanted.setting, wanted.setting.url, order) for order in orders]
 
 
@@ -158,11 +167,11 @@ def _periods(setting: CallbackSetting) -> list[tuple[str, str]]:
     month = today.replace(day=1)
     last_month = month - timedelta(days=1)
     periods = [
-        ("Past 7 days", today - timedelta(days=6), today),
-        ("Past 30 days", today - USUAL_DAYS, today),
-        ("This month", month, today),
-        ("Last month", last_month.replace(day=1), last_month),
-        ("Until this callback was set up", None, timezone.localdate(setting.created_at)),
+        (_("Past 7 days"), today - timedelta(days=6), today),
+        (_("Past 30 days"), today - USUAL_DAYS, today),
+        (_("This month"), month, today),
+        (_("Last month"), last_month.replace(day=1), last_month),
+        (_("Before this callback was set up"), None, timezone.localdate(setting.created_at)),
     ]
     return [(name, f"?first={first or ''}&last_day={last}") for name, first, last in periods]
 
@@ -175,7 +184,7 @@ def _to_confirm(form: StartForm, counted: Estimate, counted_for: str) -> dict[st
         shown.say_how_long(counted.counts[counted_for])
     return {
         "form": shown,
-        "is_stale": form.is_bound,
+        "is_stale": form.is_bound and not form.is_valid(),
         "estimate": counted,
         "to_be_sent": counted.counts[TO_BE_SENT],
     }
@@ -189,7 +198,7 @@ def _start(
     request: HttpRequest, form: StartForm, counted: Estimate, keys: Keys, *, left_out: dict[str, int], **fields: Any
 ) -> HttpResponse:
     user = actor(request)
-    job, _ = Job.objects.get_or_create(
+    job, __ = Job.objects.get_or_create(
         token=form.cleaned_data["token"],
         defaults={
             "user": user,

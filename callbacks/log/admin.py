@@ -27,6 +27,7 @@ from callbacks.log.filters import (
     CodeFilter,
     EventFilter,
     HostFilter,
+    JobFilter,
     OriginFilter,
     StateFilter,
     WhilePausedFilter,
@@ -57,7 +58,7 @@ class DeliveryAdmin(FilteredByAffiliate, ReadOnlyAdmin):
     list_display_links = ("order_column",)
     list_filter = (
         StateFilter, EventFilter, ("affiliate", AffiliateFilter), CallbackFilter, HostFilter, CodeFilter, AnswerFilter,
-        OriginFilter, WhilePausedFilter, PeriodFilter
+        OriginFilter, WhilePausedFilter, JobFilter, PeriodFilter
     )  # fmt: skip
     list_select_related = ("affiliate", "setting")
     list_per_page = 50

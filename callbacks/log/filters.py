@@ -15,9 +15,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from affiliates.filters import AFFILIATE
-from callbacks.log import conditions
+from callbacks.log import conditions, selection
 from callbacks.log.conditions import Deliveries
-from callbacks.models import CallbackSetting, Delivery
+from callbacks.models import CallbackSetting, Delivery, Job
 from callbacks.models.setting import EVENTS
 from config.listing.filters import CountedFilter
 from config.listing.keys import key_in
@@ -115,6 +115,20 @@ class WhilePausedFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: Deliveries) -> Deliveries:
         return conditions.while_paused(queryset, self.value() or "")
+
+
+class JobFilter(admin.SimpleListFilter):
+    """What one resend or backfill sent. Its page leads here."""
+
+    title = gettext_lazy("job")
+    parameter_name = "job"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        pk = key_in(request.GET.get(self.parameter_name, ""))
+        return [(str(job.pk), f"{job}: {job.words}") for job in Job.objects.filter(pk=pk)] if pk else []
+
+    def queryset(self, request: HttpRequest, queryset: Deliveries) -> Deliveries:
+        return selection.of_job(queryset, self.value() or "")
 
 
 class AnswerFilter(CountedFilter):

@@ -8,7 +8,7 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import QueryDict
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -16,17 +16,17 @@ from django.utils.translation import gettext_lazy
 from affiliates.models import Affiliate
 from callbacks.log import conditions
 from callbacks.log.conditions import ANSWERS, NO_ANSWER, NOT_TEST, STATES
-from callbacks.models import CallbackSetting, Delivery
+from callbacks.models import Attempt, CallbackSetting, Delivery, Job
 from callbacks.models.setting import EVENTS
 from config.listing.keys import AFTER, BEFORE, Keys, key_in
 from config.listing.period import Period
 
 STATE, EVENT, AFFILIATE = "status__exact", "event__exact", "affiliate__id__exact"
 ORIGIN, HOST, CODE, FROM, TO, SEARCH = "origin", "host", "code", "from", "to", "q"
-CALLBACK, ANSWER = "callback", "answer"
+CALLBACK, ANSWER, JOB = "callback", "answer", "job"
 WHILE_PAUSED = "while_paused"  # the key of a callback that had paused itself
-KNOWN = (STATE, EVENT, AFFILIATE, CALLBACK, ORIGIN, HOST, CODE, ANSWER, FROM, TO, SEARCH, WHILE_PAUSED)
-KEYS = (AFFILIATE, CALLBACK, WHILE_PAUSED)  # whose values are primary keys
+KNOWN = (STATE, EVENT, AFFILIATE, CALLBACK, ORIGIN, HOST, CODE, ANSWER, FROM, TO, SEARCH, WHILE_PAUSED, JOB)
+KEYS = (AFFILIATE, CALLBACK, WHILE_PAUSED, JOB)  # whose values are primary keys
 WITH_DELIVERED = "with_delivered"  # kept beside the conditions of the log
 OF_THE_PAGE = frozenset({BEFORE, AFTER})  # which page of the list is shown: no condition
 
@@ -100,6 +100,7 @@ class Selection:
         rows = conditions.of_callback(rows, self.chosen.get(CALLBACK, ""))
         rows = conditions.with_answer(rows, self.chosen.get(ANSWER, ""))
         rows = conditions.while_paused(rows, self.chosen.get(WHILE_PAUSED, ""))
+        rows = of_job(rows, self.chosen.get(JOB, ""))
         rows = conditions.of_origin(rows, self.chosen.get(ORIGIN, ""))
         rows = conditions.with_code(conditions.at_host(rows, self.chosen.get(HOST, "")), self.chosen.get(CODE, ""))
         rows = conditions.search(self.period.narrow(rows), self.chosen.get(SEARCH, ""))
@@ -131,6 +132,31 @@ class Selection:
             (_("Answer"), ANSWERS.get(chosen(ANSWER), "")),
             (_("Date"), str(self.period)),
             (_("Skipped while paused"), named(settings.get(int(chosen(WHILE_PAUSED, 0))), chosen(WHILE_PAUSED))),
+            (_("Job"), named(Job.objects.filter(pk=chosen(JOB, 0)).first(), chosen(JOB))),
             (_("Search"), f"“{chosen(SEARCH)}”" if chosen(SEARCH) else ""),
         ]
         return [(name, str(value)) for name, value in words if value]
+
+
+def of_job(deliveries: QuerySet[Delivery], key: str) -> QuerySet[Delivery]:
+    """What a resend has made due or a backfill has recorded; all of them for "".
+
+    A resend leaves no mark on a delivery. So it is what was resent since the job began, by it or by a person, among
+    what the job's filter means whatever became of that since.
+    """
+    if not key:
+        return deliveries
+    job = Job.objects.filter(pk=key_in(key) or 0).first()
+    if job is None or job.started_at is None:
+        return deliveries.none()
+    if job.kind == Job.Kind.BACKFILL:
+        rows = deliveries.filter(
+            origin=Delivery.Origin.BACKFILL, setting=job.setting_id, created_at__gte=job.started_at
+        )
+        return rows.filter(created_at__lte=job.ended_at) if job.ended_at else rows
+    manual = Delivery.Trigger.MANUAL
+    sent = Attempt.objects.filter(delivery=OuterRef("pk"), trigger=manual, created_at__gte=job.started_at)
+    is_waiting = Q(status__in=[Delivery.Status.PENDING, Delivery.Status.SENDING], next_trigger=manual)
+    selected = Selection.from_data(job.chosen).without(STATE, CODE, ANSWER, WHILE_PAUSED, JOB).deliveries()
+    rows = deliveries.filter(pk__in=selected.values("pk"), pk__range=(job.first, job.last))
+    return rows.filter(is_waiting | Exists(sent))

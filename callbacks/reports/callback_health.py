@@ -8,13 +8,15 @@ from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
 from affiliates.models import Affiliate
-from callbacks.models import Attempt, CallbackSetting, Delivery, EventType, names
+from callbacks.models import Attempt, CallbackSetting, Delivery, EventType, Pruned, names
+from callbacks.models.retention import DELIVERIES, deliveries_kept_since, is_no_longer_kept
 
 
 class Health(TextChoices):
     NOT_SET = "not_set", _("Not set")
     PAUSED = "paused", _("Paused")
     SILENT = "silent", _("Nothing sent yet")
+    PRUNED = "pruned", _("Nothing sent lately")
     CHANGED = "changed", _("Changed, nothing sent since")
     WORKING = "working", _("Working")
     FAILING = "failing", _("Failing")
@@ -24,7 +26,8 @@ class Health(TextChoices):
 class CallbackStatus:
     """A callback of an affiliate with the last delivery and attempt for it; or an event without a callback.
 
-    `position` is its position among the `count` callbacks of its event, from 1.
+    `position` is its position among the `count` callbacks of its event, from 1. `kept_since` is set if nothing was sent
+    since then, and deliveries from before are deleted.
     """
 
     event: EventType
@@ -33,6 +36,7 @@ class CallbackStatus:
     attempt: Attempt | None
     position: int = 1
     count: int = 0
+    kept_since: datetime | None = None
 
     @property
     def health(self) -> Health:
@@ -41,7 +45,7 @@ class CallbackStatus:
         if not self.setting.is_active:
             return Health.PAUSED
         if self.last is None:
-            return Health.SILENT
+            return Health.PRUNED if self.kept_since else Health.SILENT
         if not is_sent_since(self.setting.request_changed_at, self.last.last_attempt_at):
             return Health.CHANGED
         return Health.FAILING if self.last.last_error_kind else Health.WORKING
@@ -70,7 +74,7 @@ class CallbackStatus:
 def callbacks_of(affiliate: Affiliate) -> list[CallbackStatus]:
     """The callbacks of an affiliate, *created* first, and one without a setting for an event without callbacks.
 
-    Takes three queries, however many callbacks there are.
+    Takes three queries, however many callbacks there are; four if nothing is known to be sent for one of them.
     """
     last = sent_last()
     settings = CallbackSetting.objects.select_related("endpoint_health")
@@ -84,6 +88,7 @@ def callbacks_of(affiliate: Affiliate) -> list[CallbackStatus]:
     sent = Delivery.objects.annotate(attempt_pk=Subquery(attempt.values("pk")[:1]))
     deliveries = sent.in_bulk(pk for pk in last_pks.values() if pk)
     attempts = Attempt.objects.in_bulk(d.attempt_pk for d in deliveries.values() if d.attempt_pk)
+    pruned_before = None if all(last_pks.values()) else deliveries_kept_since()
     callbacks = []
     for event, settings_ in settings_of.items():
         if not settings_:
@@ -91,7 +96,9 @@ def callbacks_of(affiliate: Affiliate) -> list[CallbackStatus]:
         for position, setting in enumerate(settings_, start=1):
             delivery = deliveries.get(last_pks[setting.pk])
             tried = attempts.get(delivery.attempt_pk) if delivery else None
-            callbacks.append(CallbackStatus(EventType(event), setting, delivery, tried, position, len(settings_)))
+            is_known = delivery is not None or not is_no_longer_kept(setting.created_at, pruned_before)
+            place = position, len(settings_), None if is_known else pruned_before
+            callbacks.append(CallbackStatus(EventType(event), setting, delivery, tried, *place))
     return callbacks
 
 
@@ -112,6 +119,7 @@ def with_health(affiliates: QuerySet[Affiliate]) -> QuerySet[Affiliate]:
     sent = CallbackSetting.objects.filter(affiliate=OuterRef("pk")).annotate(
         last_kind=Subquery(last.values("last_error_kind")[:1]), last_at=Subquery(last.values("last_attempt_at")[:1])
     )
+    pruned = Pruned.objects.filter(kind=DELIVERIES).values("before")
     now = sent.filter(Q(request_changed_at=None) | Q(request_changed_at__lt=F("last_at")))
     count = CallbackSetting.objects.filter(affiliate=OuterRef("pk")).order_by().values("affiliate")
     return affiliates.annotate(
@@ -120,6 +128,7 @@ def with_health(affiliates: QuerySet[Affiliate]) -> QuerySet[Affiliate]:
             When(Exists(now.filter(last_kind__gt="")), then=Value(Health.FAILING.value)),
             When(Exists(now.filter(last_kind="")), then=Value(Health.WORKING.value)),
             When(Exists(sent.filter(last_at__isnull=False)), then=Value(Health.CHANGED.value)),
+            When(Exists(sent.filter(created_at__lt=Subquery(pruned))), then=Value(Health.PRUNED.value)),
             default=Value(Health.SILENT.value),
         ),
     )

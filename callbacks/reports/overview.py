@@ -6,17 +6,21 @@ Each query is bounded and uses an index, so that it takes as long with a thousan
 from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.db.models import Count, Min, Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from callbacks.models import Attempt, Delivery
-from callbacks.reports import endpoint_health, hourly
+from callbacks.reports import hourly, troubled_hosts
 from callbacks.reports.hourly import Counts
 from config.listing.keys import first_pk_since
 from config.listing.period import day_begins_at
 from orders.models import Order
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrOrPromise as StrOrPromise
 
 Status = Delivery.Status
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
@@ -116,15 +120,15 @@ class Bar:
 @dataclass(frozen=True, slots=True)
 class Range:
     name: str
-    label: str
+    label: "StrOrPromise"
     bars: int
     width: timedelta
 
 
 RANGES = (
-    Range("day", "24 hours", 24, HOUR),
-    Range("week", "7 days", 7, DAY),
-    Range("month", "30 days", 30, DAY),
+    Range("day", _("24 hours"), 24, HOUR),
+    Range("week", _("7 days"), 7, DAY),
+    Range("month", _("30 days"), 30, DAY),
 )
 
 
@@ -172,7 +176,7 @@ def overview(chosen: Range) -> dict[str, Any]:
     quarters = hourly.since(min(bounds_of(chosen, now)[0], last_day))
     lately = sum((counts for begins_at, counts in quarters.items() if begins_at >= last_day), Counts())
     recorded = recent(since)
-    endpoints = endpoint_health.in_trouble(recorded)
+    endpoints = troubled_hosts.in_trouble(recorded)
     still_failing = [endpoint for endpoint in endpoints if not endpoint.has_recovered]
     shown = endpoints[: min(MAX_ENDPOINTS, max(len(still_failing), MAX_RECOVERED))]
     return {

@@ -23,11 +23,11 @@ from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
 from django.contrib.sessions.models import Session
 from django.db import DatabaseError, InterfaceError, connection, models, transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from callbacks.delivery import queue
-from callbacks.models import Attempt, CountedUpTo, Delivery, Pruned, sql
+from callbacks.models import Attempt, CallbackSetting, CountedUpTo, Delivery, Pruned, TroubledHost, sql
 from callbacks.models.retention import DELIVERIES
 from callbacks.retention import kept_sums
 from config.db_outages import outage
@@ -118,6 +118,7 @@ def count() -> dict[str, int]:
     for kind in kinds():
         found[kind.name] = sum(len(keys) for keys, _ in _batches(kind, 0, lambda: LARGEST))
     found["sessions"] = Session.objects.filter(expire_date__lt=timezone.now()).count()
+    found["hosts"] = _hosts_without_callback().count()
     return found
 
 
@@ -133,7 +134,15 @@ def run(is_enough: Callable[[], bool] = lambda: False) -> dict[str, int]:
             log.info("pruned", table=kind.table, rows=gone[kind.name])
     if not is_enough():
         gone["sessions"] = _prune_sessions(is_enough)
+    if not is_enough() and (hosts := _hosts_without_callback().delete()[0]):
+        gone["hosts"] = hosts
+        log.info("pruned", table=TroubledHost._meta.db_table, rows=hosts)  # noqa: SLF001 - Django's documented name
     return dict(gone)
+
+
+def _hosts_without_callback() -> models.QuerySet[TroubledHost]:
+    """Hosts in trouble that no callback calls any more, so that no answer will ever end it."""
+    return TroubledHost.objects.filter(~Exists(CallbackSetting.objects.filter(host=OuterRef("host"))))
 
 
 def run_for_a_while(is_stopping: Callable[[], bool]) -> None:

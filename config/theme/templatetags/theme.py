@@ -49,6 +49,7 @@ CHIPS: dict[str, tuple[str, str, "StrOrPromise"]] = {
     "held": ("bad", "pause", _("On hold")),
     "recovered": ("ok", "check", _("Recovered")),
     "silent": ("idle", "ring", _("Nothing sent yet")),
+    "pruned": ("idle", "ring", _("Nothing sent lately")),
     "changed": ("idle", "ring", _("Changed, nothing sent since")),
     "paused": ("warn", "pause", _("Paused")),
     "not_set": ("idle", "ring", _("Not set")),

@@ -4,14 +4,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db.models import Q
 from django.test import Client
 from django.utils import timezone
 
 from affiliates.models import Affiliate
 from callbacks.delivery.resend import PAUSED
 from callbacks.jobs import runner
-from callbacks.jobs.admin import links_of
-from callbacks.models import CallbackSetting, Delivery, Job
+from callbacks.jobs.admin import links_of, results_of
+from callbacks.models import Attempt, CallbackSetting, Delivery, Job
 from tests.callbacks.jobs.steps import do_all, to_backfill, to_resend
 from tests.callbacks.panel import text_of
 from tests.factories import CallbackSettingFactory, OrderFactory, client_with
@@ -55,7 +56,7 @@ def test_page_follows_a_job_from_waiting_to_finished(admin_client: Client, setti
     assert (finished["state"], finished["again_ms"]) == ("finished", None)
     assert 'value="100.0"' in finished["html"]
     text = text_of(admin_client, page(job))
-    assert "3 postbacks were handed on" in text
+    assert "3 postbacks were queued" in text
     assert "live.js" not in text
 
 
@@ -71,11 +72,11 @@ def test_page_names_what_was_refused_with_the_reason(admin_client: Client, setti
 def test_stop_and_continue_by_their_buttons(admin_client: Client, setting: CallbackSetting) -> None:
     job = to_resend(2)
     runner.step(job.pk)
-    assert "Stopped. What was sent so far" in admin_client.post(page(job, "stop"), follow=True).content.decode()
+    assert "Stopped. You can continue later" in admin_client.post(page(job, "stop"), follow=True).content.decode()
     job.refresh_from_db()
     assert (job.state, job.done) == ("stopped", 2)
     assert progress(admin_client, job)["again_ms"] is None
-    assert "goes on where it stopped" in admin_client.post(page(job, "continue"), follow=True).content.decode()
+    assert "Continued." in admin_client.post(page(job, "continue"), follow=True).content.decode()
     assert do_all(job).done == 3
 
 
@@ -118,7 +119,7 @@ def test_links_lead_to_the_deliveries_of_a_resend_and_of_a_backfill(
 def test_page_of_a_backfilled_delivery_says_so(admin_client: Client, setting: CallbackSetting, joe: Affiliate) -> None:
     do_all(to_backfill(CallbackSettingFactory(affiliate=joe, name="new")))
     backfilled = Delivery.objects.filter(origin="backfill")[0]
-    assert "Backfill: this order came in before" in text_of(admin_client, backfilled.get_absolute_url())
+    assert "Backfill: this past order" in text_of(admin_client, backfilled.get_absolute_url())
     other = Delivery.objects.filter(origin="event")[0]
     assert "Backfill" not in text_of(admin_client, other.get_absolute_url()).partition("<main")[2]
 
@@ -167,3 +168,36 @@ def test_who_may_change_callbacks_handles_backfills_and_who_may_resend_handles_r
     setter = client_with("view_delivery", "change_callbacksetting")
     assert setter.post(page(backfill, "stop")).status_code == 302
     assert setter.post(page(resend, "stop")).status_code == 403
+
+
+@pytest.mark.parametrize("kind", ["resend", "backfill"])
+def test_page_of_a_finished_job_counts_its_results_and_leads_to_each(
+    admin_client: Client, setting: CallbackSetting, joe: Affiliate, kind: str
+) -> None:
+    later = {"status": "failed", "next_attempt_at": None}
+    Delivery.objects.update(**later)
+    others = [OrderFactory(affiliate=joe).deliveries.get().pk, OrderFactory().pk]
+    if kind == "resend":
+        job = to_resend(status__exact="failed", affiliate__id__exact=str(joe.pk))
+        Job.objects.update(last=others[0] - 1)
+        job.refresh_from_db()
+    else:
+        job = to_backfill(CallbackSettingFactory(affiliate=joe, name="new"))
+    assert results_of(job) is None
+    do_all(job)
+    queued = list(Delivery.objects.filter(Q(next_trigger="manual") | Q(origin="backfill")).order_by("pk"))
+    for delivery, (status, kind_) in zip(queued, [("succeeded", ""), ("failed", "status")], strict=False):
+        Attempt.objects.create(
+            delivery=delivery, trigger="manual", method="GET", error_kind=kind_, created_at=timezone.now()
+        )
+        Delivery.objects.filter(pk=delivery.pk).update(status=status, next_attempt_at=None, next_trigger="retry")
+    results = results_of(job)
+    assert results is not None
+    found = {state: (count, address) for state, _, count, address in results.counts}
+    assert {state: count for state, (count, _) in found.items()} == {
+        "succeeded": 1, "failed": 1, "pending": len(queued) - 2
+    }  # fmt: skip
+    for state, (count, address) in found.items():
+        assert {delivery.status for delivery in admin_client.get(address).context["cl"].result_list} == {state}
+        assert len(admin_client.get(address).context["cl"].result_list) == count
+        assert address.replace("&", "&amp;") in text_of(admin_client, page(job))

@@ -62,8 +62,8 @@ def test_confirmation_says_what_is_resent_and_what_is_not(admin_client: Client, 
     text = text_of(admin_client, f"{RESEND}?affiliate__id__exact={setting.affiliate_id}")
     assert "<dt>Affiliate</dt><dd>Joe</dd>" in text
     assert re.findall(r'<td class="number">(\S+)</td><th scope="row">(.*?)</th>', text) == [
-        ("3", "to be resent"),
-        ("2", "delivered before, left out unless you say so"),
+        ("3", "to resend"),
+        ("2", "already delivered, not included unless you tick the box below"),
         ("1", f"cannot be resent. {resend.DELETED}"),
     ]
     assert Job.objects.count() == 0
@@ -129,7 +129,7 @@ def test_form_that_was_tampered_with_starts_nothing(
     failed(setting)
     response = confirmed(admin_client, RESEND, **change)
     assert response.status_code == 422
-    assert "confirm once more" in response.content.decode()
+    assert "confirm again" in response.content.decode()
     assert not Job.objects.exists()
 
 
@@ -143,7 +143,7 @@ def test_filter_that_is_not_known_is_refused_and_not_overlooked(
     failed(setting)
     response = admin_client.get(RESEND + query)
     assert response.status_code == 302
-    assert "cannot be resent as a whole" in text_of(admin_client, LOG)
+    assert "Not all of these filters" in text_of(admin_client, LOG)
 
 
 def test_nothing_to_resend_offers_no_button(admin_client: Client, setting: CallbackSetting) -> None:
@@ -187,8 +187,8 @@ def test_backfill_counts_and_shows_the_first_three_requests(admin_client: Client
     OrderFactory(number="#7", affiliate=joe, status="approved")
     text = text_of(admin_client, backfill_of(setting))
     assert re.findall(r'<td class="number">(\S+)</td><th scope="row">(.*?)</th>', text) == [
-        ("5", "to be sent"),
-        ("2", "left out. This callback was told of them already."),
+        ("5", "to send"),
+        ("2", "left out. Already sent to this callback."),
     ]
     assert [f"order=%23{number}<" in text for number in range(1, 6)] == [True, True, True, False, False]
     assert "Send 5 orders" in text
@@ -211,8 +211,8 @@ def test_confirmed_backfill_sends_the_orders_of_its_days(admin_client: Client, j
 @pytest.mark.parametrize(
     ("query", "sentence"),
     [
-        ("?first=&last_day=", "Choose at least the first day, or the last."),
-        ("?first=2026-03-02&last_day=2026-03-01", "This is before the first day."),
+        ("?first=&last_day=", "Choose the first day, the last day or both."),
+        ("?first=2026-03-02&last_day=2026-03-01", "The last day is before the first day."),
         ("?first=yesterday", "Enter a valid date."),
         ("?first=&last_day=0999-01-01", "greater than or equal to"),
     ],
@@ -264,3 +264,33 @@ def test_who_may_not_see_orders_sees_no_request_made_of_one(joe: Affiliate) -> N
     text = text_of(client_with("change_callbacksetting"), backfill_of(setting))
     assert "Send 1 order" in text
     assert "4711" not in text
+
+
+# --- what was delivered before ---------------------------------------------------
+def test_resend_of_what_was_delivered_says_that_it_may_be_counted_twice(
+    admin_client: Client, setting: CallbackSetting
+) -> None:
+    failed(setting)
+    assert "count it twice" not in text_of(admin_client, RESEND)
+    failed(setting, 1, status="succeeded")
+    assert "1 delivery was already accepted. The tracker may count it twice." in text_of(admin_client, RESEND)
+    (pk, _) = failed(setting, 2, status="succeeded")
+    for query in ("", "?status__exact=succeeded"):
+        text = text_of(admin_client, RESEND + query)
+        assert "3 deliveries were already accepted. The trackers may count them twice." in text
+    delivery = Delivery.objects.get(pk=pk)
+    assert "If you resend it, the tracker may count it twice." in text_of(admin_client, delivery.get_absolute_url())
+    Delivery.objects.filter(pk=pk).update(status="failed")
+    assert "count it twice" not in text_of(admin_client, delivery.get_absolute_url())
+
+
+def test_resend_of_nothing_is_not_started(admin_client: Client, setting: CallbackSetting) -> None:
+    failed(setting, 2, status="succeeded")
+    box = '<input type="checkbox" name="with_delivered" id="id_with_delivered" required>'
+    assert box in text_of(admin_client, RESEND)  # so a browser does not send the form without it
+    response = confirmed(admin_client, RESEND)
+    assert (response.status_code, Job.objects.count()) == (422, 0)
+    assert "no delivery is chosen" in response.content.decode()
+    assert confirmed(admin_client, RESEND, with_delivered="on").status_code == 302
+    failed(setting)
+    assert box.replace(" required", "") in text_of(admin_client, RESEND)

@@ -169,7 +169,7 @@ def test_test_is_not_sent_again(order: Order, admin_user: User, receiver: Receiv
     client = signed_in()
     assert f"{delivery.pk}/resend/" not in client.get(delivery.get_absolute_url()).content.decode()
     page = client.post(f"{LOG}{delivery.pk}/resend/", follow=True)
-    assert "was not resent. It was a test; send another one from the form of its callback." in page.content.decode()
+    assert "was not resent. It was a test. Send a new test from the callback&#x27;s form." in page.content.decode()
     assert resend.resend([delivery.pk]).count == 0
     queue.recover()
     assert dispatcher.run() == 0

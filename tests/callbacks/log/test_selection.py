@@ -10,7 +10,7 @@ from django.test import Client
 
 from affiliates.models import Affiliate
 from callbacks.log.selection import KNOWN, Selection, UnknownFilterError
-from callbacks.models import CallbackSetting, Delivery
+from callbacks.models import CallbackSetting, Delivery, Job
 from orders.models import Order
 from tests.factories import CallbackSettingFactory, OrderFactory, in_state
 
@@ -120,6 +120,7 @@ def test_words_say_every_condition(joe: Affiliate) -> None:
     query = (
         f"status__exact=pending&event__exact=order.created&affiliate__id__exact={joe.pk}&origin=backfill&host=h.example"
         f"&code=none&answer=no&callback={setting.pk}&from=2026-03-02&to=2026-03-02&q=%231&while_paused={setting.pk}"
+        f"&job={Job.objects.create(kind='resend', first=1, last=1, position=0).pk}"
     )
     assert Selection.of(QueryDict(query)).words() == [
         ("State", "Pending"),
@@ -132,6 +133,7 @@ def test_words_say_every_condition(joe: Affiliate) -> None:
         ("Answer", "2xx that means no"),
         ("Date", "2 Mar 2026 (UTC)"),
         ("Skipped while paused", "Order created callback of Joe"),
+        ("Job", str(Job.objects.get())),
         ("Search", "“#1”"),
     ]
     assert {name for name, _ in Selection.of(QueryDict(query)).chosen.items()} == set(KNOWN)

@@ -7,8 +7,8 @@ from django.test import Client
 from django.utils import timezone
 
 from affiliates.models import Affiliate
-from callbacks.models import Attempt, CallbackSetting, Delivery
-from callbacks.reports import callback_health, endpoint_health, overview
+from callbacks.models import Attempt, CallbackSetting, Delivery, Pruned
+from callbacks.reports import callback_health, overview, troubled_hosts
 from tests.callbacks.panel import URL, of, settings_of, text_of
 from tests.factories import CallbackSettingFactory, OrderFactory
 from tests.queries import count_queries
@@ -105,7 +105,7 @@ def test_endpoint_of_changed_callback_neither_fails_nor_answers(admin_client: Cl
     sent(setting, "status", status="pending", next_attempt_at=timezone.now())
     setting.url = ELSEWHERE
     setting.save()
-    [endpoint] = endpoint_health.in_trouble(overview.recent(timezone.now() - timedelta(days=1)))
+    [endpoint] = troubled_hosts.in_trouble(overview.recent(timezone.now() - timedelta(days=1)))
     assert (endpoint.host, endpoint.state, endpoint.waiting) == ("other.example", "changed", 1)
     assert (endpoint.last_status_code, endpoint.last_attempt_at) == (None, None)
     assert "Changed, nothing sent since" in text_of(admin_client, "/admin/")
@@ -121,3 +121,21 @@ def test_health_of_callbacks_takes_as_many_queries_for_changed_ones(joe: Affilia
         setting.save()
     assert count_queries(lambda: callback_health.callbacks_of(joe)) == before
     assert [callback.health for callback in callback_health.callbacks_of(joe)] == ["changed", "changed"]
+
+
+def test_callback_whose_deliveries_are_all_deleted_does_not_say_that_nothing_was_ever_sent(
+    admin_client: Client, joe: Affiliate
+) -> None:
+    setting = CallbackSettingFactory(affiliate=joe)
+    assert shown(joe) == ("silent", "silent")
+    assert "Nothing sent yet." in text_of(admin_client, settings_of(joe))
+    Pruned.objects.create(kind="deliveries", before=timezone.now() - timedelta(days=1))
+    assert shown(joe) == ("silent", "silent")  # the callback is younger
+    CallbackSetting.objects.update(created_at=timezone.now() - timedelta(days=2))
+    assert shown(joe) == ("pruned", "pruned")
+    text = text_of(admin_client, settings_of(joe))
+    assert "Nothing sent since" in text
+    assert "Older deliveries were deleted." in text
+    assert "Nothing sent yet" not in text
+    sent(setting)
+    assert shown(joe) == ("working", "working")

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from callbacks.delivery import circuit_breaker
 from callbacks.models import Attempt, CallbackSetting, Delivery, EndpointHealth, TroubledHost
-from callbacks.reports import endpoint_health, overview
+from callbacks.reports import overview, troubled_hosts
 from callbacks.reports.hourly import Counts
 from tests.factories import CallbackSettingFactory, OrderFactory, in_state
 from tests.queries import assert_same_queries
@@ -113,7 +113,7 @@ def test_answer_times_are_those_of_the_latest_requests() -> None:
 
 # --- endpoints ---------------------------------------------------------------------
 def in_trouble() -> list[tuple[str, str, int, int]]:
-    found = endpoint_health.in_trouble(overview.recent(timezone.now() - timedelta(days=1)))
+    found = troubled_hosts.in_trouble(overview.recent(timezone.now() - timedelta(days=1)))
     return [(endpoint.host, endpoint.state, endpoint.waiting, endpoint.failed) for endpoint in found]
 
 
@@ -149,7 +149,7 @@ def test_endpoint_of_several_callbacks_is_one_with_the_answer_that_failed(admin_
     deliver(good, "succeeded", last_attempt_at=timezone.now(), last_status_code=200, attempt_count=1)
     failing(good)
     deliver(good, "succeeded", last_attempt_at=timezone.now(), last_status_code=200, attempt_count=1)
-    [endpoint] = endpoint_health.in_trouble(overview.recent(timezone.now() - timedelta(days=1)))
+    [endpoint] = troubled_hosts.in_trouble(overview.recent(timezone.now() - timedelta(days=1)))
     assert (endpoint.state, endpoint.last_status_code, len(endpoint.affiliates)) == ("failing", 503, 2)
     page = admin_client.get(INDEX).content.decode()
     assert "and 1 more" in page
@@ -176,7 +176,7 @@ def test_endpoint_that_is_paused_by_itself_says_why_and_since_when(
     CallbackSetting.objects.filter(pk=setting.pk).update(is_active=False, pause_reason=reason)
     EndpointHealth.objects.create(setting=setting, state="paused", paused_at=at)
     deliver(setting_at("other.example"), "pending")  # else the overview shows the first steps
-    [endpoint] = endpoint_health.in_trouble(overview.recent(timezone.now() - timedelta(days=1)))
+    [endpoint] = troubled_hosts.in_trouble(overview.recent(timezone.now() - timedelta(days=1)))
     assert endpoint.since == at
     assert words in endpoint.reason
     assert f"because {endpoint.reason}" in admin_client.get(INDEX).content.decode()

@@ -18,13 +18,13 @@ from django.utils import timezone
 
 from affiliates.models import Affiliate
 from callbacks import tasks
-from callbacks.models import Attempt, Delivery, HourlyCount, Pruned
+from callbacks.models import Attempt, Delivery, HourlyCount, Pruned, TroubledHost
 from callbacks.models.retention import deliveries_kept_since
 from callbacks.reports import hourly
 from callbacks.retention import prune
 from config.models import Email
 from orders.models import Order
-from tests.factories import AffiliateFactory, OrderFactory, callbacks_for, in_state
+from tests.factories import AffiliateFactory, CallbackSettingFactory, OrderFactory, callbacks_for, in_state
 
 pytestmark = pytest.mark.django_db
 
@@ -216,3 +216,12 @@ def test_postgresql_cleans_the_tables_that_change_most_sooner(postgresql: bool) 
     )
     assert set(found) == (set(tables.split()) if postgresql else set())
     assert all("autovacuum_vacuum_scale_factor=0.01" in options for options in found.values())
+
+
+def test_prune_hosts_in_trouble_that_no_callback_calls_any_more(joe: Affiliate) -> None:
+    setting = CallbackSettingFactory(affiliate=joe)
+    for host in (setting.host, "gone.example"):
+        TroubledHost.objects.create(host=host, failures=20, probe_at=timezone.now())
+    assert prune.count()["hosts"] == 1
+    assert prune.run()["hosts"] == 1
+    assert [row.host for row in TroubledHost.objects.all()] == [setting.host]

@@ -1,4 +1,4 @@
-"""Which endpoints are in trouble, the worst first: hosts where deliveries are retried or failed lately.
+"""Which hosts are in trouble, the worst first: those where deliveries are retried or failed lately.
 
 It starts from deliveries that failed, not from the settings, so that endpoints that work take no time.
 """
