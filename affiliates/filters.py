@@ -31,8 +31,11 @@ class AffiliateFilter(admin.RelatedFieldListFilter):
     ) -> None:
         self.typed = params.pop(TYPED, [""])[-1].strip()[: search.MAX_LENGTH]
         self.offered = search.suggest(self.typed) if self.typed else []
+        self.has_more = len(self.offered) == search.MAX_SUGGESTED
         self.suggest_url = reverse("admin:affiliates_affiliate_suggest")
         super().__init__(field, request, params, model, model_admin, field_path)
+        if self.typed:
+            self.used_parameters[TYPED] = self.typed  # so that the list knows that it is narrowed
 
     def leave_unread(self) -> list[str]:
         """Do without a key that no affiliate can have, which no database takes; returns its parameter."""

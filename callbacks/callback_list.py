@@ -125,7 +125,7 @@ class CallbackList(FilteredByAffiliate, ReadOnlyAdmin):
     list_select_related = ("affiliate",)
     list_per_page = 50
     search_fields = ("host",)  # and as `get_search_results` says
-    search_help_text = _("Host, or affiliate's name, code or e-mail")
+    search_help_text = _("Host or affiliate")
     show_full_result_count = False
     sortable_by = ()  # newest first, as all long lists
     actions = None

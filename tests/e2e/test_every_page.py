@@ -15,6 +15,7 @@ from tests.roles.matrix import seen_by
 NO_PAGE = {
     "admin/affiliates/affiliate/<int:pk>/reconciliation/export/",
     "admin/affiliates/affiliate/suggest/",
+    "admin/callbacks/all/export/",
     "admin/callbacks/delivery/export/",
     "admin/callbacks/delivery/live/",
     "admin/callbacks/errand/<int:pk>/progress/",
@@ -29,6 +30,9 @@ STATES = [
     "/admin/orders/order/?q=nothing-like-it",
     "/admin/callbacks/delivery/?from=2020-01-01&status__exact=failed",
     "/admin/auth/user/?role=support",
+    "/admin/callbacks/delivery/?affiliate=a",
+    "/admin/callbacks/delivery/?affiliate=nothing-like-it",
+    "/admin/callbacks/all/?state=failing",
 ]
 PORTAL = Login("looked@e.example", "a long enough passphrase")
 ONE_OF_EACH = """
