@@ -153,7 +153,7 @@ class AffiliateAdmin(EditingAdmin):
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         if obj := kwargs.get("obj"):
             saved = Affiliate.objects.get(pk=obj.pk)
-            context |= views.profile_of(saved, "profile") | {"title": saved.name, "subtitle": None}
+            context |= views.profile_of(saved, "profile")
         return super().render_change_form(request, context, *args, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: Affiliate, form: Any, change: bool) -> None:
@@ -205,6 +205,7 @@ class LinkAdmin(EditingAdmin):
     list_per_page = 50
     search_fields = ("url", "affiliate__name", "affiliate__code", "affiliate__aliases__code")
     search_help_text = gettext_lazy("Part of the URL, name or code")
+    list_title = gettext_lazy("Links")
     list_icon = "link"
     empty_title = gettext_lazy("No links yet")
     empty_text = gettext_lazy("A link appears here when the first order arrives through it.")

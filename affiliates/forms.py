@@ -82,8 +82,8 @@ class PercentField(forms.DecimalField):
             message = _("Enter at most %(count)d digits after the point.")
             raise ValidationError(message, code="too_many_decimals", params={"count": PERCENT_PLACES})
         if 0 < typed < 1 and not text.endswith("%"):
-            meant = {"typed": percent(typed / 100), "meant": percent(typed)}
-            message = _("This is %(typed)s. For %(meant)s, enter it in percent; for %(typed)s, add the percent sign.")
+            meant = {"typed": percent(typed / 100), "meant": percent(typed), "number": f"{(typed * 100).normalize():f}"}
+            message = _("Did you mean %(meant)s? Then enter %(number)s. For %(typed)s, add the percent sign.")
             raise ValidationError(message, code="fraction", params=meant)
         return typed / 100
 

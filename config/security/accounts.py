@@ -185,6 +185,7 @@ class AccountAdmin(EditingAdmin, UserAdmin):  # type: ignore[type-arg]  # not su
     add_form = NewAccountForm
     change_password_form = PasswordForm
     add_fieldsets = ((None, {"fields": ("username", "email", "password1", "password2", "role")}),)
+    list_title = gettext_lazy("Users")
     list_icon = "users"
     list_display = ("username", "e_mail", "role", "is_on", "last_seen")
     list_filter = (RoleFilter, "is_active")

@@ -190,10 +190,10 @@ def test_affiliate_signs_in_with_the_password_that_the_merchant_set(stack: Insta
     window.get_by_label("Password", exact=True).fill("short")
     window.get_by_role("button", name="Save password").click()
     expect(window.locator('[data-code="password_too_short"]')).to_be_visible()
-    for label in ("Password", "Password again"):
+    for label in ("Password", "Repeat password"):
         window.get_by_label(label, exact=True).fill("a long enough passphrase")
     window.get_by_role("button", name="Save password").click()
-    expect(page.get_by_role("status")).to_contain_text("Trail Reviews can log in to the portal now")
+    expect(page.get_by_role("status")).to_contain_text("Trail Reviews can now log in to the portal")
     page.locator("#portal-access").get_by_role("link", name="/portal/").click()
     page.get_by_label("E-mail").fill("hello@trailreviews.example")
     page.get_by_label("Password").fill("a long enough passphrase")

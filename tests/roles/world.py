@@ -162,7 +162,7 @@ CALLBACK = "admin/affiliates/affiliate/<int:affiliate_id>/settings/callbacks/<ev
 TEMPLATE = {"method": "POST", "url": "https://tracker.example/new?order={{order.number}}", "body_format": "json"}
 SURE = {"post": "yes"}
 NEW_PASSWORD = {"new_password1": "a quite different passphrase", "new_password2": "a quite different passphrase"}
-AFFILIATE = {"name": "Ann", "email": "ann@blog.example", "code": "ann", "status": "approved", "commission_rate": "0.1"}
+AFFILIATE = {"name": "Ann", "email": "ann@blog.example", "code": "ann", "status": "approved", "commission_rate": "10"}
 # What is posted to a view, where an empty form says nothing: it is what would do harm in the wrong hands.
 TYPED: dict[str, Callable[[World], dict[str, Any]]] = {
     CALLBACK: lambda _: TEMPLATE,
