@@ -131,6 +131,7 @@ def _values(world: World) -> list[tuple[str, dict[str, Any]]]:
     return [
         ("admin/affiliates/affiliate/<path:object_id>/delete/", {"<path:object_id>": world.marta.pk}),
         ("admin/affiliates/link/<path:object_id>/delete/", {"<path:object_id>": world.unused_link.pk}),
+        ("admin/affiliates/link/<path:object_id>/change/", {"<path:object_id>": world.unused_link.pk}),
         (
             "admin/affiliates/affiliate/<int:affiliate_id>/",
             {"<int:affiliate_id>": world.joe.pk, "<event:event>": "created", "<int:pk>": world.setting.pk},
@@ -185,7 +186,12 @@ TYPED: dict[str, Callable[[World], dict[str, Any]]] = {
     "admin/callbacks/callbacksetting/<path:object_id>/delete/": lambda _: SURE,
     "admin/orders/apitoken/add/": lambda _: {"name": "till"},
     "admin/orders/apitoken/<path:object_id>/delete/": lambda _: SURE,
-    "admin/auth/user/add/": lambda _: {"username": "eve", "password1": PASSWORD, "password2": PASSWORD},
+    "admin/auth/user/add/": lambda _: {
+        "username": "eve",
+        "password1": PASSWORD,
+        "password2": PASSWORD,
+        "role": "support",
+    },
     "admin/auth/user/<path:object_id>/change/": lambda _: {"username": "clerk", "role": "administrator"},
     "admin/auth/user/<path:object_id>/delete/": lambda _: SURE,
     "admin/auth/user/<id>/password/": lambda _: {"password1": "a new passphrase", "password2": "a new passphrase"},
