@@ -26,9 +26,6 @@ PERCENT_PLACES = 4  # of a percentage; the column keeps two more of the fraction
 class AffiliateInput(forms.TextInput):
     """A text field with suggestions, because a list of all affiliates would be too long."""
 
-    class Media:
-        js = (forms.Script("affiliates/js/suggest.js", type="module"),)
-
     def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
         """Add the address of the suggestions, which is not known yet when forms are imported."""
         suggested = {"data-suggest": reverse("admin:affiliates_affiliate_suggest")}

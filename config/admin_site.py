@@ -18,6 +18,8 @@ from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import reverse, reverse_lazy
 from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from affiliates.models import Affiliate
 from callbacks.models import CallbackSetting, Delivery
@@ -53,16 +55,22 @@ class Section:
 
 # Section, label, icon, permissions (all of them are needed), name of the page.
 NAVIGATION = (
-    ("", "Overview", "overview", "", "index"),
-    ("Affiliates", "All Affiliates", "affiliates", "affiliates.view_affiliate", "affiliates_affiliate_changelist"),
-    ("Affiliates", "Links", "link", "affiliates.view_link", "affiliates_link_changelist"),
-    ("Orders", "All orders", "orders", "orders.view_order", "orders_order_changelist"),
-    ("Callbacks", "Deliveries", "deliveries", "callbacks.view_delivery", "callbacks_delivery_changelist"),
-    ("Callbacks", "Resends, backfills", "resend", "callbacks.view_delivery", "callbacks_errand_changelist"),
-    ("Callbacks", "Replace a host", "swap", " ".join(choice.PERMISSIONS), "many:replace-host"),
-    ("System", "Users", "users", roles.ADMINISTRATION, "auth_user_changelist"),
-    ("System", "Webhooks", "link", "callbacks.change_callbacksetting", "callbacks_callbacksetting_changelist"),
-    ("System", "API tokens", "key", "orders.view_apitoken", "orders_apitoken_changelist"),
+    ("", _("Overview"), "overview", "", "index"),
+    (
+        _("Affiliates"),
+        _("All Affiliates"),
+        "affiliates",
+        "affiliates.view_affiliate",
+        "affiliates_affiliate_changelist",
+    ),
+    (_("Affiliates"), _("Links"), "link", "affiliates.view_link", "affiliates_link_changelist"),
+    (_("Orders"), _("All orders"), "orders", "orders.view_order", "orders_order_changelist"),
+    (_("Callbacks"), _("Deliveries"), "deliveries", "callbacks.view_delivery", "callbacks_delivery_changelist"),
+    (_("Callbacks"), _("Resends and backfills"), "resend", "callbacks.view_delivery", "callbacks_errand_changelist"),
+    (_("Callbacks"), _("Replace a host"), "swap", " ".join(choice.PERMISSIONS), "many:replace-host"),
+    (_("System"), _("Users"), "users", roles.ADMINISTRATION, "auth_user_changelist"),
+    (_("System"), _("Webhooks"), "link", "callbacks.change_callbacksetting", "callbacks_callbacksetting_changelist"),
+    (_("System"), _("API tokens"), "key", "orders.view_apitoken", "orders_apitoken_changelist"),
 )
 
 
@@ -83,7 +91,7 @@ class OwnPassword(PasswordChangeView):
 
 class PostbacksAdminSite(AdminSite):
     site_header = site_title = "Affiliate Postbacks"
-    index_title = "Overview"
+    index_title = _("Overview")
     site_url = None
     empty_value_display = "\N{EN DASH}"
     enable_nav_sidebar = False  # Django's; ours is in each_context
@@ -128,21 +136,21 @@ class PostbacksAdminSite(AdminSite):
 def _navigation(request: HttpRequest) -> Iterator[Section]:
     for title, lines in groupby(NAVIGATION, itemgetter(0)):
         items = tuple(
-            _item(request, label, icon, name)
-            for _, label, icon, permissions, name in lines
+            _item(request, str(label), icon, name)
+            for _title, label, icon, permissions, name in lines
             if request.user.has_perms(permissions.split())
         )
         if items:
-            yield Section(title, items)
+            yield Section(str(title), items)
 
 
 def _item(request: HttpRequest, label: str, icon: str, name: str) -> Item:
     url = reverse(name if ":" in name else f"admin:{name}")
     is_current = request.path == url if name == "index" else request.path.startswith(url)
     failed = 0
-    if label == "Deliveries":
+    if name == "callbacks_delivery_changelist":
         failed = overview.recent(timezone.now() - DAY).filter(status=Delivery.Status.FAILED).count()
-    return Item(label, url, icon, is_current, failed, "failed in the last 24 hours" if failed else "")
+    return Item(label, url, icon, is_current, failed, gettext("failed in the last 24 hours") if failed else "")
 
 
 def _overview(request: HttpRequest) -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""The project as an app (its commands and checks), and the admin app with our site in the place of Django's."""
+"""The project as an app (its commands and checks), and apps of Django's with our choices in the place of theirs."""
 
 from django.apps import AppConfig
 from django.contrib.admin.apps import AdminConfig
+from django.contrib.staticfiles.apps import StaticFilesConfig
 from django.db.models.signals import post_migrate
 
 
@@ -25,3 +26,8 @@ class PostbacksAdminConfig(AdminConfig):
 
         accounts.register()
         post_migrate.connect(roles.sync_groups, sender=self, dispatch_uid="roles")
+
+
+class OwnStaticFilesConfig(StaticFilesConfig):
+    # Maps of sources, a second kind of API docs, and what Django's own admin pages use.
+    ignore_patterns = [*StaticFilesConfig.ignore_patterns, "*.map", "redoc*", "admin"]  # noqa: RUF012 - as Django's

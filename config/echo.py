@@ -12,6 +12,7 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.views.decorators.csrf import csrf_exempt
 
 KEPT = 50
@@ -57,7 +58,12 @@ def show(request: HttpRequest) -> HttpResponse:
     requests = tuple(_received)
     if not request.accepts("text/html"):
         return JsonResponse({"requests": [asdict(received) for received in requests]})
-    context = {**admin.site.each_context(request), "title": "Echo receiver", "requests": requests, "kept": KEPT}
+    context = {
+        **admin.site.each_context(request),
+        "title": gettext("Echo receiver"),
+        "requests": requests,
+        "kept": KEPT,
+    }
     return render(request, "echo/requests.html", context)
 
 

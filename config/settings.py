@@ -135,7 +135,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "whitenoise.runserver_nostatic",
-    "django.contrib.staticfiles",
+    "config.apps.OwnStaticFilesConfig",
     "django.contrib.humanize",
     "django.forms",  # the templates of its widgets, beside ours in templates/
     "axes",
@@ -151,7 +151,8 @@ MIDDLEWARE = [
     "orders.intake.problems.ProblemsMiddleware",
     "config.middleware.probes",
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "config.static_files.Middleware",
+    "django.middleware.gzip.GZipMiddleware",
     "config.middleware.headers",
     "config.middleware.unreadable_requests",
     "csp.middleware.CSPMiddleware",
@@ -311,6 +312,11 @@ USE_TZ = True
 # Numbers that people read are separated by the filter `intcomma`; those in addresses and forms never are.
 USE_THOUSAND_SEPARATOR = False
 STATIC_URL = "static/"
+STATIC_ROOT = DATA_DIR / "static"  # written at the start of the web process
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},  # no page takes a file
+    "staticfiles": {"BACKEND": "config.static_files.Storage"},
+}
 WHITENOISE_USE_FINDERS = True
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
 SECURE_SSL_REDIRECT = env.bool("HTTPS_REDIRECT") if env.str("HTTPS_REDIRECT", "") else BEHIND_PROXY

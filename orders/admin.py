@@ -1,7 +1,7 @@
 """All orders, the page of one with what was sent for it, and the tokens of programs that hand over orders."""
 
 from collections import defaultdict
-from typing import Any, ClassVar
+from typing import Any
 
 from django.apps import apps
 from django.contrib import admin
@@ -208,9 +208,6 @@ class OrderAdmin(EditingAdmin):
 @admin.register(ApiToken)
 class ApiTokenAdmin(BaseAdmin):
     """A token is made and revoked, never changed; only the page that follows its making shows it."""
-
-    class Media:
-        css: ClassVar = {"all": ("orders/tokens.css",)}
 
     form = ApiTokenForm
     fields = ("name", "days")

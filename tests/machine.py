@@ -1,4 +1,4 @@
-"""What the tests need from the machine besides Python: Chromium, PostgreSQL, Node, PHP, promtool, iproute2.
+"""What the tests need from the machine besides Python: Chromium, PostgreSQL, Node, PHP, Java, promtool, iproute2.
 
 Finds them; as a program it also installs what is missing where it may (apt, as root or with a sudo that asks nothing),
 and says what it needs where not.
@@ -62,6 +62,7 @@ def missing() -> dict[str, str]:
         "postgresql": (postgresql, "the run of the whole suite on PostgreSQL"),
         "nodejs": (lambda: shutil.which("node"), "the code that verifies our signature in Node"),
         "php-cli": (lambda: shutil.which("php"), "the same in PHP"),
+        "default-jre-headless": (lambda: shutil.which("java"), "the checker of HTML"),
         "prometheus": (promtool, "promtool, which checks metrics and alert rules"),
         "iproute2": (lambda: shutil.which("ip") or shutil.which("ip", path="/usr/sbin"), "the run on two hosts"),
     }

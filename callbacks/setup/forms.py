@@ -29,17 +29,20 @@ NO_FILTER = {
 BODY_FORMATS = [("form", "Form: the same parameters again"), ("json", "JSON: the whole event")]
 
 
+# Firefox keeps what is in a field over a reload unless told not to, and only a field of text can be told.
+NOT_SHOWN = {"hidden": True, "autocomplete": "off"}
+
+
 class CallbackSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable at run time
     """Saves one callback setting. What a model's `clean()` refuses stands beside the field, with its code."""
 
     only_statuses = forms.MultipleChoiceField(
         choices=Order.Status.choices, required=False, widget=forms.CheckboxSelectMultiple
     )
-    # The fingerprint of what was saved when the form was opened. Firefox keeps hidden fields over a reload unless told
-    # not to.
-    seen = forms.CharField(required=False, widget=forms.HiddenInput(attrs={"autocomplete": "off"}))
+    # The fingerprint of what was saved when the form was opened.
+    seen = forms.CharField(required=False, widget=forms.TextInput(attrs=NOT_SHOWN))
 
-    form_token = forms.UUIDField(required=False, widget=forms.HiddenInput(attrs={"autocomplete": "off"}))
+    form_token = forms.UUIDField(required=False, widget=forms.TextInput(attrs=NOT_SHOWN))
 
     class Meta:
         model = CallbackSetting

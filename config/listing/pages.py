@@ -6,6 +6,7 @@ from functools import reduce
 from operator import and_
 from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
@@ -70,6 +71,11 @@ def _unread(spec: Any) -> list[str]:
 
 class BaseAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
     """The base of all pages of the admin: its list is a `DeclaredList`, and two people may save the same at once."""
+
+    @property
+    def media(self) -> forms.Media:
+        """None of Django's scripts: what their pages need is in `site.js`, which every page has."""
+        return forms.Media()
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[DeclaredList]:
         return DeclaredList

@@ -20,6 +20,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 
+from config import static_files
 from config.models import Process
 from config.stack import prerequisites, web_processes
 from config.stack.child import Child
@@ -134,6 +135,7 @@ class Stack:
         celery += ["--quiet", "--skip-checks", "-A", "config"]
         self._start("worker", *celery, "worker", "--pool=prefork", f"--loglevel={level}")
         self._start("beat", *celery, "beat", f"--loglevel={level}")
+        static_files.collect()  # while worker and beat start
         web = web_processes.command(listener, settings.WEB_CONCURRENCY)
         self._start("web", *web, pass_fds=[listener.fileno()])
 

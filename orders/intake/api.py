@@ -12,7 +12,7 @@ from django.db import DatabaseError, IntegrityError, InterfaceError
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
-from ninja import Field, NinjaAPI, Schema
+from ninja import Field, NinjaAPI, Schema, Swagger
 from ninja.errors import AuthenticationError, HttpError
 from ninja.errors import ValidationError as RequestError
 from ninja.parser import Parser
@@ -175,6 +175,7 @@ api = NinjaAPI(
     version="1",
     auth=Token(),
     urls_namespace="api",
+    docs=Swagger(settings={"deepLinking": False}),  # a link inside a button is nothing that a keyboard reaches
     description="Send orders here; postbacks to the affiliates' trackers follow within a second.\n\n"
     'All errors have one form: `{"errors": [{"field", "code", "message"}]}`. An order is not refused for a link or a '
     "code that no affiliate has: it is stored without it, and `warnings`, in the same form, says so.",

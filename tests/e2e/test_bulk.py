@@ -130,7 +130,7 @@ def test_same_callback_and_another_host_work_without_scripts(
 
     page.set_viewport_size({"width": 390, "height": 800})
     page.get_by_role("link", name="Menu", exact=True).click()
-    page.get_by_role("link", name="Close the menu").click()
+    page.get_by_role("link", name="Close menu").click()
     expect(page.get_by_role("link", name="Replace a host")).to_be_hidden()
     page.get_by_role("link", name="Menu", exact=True).click()
     page.get_by_role("link", name="Replace a host").click()

@@ -1,13 +1,14 @@
-"""Every page there is, as the matrix of roles knows them, in a browser: readable by everybody, at every width."""
+"""Every page there is, as the matrix of roles knows them, in a browser: light, and readable by all at every width."""
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.browser import LOOKS, faults, look_like, sign_in
+from tests.e2e.browser import LOOKS, faults, look_like, nu_faults, sign_in
 from tests.e2e.installation import Installation, Login
 from tests.roles import world as worlds
 from tests.roles.matrix import seen_by
@@ -44,21 +45,23 @@ from config.models import Email
 from django.utils import timezone
 from orders.intake import tokens
 from orders.models import ApiToken, Order
-joe, is_new = Affiliate.objects.get_or_create(name="W" * 60, email="looked@e.example", code="lookedat")
+long = "of-sixty-letters-without-a-blank-as-nobody-breaks-it-for-us"
+joe, is_new = Affiliate.objects.get_or_create(name="Looked-" + long, email="looked@e.example", code="lookedat")
 if is_new:
     access.grant(joe, "a long enough passphrase")
     Affiliate.objects.create(name="Alone", email="alone@e.example", code="alone")
-    User.objects.create_user("clerk", is_staff=True)
-    tokens.create("looked at")
+    User.objects.create_user("clerk" + "k" * 55, is_staff=True)
+    tokens.create("looked-at-" + long)
     url = "http://127.0.0.1:1/?o={{order.number}}&c={clickid}"
     CallbackSetting.objects.create(affiliate=joe, event="order.created", url=url, send_as_typed=True)
-    CallbackSetting.objects.create(affiliate=joe, event="order.updated", url=url, is_active=False, pause_reason="gone")
-    link = Link.objects.create(affiliate=joe, url="https://shop.example/?ref=lookedat&sub_id=1")
-    Order.objects.create(number="#LOOKED", affiliate=joe, link=link, amount="58", currency="USD")
+    CallbackSetting.objects.create(affiliate=joe, event="order.updated", is_active=False, pause_reason="gone",
+        url=f"https://looked-{long}.example/{long}?o=1")
+    link = Link.objects.create(affiliate=joe, url="https://shop.example/?ref=lookedat&sub_id=" + long)
+    Order.objects.create(number="#LOOKED-" + long, affiliate=joe, link=link, amount="58", currency="USD")
     tune = CallbackSetting.objects.create(affiliate=joe, event="order.created", name="TUNE", url="http://127.0.0.1:1/?o=1")
     at = timezone.now()
     told = Delivery.objects.create(setting=tune, order=joe.orders.get(), event="order.created", status="succeeded",
-        attempt_count=1, last_status_code=200, last_attempt_at=at, variables={"order.number": "#LOOKED"})
+        attempt_count=1, last_status_code=200, last_attempt_at=at, variables={"order.number": "#LOOKED-" + long})
     Attempt.objects.create(delivery=told, trigger="initial", method="GET", url="http://127.0.0.1:1/?o=1", created_at=at,
         status_code=200, detail="The tracker answered 200 OK.", response_excerpt="success=false;err_msg=no click")
     # Four attempts that are no longer kept, and a delivery that was skipped while its callback had paused itself.
@@ -79,8 +82,10 @@ print("ids", json.dumps({
     "webhook": CallbackSetting.objects.get(event="system").pk,
     "of_webhook": Delivery.objects.filter(event="system", variables__event="queue.stuck").first().pk,
     "job": Job.objects.get(words="Looked at").pk,
-    "setting": joe.callback_settings.order_by("pk").first().pk, "token": ApiToken.objects.get(name="looked at").pk,
-    "clerk": User.objects.get(username="clerk").pk, "content_type": ContentType.objects.get_for_model(Delivery).pk,
+    "setting": joe.callback_settings.order_by("pk").first().pk,
+    "token": ApiToken.objects.get(name__startswith="looked-at").pk,
+    "clerk": User.objects.get(username__startswith="clerk").pk,
+    "content_type": ContentType.objects.get_for_model(Delivery).pk,
 }))
 """
 
@@ -92,13 +97,36 @@ def there(stack: Installation) -> SimpleNamespace:
     return SimpleNamespace(**{name: SimpleNamespace(pk=pk) for name, pk in ids.items()})
 
 
-def found_wrong(page: Page, stack: Installation, paths: list[str]) -> dict[str, list[str]]:
+# What a page asks for, but for what it asks later on, and the bytes of it as they are sent to somebody new.
+ASKED_FOR = """() => Object.entries(Object.fromEntries(performance.getEntries()
+  .filter(({ entryType, initiatorType }) => ["navigation", "resource"].includes(entryType) && initiatorType !== "fetch")
+  .map(({ name, encodedBodySize }) => [name, encodedBodySize])))"""
+REQUESTS, KIB = 7, 48  # page, style sheet, module, theme, mark, icons, and the arrow of a list of choices
+CHARTS_KIB = 80
+
+
+def too_heavy(page: Page) -> list[str]:
+    asked = page.evaluate(ASKED_FOR)
+    has_charts = any("chart.umd" in name for name, _ in asked)
+    size = sum(size for _, size in asked) / 1024
+    found = (
+        [f"asks for {len(asked)} files: {[name for name, _ in asked]}"] if len(asked) > REQUESTS + has_charts else []
+    )
+    return found + ([f"is {size:.0f} KiB"] if size > KIB + has_charts * CHARTS_KIB else [])
+
+
+def found_wrong(page: Page, stack: Installation, paths: list[str], html: Path | None = None) -> dict[str, list[str]]:
+    """What is wrong with each page; with `html`, a folder, also what the Nu HTML checker says of them."""
     found = {}
-    for path in paths:
+    for number, path in enumerate(paths):
         answer = page.goto(stack.base_url + path)
         assert answer
-        if wrong := [*([] if answer.ok else [f"answers {answer.status}"]), *faults(page)]:
+        if wrong := [*([] if answer.ok else [f"answers {answer.status}"]), *faults(page), *too_heavy(page)]:
             found[path] = wrong
+        if html:
+            (html / f"{number}.html").write_text(answer.text(), "utf-8")
+    for number, wrong in (nu_faults(html) if html else {}).items():
+        found.setdefault(paths[int(number)], []).extend(wrong)
     return found
 
 
@@ -108,7 +136,7 @@ def pages_of(person: str, begin: str, there: SimpleNamespace) -> list[str]:
 
 
 @pytest.mark.parametrize(("width", "scheme"), LOOKS)
-def test_every_page_of_the_admin_is_accessible_and_fits_its_window(browser_page, stack, there, width, scheme):
+def test_every_page_of_the_admin_is_accessible_and_fits_its_window(browser_page, stack, there, width, scheme, tmp_path):
     look_like(browser_page, width, scheme)
     browser_page.goto(f"{stack.base_url}/admin/login/")
     assert faults(browser_page) == []
@@ -117,8 +145,13 @@ def test_every_page_of_the_admin_is_accessible_and_fits_its_window(browser_page,
     assert len(paths) > 40
     deliveries = [f"/admin/callbacks/delivery/{pk}/change/" for pk in (there.soft_failure.pk, there.of_webhook.pk)]
     while_paused = [f"/admin/callbacks/delivery/{page}?while_paused={there.paused.pk}" for page in ("", "resend/")]
-    assert found_wrong(browser_page, stack, [*paths, *STATES, *deliveries, *while_paused]) == {}
+    html = tmp_path if width == LOOKS[0][0] else None  # it is the same at every width
+    assert found_wrong(browser_page, stack, [*paths, *STATES, *deliveries, *while_paused], html) == {}
     browser_page.goto(f"{stack.base_url}/admin/nothing-there/")
+    assert faults(browser_page) == []
+    browser_page.goto(f"{stack.base_url}/api/docs")
+    browser_page.get_by_role("button", name="POST /api/orders").click()
+    expect(browser_page.get_by_text("201", exact=True).first).to_be_visible()
     assert faults(browser_page) == []
 
 
@@ -129,12 +162,14 @@ def test_every_page_that_support_may_open_is_accessible_and_fits_its_window(brow
     look_like(browser_page, width, scheme)
     assert found_wrong(browser_page, stack, pages_of("support", "admin/", there)) == {}
     browser_page.goto(f"{stack.base_url}/admin/auth/user/")
-    expect(browser_page.get_by_role("heading", name="Your account may not do this")).to_be_visible()
+    expect(browser_page.get_by_role("heading", name="You are not allowed to do this")).to_be_visible()
     assert faults(browser_page) == []
 
 
 @pytest.mark.parametrize(("width", "scheme"), LOOKS)
-def test_every_page_of_the_portal_is_accessible_and_fits_its_window(browser_page, stack, there, width, scheme):
+def test_every_page_of_the_portal_is_accessible_and_fits_its_window(
+    browser_page, stack, there, width, scheme, tmp_path
+):
     look_like(browser_page, width, scheme)
     browser_page.goto(f"{stack.base_url}/portal/")
     assert faults(browser_page) == []
@@ -144,7 +179,7 @@ def test_every_page_of_the_portal_is_accessible_and_fits_its_window(browser_page
     expect(browser_page.get_by_role("heading", name="Your callbacks")).to_be_visible()
     paths = pages_of("affiliate", "portal/", there)
     assert len(paths) > 2
-    assert found_wrong(browser_page, stack, paths) == {}
+    assert found_wrong(browser_page, stack, paths, tmp_path if width == LOOKS[0][0] else None) == {}
 
 
 def test_support_sees_a_callback_without_its_buttons_and_resends(browser_page, stack, there):

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 
+from config import static_files
 from config.stack import prerequisites, production, web_processes
 from config.stack.prerequisites import StackError
 
@@ -29,6 +30,7 @@ class Command(BaseCommand):
             listener = prerequisites.open_port(options["host"])
         except StackError as error:
             raise CommandError(str(error)) from error
+        static_files.collect()
         connections.close_all()  # this thread asks the database nothing from now on
         sys.stdout.flush()
         web_processes.run(listener, settings.WEB_CONCURRENCY)

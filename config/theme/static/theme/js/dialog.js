@@ -4,6 +4,7 @@
 // it answers 422 with the form again if something is wrong, and JSON if all is saved. What was typed stays in the
 // window when that is closed with Escape, until it is saved or cancelled. If the server cannot be asked, the link is
 // a link.
+import { announce } from "./messages.js";
 import { ask, errorNote, refresh, typedIn } from "./server.js";
 import { localise } from "./times.js";
 
@@ -98,14 +99,7 @@ async function saved(dialog, { location: target }) {
     return;
   }
   document.getElementById(dialog.opener)?.focus({ preventScroll: true });
-  announce(document.getElementById("messages"));
-}
-
-// What was said stands at the top of the page. Where that is out of sight, it is shown at the bottom for some seconds.
-function announce(messages) {
-  if (messages.getBoundingClientRect().top >= 0) return;
-  messages.classList.add("is-toast");
-  setTimeout(() => messages.classList.remove("is-toast"), 8000);
+  announce();
 }
 
 document.addEventListener("click", (event) => {

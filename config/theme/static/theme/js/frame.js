@@ -1,4 +1,4 @@
-// The menu of the narrow sidebar, and the lists that open below a filter.
+// The menu of the narrow sidebar, the lists that open below a filter, and where typing begins in a new form.
 const side = document.querySelector(".side");
 const menu = document.querySelector(".side-menu");
 menu?.addEventListener("click", () => {
@@ -27,10 +27,4 @@ document.addEventListener("toggle", (event) => {
   if (over > 0) list.style.transform = `translateX(${-over}px)`;
 }, true);
 
-// The bar of actions appears with the first row that is chosen.
-const bar = document.querySelector(".actions");
-const follow = () => bar.classList.toggle("is-active", Boolean(document.querySelector(".action-select:checked")));
-if (bar) {
-  document.addEventListener("change", follow);
-  addEventListener("pageshow", follow);
-}
+document.querySelector("form[data-focus-first]")?.querySelector(":is(input:not([type=hidden]), select, textarea, button):enabled")?.focus();
