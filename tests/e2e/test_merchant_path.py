@@ -190,12 +190,11 @@ def test_affiliate_signs_in_with_the_password_that_the_merchant_set(stack: Insta
     window.get_by_label("Password", exact=True).fill("short")
     window.get_by_role("button", name="Save password").click()
     expect(window.locator('[data-code="password_too_short"]')).to_be_visible()
-    for label in ("Password", "Password again"):
+    for label in ("Password", "Repeat password"):
         window.get_by_label(label, exact=True).fill("a long enough passphrase")
     window.get_by_role("button", name="Save password").click()
-    expect(page.get_by_role("status")).to_contain_text("Trail Reviews can log in to the portal now")
-    settings = page.url
-    page.goto(f"{stack.base_url}/portal/as/{settings.partition('/affiliate/')[2].partition('/')[0]}/")
+    expect(page.get_by_role("status")).to_contain_text("Trail Reviews can now log in to the portal")
+    page.get_by_role("link", name="View portal").click()
     expect(page.get_by_text("You are viewing the portal as Trail Reviews.")).to_be_visible()
     page.get_by_role("link", name="E-mail notifications").click()
     expect(page.get_by_role("button", name="Save")).to_have_count(0)
