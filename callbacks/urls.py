@@ -5,7 +5,7 @@ from django.urls import path, register_converter
 
 from callbacks.jobs import views as jobs
 from callbacks.models import EventType
-from callbacks.setup import views
+from callbacks.setup import form_views, views
 
 
 class EventConverter:
@@ -24,7 +24,7 @@ register_converter(EventConverter, "event")
 
 app_name = "callbacks"
 view, kept = admin.site.admin_view, views.going_back
-form, check, test = kept(view(views.set_up)), view(views.check), kept(view(views.send_test))
+form, check, test = kept(view(form_views.set_up)), view(form_views.check), kept(view(form_views.send_test))
 switch = view(views.switch)
 urlpatterns = [
     path("changes/", view(views.changes), name="changes"),

@@ -17,8 +17,14 @@ VARIABLE_OF = {
 MEANINGS: dict[str, str] = {
     name: meaning
     for meaning, names in (
-        (CLICK_ID, "clickid click clickref affsub affclickid sub1 subid subid1 externalid s1 s2 clicksubid"),
-        (CLICK_ID, "cid hit cnvid u1 dcrdid"),
+        (
+            CLICK_ID,
+            "clickid click clickref affsub affclickid sub1 subid subid1 externalid s1 s2 clicksubid c1 xid xid1 sid",
+        ),
+        (
+            CLICK_ID,
+            "cid hit cnvid u1 dcrdid reqid requestid requestsessionid affclick visitid rtclickid cfclickid tblci epi",
+        ),
         (PAYOUT, "payout revenue sum affiliateearnings commissionamount commission price rev amt earnings profit"),
         (AMOUNT, "amount saleamount orderamount ordertotal total orderprice ordervalue value"),
         (ORDER, "transactionid transid txid tid tx orderid order ordernumber orderno rdtkeventid ref ord conversionid"),

@@ -104,9 +104,9 @@ VARIABLES: tuple[Variable, ...] = (
         EMPTY,
         lambda _, __: "",  # a family of names: `snapshot` adds a member for each parameter of the link
     ),
-    Variable("link.sub_id", "That link's sub_id, or its subid", "fb", EMPTY, lambda _, link: link.sub_id),
-    Variable("link.path", "That link's path, decoded", "/products/42", EMPTY, lambda _, link: link.path),
-    Variable("link.hash", "That link's fragment, decoded, without #", "top", EMPTY, lambda _, link: link.hash),
+    Variable("link.sub_id", "The referral link's sub_id, or its subid", "fb", EMPTY, lambda _, link: link.sub_id),
+    Variable("link.path", "The referral link's path, decoded", "/products/42", EMPTY, lambda _, link: link.path),
+    Variable("link.hash", "The referral link's fragment, decoded, without #", "top", EMPTY, lambda _, link: link.hash),
 )
 NAMES: frozenset[str] = frozenset(variable.name for variable in VARIABLES if variable.name != "link.query.NAME")
 

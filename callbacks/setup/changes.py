@@ -10,9 +10,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from callbacks.egress.wording import Sentence as _
 from callbacks.models import history
 
-CHANGED_MEANWHILE = "Somebody changed it after the preview was made."
+CHANGED_MEANWHILE = _("The callback changed after the preview.")
 FINGERPRINT = re.compile(r"([0-9]{1,18}):([0-9a-f]{12})")
 
 

@@ -5,6 +5,9 @@ Most trackers answer 200 to a postback without a click id, but none of them coun
 
 from collections import Counter
 
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
 from affiliates import referral
 from callbacks.editor import meanings
 from callbacks.egress.targets import Problem
@@ -35,17 +38,20 @@ def variable(links: Links) -> str:
 
 def warnings(template: str, links: Links) -> tuple[Problem, ...]:
     """A warning if `template` sends the `sub_id` and some of these links have none."""
-    pieces, _ = syntax.scan(template)
+    pieces, _faults = syntax.scan(template)
     if SUB_ID not in {piece.name for piece in pieces if isinstance(piece, syntax.VariableRef)}:
         return ()
     without = [link for link in links if not link.sub_id]
     if not without:
         return ()
-    came = f"{len(without)} of the latest {len(links)} orders came through a link without a sub_id"
-    message = f"{came}, so nothing is sent in its place."
+    said = ngettext(
+        "The link of the latest order has no sub_id, so this variable is empty.",
+        "The links of %(count)d of the latest %(total)d orders have no sub_id, so this variable is empty there.",
+        len(links),
+    ) % {"count": len(without), "total": len(links)}
     if others := _others(without):
-        message += f" Write {{{{{others[0]}}}}} if that is the click id: those links have it."
-    return (Problem("click_id_empty", message, (SUB_ID,), tuple(f"{{{{{other}}}}}" for other in others[:1])),)
+        said += " " + _("They have %(variable)s.") % {"variable": f"{{{{{others[0]}}}}}"}
+    return (Problem("click_id_empty", said, (SUB_ID,), tuple(f"{{{{{other}}}}}" for other in others[:1])),)
 
 
 def _others(links: Links) -> list[str]:
@@ -53,6 +59,6 @@ def _others(links: Links) -> list[str]:
     names = Counter(LINK_QUERY + name for link in links for name, value in link.query.items() if value)
     return [
         name
-        for name, _ in names.most_common()
+        for name, _count in names.most_common()
         if syntax.is_name(name) and meanings.is_click_id(name.removeprefix(LINK_QUERY))
     ]

@@ -8,6 +8,8 @@ from typing import Any, ClassVar, Self
 from django import forms
 from django.db import models
 from django.http import QueryDict
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from callbacks.editor import corrections
 from callbacks.models import CallbackSetting, EventType, history, names
@@ -18,15 +20,18 @@ from orders.models import Order
 PLACEHOLDER = "https://tracker.example/postback?cid={{link.sub_id}}&payout={{order.commission}}"
 
 FILTERS = {
-    EventType.CREATED: "Only orders whose status is",
-    EventType.UPDATED: "Only when the status becomes",
+    EventType.CREATED: gettext_lazy("Only for orders with status"),
+    EventType.UPDATED: gettext_lazy("Only when the status changes to"),
 }
 NO_FILTER = {
-    EventType.CREATED: "None ticked: every new order is sent.",
-    EventType.UPDATED: "None ticked: every change of an order is sent.",
+    EventType.CREATED: gettext_lazy("Tick none to send every new order."),
+    EventType.UPDATED: gettext_lazy("Tick none to send every change of an order."),
 }
 
-BODY_FORMATS = [("form", "Form: the same parameters again"), ("json", "JSON: the whole event")]
+BODY_FORMATS = [
+    ("form", gettext_lazy("Form: the same parameters")),
+    ("json", gettext_lazy("JSON: the whole event")),
+]
 
 
 # Firefox keeps what is in a field over a reload unless told not to, and only a field of text can be told.
@@ -69,7 +74,8 @@ class CallbackSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # not sub
         body_format.choices = BODY_FORMATS
         body_format.required = False  # a GET has no body to choose a format for
         assert isinstance(url, forms.CharField)
-        self.others = self.instance.other_names()
+        self.others_for_event = self._others_for_event()
+        self.others = [other.name for other in self.others_for_event]
         self.saved_name = self.instance.name if self.instance.pk else ""
         self.saved = history.values_of(self.instance)
         self.initial["seen"] = self.fingerprint
@@ -78,7 +84,9 @@ class CallbackSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # not sub
         name.widget.attrs |= {"placeholder": names.free("", self.others), "autocomplete": "off"}
         if not self.instance.has_own_name:
             self.initial["name"] = ""
-        name.help_text = "Tells the URLs of one event apart, such as “Voluum”."
+        name.label = _("Name")
+        name.help_text = _("To tell several callbacks for one event apart, such as “Voluum”.")
+        self.fields["send_as_typed"].help_text = _("Placeholders of other systems are sent literally, not replaced.")
         only_statuses.label = FILTERS[EventType(self.instance.event)]
         only_statuses.help_text = NO_FILTER[EventType(self.instance.event)]
         url.strip = False  # what was typed stays as typed until the model has mended it and can say so
@@ -175,7 +183,16 @@ class CallbackSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # not sub
     @cached_property
     def diagnosis(self) -> diagnosis.Diagnosis:
         """What there is to say of what stands in the fields."""
-        return diagnosis.of(self.typed) if self.typed_url.strip() else diagnosis.Diagnosis(is_half_typed=True)
+        if not self.typed_url.strip():
+            return diagnosis.Diagnosis(is_half_typed=True)
+        return diagnosis.of(self.typed, self.others_for_event)
+
+    def _others_for_event(self) -> list[CallbackSetting]:
+        """The affiliate's other callbacks for the same event; none where the caller knows better."""
+        if self.instance.known_names is not None or not self.instance.affiliate_id:
+            return []
+        found = CallbackSetting.objects.filter(affiliate=self.instance.affiliate_id, event=self.instance.event)
+        return list(found.exclude(pk=self.instance.pk).only("name", "url"))
 
     @property
     def corrected_url(self) -> str:
@@ -188,6 +205,11 @@ class CallbackSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # not sub
             return self
         if "correct" in data:
             return self.with_correction()
+        if "json" in data:
+            return self._with(method="POST", body_format="json")
+        if "fix" in data:
+            fixed = (hint.fixed for hint in self.diagnosis.hints if hint.warning.code == data["fix"])
+            return self._with(url=next(fixed, "") or self.typed_url)
         for button in ("take", "leave_out"):
             if button in data:
                 place = re.fullmatch("[0-9]{1,5}", str(data[button]))
@@ -196,9 +218,12 @@ class CallbackSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # not sub
 
     def with_correction(self, only_at: int | None = None, *, leave_out: bool = False) -> Self:
         """The same form, unsaved, with the corrected URL; with `only_at`, only what starts at that index changes."""
-        data = {name: self[name].value() for name in self.fields if name != "send_as_typed"}
+        return self._with(url=self._corrected(only_at, leave_out=leave_out) or self.typed_url, send_as_typed=False)
+
+    def _with(self, **values: object) -> Self:
+        """The same form, unsaved, with other values in some fields."""
         form = type(self)(instance=self.instance)
-        form.initial = {**form.initial, **data, "url": self._corrected(only_at, leave_out=leave_out) or self.typed_url}
+        form.initial = {**form.initial, **{name: self[name].value() for name in self.fields}, **values}
         return form
 
     def _corrected(self, only_at: int | None = None, *, leave_out: bool = False) -> str:

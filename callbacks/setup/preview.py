@@ -8,6 +8,7 @@ from typing import Any
 
 from django.conf import settings
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from affiliates import referral
 from affiliates.models import Affiliate
@@ -24,6 +25,7 @@ from orders.models import Order
 NEWEST = 20
 EXAMPLES = {variable.name: variable.example for variable in VARIABLES}
 NAME = f"{LINK_QUERY}NAME"
+SUB_ID = "link.sub_id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +78,19 @@ def of_form(typed: CallbackSetting, template: str, order: Order | None) -> dict[
 
 
 def examples(setting: CallbackSetting, order: Order | None) -> list[Example]:
-    """The table of variables with the values of `order`, and the parameters that its link has; else with examples."""
+    """The table of variables with the values of `order`, else with examples. Those of the link stand first: the click
+    ID is one of them, and each tracker wants that.
+    """
     values = values_of(setting, order)
     rows = []
-    for v in VARIABLES:
+    for v in sorted(VARIABLES, key=lambda variable: not variable.name.startswith("link.")):
         if v.name != NAME:
             rows.append(Example(v.name, v.meaning, v.if_none, values[v.name]))
             continue
         rows.append(Example(v.name, v.meaning, v.if_none, "" if order else v.example))
         own = sorted((name, value) for name, value in values.items() if name.startswith(LINK_QUERY))
-        rows += [Example(name, "In the link of this order", "", value) for name, value in own if _can_be_written(name)]
+        rows += [Example(name, _("In this order's link"), "", value) for name, value in own if _can_be_written(name)]
+    rows.sort(key=lambda row: row.name != SUB_ID)
     return rows
 
 
@@ -98,7 +103,7 @@ def preview(
     setting: CallbackSetting, template: str, order: Order | None, event_id: str = EXAMPLES["event.id"]
 ) -> Preview:
     """What `setting`, saved or not, would send for `order` if its URL were `template`."""
-    pieces, _ = syntax.scan(template)
+    pieces = syntax.scan(template)[0]
     references = {piece.source: piece for piece in pieces if isinstance(piece, syntax.VariableRef)}
     values = values_of(setting, order, event_id)
     if order is None:
@@ -158,13 +163,19 @@ def _value(reference: syntax.VariableRef, values: dict[str, str], order: Order |
 
 def _why_empty(name: str, order: Order | None) -> str:
     if order is None or order.link is None:
-        return "this order came in without a link"
+        return _("this order has no link")
     if name.startswith(LINK_QUERY):
-        return f"the link of this order has no parameter {name.removeprefix(LINK_QUERY)}"
-    part = {"link.sub_id": "sub_id", "link.hash": "part after a #", "link.path": "path"}.get(name, "value for it")
+        return _("the link of this order has no parameter %(name)s") % {"name": name.removeprefix(LINK_QUERY)}
     given = list(referral.parse(order.link.url).query)
-    if name != "link.sub_id" or not given:
-        return f"the link of this order has no {part}"
+    if name != SUB_ID:
+        return {
+            "link.hash": _("the link of this order has no part after #"),
+            "link.path": _("the link of this order has no path"),
+        }.get(name, _("this order has no value for it"))
+    if not given:
+        return _("the link of this order has no sub_id")
+    said = _("the link of this order has no sub_id, but %(names)s.") % {"names": ", ".join(given)}
     clicks = [LINK_QUERY + own for own in given if meanings.is_click_id(own) and _can_be_written(LINK_QUERY + own)]
-    advice = f". Write {{{{{clicks[0]}}}}} if that is the click id" if clicks else ""
-    return f"the link of this order has no {part}; it has {', '.join(given)}{advice}"
+    if clicks:
+        said += " " + _("Use %(variable)s if that is the click ID.") % {"variable": f"{{{{{clicks[0]}}}}}"}
+    return said

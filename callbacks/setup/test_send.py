@@ -13,12 +13,13 @@ import structlog
 from django.conf import settings
 from django.db import models, transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from affiliates.models import Affiliate
 from callbacks.delivery import health, settle
 from callbacks.egress.outcome import Outcome, Request, readable_host
 from callbacks.egress.transport import transport_from
-from callbacks.egress.wording import Sentence as _
+from callbacks.egress.wording import Sentence
 from callbacks.models import Attempt, CallbackSetting, Delivery, test_quota
 from callbacks.models.delivery import new_event_id
 from callbacks.setup import preview
@@ -56,15 +57,15 @@ def send(setting: CallbackSetting, order: Order | None, user_id: int) -> Result:
     event_id = new_event_id()
     found = preview.preview(setting, setting.url, order, str(event_id))
     if found.request is None:
-        return Result(f"Nothing was sent. {found.problem}")
+        return Result(_("Nothing was sent. %(problem)s") % {"problem": found.problem})
     if not _places.acquire(blocking=False):
-        problem = "Nothing was sent: other tests are on their way. Try again in some seconds."
+        problem = _("Nothing was sent: too many tests are running. Try again in a few seconds.")
         return Result(problem, is_too_many=True)
     try:
         if wait := test_quota.take(user_id, setting.affiliate.pk):
             seconds = math.ceil(wait.total_seconds())
-            said = f"{test_quota.AT_MOST} tests a minute is the most there may be of one person, and for one affiliate."
-            problem = f"Nothing was sent: {said} Try again in {seconds} second{'s'[: seconds != 1]}."
+            problem = _("Limit of %(count)d tests a minute reached. Try again in %(seconds)d s.")
+            problem %= {"count": test_quota.AT_MOST, "seconds": seconds}
             return Result(problem, is_too_many=True)
         began_at = timezone.now()
         outcome = _outcome_of(found.request)
@@ -119,7 +120,7 @@ def _without_traces(outcome: Outcome, request: Request) -> Outcome:
     """
     if outcome.error_kind == "blocked_port":
         return Outcome(outcome.key, None, outcome.error_kind, outcome.detail)
-    sentence = _(
+    sentence = Sentence(
         "{host} was not found, or leads to an address that postbacks may not be sent to.",
         host=readable_host(request.url),
     )

@@ -55,20 +55,20 @@ def test_merchant_sets_the_same_callback_up_for_many_and_replaces_its_host(
     expect(page.locator(".corrections li")).to_contain_text("{{link.sub_id}}")
     page.get_by_role("button", name="Use {{link.sub_id}} for cid={clickid}").click()
     expect(shown.locator(".wire")).to_contain_text("/crowd?cid=click0")
-    page.get_by_label("Preview with the newest order of").select_option(label="Crowd 5 · #CROWD5")
+    page.get_by_label("Preview with the latest order of").select_option(label="Crowd 5 · #CROWD5")
     expect(shown.locator(".wire")).to_contain_text("/crowd?cid=click5")
     assert faults(page) == []
-    page.get_by_role("button", name="Preview").click()
+    page.get_by_role("button", name="Preview", exact=True).click()
 
     expect(page.locator(".wire")).to_contain_text(["{{link.sub_id}}", "cid=click0", "cid=click1", "cid=click2"])
-    expect(page.locator('[data-effect="new"] summary')).to_have_text("8 get a new callback")
+    expect(page.locator('[data-effect="new"] summary')).to_have_text("8 · new callback")
     expect(page.locator('[data-effect="changed"]')).to_contain_text("https://gone.example/?a=1")
     assert faults(page) == []
     page.get_by_role("button", name="Back", exact=True).click()
     expect(field).to_have_value(session_receiver.url("/crowd") + "?cid={{link.sub_id}}")
-    page.get_by_role("button", name="Preview").click()
+    page.get_by_role("button", name="Preview", exact=True).click()
     page.get_by_role("button", name="Set up 8 callbacks and change 1").click()
-    expect(page.get_by_role("status")).to_contain_text("set up for 8 affiliates and changed for 1 affiliate.")
+    expect(page.get_by_role("status")).to_contain_text("set up for 8 affiliates, changed for 1 affiliate.")
     assert faults(page) == []
     add_order(page, "#930001", "https://shop.example/?ref=crowd7&sub_id=first")
     wait_until(lambda: session_receiver.requests_at("/crowd"), 5)
@@ -82,15 +82,15 @@ def test_merchant_sets_the_same_callback_up_for_many_and_replaces_its_host(
     assert faults(page) == []
     page.get_by_role("link", name=f"Replace silent.invalid:{port}").click()
     page.get_by_label("New host").fill("192.168.1.1")
-    page.get_by_role("button", name="Preview").click()
+    page.get_by_role("button", name="Preview", exact=True).click()
     expect(page.locator('[data-code="blocked_address"]')).to_be_visible()
-    expect(page.get_by_label("Host now")).to_have_value(f"silent.invalid:{port}")
+    expect(page.get_by_label("Current host")).to_have_value(f"silent.invalid:{port}")
     page.get_by_label("New host").fill(f"127.0.0.1:{port}")
-    page.get_by_role("button", name="Preview").click()
-    expect(page.get_by_role("heading", name="2 callbacks of 2 affiliates would be changed")).to_be_visible()
+    page.get_by_role("button", name="Preview", exact=True).click()
+    expect(page.get_by_role("heading", name="2 callbacks will change (2 affiliates)")).to_be_visible()
     assert faults(page) == []
     page.get_by_role("button", name="Replace in 2 callbacks").click()
-    expect(page.get_by_role("status")).to_contain_text(f"2 callbacks have the host 127.0.0.1:{port} now")
+    expect(page.get_by_role("status")).to_contain_text(f"to 127.0.0.1:{port} in 2 callbacks.")
     kept = f"cid=waits&u=http://silent.invalid:{port}/"
     wait_until(lambda: f"/crowd?{kept}" in [request.target for request in session_receiver.requests_at("/crowd")], 30)
 
@@ -112,15 +112,15 @@ def test_same_callback_and_another_host_work_without_scripts(
     page.get_by_label("Order updated").check(force=True)
     page.get_by_label("URL").fill("https://joe.voluumtrk.com/postback?cid={clickid}")
     page.get_by_role("textbox", name="Name", exact=True).fill("Without scripts")
-    page.get_by_role("button", name="Show").click()
+    page.get_by_role("button", name="Update preview").click()
     page.get_by_role("button", name="Use {{link.sub_id}} for cid={clickid}").click()
     expect(page.get_by_label("URL")).to_have_value("https://joe.voluumtrk.com/postback?cid={{link.sub_id}}")
     expect(page.get_by_label("Order updated")).to_be_checked()
-    page.get_by_role("button", name="Preview").click()
+    page.get_by_role("button", name="Preview", exact=True).click()
     expect(page.locator('[data-effect="new"]')).to_contain_text("Plain 0, Plain 1, Plain 2")
     page.get_by_role("button", name="Set up for 3 affiliates").click()
     expect(page.get_by_role("status")).to_contain_text(
-        "Order updated callback “Without scripts” set up for 3 affiliates."
+        "Order updated callback “Without scripts”: set up for 3 affiliates."
     )
     expect(page.get_by_role("table").get_by_text("whsec_")).to_have_count(3)
     page.go_back()  # to the preview, and then to the form, which are answers to a POST
@@ -136,12 +136,12 @@ def test_same_callback_and_another_host_work_without_scripts(
     page.get_by_role("link", name="Replace a host").click()
     page.get_by_role("link", name="Replace joe.voluumtrk.com").click()
     page.get_by_label("New host").fill("192.168.1.1")
-    page.get_by_role("button", name="Preview").click()
+    page.get_by_role("button", name="Preview", exact=True).click()
     expect(page.locator('[data-code="blocked_address"]')).to_be_visible()
     page.get_by_label("New host").fill("tracker.example:8443")
-    page.get_by_role("button", name="Preview").click()
+    page.get_by_role("button", name="Preview", exact=True).click()
     expect(page.locator(".moves ins")).to_contain_text(["tracker.example:8443"] * 3)
     page.get_by_role("button", name="Replace in 3 callbacks").click()
-    expect(page.get_by_role("status")).to_contain_text("3 callbacks have the host tracker.example:8443 now")
+    expect(page.get_by_role("status")).to_contain_text("to tracker.example:8443 in 3 callbacks.")
     page.go_back()
     expect(page.get_by_role("heading", name="No callback has the host joe.voluumtrk.com")).to_be_visible()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from django.contrib.sessions.backends.base import SessionBase
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
+from django.utils.translation import gettext as _
 
 from affiliates.models import Affiliate
 from callbacks.models import CallbackSetting, EventType
@@ -121,10 +122,10 @@ def _annotated() -> QuerySet[Affiliate]:
 
 def _queries() -> dict[str, tuple[str, Q]]:
     return {
-        "all": ("All affiliates", Q(pk__isnull=False)),
-        "approved": ("All who are approved", Q(status=Affiliate.Status.APPROVED)),
-        "no-created": ("All without an order created callback", Q(has_created=False)),
-        "no-updated": ("All without an order updated callback", Q(has_updated=False)),
+        "all": (_("All affiliates"), Q(pk__isnull=False)),
+        "approved": (_("Approved affiliates"), Q(status=Affiliate.Status.APPROVED)),
+        "no-created": (_("Affiliates without an order created callback"), Q(has_created=False)),
+        "no-updated": (_("Affiliates without an order updated callback"), Q(has_updated=False)),
     }
 
 

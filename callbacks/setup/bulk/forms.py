@@ -4,6 +4,8 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.conf import settings
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from affiliates.models import Affiliate
 from callbacks.editor import check
@@ -32,14 +34,13 @@ class SameCallbackForm(CallbackSettingForm):
         event, only_statuses = self.fields["event"], self.fields["only_statuses"]
         assert isinstance(event, forms.TypedChoiceField)
         event.choices = EventType.choices
-        self.fields["name"].help_text = (
-            f"Tells an affiliate's callbacks apart. Left empty it is “{names.DEFAULT}”, as a callback is called that "
-            "nobody gave a name."
-        )
-        only_statuses.label = "Only for statuses"
-        only_statuses.help_text = (
-            "None ticked: all are sent. For “order created” it is the order's status that counts, for “order updated” "
-            "the one that it changes to."
+        self.fields["name"].help_text = _(
+            "An existing callback is found by its name. Leave it empty for the default name, “%(name)s”."
+        ) % {"name": names.DEFAULT}
+        only_statuses.label = _("Only for these statuses")
+        only_statuses.help_text = _(
+            "Tick none to send all. An “order created” callback checks the status of the order, an “order updated” "
+            "callback its new status."
         )
 
     @property
@@ -51,9 +52,9 @@ class SameCallbackForm(CallbackSettingForm):
     def rules(self) -> list[tuple[Any, str]]:
         """The choices about affiliates who have a callback for the event already, each with a sentence."""
         sentences = {
-            Existing.CHANGE: "Whoever has none of this name gets it beside what they have.",
-            Existing.KEEP: "Whoever has none of this name gets it beside what they have.",
-            Existing.ABSENT: "Only those without any callback for this event get it.",
+            Existing.CHANGE: _("Affiliates without a callback of this name get a new one in addition to theirs."),
+            Existing.KEEP: _("Affiliates without a callback of this name get a new one in addition to theirs."),
+            Existing.ABSENT: _("Only affiliates without any callback for this event get a new one."),
         }
         return [(radio, sentences[Existing(radio.data["value"])]) for radio in self["existing"]]
 
@@ -74,8 +75,10 @@ def pattern_for(affiliate: Affiliate, event: str) -> CallbackSetting:
 class ReplaceHostForm(forms.Form):
     """A host that callbacks have, and the one to put in its place."""
 
-    old = forms.CharField(label="Host now", max_length=260, widget=forms.TextInput(attrs={"list": "hosts-in-use"}))
-    new = forms.CharField(label="New host", max_length=260)
+    old = forms.CharField(
+        label=gettext_lazy("Current host"), max_length=260, widget=forms.TextInput(attrs={"list": "hosts-in-use"})
+    )
+    new = forms.CharField(label=gettext_lazy("New host"), max_length=260)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -84,8 +87,8 @@ class ReplaceHostForm(forms.Form):
             assert isinstance(field, forms.CharField)
             field.widget.attrs |= {"spellcheck": "false", "autocapitalize": "off", "autocomplete": "off"}
             field.error_messages["required"] = hosts.ALONE
-        self.fields["old"].help_text = "With its port, if the URLs name one."
-        self.fields["new"].help_text = "A host, or host:port. Scheme, path and parameters stay as they are."
+        self.fields["old"].help_text = _("Include the port if the URLs have one.")
+        self.fields["new"].help_text = _("host or host:port. The rest of the URL does not change.")
 
     def clean_old(self) -> str:
         return self._host("old")
@@ -101,7 +104,9 @@ class ReplaceHostForm(forms.Form):
         cleaned = super().clean() or {}
         old, new = cleaned.get("old"), cleaned.get("new")
         if old and old == new:
-            self.add_error("new", forms.ValidationError("That is the host they have already.", code="same_host"))
+            self.add_error(
+                "new", forms.ValidationError(_("The new host is the same as the current one."), code="same_host")
+            )
         return cleaned
 
     def _host(self, name: str) -> str:

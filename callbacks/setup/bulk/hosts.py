@@ -12,10 +12,11 @@ from functools import lru_cache
 from callbacks.editor import url_parts
 from callbacks.egress import targets
 from callbacks.egress.targets import Problem
+from callbacks.egress.wording import Sentence as _
 
 SCHEME = re.compile(r"https?:/{0,2}", re.IGNORECASE)
 NO_HOST = re.compile(r"[/?#\\{}\s\x00-\x1f\x7f]")
-ALONE = "Type the host alone, such as tracker.example or tracker.example:8443."
+ALONE = _("Enter only the host, such as tracker.example or tracker.example:8443.")
 
 Place = tuple[str, int]  # host as it is sent, and port
 
@@ -30,7 +31,7 @@ def problem_of(host: str) -> Problem | None:
     if not host:
         return Problem("required", ALONE)
     if "@" in host:
-        return Problem("credentials", f"Leave out what stands before the @. {ALONE}")
+        return Problem("credentials", _("Remove everything up to the @. Enter only the host, such as tracker.example."))
     if NO_HOST.search(host):
         return Problem("not_a_host", ALONE)
     try:

@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from callbacks.delivery import health
 from callbacks.egress import targets
+from callbacks.egress.wording import Sentence as _
 from callbacks.models import CallbackSetting, TroubledHost, history
 from callbacks.setup import changes
 from callbacks.setup.bulk import hosts
@@ -23,7 +24,7 @@ from callbacks.setup.bulk import hosts
 CHUNK = 200  # callbacks in one transaction
 TIME_S = 15.0  # after so long no further chunk is begun, because a browser waits for the answer
 SCHEMES = ("https", "http")
-NOT_CLEAN = "Its URL holds what is repaired when it is saved in its own form: open it there and submit it first."
+NOT_CLEAN = _("The URL needs a repair. Open this callback and submit it first.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from affiliates.models import Affiliate
 from callbacks.delivery import health
@@ -30,21 +31,21 @@ REQUEST = ("method", "url", "body_format")  # the values that make up `CallbackS
 class Existing(models.TextChoices):
     """What happens to affiliates who have a callback for this event already."""
 
-    CHANGE = "change", "Change the one with this name"
-    KEEP = "keep", "Leave the one with this name as it is"
-    ABSENT = "absent", "Leave these affiliates alone"
+    CHANGE = "change", _("Change the callback with this name")
+    KEEP = "keep", _("Keep the callback with this name")
+    ABSENT = "absent", _("Skip these affiliates")
 
 
 class Effect(models.TextChoices):
     """What becomes of one affiliate."""
 
-    NEW = "new", "get it"
-    CHANGED = "changed", "have theirs changed"
-    SAME = "same", "have it already, exactly so"
-    KEPT = "kept", "keep what they have"
-    FULL = "full", "have no place left for one more"
-    MEANWHILE = "meanwhile", "had theirs changed by somebody meanwhile"
-    REFUSED = "refused", "are refused"
+    NEW = "new", _("new callback")
+    CHANGED = "changed", _("changed")
+    SAME = "same", _("already the same")
+    KEPT = "kept", _("not changed")
+    FULL = "full", _("not possible: five callbacks for this event already")
+    MEANWHILE = "meanwhile", _("changed by somebody else meanwhile")
+    REFUSED = "refused", _("not valid")
 
 
 DONE = (Effect.NEW, Effect.CHANGED)

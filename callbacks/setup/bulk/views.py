@@ -15,6 +15,7 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from callbacks.models import CallbackSetting
@@ -44,7 +45,7 @@ def with_choice(view: View) -> View:
     def wrapped(request: HttpRequest, choice: str) -> HttpResponse:
         chosen = _chosen(request, choice)
         if chosen is None:  # what was typed is kept
-            problem = "Who was chosen is no longer known, and nothing was changed. Choose again."
+            problem = _("Your selection has expired. Nothing was changed. Choose again.")
             return _groups_page(request, problem, status=409)
         samples = _samples(request, chosen)
         return view(request, chosen, samples, _form(request, samples))
@@ -60,7 +61,7 @@ def choose(request: HttpRequest) -> HttpResponse:
         return _groups_page(request, "", status=200)
     ids = choice.ids_of(request.POST.get("group", ""))
     if not ids:
-        problem = "Choose one of these groups." if ids is None else "Nobody is left in this group. Choose another one."
+        problem = _("Choose a group.") if ids is None else _("This group is empty now. Choose another one.")
         return _groups_page(request, problem, status=422)
     name = choice.keep(request.session, ids)
     chosen = _chosen(request, name)
@@ -146,9 +147,9 @@ def _sample(request: HttpRequest, samples: list[Sample]) -> Sample:
 
 def _previewed(request: HttpRequest, form: SameCallbackForm, samples: list[Sample]) -> dict[str, Any]:
     """What would be sent for the newest order of one of those who were chosen."""
-    order = _sample(request, samples).order
-    orders = [sample.order for sample in samples if sample.order]
-    return {"orders": orders, "order": order} | preview.of_form(form.typed, form.diagnosis.template, order)
+    shown = _sample(request, samples)
+    context = {"orders": [sample.order for sample in samples if sample.order], "order": shown.order}
+    return context | {"affiliate": shown.affiliate} | preview.of_form(form.typed, form.diagnosis.template, shown.order)
 
 
 def _form_page(
@@ -195,7 +196,7 @@ def hosts(request: HttpRequest) -> HttpResponse:
         url = reverse("many:replace-host")
         return redirect(f"{url}?{urlencode({'old': old, 'new': new})}" if result.rest else url)
     in_use = replace_host.in_use()
-    context = _context(request, "Replace a host") | {"form": form, "hosts": in_use}
+    context = _context(request, _("Replace a host")) | {"form": form, "hosts": in_use}
     if is_valid:
         old, new = form.cleaned_data["old"], form.cleaned_data["new"]
         context |= _moves(request, old, new) | {"beside": replace_host.with_other_ports(old, in_use)}
@@ -230,5 +231,5 @@ def _groups_page(request: HttpRequest, problem: str, *, status: int) -> HttpResp
     return render(request, "admin/callbacks/setup/bulk/choose.html", context, status=status)
 
 
-def _context(request: HttpRequest, title: str = "Same callback for many affiliates") -> dict[str, Any]:
-    return admin.site.each_context(request) | {"title": title}
+def _context(request: HttpRequest, title: str = "") -> dict[str, Any]:
+    return admin.site.each_context(request) | {"title": title or _("Same callback for many affiliates")}

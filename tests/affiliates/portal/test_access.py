@@ -112,13 +112,13 @@ def test_portal_revoked_from_staff_leaves_their_account() -> None:
 def test_portal_row_says_when_they_signed_in(admin_client: Client) -> None:
     affiliate = AffiliateFactory()
     settings = of(affiliate, "settings/")
-    assert "With a password they can log in at" in admin_client.get(settings).content.decode()
+    assert "With a password, the affiliate can log in at" in admin_client.get(settings).content.decode()
     user = access.grant(affiliate, PASSWORD)
-    assert "They have not logged in yet." in admin_client.get(settings).content.decode()
+    assert "Has not logged in yet." in admin_client.get(settings).content.decode()
     user.last_login = timezone.now()
     user.save()
     text = admin_client.get(settings).content.decode()
-    assert "Last log-in:" in text
+    assert "Last login:" in text
     assert "http://testserver/portal/" in text
 
 

@@ -85,7 +85,12 @@ def test_find_of_a_web_page_says_so(answer: str, said: str) -> None:
     "answer",
     [
         *("", " \n", "OK", "ok", "1", "0", "true", "null", "Success", "success=true;", "GIF89a\x01", "[]", "{}"),
-        *('{"success":true}', '{"success":1,"error":null}', '{"status":"ok","errors":[]}', '{"status":"rejected"}'),
+        *(
+            '{"success":true}',
+            '{"success":1,"error":null}',
+            '{"status":"ok","errors":[]}',
+            '{"success":true,"status":"rejected"}',
+        ),
         *('{"error":""}', '{"error":false}', '{"error":0}', '{"errors":{}}', '{"error":"none"}', '{"status":200}'),
         *('{"code":0}', '{"id":404,"click":"x"}', '{"response":{"status":1}}', '{"state":"new"}'),
         *("<xml>ok</xml>", "<p>OK</p>", "Conversion accepted", "no errors", "Received click id 77", "status=rejected"),

@@ -101,12 +101,12 @@ def test_history_of_a_gone_address_says_that_the_engine_paused_it_once(admin_cli
     gone(CallbackSettingFactory(affiliate=joe, url=URL))
     assert latest() == ("", "gone", {"is_active": ("", "paused")})
     assert SettingChange.objects.count() == 1
-    assert "was paused by itself: the tracker answered 410 Gone" in text_of(admin_client, settings_of(joe))
+    assert "was paused automatically: the tracker answered 410 Gone" in text_of(admin_client, settings_of(joe))
 
 
 def test_history_is_on_the_settings_tab_latest_first_with_a_way_to_all(admin_client: Client, joe: Affiliate) -> None:
-    assert "Nothing was changed yet." in text_of(admin_client, settings_of(joe))
-    assert "Nothing was changed yet" in text_of(admin_client, of(joe, "changes/"))
+    assert "No changes yet." in text_of(admin_client, settings_of(joe))
+    assert "No changes yet" in text_of(admin_client, of(joe, "changes/"))
     setting = CallbackSettingFactory(affiliate=joe, url=URL, name="Voluum")
     user = User.objects.create_user("anna")
     for number in range(26):

@@ -35,7 +35,7 @@ def test_diagnosis_of_foreign_placeholder_gives_the_url_after_taking_it() -> Non
     ]
     assert found.template == f"{VOLUUM}?cid={{{{link.sub_id}}}}&payout={{{{order.commission}}}}"
     assert (found.is_corrected, found.tracker_names, codes(found)) == (True, "Voluum", [])
-    assert found.summary == "Voluum recognised. 2 values to correct. 1 problem."
+    assert found.summary == "Voluum recognized. 2 values to correct. 1 problem."
 
 
 def test_diagnosis_of_good_url_is_silent() -> None:
@@ -182,6 +182,72 @@ def test_take_of_no_placeholder_changes_nothing(admin_client: Client, joe: Affil
     page = admin_client.post(of(joe, "created/"), {"method": "GET", "url": typed, "take": place})
     assert page.status_code == 200
     assert not CallbackSetting.objects.exists()
+
+
+# --- what a press does about a warning ----------------------------------------------
+SENT = "https://tracker.example/x?cid={{link.sub_id}}"
+KEITARO = "https://k.example/12a34b5/postback?subid={{link.sub_id}}"
+MAP = '{{order.status|map:"new=lead,approved=sale,rejected=rejected"}}'
+
+
+@pytest.mark.parametrize(
+    ("url", "code", "fixed"),
+    [
+        (SENT.replace("https", "http"), "plain_http", SENT),
+        (KEITARO, "status_missing", f"{KEITARO}&status={MAP}"),
+        (f"{KEITARO}&status={{{{order.status}}}}&x=1", "status_words", f"{KEITARO}&status={MAP}&x=1"),
+        (f"{VOLUUM}?txid=1#top", "click_id_elsewhere", f"{VOLUUM}?txid=1&cid={{{{link.sub_id}}}}#top"),
+        (f"{VOLUUM}?cid=7&x={{{{event}}}}", "click_id_elsewhere", f"{VOLUUM}?cid={{{{link.sub_id}}}}&x={{{{event}}}}"),
+        (VOLUUM + "?x={{event}}", "click_id_elsewhere", VOLUUM + "?x={{event}}&cid={{link.sub_id}}"),
+    ],
+)
+def test_press_at_a_warning_takes_its_reason_away(
+    admin_client: Client, joe: Affiliate, url: str, code: str, fixed: str
+) -> None:
+    if "{{" not in url:
+        url, fixed = url.replace("txid=1", "txid={{order.number}}"), fixed.replace("txid=1", "txid={{order.number}}")
+    assert code in codes(diagnosed(url))
+    page = admin_client.post(of(joe, "created/"), {"method": "GET", "url": url, "fix": code})
+    assert page.context["form"]["url"].value() == fixed
+    assert code not in codes(diagnosed(fixed))
+    assert not CallbackSetting.objects.exists()
+
+
+def test_warning_has_no_button_that_would_take_other_suggestions_too() -> None:
+    found = diagnosed("http://tracker.example/x?cid={clickid}")
+    assert [(hint.warning.code, hint.fixed) for hint in found.hints] == [("plain_http", "")]
+
+
+def test_url_without_variables_is_offered_post_json(admin_client: Client, joe: Affiliate) -> None:
+    typed = {"method": "GET", "url": "https://hooks.zapier.example/hooks/catch/1/"}
+    assert codes(diagnosed(typed["url"])) == ["no_variables"]
+    page = admin_client.post(of(joe, "created/"), typed | {"json": "1"})
+    form = page.context["form"]
+    assert [form[name].value() for name in ("method", "body_format", "url")] == ["POST", "json", typed["url"]]
+    assert codes(diagnosed(typed["url"], method="POST", body_format="json")) == []
+    assert not CallbackSetting.objects.exists()
+
+
+def test_same_url_twice_for_an_event_is_pointed_out(admin_client: Client, joe: Affiliate) -> None:
+    setting = CallbackSettingFactory(affiliate=joe, name="Mine", url=SENT)
+    CallbackSettingFactory(affiliate=AffiliateFactory(), url=VOLUUM)
+    said = "The callback “Mine” already sends these events to the same URL."
+    assert said in check(admin_client, joe, SENT)
+    assert said not in check(admin_client, joe, VOLUUM)
+    assert said not in admin_client.get(of(joe, f"created/{setting.pk}/")).content.decode()
+    answer = admin_client.post(of(joe, "updated/check/"), {"method": "GET", "url": SENT})
+    assert said not in answer.content.decode()
+
+
+def test_tracker_is_named_as_certain_on_its_own_host_only_and_says_what_a_second_postback_does(
+    admin_client: Client, joe: Affiliate
+) -> None:
+    text = check(admin_client, joe, VOLUUM + "?cid={{link.sub_id}}")
+    assert "<strong>Voluum</strong> postback. It identifies the click by <code>cid</code>." in text
+    assert "Voluum counts each pair of cid and txid once" in text
+    assert "Accept duplicate postbacks" in text
+    text = check(admin_client, joe, "https://track.example/postback?subid={{link.sub_id}}")
+    assert "Looks like <strong>Keitaro</strong>. It identifies the click by <code>subid</code>." in text
 
 
 def test_check_costs_as_many_queries_for_many_placeholders(

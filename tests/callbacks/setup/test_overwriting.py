@@ -52,7 +52,7 @@ def test_form_after_somebody_else_saved_is_refused_once_and_keeps_what_was_typed
     text = refused.content.decode()
     assert (refused.status_code, saved()) == (422, ("POST", THEIRS))
     said = " ".join(re.sub(r"<[^>]+>", " ", text[text.index('role="alert"') : text.index("</table>")]).split())
-    assert "Nothing was saved yet: Bea Ng changed this callback" in said
+    assert "Not saved. Bea Ng saved this callback" in said
     theirs, mine = THEIRS.replace("&", "&amp;"), MINE.replace("&", "&amp;")
     assert f"Field Saved now Yours HTTP method POST GET URL {theirs} {mine} POST body json none" in said
     assert MINE.replace("&", "&amp;") + "</textarea>" in text
@@ -67,7 +67,7 @@ def test_form_opened_before_somebody_else_set_the_callback_up_is_refused(
     seen = opened(admin_client, of(joe, CREATED))
     bea.post(of(joe, CREATED), {"method": "GET", "url": THEIRS, "seen": opened(bea, of(joe, CREATED))})
     text = admin_client.post(of(joe, CREATED), {"method": "GET", "url": MINE, "seen": seen}).content.decode()
-    assert "Bea Ng set up this callback" in text
+    assert "Bea Ng saved this callback" in text
     assert saved() == ("GET", THEIRS)
 
 

@@ -44,24 +44,21 @@ def test_preview_without_an_order_shows_examples_of_this_affiliate(joe: Affiliat
 @pytest.mark.parametrize(
     ("variable", "link", "why"),
     [
-        ("link.sub_id", None, "this order came in without a link"),
-        ("link.query.x", None, "this order came in without a link"),
+        ("link.sub_id", None, "this order has no link"),
+        ("link.query.x", None, "this order has no link"),
         (
             "link.sub_id",
             "https://shop.example/?ref=joe&click=7",
-            (
-                "the link of this order has no sub_id; it has ref, click. "
-                "Write {{link.query.click}} if that is the click id"
-            ),
+            ("the link of this order has no sub_id, but ref, click. Use {{link.query.click}} if that is the click ID."),
         ),
         (
             "link.sub_id",
             "https://shop.example/?ref=joe&utm_source=x",
-            "the link of this order has no sub_id; it has ref, utm_source",
+            "the link of this order has no sub_id, but ref, utm_source.",
         ),
         ("link.sub_id", "https://shop.example/", "the link of this order has no sub_id"),
         ("link.query.x", "https://shop.example/?ref=joe", "the link of this order has no parameter x"),
-        ("link.hash", "https://shop.example/?ref=joe", "the link of this order has no part after a #"),
+        ("link.hash", "https://shop.example/?ref=joe", "the link of this order has no part after #"),
     ],
 )
 def test_preview_says_why_a_variable_is_empty(joe: Affiliate, variable: str, link: str | None, why: str) -> None:
@@ -105,9 +102,14 @@ def test_examples_are_the_values_of_the_order_with_its_links_parameters(joe: Aff
 
 def test_examples_without_an_order_are_those_of_the_table(joe: Affiliate) -> None:
     rows = examples(CallbackSetting(affiliate=joe, event="order.updated"), None)
-    expected = [("joe" if v.name == "affiliate.code" else v.example) for v in VARIABLES]
-    expected[[v.name for v in VARIABLES].index("event")] = "order.updated"
-    assert [row.value for row in rows] == expected
+    expected = {v.name: v.example for v in VARIABLES} | {"affiliate.code": "joe", "event": "order.updated"}
+    assert {row.name: row.value for row in rows} == expected
+
+
+def test_examples_begin_with_the_click_id_and_the_link(joe: Affiliate) -> None:
+    names = [row.name for row in examples(CallbackSetting(affiliate=joe, event="order.created"), None)]
+    assert names[:4] == ["link.sub_id", "link.query.NAME", "link.path", "link.hash"]
+    assert names[4:] == [v.name for v in VARIABLES if not v.name.startswith("link.")]
 
 
 # --- in the form -------------------------------------------------------------------
@@ -128,9 +130,11 @@ def test_check_previews_the_newest_order_or_the_chosen_one(admin_client: Client,
 
 def test_check_previews_the_corrected_url_and_says_so(admin_client: Client, joe: Affiliate) -> None:
     text = look(admin_client, joe, url="https://t.example/?c={sub1}")
-    assert "With the variables suggested, this is sent:" in text
+    assert "With the suggested variables:" in text
     assert "https://t.example/?c=fb</code>" in text
-    assert "can be sent." in look(admin_client, joe, url="https://t.example/?c={{order.number")
+    assert "A preview appears once the URL is valid." in look(
+        admin_client, joe, url="https://t.example/?c={{order.number"
+    )
 
 
 def test_setup_page_offers_the_newest_twenty_orders_of_this_affiliate(admin_client: Client, joe: Affiliate) -> None:

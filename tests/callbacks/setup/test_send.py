@@ -81,7 +81,7 @@ def test_send_test_of_a_saved_callback_is_signed_with_its_secrets_and_changes_no
     headers = {name: request.header(name) or "" for name in ("webhook-id", "webhook-timestamp", "webhook-signature")}
     for secret in (setting.secret, setting.previous_secret):
         Webhook(secret).verify(request.body, headers)
-    assert "Signed with a secret of this test alone" not in answer.content.decode()
+    assert "This test was signed with a temporary secret" not in answer.content.decode()
     assert CallbackSetting.objects.values().get() == before
     delivery, _ = only_test()
     assert (delivery.setting, delivery.order) == (setting, None)
@@ -93,7 +93,7 @@ def test_send_test_of_a_new_callback_is_signed_with_a_secret_of_its_own(
 ) -> None:
     text = send_test(admin_client, joe, receiver.url("/")).content.decode()
     assert receiver.wait_for(1)[0].header("webhook-signature")
-    assert "Signed with a secret of this test alone" in text
+    assert "This test was signed with a temporary secret" in text
 
 
 def test_send_test_shows_a_hostile_answer_as_text(admin_client: Client, joe: Affiliate, receiver: Receiver) -> None:
@@ -225,6 +225,6 @@ def test_send_test_beyond_those_at_once_is_refused_to_leave_threads_for_others(
             waiting.enter_context(on_the_wire(admin_client, joe, receiver))
         answer = send_test(admin_client, joe, receiver.url("/quick"))
         assert answer.status_code == 429
-        assert "other tests are on their way" in answer.content.decode()
+        assert "too many tests are running" in answer.content.decode()
     assert send_test(admin_client, joe, receiver.url("/quick")).status_code == 200
     assert [request.path for request in receiver.requests] == ["/slow"] * test_send.AT_ONCE + ["/quick"]

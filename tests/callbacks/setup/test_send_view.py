@@ -39,7 +39,7 @@ def test_test_of_a_bad_form_says_so_beside_its_fields_and_sends_nothing(
         text = answer.content.decode()
         assert answer.status_code == 422
         assert re.findall('<li data-code="([a-z_]+)">', text) == [code]
-        assert "something in the form has to be put right first" in text
+        assert "Correct the errors in the form first" in text
     assert nothing_was_sent(receiver)
     assert not models.TestQuota.objects.exists()
 
@@ -153,7 +153,7 @@ def test_test_too_often_is_refused_with_a_sentence_until_a_minute_is_over(
         for rest, headers in (("created/test/", BY_SCRIPT), ("updated/test/", {})):
             answer = admin_client.post(of(joe, rest), {"method": "GET", "url": receiver.url("/")}, headers=headers)
             assert answer.status_code == 429
-            assert "Try again in 40 seconds." in answer.content.decode()
+            assert "Try again in 40 s." in answer.content.decode()
         assert len(receiver.requests) == test_quota.AT_MOST == Delivery.objects.count()
         clock.shift(40)
         assert send_test(admin_client, joe, receiver.url("/")).status_code == 200

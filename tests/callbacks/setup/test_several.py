@@ -131,15 +131,15 @@ def test_setup_of_a_sixth_is_neither_offered_nor_taken(admin_client: Client, joe
 def test_setup_with_status_filter_keeps_and_shows_it(admin_client: Client, joe: Affiliate) -> None:
     path = of(joe, "updated/")
     page = text_of(admin_client, path)
-    assert "Only when the status becomes" in page
-    assert "Only orders whose status is" in text_of(admin_client, of(joe, "created/"))
+    assert "Only when the status changes to" in page
+    assert "Only for orders with status" in text_of(admin_client, of(joe, "created/"))
     chosen = {"method": "GET", "url": URL, "only_statuses": ["approved", "rejected"]}
     corrected = admin_client.post(path, chosen | {"url": "https://tracker.example/?a={sub1}", "correct": "1"})
     assert corrected.context["form"]["only_statuses"].value() == ["approved", "rejected"]
     admin_client.post(path, chosen)
     assert CallbackSetting.objects.get().only_statuses == ["approved", "rejected"]
     row = text_of(admin_client, settings_of(joe))
-    assert "Only when the status becomes <strong>approved or rejected</strong>." in row
+    assert "Only when the status changes to <strong>approved, rejected</strong>." in row
     assert '<details class="more" open>' in text_of(admin_client, path)
     assert admin_client.post(path, chosen | {"only_statuses": ["shipped"]}).status_code == 422
     admin_client.post(path, {"method": "GET", "url": URL})

@@ -14,6 +14,7 @@ from callbacks.delivery import dispatcher, queue
 from callbacks.models import CallbackSetting
 from callbacks.postback import signing
 from callbacks.setup import signing_secrets
+from config.security import sign_in
 from tests.callbacks.panel import BY_SCRIPT, URL, of, settings_of, text_of
 from tests.factories import AffiliateFactory, CallbackSettingFactory, OrderFactory
 from tests.receiver import Received, Receiver
@@ -112,7 +113,7 @@ def test_rotation_asks_first_then_shows_the_new_secret_once(admin_client: Client
     path = of(joe, f"created/{setting.pk}/secret/")
     assert path in text_of(admin_client, of(joe, "created/"))
     question = text_of(admin_client, path)
-    assert "New signing secret for order created callback?" in question
+    assert "Rotate the signing secret of the order created callback?" in question
     assert CallbackSetting.objects.get().secret == setting.secret
     answer = admin_client.post(path, follow=True)
     assert answer.redirect_chain == [(settings_of(joe) + "#order-created", 302)]
@@ -123,10 +124,10 @@ def test_rotation_asks_first_then_shows_the_new_secret_once(admin_client: Client
     assert setting.secret not in text
     assert "has a new signing secret" in text
     assert changed.secret not in text_of(admin_client, settings_of(joe))
-    assert "signs as well until" in text_of(admin_client, of(joe, "created/"))
+    assert "stays valid until" in text_of(admin_client, of(joe, "created/"))
     assert signing.masked(setting.secret) in text_of(admin_client, path)  # it would end now
     CallbackSetting.objects.update(previous_secret_until=timezone.now())
-    assert "signs as well until" not in text_of(admin_client, of(joe, "created/"))
+    assert "stays valid until" not in text_of(admin_client, of(joe, "created/"))
 
 
 def test_rotation_inside_the_form_shows_the_new_secret_there_and_nowhere_else(
@@ -148,3 +149,25 @@ def test_rotation_inside_the_form_shows_the_new_secret_there_and_nowhere_else(
     assert "no-store" in answer["Cache-Control"]
     assert setting.secret not in text_of(admin_client, settings_of(joe))
     assert setting.secret not in text_of(admin_client, of(joe, f"created/{setting.pk}/"))
+
+
+def test_rotation_inside_the_form_asks_there_for_a_password_that_was_typed_too_long_ago(
+    client: Client, joe: Affiliate, django_user_model: Any
+) -> None:
+    client.force_login(django_user_model.objects.create_superuser("ann", password="right-5150"))
+    session = client.session
+    session[sign_in.CONFIRMED_AT] = time.time() - sign_in.CONFIRMED_FOR_S - 1
+    session.save()
+    setting = CallbackSettingFactory(affiliate=joe, url=URL)
+    path = of(joe, f"created/{setting.pk}/secret/")
+    question = client.get(path, headers=BY_SCRIPT)
+    assert (question.status_code, 'name="password_again"' in question.content.decode()) == (200, True)
+    for typed in ({}, {"password_again": "wrong"}):
+        refused = client.post(path, typed, headers=BY_SCRIPT)
+        assert (refused.status_code, "errorlist" in refused.content.decode()) == (422, True)
+    assert CallbackSetting.objects.get().secret == setting.secret
+    assert client.get(path).status_code == 302  # a page asks on a page
+    answer = client.post(path, {"password_again": "right-5150"}, headers=BY_SCRIPT)
+    changed = CallbackSetting.objects.get()
+    assert (answer.status_code, changed.previous_secret) == (200, setting.secret)
+    assert changed.secret in answer.content.decode()

@@ -57,6 +57,38 @@ def test_setup_saves_and_says_so(admin_client: Client, joe: Affiliate) -> None:
         assert expected in row
 
 
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        ("blocked", "Not sent while the affiliate is blocked."),
+        ("pending", "Not sent until the affiliate is approved."),
+    ],
+)
+def test_callback_of_an_affiliate_who_gets_nothing_promises_nothing(
+    admin_client: Client, joe: Affiliate, status: str, said: str
+) -> None:
+    CallbackSettingFactory(affiliate=joe)
+    assert said not in row_of(admin_client, joe)
+    assert "The next order will be sent within a second." in row_of(admin_client, joe)
+    Affiliate.objects.update(status=status)
+    for event in ("created", "updated"):  # set up, and not
+        assert said in row_of(admin_client, joe, event)
+        assert "will be sent" not in row_of(admin_client, joe, event)
+    checked = admin_client.post(of(joe, "created/check/"), {"method": "GET", "url": URL}).content.decode()
+    assert said in checked[checked.index("setup-preview") :]
+    answer = admin_client.post(of(joe), {"method": "GET", "url": URL}, follow=True)
+    assert f"saved. {said}" in answer.content.decode()
+
+
+def test_heading_of_each_row_leads_to_its_form(admin_client: Client, joe: Affiliate) -> None:
+    setting = CallbackSettingFactory(affiliate=joe)
+    for event, rest in (("created", f"created/{setting.pk}/"), ("updated", "updated/")):
+        link = f'data-dialog href="{of(joe, rest)}">Order {event} callback</a>'
+        assert link in row_of(admin_client, joe, event)
+    watcher = client_with("view_affiliate")
+    assert "data-dialog" not in row_of(watcher, joe)
+
+
 def test_setup_again_changes_the_same_setting(admin_client: Client, joe: Affiliate) -> None:
     setting = CallbackSettingFactory(affiliate=joe, url=URL)
     page = admin_client.get(of(joe)).content.decode()
@@ -72,8 +104,8 @@ def test_setup_of_damaged_paste_names_the_repairs(admin_client: Client, joe: Aff
     typed = "https://tracker.example/postback?order={{order.number}}\n&amp;cid={{link.sub_id}}"
     text = admin_client.post(of(joe), {"method": "GET", "url": typed}, follow=True).content.decode()
     assert CallbackSetting.objects.get().url == URL
-    assert "Line breaks and tabs from the paste were removed." in text
-    assert "HTML codes such as &amp;amp; were turned back" in text
+    assert "Line breaks and tabs were removed." in text
+    assert "HTML codes such as &amp;amp; were decoded" in text
 
 
 def test_setup_refused_keeps_the_text_and_says_why_beside_the_field(admin_client: Client, joe: Affiliate) -> None:
@@ -197,7 +229,7 @@ def test_callback_removed_asks_first_and_keeps_the_log(admin_client: Client, joe
     OrderFactory(affiliate=joe)
     question = admin_client.get(page).content.decode()
     assert "Remove order created callback?" in question
-    assert "1 delivery is still waiting and will not be sent." in question
+    assert "1 pending delivery will not be sent." in question
     assert CallbackSetting.objects.exists()
     answer = admin_client.post(page, follow=True)
     assert "Order created callback of Joe removed." in answer.content.decode()
@@ -239,7 +271,7 @@ def test_row_of_failing_callback_says_why_and_when_again(admin_client: Client, j
     for expected in ("Failing", "no answer", "The name tracker.example could not be found.", "Next attempt:"):
         assert expected in row
     Delivery.objects.update(next_attempt_at=timezone.now())
-    assert "It is due again." in row_of(admin_client, joe)
+    assert "The next attempt is due now." in row_of(admin_client, joe)
 
 
 def test_row_names_what_speaks_against_the_saved_url(admin_client: Client, joe: Affiliate) -> None:

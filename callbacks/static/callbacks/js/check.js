@@ -37,6 +37,14 @@ export function checkWhileTyped(form) {
       check();
     });
   }
+  form.addEventListener("click", (event) => {
+    if (!event.target.closest("button[data-json]")) return;
+    event.preventDefault();
+    for (const chosen of ["[name=method][value=POST]", "[name=body_format][value=json]"]) form.querySelector(chosen).checked = true;
+    field.focus();
+    clearTimeout(timer);
+    check();
+  });
   form.addEventListener("click", async (event) => {
     let button = event.target.closest("button[data-take]");
     if (!button) return;

@@ -33,13 +33,13 @@ async function send(form, button) {
     const answer = await ask(button.formAction, { method: "POST", body });
     const isHtml = answer.headers.get("Content-Type")?.startsWith("text/html");
     if (answer.status === 422) return await answer.text();
-    if (answer.redirected || answer.status === 403) say(form, "Nothing was sent: you may be logged out, or not allowed to do this. Log in in another tab, then send it again.");
+    if (answer.redirected || answer.status === 403) say(form, form.dataset.testRefused);
     else if (isHtml && (answer.ok || answer.status === 429)) {
       const fresh = parsed(await answer.text()).getElementById("setup-test");
       show(form, document.importNode(fresh, true), fresh.dataset.summary);
-    } else say(form, `The server answered ${answer.status}. Look into the log before you send it again.`);
+    } else say(form, form.dataset.testFailed);
   } catch {
-    say(form, "The server could not be reached, so it is not known whether the test was sent. The log will show it.");
+    say(form, form.dataset.testUnknown);
   } finally {
     button.removeAttribute("aria-busy");
     label.textContent = words;

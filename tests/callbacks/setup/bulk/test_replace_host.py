@@ -41,10 +41,10 @@ def test_replace_host_changes_the_host_and_nothing_else(admin_client: Client) ->
     settings = [CallbackSettingFactory(url=url_at("old.example")) for _ in range(3)]
     CallbackSettingFactory(url=url_at("other.example"))
     page = preview(admin_client)
-    assert "3 callbacks of 3 affiliates would be changed" in page.content.decode()
+    assert "3 callbacks will change" in page.content.decode()
     assert urls() == {url_at("old.example"), url_at("other.example")}
     text = done(admin_client, page).content.decode()
-    assert "3 callbacks have the host new.example now, no longer old.example." in text
+    assert "Host changed from old.example to new.example in 3 callbacks." in text
     assert urls() == {url_at("new.example"), url_at("other.example")}
     moved = {(s.host, s.request_changed_at is not None) for s in CallbackSetting.objects.all()}
     assert moved == {("new.example", True), ("other.example", False)}
@@ -63,11 +63,11 @@ def test_callback_that_somebody_changed_after_the_preview_is_left_out_and_named(
     CallbackSetting.objects.filter(pk=edited.pk).update(url=url_at("old.example") + "&more=1")
     CallbackSetting.objects.filter(pk=gone.pk).update(url=url_at("third.example"), host="third.example")
     text = done(admin_client, page).content.decode()
-    assert "1 callback has the host new.example now" in text
+    assert "Host changed from old.example to new.example in 1 callback." in text
     assert urls() == {url_at("new.example"), url_at("old.example") + "&more=1", url_at("third.example")}
     assert "Edited Ed" in text
     assert "Elsewhere Ella" in text
-    assert "Somebody changed it after the preview was made." in text
+    assert "The callback changed after the preview." in text
 
 
 def test_replacing_a_host_twice_changes_nothing_the_second_time(admin_client: Client) -> None:
@@ -75,7 +75,7 @@ def test_replacing_a_host_twice_changes_nothing_the_second_time(admin_client: Cl
     page = preview(admin_client)
     done(admin_client, page)
     text = done(admin_client, page).content.decode()
-    assert "Nothing was changed: no callback has the host old.example now." in text
+    assert "Nothing was changed: no callback has the host old.example." in text
     assert SettingChange.objects.count() == 1
 
 
@@ -109,8 +109,8 @@ def test_callback_that_is_paused_by_itself_is_on_again(admin_client: Client, by_
         for reason in (by_itself, "person")
     )
     page = preview(admin_client)
-    assert "1 callback that is paused by itself will be on again." in page.content.decode()
-    assert "1 paused one is on again." in done(admin_client, page).content.decode()
+    assert "1 automatically paused callback will be active again." in page.content.decode()
+    assert "1 is active again." in done(admin_client, page).content.decode()
     gone.refresh_from_db()
     person.refresh_from_db()
     assert (gone.is_active, gone.pause_reason) == (True, "")
@@ -168,18 +168,18 @@ def test_callback_that_would_be_refused_is_left_out_with_the_reason(admin_client
         CallbackSettingFactory(affiliate=AffiliateFactory(name=name), url=url)
     page = preview(admin_client, new="much-longer.example")
     refused = {move.setting.affiliate.name: move.problem for move in page.context["refused"]}
-    assert "1 callback of 1 affiliate would be changed" in page.content.decode()
-    assert "4 cannot be changed" in page.content.decode()
+    assert "1 callback will change" in page.content.decode()
+    assert "4 callbacks cannot be changed" in page.content.decode()
     assert "placeholder of another system" in refused["Foreign"]
     assert "user name or password" in refused["Credentials"]
-    assert "what is repaired when it is saved" in refused["Damaged"]
-    assert "at most 2,048 are kept" in refused["Long"]
+    assert "The URL needs a repair" in refused["Damaged"]
+    assert "the limit is 2,048" in refused["Long"]
     before = urls()
     text = done(admin_client, page).content.decode()
     assert urls() == before - {url_at("old.example")} | {url_at("much-longer.example")}
     assert all(name in text for name in refused)
     text = preview(admin_client, new="much-longer.example").content.decode()
-    assert all(part in text for part in ("Nothing can be changed", "4 cannot be changed", refused["Foreign"]))
+    assert all(part in text for part in ("Nothing to change", "4 callbacks cannot be changed", refused["Foreign"]))
     CallbackSetting.objects.filter(url=foreign).update(send_as_typed=True)
     done(admin_client, preview(admin_client))
     assert "https://new.example/?cid={clickid}" in urls()
@@ -215,7 +215,7 @@ def test_preview_is_cut_into_pages_and_each_replaces_all(admin_client: Client) -
     page = preview(admin_client, page="2")
     assert len(page.context["page"]) == 5
     text = done(admin_client, page).content.decode()
-    assert "30 callbacks have the host new.example now" in text
+    assert "in 30 callbacks." in text
     assert urls() == {url_at("new.example")}
 
 
@@ -241,11 +241,11 @@ def test_replacing_that_runs_out_of_time_goes_on_when_asked_again(
     for _ in range(5):
         CallbackSettingFactory(url=url_at("old.example"))
     page = preview(admin_client)
-    for changed, rest in ((2, "3 callbacks are still to come"), (4, "1 callback is still to come")):
+    for changed, rest in ((2, "3 callbacks are left"), (4, "1 callback is left")):
         page = done(admin_client, page)
         assert rest in page.content.decode()
         assert CallbackSetting.objects.filter(host="new.example").count() == changed
     text = done(admin_client, page).content.decode()
-    assert "still to come" not in text
+    assert "left" not in text
     assert urls() == {url_at("new.example")}
     assert SettingChange.objects.count() == 5

@@ -126,7 +126,7 @@ def test_choice_that_is_forgotten_keeps_what_was_typed(admin_client: Client) -> 
     AffiliateFactory.create_batch(2)
     page = admin_client.post(f"{CHOOSE}gone/", typed(name="Voluum", only_statuses=["new", "approved"]))
     assert page.status_code == 409
-    assert "no longer known" in text_of(page)
+    assert "Your selection has expired" in text_of(page)
     page = admin_client.post(CHOOSE, carried(page) | {"group": "all"})
     form = page.context["form"]
     assert [form[name].value() for name in ("url", "name", "only_statuses")] == [URL, "Voluum", ["new", "approved"]]
@@ -139,9 +139,9 @@ def test_choice_that_is_forgotten_keeps_what_was_typed(admin_client: Client) -> 
 def test_choices_of_two_windows_are_kept_apart_and_old_ones_forgotten(admin_client: Client) -> None:
     affiliates = [AffiliateFactory(name=f"Joe {n}") for n in range(choice.KEPT + 1)]
     places = [chosen_by(admin_client, affiliate) for affiliate in affiliates]
-    assert "no longer known" in text_of(admin_client.get(places[0]))
+    assert "Your selection has expired" in text_of(admin_client.get(places[0]))
     for place, affiliate in zip(places[1:], affiliates[1:], strict=True):
-        assert f"1 affiliate: {affiliate.name} Choose others" in text_of(admin_client.get(place))
+        assert f"1 affiliate: {affiliate.name} Change selection" in text_of(admin_client.get(place))
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_body_of_a_repaired_url_is_saved_as_repaired(admin_client: Client) -> No
     joe = AffiliateFactory()
     place = chosen_by(admin_client, joe)
     page = previewed(admin_client, place, url=' "https://t.example/?a={{order.number}}&amp;b={{link.sub_id}}"\n')
-    assert "HTML codes such as &amp; were turned back" in text_of(page)
+    assert "HTML codes such as &amp; were decoded" in text_of(page)
     applied(admin_client, place, page)
     assert urls_of(joe) == {"Callback": "https://t.example/?a={{order.number}}&b={{link.sub_id}}"}
 
@@ -223,7 +223,7 @@ def test_preview_shows_three_requests_each_with_its_own_order(admin_client: Clie
         f"https://tracker.example/postback?order=%23newest{n}&cid=c{n}" for n in (1, 3, 5)
     ]
     assert [preview.body for _, preview in shown] == [f"order=%23newest{n}&cid=c{n}" for n in (1, 3, 5)]
-    assert "What would be sent, for 3 of the 6" in text_of(page)
+    assert "Preview for 3 of 6" in text_of(page)
     assert not CallbackSetting.objects.exists()
 
 
@@ -239,13 +239,13 @@ def test_preview_says_what_becomes_of_everybody(admin_client: Client) -> None:
     page = previewed(admin_client, chosen_by(admin_client, new, blocked, *two, same, full))
     text = text_of(page)
     for expected in (
-        "2 get a new callback",
-        "2 have theirs changed",
+        "2 · new callback",
+        "2 · changed",
         f"URL was {OLD} is now {URL} 2: Old 0, Old 1",
-        "1 has it already, exactly so",
-        "1 cannot get it: five callbacks for this event already",
-        "1 of them is blocked or not approved yet.",
-        "Each new callback gets a signing secret",
+        "1 · already the same",
+        "1 · not possible: five callbacks for this event already",
+        "1 of these affiliates is blocked or not approved.",
+        "Each new callback gets its own signing secret",
         "Set up 2 callbacks and change 2",
     ):
         assert expected in text
@@ -255,7 +255,7 @@ def test_preview_of_nothing_to_do_has_no_button(admin_client: Client) -> None:
     joe = AffiliateFactory()
     CallbackSettingFactory(affiliate=joe, url=URL)
     text = text_of(previewed(admin_client, chosen_by(admin_client, joe)))
-    assert "1 has it already, exactly so" in text
+    assert "1 · already the same" in text
     assert not any(word in text for word in ("Set up for", "Change 1", "signing secret"))
 
 
@@ -296,7 +296,7 @@ def test_same_callback_is_set_up_for_those_who_were_chosen(admin_client: Client)
     assert [(c.setting, c.action, c.user_name) for c in changes] == [(s, "created", "admin") for s in settings]
     log = LogEntry.objects.filter(action_flag=1).order_by("object_repr")
     assert {entry.object_repr for entry in log} == {str(setting) for setting in settings}
-    assert "Order created callback “Voluum” set up for 3 affiliates. See it at" in text
+    assert "Order created callback “Voluum”: set up for 3 affiliates. See it at" in text
 
 
 def test_callback_of_the_same_name_is_changed_and_others_stay(admin_client: Client) -> None:
@@ -350,9 +350,7 @@ def test_submitting_the_preview_twice_changes_nothing_the_second_time(admin_clie
     page = previewed(admin_client, place)
     applied(admin_client, place, page)
     before = list(CallbackSetting.objects.order_by("pk").values())
-    assert "Nothing was changed: 3 affiliates have the order created callback already, exactly so" in applied(
-        admin_client, place, page
-    )
+    assert "Nothing was changed: 3 affiliates already have this callback" in applied(admin_client, place, page)
     assert list(CallbackSetting.objects.order_by("pk").values()) == before
     assert SettingChange.objects.count() == 3
 
@@ -363,7 +361,7 @@ def test_affiliate_with_five_is_left_out_and_named(admin_client: Client) -> None
         CallbackSettingFactory(affiliate=full, name=f"Own {n}", url=OLD)
     text = done(admin_client, full, free, name="Sixth")
     assert "set up for 1 affiliate." in text
-    assert "Left out: Full Fred. There are 5 callbacks for this event already" in text
+    assert "Not changed: Full Fred. There are 5 callbacks for this event already" in text
     assert full.callback_settings.count() == 5
     done(admin_client, full, name="own 3")
     assert urls_of(full)["own 3"] == URL
@@ -378,7 +376,7 @@ def test_callback_that_somebody_changed_after_the_preview_is_left_out_and_named(
     edited.callback_settings.update(url="https://third.example/")
     CallbackSettingFactory(affiliate=added, url="https://fourth.example/")
     text = applied(admin_client, place, page)
-    assert "Left out: Edited Ed, Added Ada. Somebody changed it after the preview was made." in text
+    assert "Not changed: Edited Ed, Added Ada. The callback changed after the preview." in text
     assert [urls_of(a)["Callback"] for a in (edited, added, other)] == [
         "https://third.example/",
         "https://fourth.example/",
@@ -542,9 +540,9 @@ def test_what_runs_out_of_time_goes_on_when_asked_again(admin_client: Client, th
     page = previewed(admin_client, place)
     for changed, rest in ((12, 18), (24, 6)):
         page = admin_client.post(f"{place}apply/", carried(page))
-        assert f"{rest} affiliates are still to come" in text_of(page)
+        assert f"{rest} affiliates are left" in text_of(page)
         assert CallbackSetting.objects.filter(url=URL).count() == changed
-    assert "still to come" not in applied(admin_client, place, page)
+    assert "are left" not in applied(admin_client, place, page)
     assert CallbackSetting.objects.filter(url=URL).count() == SettingChange.objects.count() == 30
 
 

@@ -1,15 +1,22 @@
 // Opens a form that is a page of its own in a window instead, and sends it from there.
 //
 // A link with `data-dialog` leads to such a page. Asked with `X-Requested-With: fetch` it gives the form alone; sent so,
-// it answers 422 with the form again if something is wrong, and JSON if all is saved. What was typed stays in the
-// window when that is closed with Escape, until it is saved or cancelled. If the server cannot be asked, the link is
-// a link.
+// it answers 422 with the form again if something is wrong, and JSON if all is saved. Escape asks before it closes a
+// window in which something was typed. What the window says stands in its form (`admin/dialog_words.html`). If the
+// server cannot be asked, the link is a link.
 import { announce } from "./messages.js";
 import { ask, errorNote, refresh, typedIn } from "./server.js";
 import { localise } from "./times.js";
 
 export const onFill = []; // functions that are called with a window after a form was put into it
-const drafts = new Map(); // address -> the window with what was typed
+
+const words = (dialog) => dialog.querySelector(".dialog-leave").dataset;
+
+// What stands in the fields that a person fills in. A field that is not saved has `data-unsaved`.
+function entered(dialog) {
+  const fields = [...dialog.querySelector("form").elements].filter((field) => field.name && field.type !== "hidden" && !("unsaved" in field.dataset));
+  return JSON.stringify(fields.map((field) => [field.name, "checked" in field && field.type !== "text" ? field.checked : field.value]));
+}
 
 function note(dialog, sentence) {
   dialog.querySelector(".dialog-trouble")?.remove();
@@ -24,6 +31,7 @@ export function fill(dialog, html) {
   dialog.setAttribute("aria-labelledby", dialog.querySelector("form").getAttribute("aria-labelledby"));
   localise(dialog);
   for (const attach of onFill) attach(dialog);
+  dialog.untouched ??= entered(dialog);
   focusField(dialog);
 }
 
@@ -34,37 +42,53 @@ function focusField(dialog) {
 }
 
 async function open(link) {
-  const address = link.href;
-  let dialog = drafts.get(address);
-  if (!dialog) {
-    link.setAttribute("aria-busy", "true");
-    try {
-      const answer = await ask(address);
-      if (!answer.ok || answer.redirected) throw new Error(answer.statusText);
-      dialog = document.createElement("dialog");
-      dialog.opener = link.id;
-      fill(dialog, await answer.text());
-      drafts.set(address, dialog);
-      dialog.address = address;
-    } catch {
-      location.assign(address);
-      return;
-    } finally {
-      link.removeAttribute("aria-busy");
-    }
+  if (link.hasAttribute("aria-busy")) return;
+  const dialog = document.createElement("dialog");
+  dialog.opener = link.id;
+  link.setAttribute("aria-busy", "true");
+  try {
+    const answer = await ask(link.href);
+    if (!answer.ok || answer.redirected) throw new Error(answer.statusText);
+    fill(dialog, await answer.text());
+  } catch {
+    location.assign(link.href);
+    return;
+  } finally {
+    link.removeAttribute("aria-busy");
   }
   document.body.append(dialog);
   dialog.addEventListener("close", () => {
     dialog.remove();
     document.getElementById(dialog.opener)?.focus();
   }, { once: true });
+  dialog.addEventListener("cancel", leave);
+  // A browser may close a window at the second Escape without asking its page; not if it never sees the key.
+  dialog.addEventListener("keydown", (event) => { if (event.key === "Escape" && !event.isComposing) leave(event); });
   dialog.showModal();
   focusField(dialog);
 }
 
-function forget(dialog) {
-  drafts.delete(dialog.address);
-  dialog.close();
+// --- closed by Escape: in the place of the buttons stands a question if something would be lost ---
+function leave(event) {
+  const dialog = event.currentTarget;
+  const isAsking = !dialog.querySelector(".dialog-leave").hidden;
+  if (!isAsking && entered(dialog) === dialog.untouched) return;
+  event.preventDefault();
+  if (isAsking) stay(dialog);
+  else {
+    dialog.left = document.activeElement;
+    showQuestion(dialog, true);
+    dialog.querySelector("[data-stay]").focus();
+  }
+}
+
+function showQuestion(dialog, isAsking) {
+  for (const foot of dialog.querySelectorAll(".dialog-foot")) foot.hidden = foot.classList.contains("dialog-leave") !== isAsking;
+}
+
+function stay(dialog) {
+  showQuestion(dialog, false);
+  dialog.left?.focus();
 }
 
 async function send(dialog, form, button) {
@@ -76,13 +100,13 @@ async function send(dialog, form, button) {
     const answer = await ask(form.action, { method: "POST", body });
     const isJson = answer.headers.get("Content-Type")?.startsWith("application/json");
     if (answer.ok && isJson) await saved(dialog, await answer.json());
-    else if (answer.redirected) note(dialog, "You are logged out. Log in in another tab, then press Submit again: nothing you typed is lost.");
+    else if (answer.redirected) note(dialog, words(dialog).loggedOut);
     else if (answer.ok || answer.status === 422) fill(dialog, await answer.text());
-    else if (answer.status === 403) note(dialog, "The server did not accept this: you may be logged out, or not allowed to change it. Log in in another tab, then press Submit again: nothing you typed is lost.");
+    else if (answer.status === 403) note(dialog, words(dialog).refused);
     else if (answer.status === 404 && form.dataset.gone) note(dialog, form.dataset.gone);
-    else note(dialog, `The server answered ${answer.status}. Nothing was saved; try again.`);
+    else note(dialog, words(dialog).failed);
   } catch {
-    note(dialog, "The server could not be reached. Nothing was saved; try again.");
+    note(dialog, words(dialog).unreachable);
   } finally {
     dialog.removeAttribute("aria-busy");
     button?.removeAttribute("aria-busy");
@@ -91,7 +115,7 @@ async function send(dialog, form, button) {
 
 // Takes the changed parts of the page below from the server, so that it neither jumps nor loses its place.
 async function saved(dialog, { location: target }) {
-  forget(dialog);
+  dialog.close();
   try {
     await refresh(target);
   } catch {
@@ -110,10 +134,10 @@ document.addEventListener("click", (event) => {
     return;
   }
   const dialog = event.target.closest("dialog");
-  if (dialog && event.target.closest("[data-cancel]")) {
+  if (dialog && event.target.closest("[data-cancel], [data-leave]")) {
     event.preventDefault();
-    forget(dialog);
-  }
+    dialog.close();
+  } else if (dialog && event.target.closest("[data-stay]")) stay(dialog);
 });
 
 document.addEventListener("submit", (event) => {
