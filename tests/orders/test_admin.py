@@ -249,9 +249,9 @@ def test_order_page_without_deliveries_says_why(admin_client, joe):
     assert reverse("admin:affiliates_affiliate_settings", args=[joe.pk]) in page(response)
 
 
-def test_order_page_of_nobody_says_that_there_is_nobody_to_tell(admin_client):
+def test_order_page_of_nobody_says_that_nothing_is_sent(admin_client):
     response = admin_client.get(change_url(OrderFactory(affiliate=None)))
-    assert "there is nobody to tell" in page(response)
+    assert "This order has no affiliate, so nothing is sent." in page(response)
 
 
 # --- the list ----------------------------------------------------------------
