@@ -1,19 +1,26 @@
 """Forms of the admin about an affiliate: who they are, their links, the password of their portal login."""
 
+from decimal import Decimal
 from typing import Any
 
 from django import forms
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from affiliates import search
-from affiliates.models import LINK_MAX_LENGTH, LINK_STAYS, Affiliate, Link
+from affiliates.models import LINK_MAX_LENGTH, LINK_STAYS, Affiliate, Link, read_decimal
 from affiliates.portal import access
 from config.editing import EditingForm
 from config.listing.keys import key_in
+from config.theme.templatetags.theme import percent
+
+PERCENT_PLACES = 4  # of a percentage; the column keeps two more of the fraction
 
 
 class AffiliateInput(forms.TextInput):
@@ -49,11 +56,47 @@ class AffiliateField(forms.CharField):
     def has_changed(self, initial: Any, data: Any) -> bool:
         try:
             return self.label_of(self.clean(data)) != (initial or "")
-        except forms.ValidationError:
+        except ValidationError:
+            return True
+
+
+class PercentField(forms.DecimalField):
+    """A share that is typed and shown in percent, `12.5 %` for 0.125; its value is the fraction."""
+
+    widget = forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"})
+
+    def to_python(self, value: Any) -> Decimal | None:  # type: ignore[override]  # the stubs inherit that of integers
+        text = "".join(str(value if value is not None else "").split())
+        if not text:
+            return None
+        try:
+            typed = read_decimal(text.removesuffix("%").replace(",", "."))
+        except ValidationError as error:
+            raise ValidationError(_("Enter a percentage, such as 15 or 12.5."), code="invalid") from error
+        if not 0 <= typed <= 100:
+            raise ValidationError(_("Enter a percentage from 0 to 100."), code="not_a_share")
+        if typed != round(typed, PERCENT_PLACES):
+            message = _("Enter at most %(count)d digits after the point.")
+            raise ValidationError(message, code="too_many_decimals", params={"count": PERCENT_PLACES})
+        if 0 < typed < 1 and not text.endswith("%"):
+            meant = {"typed": percent(typed / 100), "meant": percent(typed), "number": f"{(typed * 100).normalize():f}"}
+            message = _("Did you mean %(meant)s? Then enter %(number)s. For %(typed)s, add the percent sign.")
+            raise ValidationError(message, code="fraction", params=meant)
+        return typed / 100
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        try:
+            return self.to_python(initial) != self.to_python(data)
+        except ValidationError:
             return True
 
 
 class AffiliateForm(EditingForm):
+    commission_rate = PercentField(
+        label=gettext_lazy("Commission rate"),
+        help_text=gettext_lazy("In percent of the order amount, such as 15 or 12.5."),
+    )
+
     class Meta:
         model = Affiliate
         fields = ("name", "email", "code", "status", "commission_rate")
@@ -62,12 +105,12 @@ class AffiliateForm(EditingForm):
         super().__init__(*args, **kwargs)
         if "code" in self.fields:  # which are empty without the permission to change
             example = format_html("<code>?{}=joe</code>", settings.REFERRAL_PARAMETER)
-            text = format_html("What names them in a referral link, such as {}.", example)
+            text = format_html(_("Identifies the affiliate in referral links, such as {}."), example)
             if self.instance.pk:
-                text = format_html("{} Links with the old one still name them after a change.", text)
+                text = format_html("{} {}", text, _("Links with the old code keep working after a change."))
             self.fields["code"].help_text = text
-        if self.instance.pk:
-            self.initial["commission_rate"] = f"{self.instance.commission_rate.normalize():f}"  # not 0.150000
+        if isinstance(rate := self.initial.get("commission_rate"), Decimal):
+            self.initial["commission_rate"] = percent(rate)
 
     def clean_email(self) -> str:
         email = str(self.cleaned_data["email"])
@@ -77,8 +120,10 @@ class AffiliateForm(EditingForm):
 
 
 class LinkForm(EditingForm):
-    affiliate = AffiliateField(help_text="Their code, name or e-mail.")
-    url = forms.CharField(label="URL", max_length=LINK_MAX_LENGTH, widget=forms.TextInput(attrs={"inputmode": "url"}))
+    affiliate = AffiliateField(label=gettext_lazy("Affiliate"), help_text=gettext_lazy("Code, name or e-mail."))
+    url = forms.CharField(
+        label=gettext_lazy("URL"), max_length=LINK_MAX_LENGTH, widget=forms.TextInput(attrs={"inputmode": "url"})
+    )
 
     class Meta:
         model = Link
@@ -96,7 +141,7 @@ class LinkForm(EditingForm):
         return excluded - {"digest"}
 
 
-def _password(label: str, **attrs: Any) -> forms.CharField:
+def _password(label: Any, **attrs: Any) -> forms.CharField:
     widget = forms.PasswordInput(attrs={"autocomplete": "new-password", **attrs})
     return forms.CharField(label=label, strip=False, max_length=1000, widget=widget)
 
@@ -104,8 +149,8 @@ def _password(label: str, **attrs: Any) -> forms.CharField:
 class PortalPasswordForm(forms.Form):
     """The password that the merchant gives to an affiliate's login."""
 
-    new_password1 = _password("Password", autofocus=True)
-    new_password2 = _password("Password again")
+    new_password1 = _password(gettext_lazy("Password"), autofocus=True)
+    new_password2 = _password(gettext_lazy("Repeat password"))
 
     def __init__(self, affiliate: Affiliate, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -119,14 +164,14 @@ class PortalPasswordForm(forms.Form):
     def clean_new_password2(self) -> str:
         again = str(self.cleaned_data["new_password2"])
         if again != self.data.get(self.add_prefix("new_password1")):
-            raise forms.ValidationError("This is not the same password.", code="password_mismatch")
+            raise ValidationError(_("The passwords do not match."), code="password_mismatch")
         return again
 
     def save(self, by: User) -> bool:
         """False, with the sentence among the errors, if the affiliate's e-mail cannot be a login."""
         try:
             access.grant(self.affiliate, self.cleaned_data["new_password1"], by)
-        except forms.ValidationError as error:
+        except ValidationError as error:
             self.add_error(None, error)
             return False
         return True

@@ -12,11 +12,12 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models, router, transaction
 from django.db.models import Q
 from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 
 from affiliates import referral
 
 LINK_MAX_LENGTH = 2000
-LINK_STAYS = "Orders came in through this link, and their trackers are told its values. So it stays as it is."
+LINK_STAYS = _("This link cannot be changed, because orders came through it and their postbacks use its values.")
 _CONTROL = re.compile("[\0-\x1f\ud800-\udfff]")
 # Bounded, because reading a number of millions of digits takes seconds. [0-9], because \d is also the digits of others.
 _PLAIN_DECIMAL = re.compile(r"-?[0-9]{1,40}(?:\.[0-9]{1,40})?")
@@ -25,7 +26,7 @@ _PLAIN_DECIMAL = re.compile(r"-?[0-9]{1,40}(?:\.[0-9]{1,40})?")
 def validate_text(value: str) -> None:
     """Refuse what a database column cannot hold: control characters and halves of surrogate pairs."""
     if _CONTROL.search(value):
-        raise ValidationError("This holds a control character; type it again without.", code="control_character")
+        raise ValidationError(_("Remove the control characters."), code="control_character")
 
 
 # --- numbers -----------------------------------------------------------------
@@ -35,7 +36,7 @@ def read_decimal(text: str) -> Decimal:
     `Decimal` alone also reads `1_000`, `1e3`, `+5`, `NaN` and the digits of other scripts.
     """
     if not _PLAIN_DECIMAL.fullmatch(text):
-        raise ValidationError("Write the number in digits with a point, such as 58.00.", code="invalid")
+        raise ValidationError(_("Enter a number in digits with a point, such as 58.00."), code="invalid")
     return Decimal(text)
 
 
@@ -67,26 +68,28 @@ class Affiliate(models.Model):
     """A partner who sends customers and is paid a share of their orders."""
 
     class Status(models.TextChoices):
-        PENDING = "pending", "Pending"
-        APPROVED = "approved", "Approved"
-        BLOCKED = "blocked", "Blocked"
+        PENDING = "pending", _("Pending")
+        APPROVED = "approved", _("Approved")
+        BLOCKED = "blocked", _("Blocked")
 
-    name = models.CharField(max_length=200, validators=[validate_text])
-    email = models.EmailField("e-mail", max_length=254)
+    name = models.CharField(_("name"), max_length=200, validators=[validate_text])
+    email = models.EmailField(_("e-mail"), max_length=254)
     code = models.CharField(
+        _("code"),
         max_length=64,
         unique=True,
-        validators=[RegexValidator(r"\A[\w.~-]+\Z", "Use letters, digits, and any of . _ ~ - only.", code="bad_code")],
-        help_text="What names this affiliate in a referral link, such as ?ref=joe.",
-        error_messages={"unique": "Another affiliate has this code already."},
+        validators=[RegexValidator(r"\A[\w.~-]+\Z", _("Use only letters, digits and . _ ~ -"), code="bad_code")],
+        help_text=_("Identifies the affiliate in referral links, such as ?ref=joe."),
+        error_messages={"unique": _("Another affiliate already has this code.")},
     )
-    status = models.CharField(max_length=16, choices=Status, default=Status.APPROVED)
+    status = models.CharField(_("status"), max_length=16, choices=Status, default=Status.APPROVED)
     commission_rate = PlainDecimalField(
+        _("commission rate"),
         max_digits=7,
         decimal_places=6,
         default=Decimal(0),
         validators=[MinValueValidator(Decimal(0)), MaxValueValidator(Decimal(1))],
-        help_text="The share of an order's amount, as a fraction: 0.15 is 15 %.",
+        help_text=_("The share of an order's amount, as a fraction: 0.15 is 15 %."),
     )
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL,
@@ -95,11 +98,13 @@ class Affiliate(models.Model):
         blank=True,
         editable=False,
         related_name="affiliate",
-        verbose_name="portal login",
+        verbose_name=_("portal login"),
     )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
+        verbose_name = _("affiliate")
+        verbose_name_plural = _("affiliates")
         ordering: ClassVar = ["name", "pk"]
         constraints: ClassVar = [
             models.CheckConstraint(condition=Q(commission_rate__gte=0), name="affiliate_rate_not_negative"),
@@ -152,7 +157,7 @@ class Affiliate(models.Model):
             raise ValidationError(
                 {
                     "code": ValidationError(
-                        "This was the code of %(name)s, and links with it are still theirs.",
+                        _("%(name)s had this code before, and links with it still belong to them. Use another code."),
                         code="alias_of_another",
                         params={"name": taken.affiliate.name},
                     )
@@ -168,7 +173,7 @@ class AffiliateAlias(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        verbose_name = "earlier code"
+        verbose_name = _("earlier code")
         default_permissions = ()
 
     def __str__(self) -> str:
@@ -213,9 +218,11 @@ class DigestField(models.CharField):  # type: ignore[type-arg]  # not subscripta
 class Link(models.Model):
     """The full referral URL a customer came through, with whatever the affiliate put into it."""
 
-    affiliate = models.ForeignKey(Affiliate, on_delete=models.CASCADE, related_name="links")
+    affiliate = models.ForeignKey(
+        Affiliate, on_delete=models.CASCADE, related_name="links", verbose_name=_("affiliate")
+    )
     url = models.URLField(
-        "URL", max_length=LINK_MAX_LENGTH, validators=[URLValidator(schemes=["http", "https"]), validate_text]
+        _("URL"), max_length=LINK_MAX_LENGTH, validators=[URLValidator(schemes=["http", "https"]), validate_text]
     )
     digest = DigestField(max_length=64, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -223,12 +230,14 @@ class Link(models.Model):
     objects = LinkQuerySet.as_manager()
 
     class Meta:
+        verbose_name = _("link")
+        verbose_name_plural = _("links")
         ordering: ClassVar = ["-pk"]
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["affiliate", "digest"],
                 name="link_once_per_affiliate",
-                violation_error_message="This affiliate has this link already.",
+                violation_error_message=_("This affiliate already has this link."),
             ),
             models.CheckConstraint(condition=~Q(url=""), name="link_url_not_empty"),
         ]

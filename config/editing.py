@@ -1,7 +1,7 @@
 """Pages of the admin for rows that others may change meanwhile, and forms that are drawn from what is stored.
 
 A page carries what it showed. Where something else is stored by the time that it is saved, and saving would undo that,
-it is refused and says so field by field; then it may be saved on purpose.
+it is refused and says so field by field; then it may be saved on purpose. The history says what each save changed.
 """
 
 from dataclasses import dataclass
@@ -10,14 +10,16 @@ from typing import Any
 
 from django import forms
 from django.core import signing
-from django.db import connection
+from django.db import connection, models
 from django.http import HttpRequest, HttpResponse
+from django.utils import translation
+from django.utils.translation import gettext as _
 
 from config.listing.pages import BaseAdmin
 
 SEEN = "seen"  # the name of the hidden field
 SALT = "config.editing"
-NOTHING = "empty"
+MAX_KEPT = 200  # characters of a value in the history
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,8 @@ class EditingForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptab
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean()
         if self.changed_meanwhile:
-            self.add_error(None, forms.ValidationError("It was changed meanwhile.", code="changed_meanwhile"))
+            changed = forms.ValidationError(_("This was changed while the page was open."), code="changed_meanwhile")
+            self.add_error(None, changed)
         return cleaned
 
     @property
@@ -43,7 +46,7 @@ class EditingForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptab
         """The value of the hidden field: what is stored now, unless that is still to be looked at."""
         if self.is_bound and not self.changed_meanwhile:
             return str(self.data.get(SEEN, ""))
-        return signing.dumps(self._stored, salt=SALT, compress=True) if self.instance.pk else ""
+        return signing.dumps(self.stored, salt=SALT, compress=True) if self.instance.pk else ""
 
     @cached_property
     def changed_meanwhile(self) -> list[Difference]:
@@ -53,10 +56,19 @@ class EditingForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptab
         except signing.BadSignature:
             seen = {}
         return [
-            Difference(str(self[name].label), self._words(name, stored), self._words(name, self[name].data))
-            for name, stored in self._stored.items()
+            Difference(str(self[name].label), self.words(name, stored), self.words(name, self[name].data))
+            for name, stored in self.stored.items()
             if stored != seen.get(name, stored) and self._would_change(name)
         ]
+
+    def changes_to(self, after: "EditingForm") -> str:
+        """What another form of this kind shows differently, for the history: `Amount: 58.00 → 60.00.`"""
+        with translation.override(None):
+            return " ".join(
+                f"{self[name].label}: {self.words(name, stored)} → {after.words(name, after.stored[name])}."
+                for name, stored in self.stored.items()
+                if stored != after.stored.get(name, stored)
+            )
 
     def _would_change(self, name: str) -> bool:
         field, shown = self.fields[name], self.initial.get(name)
@@ -65,14 +77,24 @@ class EditingForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptab
         return name not in self.cleaned_data or field.has_changed(shown, self[name].data)
 
     @cached_property
-    def _stored(self) -> dict[str, str]:
-        """What the fields show of the row as it was read for this form."""
-        shown = {name: self.get_initial_for_field(field, name) for name, field in self.fields.items()}
-        return {name: "" if value is None else str(value) for name, value in shown.items()}
+    def stored(self) -> dict[str, str]:
+        """What the fields show of the row as it was read for this form. What cannot be changed is no part of it."""
+        shown = {n: self.get_initial_for_field(field, n) for n, field in self.fields.items() if not field.disabled}
+        return {name: _as_text(value) for name, value in shown.items()}
 
-    def _words(self, name: str, value: Any) -> str:
-        choices: Any = getattr(self.fields[name], "choices", ())
-        return str(dict(choices).get(value, value) or "") or NOTHING
+    def words(self, name: str, value: Any) -> str:
+        """A value of a field as people read it."""
+        choices = {str(key): str(label) for key, label in getattr(self.fields[name], "choices", ())}
+        parts = _as_text(value).split(", ") if choices else [_as_text(value)]
+        return ", ".join(choices.get(part, part) for part in parts)[:MAX_KEPT] or _("empty")
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(sorted(_as_text(part) for part in value))
+    if isinstance(value, models.Model):
+        return str(value.pk)
+    return "" if value is None else str(value)
 
 
 class EditingAdmin(BaseAdmin):
@@ -91,3 +113,14 @@ class EditingAdmin(BaseAdmin):
             stored = self.model._default_manager.get(pk=obj.pk)  # noqa: SLF001 - Django's documented name
             context |= {"original": stored, "subtitle": str(stored)}
         return super().render_change_form(request, context, *args, **kwargs)
+
+    # --- the history ---------------------------------------------------------
+    def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:
+        """What is stored now and was not before; empty if that is nothing."""
+        if add or not isinstance(form, EditingForm):
+            return super().construct_change_message(request, form, formsets, add)
+        stored = self.model._default_manager.get(pk=form.instance.pk)  # noqa: SLF001 - Django's documented name
+        return form.changes_to(type(form)(instance=stored))
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        return super().log_change(request, obj, message) if message else None

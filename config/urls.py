@@ -3,7 +3,6 @@
 from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path, re_path
-from django.views.generic import RedirectView
 
 from config import echo, views
 from config.monitoring import scrape
@@ -11,7 +10,7 @@ from orders.intake.api import api
 from orders.intake.problems import nothing_here
 
 urlpatterns = [
-    path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("", views.start),
     path("admin/affiliates/affiliate/<int:affiliate_id>/settings/callbacks/", include("callbacks.urls")),
     path("admin/", include("callbacks.setup.bulk.urls")),
     path("admin/", include("callbacks.retention.urls")),

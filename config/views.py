@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect
 from django.template.loader import render_to_string
 from django.utils.translation import gettext
 from django.views.debug import SafeExceptionReporterFilter
@@ -23,6 +24,13 @@ OK = "ok"
 NOT_REPEATED = re.compile("password|secret|token|code|otp", re.IGNORECASE)
 CSRF = "csrfmiddlewaretoken"
 REPEATED_LENGTH = 100_000
+
+
+# --- the start ---------------------------------------------------------------------
+def start(request: HttpRequest) -> HttpResponse:
+    """Staff to the panel, affiliates to their portal."""
+    user = request.user
+    return redirect("portal:home" if user.is_authenticated and not user.is_staff else "admin:index")
 
 
 # --- probes ----------------------------------------------------------------------

@@ -10,6 +10,8 @@ from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from affiliates.filters import AffiliateFilter, FilteredByAffiliate
 from affiliates.models import Affiliate
@@ -77,11 +79,16 @@ class OrderChangeList(LongChangeList):
 
 
 class DeliveriesFilter(admin.SimpleListFilter):
-    title = "deliveries"
+    title = gettext_lazy("deliveries")
     parameter_name = "deliveries"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("failed", "Failed"), ("retrying", "Retrying"), ("succeeded", "Succeeded"), ("none", "None")]
+        return [
+            ("failed", _("Failed")),
+            ("retrying", _("Retrying")),
+            ("succeeded", _("Succeeded")),
+            ("none", _("None")),
+        ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         of_order = _deliveries().filter(order=OuterRef("pk"))
@@ -92,13 +99,13 @@ class DeliveriesFilter(admin.SimpleListFilter):
 
 
 class NoAffiliateFilter(admin.SimpleListFilter):
-    """Orders that nobody is told of: all of them, or those that named somebody who was not found."""
+    """Orders of no affiliate: all of them, or those that named somebody who was not found."""
 
-    title = "without an affiliate"
+    title = gettext_lazy("no affiliate")
     parameter_name = "no_affiliate"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("all", "Orders without an affiliate"), ("named", "Those that named one")]
+        return [("all", _("All orders without an affiliate")), ("named", _("Link or code not recognized"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         if self.value() == "all":
@@ -111,7 +118,7 @@ class NoAffiliateFilter(admin.SimpleListFilter):
 class CurrencyFilter(admin.SimpleListFilter):
     """Offers the currencies of the latest orders only, as reading all orders for each page would take too long."""
 
-    title = "currency"
+    title = gettext_lazy("currency")
     parameter_name = "currency"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
@@ -126,10 +133,10 @@ class CurrencyFilter(admin.SimpleListFilter):
 @admin.register(Order)
 class OrderAdmin(FilteredByAffiliate, EditingAdmin):
     form = OrderForm
-    list_title = "All orders"
+    list_title = gettext_lazy("All orders")
     list_icon = "orders"
-    empty_title = "No orders yet"
-    empty_text = "Your shop hands them over through the API, or you add one here to try it."
+    empty_title = gettext_lazy("No orders yet")
+    empty_text = gettext_lazy("Your shop sends orders through the API. You can also add one here.")
     list_display = (
         "number",
         "affiliate_column",
@@ -150,11 +157,11 @@ class OrderAdmin(FilteredByAffiliate, EditingAdmin):
     list_select_related = ("affiliate",)
     list_per_page = 50
     search_fields = ("number", "affiliate__name", "affiliate__code")
-    search_help_text = "Search by number or affiliate"
+    search_help_text = gettext_lazy("Order number or affiliate")
     show_full_result_count = False
     fieldsets = (
         (None, {"fields": ("number", "status", "link", "affiliate")}),
-        ("Money", {"fields": ("amount", "currency", "commission")}),
+        (gettext_lazy("Money"), {"fields": ("amount", "currency", "commission")}),
     )
 
     sortable_by = ()  # newest first is the one order that a large table answers at once
@@ -164,7 +171,7 @@ class OrderAdmin(FilteredByAffiliate, EditingAdmin):
         if obj is None or self.has_change_permission(request, obj):
             return super().get_fieldsets(request, obj)
         facts, _money = self.fieldsets
-        return (facts, ("Money", {"fields": ("money_amount", "money_commission")}))
+        return (facts, (_("Money"), {"fields": ("money_amount", "money_commission")}))
 
     # --- finding -------------------------------------------------------------
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[OrderChangeList]:
@@ -183,19 +190,19 @@ class OrderAdmin(FilteredByAffiliate, EditingAdmin):
         return queryset.filter(affiliate__in=Affiliate.objects.filter(matches).values("pk")), False
 
     # --- columns -------------------------------------------------------------
-    affiliate_column = column("Affiliate", "admin/orders/affiliate.html", "order")
+    affiliate_column = column(gettext_lazy("Affiliate"), "admin/orders/affiliate.html", "order")
 
-    @admin.display(description="Amount")
+    @admin.display(description=gettext_lazy("Amount"))
     def money_amount(self, order: Order) -> str:
         return render_to_string("admin/orders/money.html", {"amount": order.amount, "currency": order.currency})
 
-    @admin.display(description="Commission")
+    @admin.display(description=gettext_lazy("Commission"))
     def money_commission(self, order: Order) -> str:
         return render_to_string("admin/orders/money.html", {"amount": order.commission, "currency": order.currency})
 
-    status_chip = column("Status", "admin/orders/status.html", "order")
-    deliveries = column("Deliveries", "admin/orders/deliveries.html", "order")
-    created = column("Came in", CREATED)
+    status_chip = column(gettext_lazy("Status"), "admin/orders/status.html", "order")
+    deliveries = column(gettext_lazy("Deliveries"), "admin/orders/deliveries.html", "order")
+    created = column(gettext_lazy("Received"), CREATED)
 
 
 @admin.register(ApiToken)
@@ -204,11 +211,11 @@ class ApiTokenAdmin(BaseAdmin):
 
     form = ApiTokenForm
     fields = ("name", "days")
-    list_title = "API tokens"
-    list_subtitle = "What your shop's back end hands over orders with."
+    list_title = gettext_lazy("API tokens")
+    list_subtitle = gettext_lazy("Your shop uses them to send orders through the API.")
     list_icon = "key"
-    empty_title = "No tokens yet"
-    empty_text = "Make one for each program that hands over orders, so that each can be taken away alone."
+    empty_title = gettext_lazy("No tokens yet")
+    empty_text = gettext_lazy("Create one for each program that sends orders, so that you can revoke each on its own.")
     list_display = ("name", "created", "last_used", "expires", "revoke")
     list_display_links = None
     ordering = ("name",)
@@ -244,11 +251,18 @@ class ApiTokenAdmin(BaseAdmin):
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
         """Show the token in this answer. A message would put it into a cookie."""
-        context = {"title": f"Token for {obj.name}", "opts": self.opts, "name": obj.name, "token": obj.token}
+        context = {
+            "title": _("Token for %(name)s") % {"name": obj.name},
+            "opts": self.opts,
+            "name": obj.name,
+            "token": obj.token,
+        }
         context = self.admin_site.each_context(request) | context
         return TemplateResponse(request, "admin/orders/apitoken/made.html", context)
 
-    created = column("Made", CREATED, ordering="created_at")
-    last_used = column("Last used", "admin/orders/apitoken/last_used.html", "record", ordering="last_used_at")
-    expires = column("Expires", "admin/orders/apitoken/expires.html", "record", ordering="expires_at")
-    revoke = column("Action", "admin/orders/apitoken/revoke.html", "record")
+    created = column(gettext_lazy("Created"), CREATED, ordering="created_at")
+    last_used = column(
+        gettext_lazy("Last used"), "admin/orders/apitoken/last_used.html", "record", ordering="last_used_at"
+    )
+    expires = column(gettext_lazy("Expires"), "admin/orders/apitoken/expires.html", "record", ordering="expires_at")
+    revoke = column(gettext_lazy("Action"), "admin/orders/apitoken/revoke.html", "record")

@@ -5,6 +5,8 @@ from typing import Any, ClassVar
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from affiliates.forms import AffiliateField
 from affiliates.referral import without_blanks
@@ -18,18 +20,19 @@ class OrderForm(EditingForm):
     """Finds or makes the link with the typed URL, which also names the affiliate if none is chosen."""
 
     link = forms.CharField(
-        label="Referral link",
+        label=gettext_lazy("Referral link"),
         required=False,
         max_length=None,
         widget=forms.TextInput(
             attrs={"inputmode": "url", "autocomplete": "off", "placeholder": "https://shop.example/?ref=joe&sub_id=fb"}
         ),
-        help_text="The full address the customer came through. Its ref parameter names the affiliate.",
+        help_text=gettext_lazy("The full URL that the customer used. Its ref parameter identifies the affiliate."),
     )
 
     affiliate = AffiliateField(
+        label=gettext_lazy("Affiliate"),
         required=False,
-        help_text="Their code, name or e-mail; empty, it is whoever the link names.",
+        help_text=gettext_lazy("Code, name or e-mail. Leave empty to use the affiliate of the link."),
     )
 
     class Meta:
@@ -57,7 +60,8 @@ class OrderForm(EditingForm):
         commission = money.plain(order.commission, order.currency)
         self.initial["commission"] = commission if order.commission_given else None
         if not order.commission_given and "commission" in self.fields:
-            self.fields["commission"].help_text = f"Left empty, the affiliate's rate makes it {commission}."
+            calculated = _("Leave empty to calculate it from the affiliate's rate: %(commission)s.")
+            self.fields["commission"].help_text = calculated % {"commission": commission}
 
     def clean_number(self) -> str:
         """What is typed is without blanks at its ends; the number of an old row may have some, and keeps them."""
@@ -68,31 +72,34 @@ class OrderForm(EditingForm):
         cleaned = super().clean() or self.cleaned_data
         # The URL is checked now; if the link is new, it is made when the order is saved.
         self.typed_link, cleaned["link"] = cleaned.get("link", ""), None
-        if "affiliate" not in cleaned:  # it has an error
-            return cleaned
         try:
             with transaction.atomic():
-                cleaned["affiliate"], _ = place.resolve_link(cleaned["affiliate"], self.typed_link)
+                affiliate, _link = place.resolve_link(cleaned.get("affiliate"), self.typed_link)
                 transaction.set_rollback(True)
         except ValidationError as error:
-            self.add_error("link", error)
+            # While the affiliate has an error, whom the link names says nothing yet.
+            if "affiliate" in cleaned or error.code == "bad_link":
+                self.add_error("link", error)
+        else:
+            if "affiliate" in cleaned:
+                cleaned["affiliate"] = affiliate
         return cleaned
 
     def save(self, commit: bool = True) -> Any:
-        _, self.instance.link = place.resolve_link(self.instance.affiliate, self.typed_link)
+        _affiliate, self.instance.link = place.resolve_link(self.instance.affiliate, self.typed_link)
         return super().save(commit)
 
 
 class ApiTokenForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable at run time
     days = forms.IntegerField(
-        label="Valid for days",
+        label=gettext_lazy("Valid for (days)"),
         required=False,
         min_value=1,
         max_value=tokens.MOST_DAYS,
-        help_text="Left empty, it is valid until somebody revokes it.",
+        help_text=gettext_lazy("Leave empty for a token that is valid until it is revoked."),
     )
 
     class Meta:
         model = ApiToken
         fields = ("name",)
-        help_texts: ClassVar = {"name": "Who will use it, such as shop."}
+        help_texts: ClassVar = {"name": gettext_lazy("The program that will use it, such as shop.")}

@@ -12,6 +12,7 @@ from django.db import models, router, transaction
 from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from affiliates import search
 from affiliates.models import LINK_MAX_LENGTH, Affiliate, Link, PlainDecimalField, can_be_kept, validate_text
@@ -28,13 +29,13 @@ RATE_PLACES = 6
 
 def validate_number(number: str) -> None:
     if number in {".", ".."}:
-        raise ValidationError("No web address can hold this number; add something to it, such as #.", code="dots_only")
+        raise ValidationError(_("A number cannot be dots only. Add something to it, such as #."), code="dots_only")
 
 
 def validate_currency(code: str) -> None:
     if not money.is_currency(code):
         raise ValidationError(
-            "“%(code)s” is no currency code; use the three letters of ISO 4217, such as USD or EUR.",
+            _("“%(code)s” is not a currency code. Use the three letters of ISO 4217, such as USD or EUR."),
             code="unknown_currency",
             params={"code": code[:10]},
         )
@@ -42,7 +43,7 @@ def validate_currency(code: str) -> None:
 
 def link_of_another(owner: Affiliate) -> ValidationError:
     return ValidationError(
-        "This link belongs to %(name)s; clear it or choose that affiliate.",
+        _("This link belongs to %(name)s. Clear it, or choose that affiliate."),
         code="link_of_another_affiliate",
         params={"name": owner.name},
     )
@@ -119,7 +120,7 @@ class OrderQuerySet(models.QuerySet["Order"]):
 def validate_statuses(values: list[str]) -> None:
     if not isinstance(values, list) or any(value not in Order.Status.values for value in values):
         raise ValidationError(
-            "Choose among the statuses of an order: %(known)s.",
+            _("Choose from these order statuses: %(known)s."),
             code="unknown_status",
             params={"known": ", ".join(Order.Status.values)},
         )
@@ -142,40 +143,45 @@ class Order(models.Model):
     """
 
     class Status(models.TextChoices):
-        NEW = "new", "New"
-        APPROVED = "approved", "Approved"
-        REJECTED = "rejected", "Rejected"
+        NEW = "new", _("New")
+        APPROVED = "approved", _("Approved")
+        REJECTED = "rejected", _("Rejected")
 
     class NoAffiliate(models.TextChoices):
         """Why an order that named an affiliate has none."""
 
-        LINK_TOO_LONG = "link_too_long", f"The link is longer than {LINK_MAX_LENGTH:,} characters."
-        LINK_HAS_SPACE = "link_has_space", "The link has a space in it."
-        LINK_IS_PATH = "link_is_path", "The link is a path without the address of a shop."
-        BAD_LINK = "bad_link", "The link is no web address."
-        NO_REFERRAL = "no_referral", "The link has no affiliate's code."
-        UNKNOWN_REFERRAL = "unknown_referral", "No affiliate has the code in the link."
-        UNKNOWN_AFFILIATE = "unknown_affiliate", "No affiliate has this code."
+        LINK_TOO_LONG = "link_too_long", _("The link is longer than 2,000 characters.")
+        LINK_HAS_SPACE = "link_has_space", _("The link contains a space.")
+        LINK_IS_PATH = "link_is_path", _("The link is only a path, without the address of a shop.")
+        BAD_LINK = "bad_link", _("The link is not a web address.")
+        NO_REFERRAL = "no_referral", _("The link contains no affiliate code.")
+        UNKNOWN_REFERRAL = "unknown_referral", _("No affiliate has the code in the link.")
+        UNKNOWN_AFFILIATE = "unknown_affiliate", _("No affiliate has this code.")
 
     number = models.CharField(
+        _("number"),
         max_length=NUMBER_MAX_LENGTH,
         unique=True,
         validators=[validate_text, validate_number],
-        help_text="As the shop shows it, such as #100001.",
-        error_messages={"unique": "There is an order with this number already."},
+        help_text=_("As your shop shows it, such as #100001."),
+        error_messages={"unique": _("An order with this number already exists.")},
     )
-    affiliate = models.ForeignKey(Affiliate, on_delete=models.PROTECT, null=True, blank=True, related_name="orders")
-    link = models.ForeignKey(Link, on_delete=models.PROTECT, null=True, blank=True, related_name="orders")
+    affiliate = models.ForeignKey(
+        Affiliate, models.PROTECT, null=True, blank=True, related_name="orders", verbose_name=_("affiliate")
+    )
+    link = models.ForeignKey(Link, models.PROTECT, null=True, blank=True, related_name="orders", verbose_name=_("link"))
     amount = PlainDecimalField(
+        _("amount"),
         max_digits=AMOUNT_DIGITS,
         decimal_places=AMOUNT_PLACES,
-        error_messages={"null": "A new order needs an amount."},
+        error_messages={"null": _("A new order needs an amount.")},
     )
     commission = PlainDecimalField(
+        _("commission"),
         max_digits=AMOUNT_DIGITS,
         decimal_places=AMOUNT_PLACES,
         blank=True,
-        help_text="Leave empty to take the affiliate's rate of the amount.",
+        help_text=_("Leave empty to calculate it from the affiliate's rate."),
     )
     commission_given = models.BooleanField(
         default=False,
@@ -189,8 +195,8 @@ class Order(models.Model):
         editable=False,
         help_text="The affiliate's rate when the order became theirs; empty in rows from before it was kept.",
     )
-    currency = CurrencyField(max_length=3, default="USD", validators=[validate_currency])
-    status = models.CharField(max_length=16, choices=Status, default=Status.NEW)
+    currency = CurrencyField(_("currency"), max_length=3, default="USD", validators=[validate_currency])
+    status = models.CharField(_("status"), max_length=16, choices=Status, default=Status.NEW)
     no_affiliate_reason = models.CharField(
         max_length=32, blank=True, editable=False, default="", db_default="", help_text="A value of NoAffiliate."
     )
@@ -211,6 +217,8 @@ class Order(models.Model):
     after: OrderState | None = None
 
     class Meta:
+        verbose_name = _("order")
+        verbose_name_plural = _("orders")
         ordering: ClassVar = ["-pk"]
         constraints: ClassVar = [
             models.CheckConstraint(condition=~Q(number=""), name="order_number_not_empty"),
@@ -256,7 +264,7 @@ class Order(models.Model):
                 amount = getattr(self, name)
                 if isinstance(amount, Decimal) and money.has_too_many_decimals(amount, self.currency):
                     errors[name] = ValidationError(
-                        "%(currency)s amounts have %(digits)d digits after the point at most.",
+                        _("%(currency)s amounts have at most %(digits)d digits after the point."),
                         code="too_many_decimals",
                         params={"currency": self.currency, "digits": money.minor_digits(self.currency)},
                     )
@@ -386,14 +394,15 @@ class Order(models.Model):
 class ApiToken(models.Model):
     """Lets a program hand over orders. Only the digest is kept: the token itself is shown once, when it is made."""
 
-    name = models.CharField(max_length=100, unique=True)
+    name = models.CharField(_("name"), max_length=100, unique=True)
     digest = models.CharField(max_length=64, unique=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     last_used_at = models.DateTimeField(null=True, editable=False, help_text="To the minute.")
     expires_at = models.DateTimeField(null=True, editable=False, help_text="Empty if it never does.")
 
     class Meta:
-        verbose_name = "API token"
+        verbose_name = _("API token")
+        verbose_name_plural = _("API tokens")
 
     def __str__(self) -> str:
         return self.name

@@ -24,9 +24,10 @@ VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "met
 # Names, and units that are the same everywhere.
 SAME_EVERYWHERE = (
     *("Affiliate Postbacks", "Standard Webhooks", "English", "Español", "Python", "Node", "PHP", "GET", "POST", "JSON"),
-    *("HMAC-SHA256", "UTC", "URL", "CSV", "API", "TLS", "DNS", "ms", *NAMES),
+    *("HMAC-SHA256", "UTC", "URL", "CSV", "API", "TLS", "DNS", "ms", "md5", *NAMES),
 )
-DATE = re.compile(r"\b\d{1,2} [A-Z][a-z]{2} \d{4}\b")
+# Dates, addresses, and what Django shows of the hash of a password.
+NO_TEXT = re.compile(r"\b\d{1,2} [A-Z][a-z]{2} \d{4}\b|https?://\S+|\b[0-9a-f]{6}\*+")
 WORD = re.compile(r"[^\W\d_]{2,}")
 
 
@@ -105,6 +106,8 @@ def stored() -> set[str]:
             columns = [field.attname for field in model._meta.concrete_fields if not field.choices]
             for row in model._default_manager.values_list(*columns):
                 found.update(_texts(row))
+    # Permissions are listed by the names that Django made of those of the models.
+    found.update(name.removeprefix("Can ").capitalize() for name in Permission.objects.values_list("name", flat=True))
     return found
 
 
@@ -126,7 +129,7 @@ def untranslated(page: str, data: Iterable[str]) -> list[str]:
     known = sorted({*data, *SAME_EVERYWHERE}, key=len, reverse=True)
     found = []
     for text in parser.texts:
-        left = DATE.sub(" ", text)
+        left = NO_TEXT.sub(" ", text)
         for each in known:
             if WORD.search(left) is None:
                 break

@@ -17,6 +17,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from affiliates import filters, search
@@ -184,12 +185,15 @@ def portal_password(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
     is_new = affiliate.user is None
     form = PortalPasswordForm(affiliate, request.POST or None)
     if request.method == "POST" and form.is_valid() and form.save(actor(request)):
-        says = "Gave access to the portal." if is_new else "Set another password for the portal."
+        says = "Gave portal access." if is_new else "Changed the portal password."
         security_log.note(request, "portal_password_set", about=affiliate, says=says)
-        what = "can log in to the portal now" if is_new else "has a new password for the portal"
-        messages.success(request, f"{affiliate} {what}, as {affiliate.email}.")
+        given, changed = (
+            _("%(name)s can now log in to the portal as %(email)s."),
+            _("Portal password of %(name)s changed."),
+        )
+        messages.success(request, (given if is_new else changed) % {"name": affiliate, "email": affiliate.email})
         return go_to(request, _portal_access_url(affiliate))
-    context = _portal_context(request, affiliate) | {"title": "Set portal password", "form": form}
+    context = _portal_context(request, affiliate) | {"title": _("Set portal password"), "form": form}
     name = "portal_form.html" if is_fetch(request) else "portal.html"
     status = 422 if form.is_bound else 200
     return render(request, f"admin/affiliates/affiliate/{name}", context, status=status)
@@ -204,10 +208,10 @@ def portal_off(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
         return redirect(_portal_access_url(affiliate))
     if request.method == "POST":
         access.revoke(affiliate)
-        security_log.note(request, "portal_access_taken", about=affiliate, says="Took access to the portal away.")
-        messages.success(request, f"{affiliate} can no longer log in to the portal.")
+        security_log.note(request, "portal_access_taken", about=affiliate, says="Turned portal access off.")
+        messages.success(request, _("%(name)s can no longer log in to the portal.") % {"name": affiliate})
         return go_to(request, _portal_access_url(affiliate))
-    context = _portal_context(request, affiliate) | {"title": "Turn portal access off"}
+    context = _portal_context(request, affiliate) | {"title": _("Turn off portal access")}
     return render(request, "admin/affiliates/affiliate/portal_off.html", context)
 
 

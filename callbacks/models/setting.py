@@ -145,7 +145,7 @@ class CallbackSetting(models.Model):
     @property
     def statuses(self) -> list[str]:
         """The labels of the statuses that this is for; empty if it is for all."""
-        return [label for value, label in Order.Status.choices if value in self.only_statuses]
+        return [str(label) for value, label in Order.Status.choices if value in self.only_statuses]
 
     def previous_secret_at(self, moment: datetime) -> str:
         """The secret that was replaced, if it still signs at that time; "" if not."""

@@ -17,9 +17,11 @@ from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.template.loader import render_to_string
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
+from config.editing import EditingAdmin, EditingForm
 from config.listing.columns import column
-from config.listing.pages import BaseAdmin
 from config.models import authenticator_of
 from config.security import roles, security_log
 from config.security.sign_in import password_again
@@ -27,10 +29,14 @@ from config.security.sign_in import password_again
 ADMINISTRATOR, CHOSEN, NONE = "administrator", "chosen", "none"
 BY_KEY = {role.name.lower(): role for role in roles.ROLES}
 CHOICES = (
-    (NONE, "No role", "May not come into this panel. Affiliates need none for the portal."),
-    *((key, role.name, role.may) for key, role in BY_KEY.items()),
-    (ADMINISTRATOR, "Administrator", "Everything, and these accounts."),
-    (CHOSEN, "Chosen one by one", "Only what is ticked under Permissions."),
+    (
+        NONE,
+        gettext_lazy("No role"),
+        gettext_lazy("Cannot use this panel. Affiliates need no role for the portal."),
+    ),
+    *((key, role.label, role.may) for key, role in BY_KEY.items()),
+    (ADMINISTRATOR, gettext_lazy("Administrator"), gettext_lazy("Can do everything, including managing users.")),
+    (CHOSEN, gettext_lazy("Custom"), gettext_lazy("Can do only what is ticked under Permissions.")),
 )
 
 
@@ -64,17 +70,39 @@ def _roles_to_choose() -> list[tuple[str, str]]:
     return [(key, render_to_string(template, {"name": name, "may": may})) for key, name, may in CHOICES]
 
 
-class AccountForm(UserChangeForm):  # type: ignore[type-arg]  # not subscriptable at run time
-    role = forms.ChoiceField(choices=_roles_to_choose, widget=forms.RadioSelect)
-    user_permissions = PermissionsField(label="May", queryset=Permission.objects.none(), required=False)
+def _roles_of_new() -> list[tuple[str, str]]:
+    """Single permissions are ticked on the page of a user who is there."""
+    return [choice for choice in _roles_to_choose() if choice[0] != CHOSEN]
+
+
+class RoleForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable at run time
+    """Gives the user of the form the role that is chosen in it, in the same step."""
+
+    role = forms.ChoiceField(label=gettext_lazy("Role"), choices=_roles_to_choose, widget=forms.RadioSelect)
+
+    def save(self, commit: bool = True) -> Any:
+        key = self.cleaned_data["role"]
+        self.instance.is_staff, self.instance.is_superuser = key != NONE, key == ADMINISTRATOR
+        return super().save(commit)
+
+    def _save_m2m(self) -> None:
+        super()._save_m2m()  # type: ignore[misc]  # the stubs leave it out
+        roles.set_role(self.instance, BY_KEY.get(self.cleaned_data["role"]))
+
+
+class AccountForm(RoleForm, EditingForm, UserChangeForm):  # type: ignore[type-arg]  # not subscriptable at run time
+    user_permissions = PermissionsField(label=gettext_lazy("Can"), queryset=Permission.objects.none(), required=False)
     editor: User | None = None  # who fills in the form
 
     class Meta:
         model = User
         fields = ("username", "email", "first_name", "last_name", "password", "is_active")
         field_classes: ClassVar = {"username": UsernameField}
-        labels: ClassVar = {"email": "E-mail", "is_active": "May log in"}
-        help_texts: ClassVar = {"username": "", "is_active": "Take this away instead of deleting somebody."}
+        labels: ClassVar = {"email": gettext_lazy("E-mail"), "is_active": gettext_lazy("Can log in")}
+        help_texts: ClassVar = {
+            "username": "",
+            "is_active": gettext_lazy("Untick to disable the account; don't delete it."),
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -90,36 +118,38 @@ class AccountForm(UserChangeForm):  # type: ignore[type-arg]  # not subscriptabl
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         if self.editor is not None and self.editor.pk == self.instance.pk:
             if cleaned.get("role", ADMINISTRATOR) != ADMINISTRATOR:
-                self.add_error("role", ValidationError("Another administrator has to take this from you.", "own_role"))
+                error = _("You cannot change your own role. Ask another administrator.")
+                self.add_error("role", ValidationError(error, "own_role"))
             if cleaned.get("is_active") is False:
-                self.add_error("is_active", ValidationError("You would lock yourself out.", "own_log_in"))
+                self.add_error("is_active", ValidationError(_("You cannot disable your own account."), "own_log_in"))
         return cleaned
 
+    def words(self, name: str, value: Any) -> str:
+        if name == "role":
+            return next((str(title) for key, title, _may in CHOICES if key == value), "")
+        return super().words(name, value)
+
     def save(self, commit: bool = True) -> Any:
-        key = self.cleaned_data["role"]
-        self.instance.is_staff, self.instance.is_superuser = key != NONE, key == ADMINISTRATOR
-        if key != CHOSEN:
+        if self.cleaned_data["role"] != CHOSEN:
             self.cleaned_data["user_permissions"] = Permission.objects.none()
         return super().save(commit)
 
-    def _save_m2m(self) -> None:
-        super()._save_m2m()  # type: ignore[misc]  # the stubs leave it out
-        roles.set_role(self.instance, BY_KEY.get(self.cleaned_data["role"]))
 
+class NewAccountForm(RoleForm, UserCreationForm):  # type: ignore[type-arg]  # not subscriptable at run time
+    role = forms.ChoiceField(label=gettext_lazy("Role"), choices=_roles_of_new, widget=forms.RadioSelect)
 
-class NewAccountForm(UserCreationForm):  # type: ignore[type-arg]  # not subscriptable at run time
     class Meta:
         model = User
         fields = ("username", "email")
         field_classes: ClassVar = {"username": UsernameField}
-        labels: ClassVar = {"email": "E-mail"}
-        help_texts: ClassVar = {"username": "Letters, digits and any of @ . + - _"}
+        labels: ClassVar = {"email": gettext_lazy("E-mail")}
+        help_texts: ClassVar = {"username": gettext_lazy("Letters, digits and @ . + - _")}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for name in ("password1", "password2"):
             self.fields[name].required = True  # Django requires them only later, so the label would say "optional"
-        self.fields["password2"].label = "Password again"
+        self.fields["password2"].label = _("Repeat password")
 
 
 class PasswordForm(AdminPasswordChangeForm):  # type: ignore[type-arg]  # not subscriptable at run time
@@ -128,15 +158,15 @@ class PasswordForm(AdminPasswordChangeForm):  # type: ignore[type-arg]  # not su
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields.pop("usable_password", None)
-        self.fields["password2"].label = "Password again"
+        self.fields["password2"].label = _("Repeat password")
 
 
 class RoleFilter(admin.SimpleListFilter):
-    title = "role"
+    title = gettext_lazy("role")
     parameter_name = "role"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(key, name) for key, name, _ in CHOICES]
+        return [(key, str(name)) for key, name, _may in CHOICES]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> QuerySet[User]:
         key = self.value()
@@ -150,21 +180,22 @@ class RoleFilter(admin.SimpleListFilter):
         return plain.exclude(groups__name__in=[role.name for role in roles.ROLES]) if key == CHOSEN else queryset
 
 
-class AccountAdmin(BaseAdmin, UserAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
+class AccountAdmin(EditingAdmin, UserAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
     form = AccountForm
     add_form = NewAccountForm
     change_password_form = PasswordForm
-    add_fieldsets = ((None, {"fields": ("username", "email", "password1", "password2")}),)
+    add_fieldsets = ((None, {"fields": ("username", "email", "password1", "password2", "role")}),)
+    list_title = gettext_lazy("Users")
     list_icon = "users"
     list_display = ("username", "e_mail", "role", "is_on", "last_seen")
     list_filter = (RoleFilter, "is_active")
-    search_help_text = "Search by name or e-mail"
+    search_help_text = gettext_lazy("Username, name or e-mail")
     filter_horizontal = ()
     readonly_fields = ("two_factor",)
     fieldsets = (
         (None, {"fields": ("username", "email", "first_name", "last_name", "password")}),
-        ("Access", {"fields": ("is_active", "role", "two_factor")}),
-        ("Permissions", {"fields": ("user_permissions",)}),
+        (gettext_lazy("Access"), {"fields": ("is_active", "role", "two_factor")}),
+        (gettext_lazy("Permissions"), {"fields": ("user_permissions",)}),
     )
 
     # --- who may open these pages ----------------------------------------------
@@ -193,27 +224,28 @@ class AccountAdmin(BaseAdmin, UserAdmin):  # type: ignore[type-arg]  # not subsc
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         return super().get_queryset(request).select_related("affiliate").prefetch_related("groups")
 
-    @admin.display(description="E-mail", ordering="email", empty_value="\N{EN DASH}")
+    @admin.display(description=gettext_lazy("E-mail"), ordering="email", empty_value="\N{EN DASH}")
     def e_mail(self, user: User) -> str:
         return user.email
 
-    @admin.display(description="Role", ordering="is_staff")
+    @admin.display(description=gettext_lazy("Role"), ordering="is_staff")
     def role(self, user: User) -> str:
         key = role_key(user)
         if key == NONE:
-            return "Affiliate" if hasattr(user, "affiliate") else "None"
-        return next(name for known, name, _ in CHOICES if known == key)
+            return _("Affiliate") if hasattr(user, "affiliate") else _("None")
+        return next(str(name) for known, name, _may in CHOICES if known == key)
 
-    is_on = column("Log-in", "admin/auth/user/state.html", "user", ordering="is_active")
-    last_seen = column("Last seen", "admin/auth/user/last_seen.html", "user", ordering="last_login")
+    is_on = column(gettext_lazy("Log-in"), "admin/auth/user/state.html", "user", ordering="is_active")
+    last_seen = column(gettext_lazy("Last seen"), "admin/auth/user/last_seen.html", "user", ordering="last_login")
 
     # --- the log of security -------------------------------------------------
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
-        security_log.note(request, "account_made", about=obj)
+        security_log.note(request, "account_made", about=obj, role=role_key(obj))
         return super().log_addition(request, obj, message)
 
     def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
-        security_log.note(request, "account_changed", about=obj, role=role_key(obj))
+        if message:
+            security_log.note(request, "account_changed", about=obj, role=role_key(obj))
         return super().log_change(request, obj, message)
 
     def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
@@ -222,7 +254,7 @@ class AccountAdmin(BaseAdmin, UserAdmin):  # type: ignore[type-arg]  # not subsc
         return super().log_deletions(request, queryset)
 
     # --- one account ---------------------------------------------------------
-    @admin.display(description="Two-factor log-in")
+    @admin.display(description=gettext_lazy("Two-factor log-in"))
     def two_factor(self, user: User) -> str:
         found = authenticator_of(user)
         return render_to_string("admin/auth/user/two_factor.html", {"account": user, "authenticator": found})

@@ -13,6 +13,7 @@ from django.apps.registry import Apps
 from django.contrib.auth.management import create_permissions
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.utils.translation import gettext_lazy as _
 
 # Needed to manage accounts. No such permission exists in the database: superusers have it, nobody else can get it.
 ADMINISTRATION = "config.administration"
@@ -20,10 +21,11 @@ ADMINISTRATION = "config.administration"
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """`name` is that of its group, `may` one sentence for people, `permissions` are `app.action_model`."""
+    """`name` is that of its group, `label` and `may` are for people, `permissions` are `app.action_model`."""
 
     name: str
-    may: str
+    label: Any
+    may: Any
     permissions: frozenset[str]
 
 
@@ -34,7 +36,8 @@ def _permissions(model: str, actions: str) -> frozenset[str]:
 
 SUPPORT = Role(
     "Support",
-    "Sees affiliates, orders, callbacks and deliveries, and resends. Changes no setting.",
+    _("Support"),
+    _("Can view affiliates, orders, callbacks and deliveries, and resend. Cannot change settings."),
     _permissions("affiliates.affiliate", "view")
     | _permissions("affiliates.link", "view")
     | _permissions("orders.order", "view")
@@ -43,7 +46,8 @@ SUPPORT = Role(
 )
 MERCHANT = Role(
     "Merchant",
-    "Sets up callbacks, resends, changes affiliates and orders, gives portal passwords and API tokens.",
+    _("Merchant"),
+    _("Can set up callbacks, resend, change affiliates and orders, and create portal passwords and API tokens."),
     SUPPORT.permissions
     | _permissions("affiliates.affiliate", "add change delete")
     | _permissions("affiliates.link", "add change delete")

@@ -31,6 +31,8 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.cache import add_never_cache_headers
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from config.models import authenticator_of, is_required_of, is_verified
 from config.request import actor, client_address, is_fetch, is_shared_address
@@ -84,7 +86,7 @@ def name_to_count(request: HttpRequest, credentials: Any = None) -> str:
 
 # --- noted -------------------------------------------------------------------------
 @receiver(user_logged_in)
-def _logged_in(request: HttpRequest, user: User, **_: object) -> None:
+def _logged_in(request: HttpRequest, user: User, **kwargs: object) -> None:
     request.session[CONFIRMED_AT] = time.time()
     if not request.path:  # by a program
         return
@@ -95,13 +97,13 @@ def _logged_in(request: HttpRequest, user: User, **_: object) -> None:
 
 
 @receiver(user_logged_out)
-def _logged_out(request: HttpRequest, user: User | None, **_: object) -> None:
+def _logged_out(request: HttpRequest, user: User | None, **kwargs: object) -> None:
     if user is not None:
         security_log.note(request, "log_out", by=user)
 
 
 @receiver(user_login_failed)
-def _refused(credentials: dict[str, Any], request: HttpRequest | None = None, **_: object) -> None:
+def _refused(credentials: dict[str, Any], request: HttpRequest | None = None, **kwargs: object) -> None:
     if request is None:
         return
     name = str(credentials.get("username") or "")
@@ -112,7 +114,7 @@ def _refused(credentials: dict[str, Any], request: HttpRequest | None = None, **
 
 
 @receiver(user_locked_out)
-def _locked(request: HttpRequest, username: str | None, **_: object) -> None:
+def _locked(request: HttpRequest, username: str | None, **kwargs: object) -> None:
     if _was_locked(request):
         return
     minutes = round(settings.AXES_COOLOFF_TIME * 60)
@@ -150,7 +152,7 @@ def idle_staff(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Calla
 
 
 @receiver(user_logged_in)
-def _note_seen(request: HttpRequest, user: Any, **_: object) -> None:
+def _note_seen(request: HttpRequest, user: Any, **kwargs: object) -> None:
     """From now on the session lasts for twelve hours, if it is one of staff."""
     if user.is_authenticated and user.is_staff:
         request.session[SEEN_AT] = time.time()
@@ -225,7 +227,7 @@ class PasswordAgainForm(forms.Form):
     """Asks the user who is signed in for the password; wrong ones count as those of a log-in."""
 
     password_again = forms.CharField(
-        label="Password",
+        label=gettext_lazy("Password"),
         strip=False,
         max_length=1000,
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
@@ -240,7 +242,7 @@ class PasswordAgainForm(forms.Form):
     def clean_password_again(self) -> str:
         password = str(self.cleaned_data["password_again"])
         if not is_own_password(self.request, password):
-            raise forms.ValidationError("This is not your password.", code="wrong_password")
+            raise forms.ValidationError(_("Wrong password."), code="wrong_password")
         self.request.session[CONFIRMED_AT] = time.time()
         return password
 
@@ -298,7 +300,7 @@ def ask_again(request: HttpRequest, form: PasswordAgainForm, status: int = 200) 
     """The page that asks for the password; a script gets the form alone, for the window that is open."""
     left_out = {"csrfmiddlewaretoken", "password_again"}
     context = admin.site.each_context(request) | {
-        "title": "Confirm your password",
+        "title": _("Confirm your password"),
         "form": form,
         "kept": [(name, value) for name, values in request.POST.lists() if name not in left_out for value in values],
         "back": reverse("admin:index"),

@@ -14,6 +14,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
@@ -22,7 +24,7 @@ from config.request import actor
 from config.security import roles, security_log
 from config.security.sign_in import PasswordAgainForm, ask_again, has_typed_password, next_of, password_again
 
-WRONG = "This code is not right, or it was used already. Type the one that your app shows now."
+WRONG = gettext_lazy("Wrong code, or it was used already. Enter the code that your app shows now.")
 FEW_LEFT = 3  # recovery codes
 
 
@@ -30,7 +32,7 @@ class CodeForm(forms.Form):
     """Asks for a code of the user's authenticator, or with `confirmed=False` for the first one of a new one."""
 
     code = forms.CharField(
-        label="Code",
+        label=gettext_lazy("Code"),
         max_length=64,
         widget=forms.TextInput(
             attrs={"autocomplete": "one-time-code", "autofocus": True, "spellcheck": "false", "autocapitalize": "none"}
@@ -47,14 +49,15 @@ class CodeForm(forms.Form):
         self.authenticator, is_right = verify(self.request.user, code, confirmed=self.confirmed)
         if not is_right:
             security_log.warn(self.request, "code_refused")
-            raise forms.ValidationError(WRONG + self._wait(), code="wrong_code")
+            raise forms.ValidationError(f"{WRONG} {self._wait()}".strip(), code="wrong_code")
         return code
 
     def _wait(self) -> str:
         failures = self.authenticator.throttling_failure_count if self.authenticator else 0
         if failures < 3:
             return ""
-        return f" After {failures} wrong ones the next is looked at {2 ** (failures - 1):,} seconds later."
+        waits = _("After %(count)d wrong codes you have to wait %(seconds)s seconds.")
+        return waits % {"count": failures, "seconds": f"{2 ** (failures - 1):,}"}
 
 
 # --- to log in -----------------------------------------------------------------------
@@ -76,7 +79,10 @@ def second_factor(request: HttpRequest) -> HttpResponse:
         security_log.note(request, "log_in", about=user, says="Logged in, with a second factor.")
         if len(form.cleaned_data["code"]) > 8:
             left = len(authenticator.recovery_digests)
-            messages.warning(request, f"You used a recovery code. {left} are left.")
+            used = ngettext(
+                "You used a recovery code. %(count)d is left.", "You used a recovery code. %(count)d are left.", left
+            )
+            messages.warning(request, used % {"count": left})
         return redirect(next_of(request))
     context = {"form": form, "next": next_of(request), "site_header": admin.site.site_header}
     return render(request, "admin/second_factor.html", context | {"site_title": admin.site.site_title})
@@ -110,7 +116,7 @@ def two_factor(request: HttpRequest) -> HttpResponse:
         if not form.is_valid():
             return _own(request, authenticator, form=form)
         _take_away(request, user)
-        messages.success(request, "Two-factor log-in is off. From now on your password alone lets you in.")
+        messages.success(request, _("Two-factor log-in is off. You now log in with your password only."))
         return redirect(_own_page(request))
     return _own(request, authenticator, form=PasswordAgainForm(request, prefix="own"))
 
@@ -132,7 +138,7 @@ def _confirm(request: HttpRequest, authenticator: Authenticator) -> HttpResponse
 def _own(request: HttpRequest, authenticator: Authenticator | None, form: forms.Form | None = None) -> HttpResponse:
     is_on = authenticator is not None and authenticator.confirmed
     context = admin.site.each_context(request) | {
-        "title": "Two-factor log-in",
+        "title": _("Two-factor log-in"),
         "authenticator": authenticator,
         "is_on": is_on,
         "is_required": is_required_of(request.user),
@@ -152,7 +158,11 @@ def _own(request: HttpRequest, authenticator: Authenticator | None, form: forms.
 
 def _codes(request: HttpRequest, codes: list[str]) -> HttpResponse:
     """The recovery codes, in this answer alone."""
-    context = admin.site.each_context(request) | {"title": "Recovery codes", "codes": codes, "next": next_of(request)}
+    context = admin.site.each_context(request) | {
+        "title": _("Recovery codes"),
+        "codes": codes,
+        "next": next_of(request),
+    }
     return render(request, "admin/recovery_codes.html", context)
 
 
@@ -176,18 +186,18 @@ def take_away(request: HttpRequest, pk: int) -> HttpResponse:
     user = get_object_or_404(User, pk=pk)
     if request.method != "POST":
         context = admin.site.each_context(request) | {
-            "title": f"Turn off two-factor log-in of {user}",
+            "title": _("Turn off two-factor log-in of %(name)s") % {"name": user},
             "account": user,
             "has_one": authenticator_of(user) is not None,
         }
         return render(request, "admin/auth/user/two_factor_off.html", context)
     if _take_away(request, user):
-        messages.success(request, f"{user} logs in with the password alone now.")
+        messages.success(request, _("%(name)s now logs in with the password only.") % {"name": user})
     return redirect("admin:auth_user_change", pk)
 
 
 def _take_away(request: HttpRequest, user: User) -> bool:
-    count, _ = Authenticator.objects.filter(user=user).delete()
+    count, _deleted = Authenticator.objects.filter(user=user).delete()
     if count:
         security_log.note(request, "two_factor_off", about=user, says="Turned two-factor log-in off.")
     return bool(count)

@@ -31,7 +31,7 @@ from orders.models import AMOUNT_DIGITS, AMOUNT_PLACES, NUMBER_MAX_LENGTH, ApiTo
 
 # --- what is sent ------------------------------------------------------------
 class Token(HttpBearer):
-    openapi_description = "A token made with `manage.py create_token NAME`."
+    openapi_description = "A token created in the panel or with `manage.py create_token NAME`."
 
     def authenticate(self, request: HttpRequest, token: str) -> ApiToken | None:
         found = tokens.find(token)
@@ -74,22 +74,22 @@ class StrictParser(Parser):
                 object_pairs_hook=_once_each,
             )
         except UnicodeDecodeError as error:
-            raise BadJsonError("The body is no UTF-8.") from error
+            raise BadJsonError("The body is not UTF-8.") from error
         except RecursionError as error:
             raise BadJsonError("The body is nested too deeply.") from error
         except json.JSONDecodeError as error:
             where = f"line {error.lineno}, column {error.colno}"
-            raise BadJsonError(f"The body is no JSON: {error.msg}, {where}.") from error
+            raise BadJsonError(f"The body is not JSON: {error.msg}, {where}.") from error
 
 
 def _refuse_constant(name: str) -> Any:
-    raise BadJsonError(f"The body is no JSON: {name} is no JSON number.")
+    raise BadJsonError(f"The body is not JSON: {name} is not a JSON number.")
 
 
 def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise BadJsonError("The body has a field twice.")
+        raise BadJsonError("The body has the same field twice.")
     return found
 
 
@@ -98,7 +98,7 @@ def _text_of_number(value: Any) -> str:
         return value.text
     if isinstance(value, str):
         return value
-    raise PydanticCustomError("invalid", "This is no number.")
+    raise PydanticCustomError("invalid", "This is not a number.")
 
 
 _DIGITS = AMOUNT_DIGITS - AMOUNT_PLACES
@@ -111,28 +111,28 @@ Amount = Annotated[
 
 
 class OrderIn(Schema):
-    """An order, or the changes of one: what is left out, null or empty stays as it is.
+    """An order, or changes to one. A field that is left out, null or empty is not changed.
 
-    Three fields say what null or empty does to them: `commission`, `affiliate` and `link`.
+    Exceptions: `commission`, `affiliate` and `link`; see there.
     """
 
     model_config = ConfigDict(extra="forbid")
 
     number: str = Field(
-        description="As the shop shows it; the order with this number is made or changed. White space at its ends does "
-        "not count. Neither . nor .. alone.",
+        description="As the shop shows it. The order with this number is created or changed. White space at both ends "
+        "is ignored. `.` and `..` are not allowed.",
         json_schema_extra={"minLength": 1, "maxLength": NUMBER_MAX_LENGTH, "pattern": r"^[^\x00-\x1f]*$"},
         examples=["#100482"],
     )
     amount: Amount | None = Field(
         None,
-        description="Total, in units of the currency, in plain digits with a point. Needed for a new order.",
+        description="Total in the currency, in digits with a point. Required for a new order.",
         examples=["58.00"],
     )
     commission: Amount | None = Field(
         None,
-        description="Left out of a new order, or null or empty: the rate of the order, which is the one that its "
-        "affiliate had when the order became theirs.",
+        description="Left out of a new order, null or empty: calculated from the rate that the affiliate had when the "
+        "order became theirs.",
         examples=["8.70"],
     )
     currency: str | None = Field(
@@ -144,13 +144,13 @@ class OrderIn(Schema):
     status: Literal["new", "approved", "rejected", ""] | None = None
     affiliate: str | None = Field(
         None,
-        description="The affiliate's code; not needed where the link names it. One that nobody has is left out, with a "
-        "warning. Empty: nobody's order, unless a link names somebody.",
+        description="The affiliate's code; not needed if the link contains it. An unknown code is left out, with a "
+        "warning. Empty: no affiliate, unless the link contains a code.",
         examples=["joe"],
     )
     link: str | None = Field(
         None,
-        description="The full referral URL that the customer came through. One that cannot be used is left out, with a "
+        description="The full referral URL that the customer used. A link that cannot be used is left out, with a "
         "warning. Empty: no link.",
         examples=["https://shop.example/?ref=joe&sub_id=fb"],
     )
@@ -176,9 +176,9 @@ api = NinjaAPI(
     auth=Token(),
     urls_namespace="api",
     docs=Swagger(settings={"deepLinking": False}),  # a link inside a button is nothing that a keyboard reaches
-    description="Hand over orders; the affiliates' trackers hear of them within a second.\n\n"
-    'Whatever is wrong is answered in one shape, `{"errors": [{"field", "code", "message"}]}`. What an order can do '
-    "without never refuses it: a link or a code that names nobody is left out, and `warnings` says so in that shape.",
+    description="Send orders here; postbacks to the affiliates' trackers follow within a second.\n\n"
+    'All errors have one form: `{"errors": [{"field", "code", "message"}]}`. An order is not refused for a link or a '
+    "code that no affiliate has: it is stored without it, and `warnings`, in the same form, says so.",
     servers=[{"url": "/", "description": "This installation"}],
     parser=StrictParser(),
     docs_decorator=lambda view: csrf_exempt(require_safe(view)),
@@ -206,12 +206,12 @@ def _shown(order: Order, left_out: Iterable[place.LeftOut]) -> dict[str, Any]:
     "/orders",
     response={200: OrderOut, 201: OrderOut}
     | {status: ERRORS[status] for status in (400, 401, 413, 415, 422, 500, 503)},
-    summary="Make or change an order",
+    summary="Create or change an order",
     operation_id="place_order",
     tags=["Orders"],
 )
 def place_order(request: HttpRequest, order: OrderIn) -> Status[dict[str, Any]]:
-    """201 for a new order, 200 for one that was there. Sending the same order twice changes nothing."""
+    """201 for a new order, 200 for an existing one. Sending the same order twice changes nothing."""
     given = order.model_dump(exclude_unset=True)
     number, affiliate, link = given.pop("number"), given.pop("affiliate", None), given.pop("link", None)
     fields = {name: value or None for name, value in given.items() if value or name == "commission"}

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from affiliates import search
 from affiliates.models import LINK_MAX_LENGTH, Affiliate, Link, can_be_kept, kept, validate_text
@@ -131,7 +132,7 @@ def _set_link(order: Order, chosen: Affiliate | None, url: str) -> Reason | Left
     is_kept = can_be_kept(text)
     if is_kept:
         order.link = Link.objects.find_or_make(owner, text)
-    return _warning(why, "What matters of it was kept." if is_kept else "It was left out.") if why else None
+    return _warning(why, "The important parts of it were kept." if is_kept else "It was left out.") if why else None
 
 
 def _link_of_another(owner: Affiliate) -> LeftOut:
@@ -173,14 +174,11 @@ def resolve_link(affiliate: Affiliate | None, url: str) -> tuple[Affiliate | Non
         raise link_of_another(named)
     if not _is_address(url):
         raise ValidationError(
-            "This is no link; enter the full address, such as https://shop.example/?ref=joe.", code="bad_link"
+            _("This is not a web address. Enter the full URL, such as https://shop.example/?ref=joe."), code="bad_link"
         )
     if owner is None:
         code = search.code_in(url)
-        wrong = "No affiliate has the code “%(code)s”" if code else "No affiliate's code is"
-        raise ValidationError(
-            f"{wrong} in this link; choose the affiliate, or correct the link.",
-            code="unknown_referral",
-            params={"code": code},
-        )
+        wrong = _("No affiliate has the code “%(code)s” in this link. Choose the affiliate, or correct the link.")
+        missing = _("This link contains no affiliate code. Choose the affiliate, or correct the link.")
+        raise ValidationError(wrong if code else missing, code="unknown_referral", params={"code": code})
     return owner, Link.objects.find_or_make(owner, url)

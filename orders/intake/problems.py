@@ -28,19 +28,19 @@ class Problems(Schema):
     errors: list[Problem]
 
 
-AGAIN = "Send the same order again later; it is made only once."
+AGAIN = "Send the same order again later; it is created only once."
 GENERAL = {
-    400: ("bad_request", "This request cannot be read."),
+    400: ("bad_request", "The request cannot be read."),
     401: ("unauthorized", "Send a token in the header Authorization, as in `Authorization: Bearer TOKEN`."),
     403: ("forbidden", "This is not allowed."),
-    404: ("not_found", "There is nothing at this address. What there is stands in /api/docs."),
-    405: ("method_not_allowed", "This address does not take this method. The header Allow says which it takes."),
+    404: ("not_found", "There is nothing at this address. See /api/docs."),
+    405: ("method_not_allowed", "This method is not allowed here. The Allow header lists the methods that are."),
     413: ("too_large", "The body is too large."),
-    415: ("unsupported_media_type", "The body is no JSON. Send JSON, with `Content-Type: application/json`."),
+    415: ("unsupported_media_type", "The body is not JSON. Send JSON with `Content-Type: application/json`."),
     429: ("too_many_requests", "Too many requests. Try again later."),
-    431: ("head_too_large", "The head of this request is too large."),
+    431: ("head_too_large", "The header of this request is too large."),
     500: ("server_error", f"Something went wrong on our side. {AGAIN}"),
-    501: ("not_implemented", "A body comes with Content-Length, or with `Transfer-Encoding: chunked`."),
+    501: ("not_implemented", "Send the body with Content-Length, or with `Transfer-Encoding: chunked`."),
     503: ("unavailable", f"The service is not available. {AGAIN}"),
 }
 

@@ -1,9 +1,11 @@
 """All Affiliates, and the tabs of a profile."""
 
+import re
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.test import Client
 from django.utils import timezone
 
@@ -135,13 +137,57 @@ def test_profile_of_viewer_offers_no_change() -> None:
 def test_profile_form_saves_and_keeps_the_name_in_its_head_when_refused(admin_client: Client) -> None:
     affiliate = AffiliateFactory(name="Old", code="old")
     AffiliateFactory(code="taken")
-    fields = {"name": "New", "email": "new@e.example", "code": "new", "status": "blocked", "commission_rate": "0.2"}
+    fields = {"name": "New", "email": "new@e.example", "code": "new", "status": "blocked", "commission_rate": "20"}
     page = admin_client.post(of(affiliate), fields | {"code": "taken"})
-    assert "Another affiliate has this code already." in page.content.decode()
-    assert page.context["title"] == "Old"
+    assert "Another affiliate already has this code." in page.content.decode()
+    assert page.context["subtitle"] == "Old"
     assert admin_client.post(of(affiliate), fields).status_code == 302
     affiliate.refresh_from_db()
     assert (affiliate.name, affiliate.commission_rate, affiliate.status) == ("New", Decimal("0.2"), "blocked")
+
+
+def kept_by(what: str) -> Affiliate:
+    """An affiliate who cannot be deleted, because of an order or of a delivery."""
+    affiliate = AffiliateFactory(name="Joe")
+    if what == "orders":
+        OrderFactory(affiliate=affiliate)
+    else:
+        attempted(CallbackSettingFactory(affiliate=affiliate))
+    return affiliate
+
+
+@pytest.mark.parametrize("what", ["orders", "deliveries"])
+def test_affiliate_who_cannot_be_deleted_is_blocked_instead(admin_client: Client, what: str) -> None:
+    affiliate = kept_by(what)
+    path = of(affiliate, "delete/")
+    assert "Block instead</button>" in admin_client.get(path).content.decode()
+    answer = admin_client.post(path, {"_block": "yes"}, follow=True)
+    assert answer.redirect_chain == [(of(affiliate), 302)]
+    assert "Joe is blocked." in answer.content.decode()
+    affiliate.refresh_from_db()
+    assert affiliate.status == "blocked"
+    assert [entry.change_message for entry in LogEntry.objects.all()] == ["Status: Approved → Blocked."]
+    assert "Already blocked." in admin_client.get(path).content.decode()
+
+
+def test_affiliates_who_cannot_be_deleted_are_blocked_instead(admin_client: Client) -> None:
+    picked = [kept_by(what).pk for what in ("orders", "deliveries")] + [AffiliateFactory().pk]
+    asked = admin_client.post(LIST, {"action": "delete_selected", "_selected_action": picked}).content.decode()
+    assert 'name="action" value="block"' in asked
+    assert sorted(int(pk) for pk in re.findall(r'name="_selected_action" value="(\d+)"', asked)) == picked
+    answer = admin_client.post(LIST, {"action": "block", "_selected_action": picked}, follow=True)
+    assert "3 affiliates are blocked." in answer.content.decode()
+    assert set(Affiliate.objects.values_list("status", flat=True)) == {"blocked"}
+
+
+def test_nobody_is_blocked_without_the_permission() -> None:
+    affiliate = kept_by("orders")
+    client = client_with("view_affiliate", "delete_affiliate")
+    assert "Block instead</button>" not in client.get(of(affiliate, "delete/")).content.decode()
+    assert client.post(of(affiliate, "delete/"), {"_block": "yes"}).status_code == 403
+    client.post(LIST, {"action": "block", "_selected_action": [affiliate.pk]})
+    affiliate.refresh_from_db()
+    assert affiliate.status == "approved"
 
 
 def test_facts_count_orders_earnings_by_currency_and_deliveries() -> None:

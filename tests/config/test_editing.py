@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
@@ -37,7 +37,9 @@ def opened(client, row):
     path = reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk])
     answer = client.get(path)
     form = answer.context["adminform"].form
-    return path, {name: form[name].value() or "" for name in form.fields} | seen_in(answer)
+    shown = {name: form[name].value() for name in form.fields}
+    sent = {name: value or "" for name, value in shown.items() if value is not False and value != []}
+    return path, sent | seen_in(answer)
 
 
 def seen_in(answer):
@@ -48,6 +50,7 @@ def told(answer):
     """What the refusal says: field, what is saved now, what was typed."""
     text = " ".join(answer.content.decode().split())
     assert CHANGED in text
+    text = text.replace("\N{NO-BREAK SPACE}", " ")
     rows = re.findall(r'<tr><th scope="row">(.*?)</th><td[^>]*>(.*?)</td><td[^>]*>(.*?)</td></tr>', text)
     return {label: (theirs, yours) for label, theirs, yours in rows}
 
@@ -111,7 +114,7 @@ def test_affiliate_changed_meanwhile_is_refused_field_by_field_and_saved_on_purp
     assert told(refused) == {
         "Name": ("Joseph", "Joe"),
         "Status": ("Blocked", "Approved"),
-        "Commission rate": ("0.2", "0.15"),
+        "Commission rate": ("20 %", "15 %"),
     }
     assert Affiliate.objects.get().code == "joe"
     assert admin_client.post(path, data | {"code": "joey"} | seen_in(refused)).status_code == 302
@@ -155,11 +158,69 @@ def test_two_who_save_at_once_come_one_after_the_other(joe):
     assert sorted(answers) == [200, 302]
 
 
+def history():
+    return [entry.get_change_message() for entry in LogEntry.objects.order_by("pk")]
+
+
 @pytest.mark.parametrize("decimals", ["58", "58.00", "58.0000"])
-def test_history_names_only_the_fields_that_were_changed(admin_client, order, joe, decimals):
+def test_history_says_what_was_changed_and_nothing_else(admin_client, order, joe, decimals):
     path, data = opened(admin_client, order)
     admin_client.post(path, data | {"amount": decimals, "status": "approved"})
     path, data = opened(admin_client, joe)
-    admin_client.post(path, data | {"name": "Joe's"})
-    says = [entry.get_change_message() for entry in LogEntry.objects.order_by("pk")]
-    assert says == ["Changed Status.", "Changed Name."]
+    admin_client.post(path, data | {"name": "Joe's", "commission_rate": "12,5"})
+    path, data = opened(admin_client, order)
+    admin_client.post(path, data | {"amount": "60", "commission": "9"})
+    assert history() == [
+        "Status: New → Approved.",
+        "Name: Joe → Joe's. Commission rate: 15\N{NO-BREAK SPACE}% → 12.5\N{NO-BREAK SPACE}%.",
+        "Amount: 58.00 → 60.00. Commission: empty → 9.00.",
+    ]
+
+
+@pytest.mark.parametrize("what", ["order", "affiliate", "link", "user"])
+def test_history_has_no_entry_of_a_save_that_changed_nothing(admin_client, order, joe, what):
+    user = User.objects.create_user("clerk", "c@shop.example", is_staff=True)
+    user.user_permissions.add(Permission.objects.get(codename="view_order"))
+    row = {
+        "order": order,
+        "affiliate": joe,
+        "link": LinkFactory(affiliate=joe, url="https://shop.example/?ref=joe"),
+        "user": user,
+    }[what]
+    path, data = opened(admin_client, row)
+    data |= {"number": " #7 ", "amount": "58"} if what == "order" else {}
+    assert admin_client.post(path, data).status_code == 302
+    assert history() == []
+
+
+def test_history_of_a_user_says_the_role_and_keeps_no_secret(admin_client):
+    user = User.objects.create_user("clerk", "c@shop.example", "a quite long passphrase", is_staff=True)
+    path, data = opened(admin_client, user)
+    admin_client.post(path, data | {"role": "support", "is_active": ""})
+    admin_client.post(
+        path.replace("change", "password"), {"password1": "another long one", "password2": "another long one"}
+    )
+    assert history() == ["Can log in: True → False. Role: Custom → Support.", "Changed password."]
+    assert user.password not in admin_client.get(path).content.decode()
+
+
+# --- what is refused ---------------------------------------------------------------
+@pytest.mark.parametrize("what", ["order", "affiliate", "user"])
+def test_refused_save_says_so_at_the_top_and_leads_to_the_fields(admin_client, order, joe, what):
+    row = {"order": order, "affiliate": joe, "user": User.objects.create_user("clerk")}[what]
+    name = {"order": "number", "affiliate": "name", "user": "username"}[what]
+    stored = str(row)
+    path, data = opened(admin_client, row)
+    bad = {"order": {"amount": "1" * 40 + "." + "1" * 9}, "affiliate": {"code": "a b"}, "user": {"email": "x"}}[what]
+    answer = admin_client.post(f"{path}?q=1", data | bad | {name: "typed"})
+    text = answer.content.decode()
+    summary = text[text.index('id="errors"') :].partition("</ul>")[0]
+    (field,) = bad
+    assert "autofocus" in summary
+    assert summary.count("<li>") == 1
+    assert f'<a href="#id_{field}">' in summary
+    assert text.count("data-code=") == 1
+    assert f'action="{path}?q=1"' in text  # without the fragment of the address, which the browser would go to
+    head = text[text.index("<h1") : text.index("</h1>")]
+    assert stored in head
+    assert "typed" not in head

@@ -132,6 +132,28 @@ def test_affiliate_of_an_order_is_suggested_while_it_is_typed(merchant, stack):
     assert faults(merchant) == []
 
 
+def test_refused_order_opens_at_what_is_wrong_and_leads_to_the_field(merchant, stack):
+    page = merchant
+    page.set_viewport_size({"width": 390, "height": 600})
+    page.goto(f"{stack.base_url}/admin/orders/order/2/change/#why")
+    stored = page.get_by_role("heading", level=1).inner_text()
+    page.get_by_role("textbox", name="Number").fill("#typed")
+    page.get_by_role("textbox", name="Amount").fill("58,00")
+    page.get_by_role("combobox", name="Affiliate").fill("nobody-like-this")
+    page.get_by_role("button", name="Save", exact=True).click()
+    summary = page.get_by_role("alert")
+    expect(summary).to_be_focused()
+    expect(summary).to_be_in_viewport()
+    assert page.evaluate("scrollY") < 100
+    assert page.title().startswith("Error:")
+    assert page.get_by_role("heading", level=1).inner_text() == stored
+    expect(summary.get_by_role("listitem")).to_have_count(2)
+    assert faults(page) == []
+    summary.get_by_role("link", name="Amount").click()
+    expect(page.get_by_role("textbox", name="Amount")).to_be_focused()
+    expect(page.get_by_role("textbox", name="Amount")).to_have_value("58,00")
+
+
 def test_page_on_paper_is_its_content_in_black_on_white_with_whole_tables(merchant, stack):
     page = merchant
     page.set_viewport_size({"width": 680, "height": 900})  # what a sheet of A4 has between its margins

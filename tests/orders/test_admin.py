@@ -124,12 +124,25 @@ def test_order_form_link_of_another_affiliate_is_refused_beside_the_link(admin_c
 @pytest.mark.parametrize(
     ("query", "said"),
     [
-        ("?ref=nobody", "No affiliate has the code “nobody” in this link;"),
-        ("", "No affiliate&#x27;s code is in this"),
+        ("?ref=nobody", "No affiliate has the code “nobody” in this link."),
+        ("", "This link contains no affiliate code."),
     ],
 )
 def test_order_form_link_of_nobody_is_refused_with_its_code(admin_client, joe, query, said):
     assert said in page(admin_client.post(ADD, typed(link=f"https://shop.example/{query}")))
+
+
+@pytest.mark.parametrize(
+    "link",
+    ["joe", "/?ref=joe", "shop.example/?ref=joe", "ftp://shop.example/?ref=joe", "https://shop.example/ ?ref=joe",
+     "https://shop.example/?ref=joe&x=" + "x" * 2000, "https://[", "javascript:alert(1)"],
+)  # fmt: skip
+@pytest.mark.parametrize("affiliate", ["", "joe", "nobody"])
+def test_order_form_refuses_a_bad_link_beside_its_field(admin_client, joe, link, affiliate):
+    errors = admin_client.post(ADD, typed(link=link, affiliate=affiliate)).context["adminform"].form.errors.as_data()
+    assert [error.code for error in errors["link"]] == ["bad_link"]
+    assert ("affiliate" in errors) == (affiliate == "nobody")
+    assert not Link.objects.exists()
 
 
 def test_order_form_refused_for_another_reason_makes_no_link(admin_client, joe):
@@ -144,7 +157,7 @@ def test_order_form_of_a_saved_order_shows_what_is_there(admin_client, joe):
     assert form["link"].value() == LINK
     assert form["amount"].value() == "1200"
     assert form["commission"].value() is None
-    assert "the affiliate's rate makes it 180" in page(response)
+    assert "affiliate's rate: 180" in page(response)
 
 
 def test_order_form_saved_as_it_was_sends_nothing(admin_client, joe):
@@ -192,10 +205,10 @@ def test_order_without_affiliate_says_why_and_is_told_once_it_has_one(admin_clie
     place("#1", {"amount": 5}, affiliate_code=None, link_url="https://shop.example/<b>x y?ref=joe&sub_id=fb")
     order = Order.objects.get()
     for url in (LIST, change_url(order)):
-        assert "The link has a space in it." in page(admin_client.get(url))
+        assert "The link contains a space." in page(admin_client.get(url))
     shown = page(admin_client.get(change_url(order)))
     assert "https://shop.example/&lt;b&gt;x%20y?ref=joe&amp;sub_id=fb" in shown
-    assert "Its code is that of Joe&#x27;s Coffee Blog (joe)." in shown
+    assert "The code belongs to Joe&#x27;s Coffee Blog (joe)." in shown
     admin_client.post(change_url(order), typed(number="#1", affiliate="joe", amount="5"))
     delivery = Delivery.objects.get()
     assert (delivery.event, delivery.variables["link.sub_id"]) == ("order.created", "fb")
@@ -236,9 +249,9 @@ def test_order_page_without_deliveries_says_why(admin_client, joe):
     assert reverse("admin:affiliates_affiliate_settings", args=[joe.pk]) in page(response)
 
 
-def test_order_page_of_nobody_says_that_there_is_nobody_to_tell(admin_client):
+def test_order_page_of_nobody_says_that_nothing_is_sent(admin_client):
     response = admin_client.get(change_url(OrderFactory(affiliate=None)))
-    assert "there is nobody to tell" in page(response)
+    assert "This order has no affiliate, so nothing is sent." in page(response)
 
 
 # --- the list ----------------------------------------------------------------

@@ -42,7 +42,7 @@ def statuses():
 # --- orders --------------------------------------------------------------------
 def test_order_page_says_who_is_told_and_tells_them(admin_client, order):
     path = reverse("admin:orders_order_delete", args=[order.pk])
-    assert "Before it is deleted, <strong>Joe</strong> is told that it is rejected." in page(admin_client.get(path))
+    assert "the order is reported as rejected to the trackers of: <strong>Joe</strong>." in page(admin_client.get(path))
     admin_client.post(path, SURE)
     assert not Order.objects.exists()
     assert statuses() == [("order.created", "new"), ("order.updated", "rejected")]
@@ -67,7 +67,7 @@ def test_order_page_says_that_nobody_is_told(admin_client, order, why):
     else:
         Affiliate.objects.update(status="blocked")
     path = reverse("admin:orders_order_delete", args=[order.pk])
-    assert "No tracker is told of it" in page(admin_client.get(path))
+    assert "No postback is sent:" in page(admin_client.get(path))
     before = Delivery.objects.filter(status="pending").count()
     admin_client.post(path, SURE)
     assert not Order.objects.exists()
@@ -77,7 +77,7 @@ def test_order_page_says_that_nobody_is_told(admin_client, order, why):
 def test_order_list_action_says_so_and_tells_each(admin_client, order, joe):
     other = OrderFactory(affiliate=joe)
     asked = admin_client.post(ORDERS, selected(order, other))
-    assert "are told that they are rejected" in page(asked)
+    assert "are reported as rejected" in page(asked)
     admin_client.post(ORDERS, selected(order, other) | SURE)
     assert not Order.objects.exists()
     assert statuses().count(("order.updated", "rejected")) == 2
@@ -94,12 +94,12 @@ def test_link_with_orders_cannot_be_deleted_anywhere(admin_client, order, joe):
     link = order.link
     path = reverse("admin:affiliates_link_delete", args=[link.pk])
     for answer in (admin_client.get(path), admin_client.post(path, SURE)):
-        assert "Orders came in through" in page(answer)
+        assert "Orders came through <strong>" in page(answer)
         assert "#7" in page(answer)
     for data in (selected(link), selected(link) | SURE):
-        assert "A link that orders came in through stays" in page(admin_client.post(LINKS, data))
+        assert "Keep those, and select only links without orders" in page(admin_client.post(LINKS, data))
     path = reverse("admin:affiliates_affiliate_delete", args=[joe.pk])
-    assert "is still needed by these" in page(admin_client.post(path, SURE))
+    assert "Block the affiliate instead" in page(admin_client.post(path, SURE))
     for delete in (link.delete, Link.objects.all().delete, joe.delete, Affiliate.objects.all().delete):
         with pytest.raises(ProtectedError):
             delete()
@@ -123,7 +123,7 @@ def test_link_without_orders_is_deleted_and_changed(admin_client, joe):
 
 
 def test_link_with_orders_keeps_its_url(admin_client, order):
-    link, said = order.link, "Orders came in through this link"
+    link, said = order.link, "This link cannot be changed"
     path = reverse("admin:affiliates_link_change", args=[link.pk])
     assert said in page(admin_client.get(path))
     admin_client.post(path, {"url": "https://shop.example/?ref=joe&sub_id=other"})

@@ -17,7 +17,7 @@ NONSENSE = [
 ]  # fmt: skip
 ORDER = {"number": "#7", "status": "new", "link": "", "affiliate": "joe", "amount": "58.00", "currency": "USD"}
 ORDER |= {"commission": ""}
-AFFILIATE = {"name": "Joe", "email": "joe@blog.example", "code": "joe", "status": "approved", "commission_rate": "0.15"}
+AFFILIATE = {"name": "Joe", "email": "joe@blog.example", "code": "joe", "status": "approved", "commission_rate": "15"}
 
 
 @pytest.fixture
@@ -94,6 +94,6 @@ def test_refused_order_keeps_what_was_typed_and_shows_what_is_stored(admin_clien
         assert f'value="{escape(value)}"' in shown
     assert '<option value="rejected" selected>' in shown
     assert "<h1>Order #7 " in shown
-    assert "Joe · came in" in shown
+    assert "Joe · received" in shown
     assert "The order is not what was last told of it" not in shown
     assert Delivery.objects.count() == 1

@@ -131,6 +131,7 @@ def _values(world: World) -> list[tuple[str, dict[str, Any]]]:
     return [
         ("admin/affiliates/affiliate/<path:object_id>/delete/", {"<path:object_id>": world.marta.pk}),
         ("admin/affiliates/link/<path:object_id>/delete/", {"<path:object_id>": world.unused_link.pk}),
+        ("admin/affiliates/link/<path:object_id>/change/", {"<path:object_id>": world.unused_link.pk}),
         (
             "admin/affiliates/affiliate/<int:affiliate_id>/",
             {"<int:affiliate_id>": world.joe.pk, "<event:event>": "created", "<int:pk>": world.setting.pk},
@@ -162,7 +163,7 @@ CALLBACK = "admin/affiliates/affiliate/<int:affiliate_id>/settings/callbacks/<ev
 TEMPLATE = {"method": "POST", "url": "https://tracker.example/new?order={{order.number}}", "body_format": "json"}
 SURE = {"post": "yes"}
 NEW_PASSWORD = {"new_password1": "a quite different passphrase", "new_password2": "a quite different passphrase"}
-AFFILIATE = {"name": "Ann", "email": "ann@blog.example", "code": "ann", "status": "approved", "commission_rate": "0.1"}
+AFFILIATE = {"name": "Ann", "email": "ann@blog.example", "code": "ann", "status": "approved", "commission_rate": "10"}
 # What is posted to a view, where an empty form says nothing: it is what would do harm in the wrong hands.
 TYPED: dict[str, Callable[[World], dict[str, Any]]] = {
     CALLBACK: lambda _: TEMPLATE,
@@ -185,7 +186,12 @@ TYPED: dict[str, Callable[[World], dict[str, Any]]] = {
     "admin/callbacks/callbacksetting/<path:object_id>/delete/": lambda _: SURE,
     "admin/orders/apitoken/add/": lambda _: {"name": "till"},
     "admin/orders/apitoken/<path:object_id>/delete/": lambda _: SURE,
-    "admin/auth/user/add/": lambda _: {"username": "eve", "password1": PASSWORD, "password2": PASSWORD},
+    "admin/auth/user/add/": lambda _: {
+        "username": "eve",
+        "password1": PASSWORD,
+        "password2": PASSWORD,
+        "role": "support",
+    },
     "admin/auth/user/<path:object_id>/change/": lambda _: {"username": "clerk", "role": "administrator"},
     "admin/auth/user/<path:object_id>/delete/": lambda _: SURE,
     "admin/auth/user/<id>/password/": lambda _: {"password1": "a new passphrase", "password2": "a new passphrase"},

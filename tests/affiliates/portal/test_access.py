@@ -24,7 +24,7 @@ def test_portal_password_lets_the_affiliate_in(admin_client: Client, client: Cli
     affiliate = AffiliateFactory(email="joe@blog.example")
     answer = admin_client.post(of(affiliate, "settings/portal/"), PASSWORDS, follow=True)
     assert answer.redirect_chain == [(of(affiliate, "settings/#portal-access"), 302)]
-    assert "can log in to the portal now, as joe@blog.example." in answer.content.decode()
+    assert "can now log in to the portal as joe@blog.example." in answer.content.decode()
     affiliate.refresh_from_db()
     assert affiliate.user
     assert (affiliate.user.username, affiliate.user.is_staff) == ("joe@blog.example", False)
@@ -95,7 +95,7 @@ def test_portal_off_asks_and_then_deletes_the_login(admin_client: Client) -> Non
     affiliate = AffiliateFactory()
     assert admin_client.get(of(affiliate, "settings/portal/off/")).status_code == 302  # there is none
     access.grant(affiliate, PASSWORD)
-    assert "Turn portal access off?" in admin_client.get(of(affiliate, "settings/portal/off/")).content.decode()
+    assert "Turn off portal access?" in admin_client.get(of(affiliate, "settings/portal/off/")).content.decode()
     assert User.objects.filter(username=affiliate.email).exists()
     answer = admin_client.post(of(affiliate, "settings/portal/off/"), follow=True)
     assert "can no longer log in to the portal." in answer.content.decode()

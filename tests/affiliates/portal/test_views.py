@@ -194,3 +194,11 @@ def test_portal_queries_do_not_grow_with_rows(client: Client, joe: Affiliate) ->
     sign_in(client, joe)
     numbers = itertools.count()
     assert assert_same_queries(lambda: client.get("/portal/"), lambda: delivered(joe, f"B-{next(numbers)}"), 24) < 15
+
+
+def test_start_leads_affiliates_to_their_portal_and_others_to_the_panel(
+    client: Client, admin_client: Client, joe: Affiliate
+) -> None:
+    sign_in(client, joe)
+    assert client.get("/")["Location"] == "/portal/"
+    assert admin_client.get("/")["Location"] == Client().get("/")["Location"] == "/admin/"

@@ -165,9 +165,9 @@ def test_forget_by_the_page_says_what_it_does_and_notes_no_number(joe: Affiliate
     assert client_with("view_order").get(f"/admin/orders/order/{order.pk}/forget/").status_code == 403
     client = client_with("view_order", "delete_order")
     page = client.get(f"/admin/orders/order/{order.pk}/forget/").content.decode()
-    assert "No tracker is told." in page
-    assert "1 postback of this order still waits and will not be sent." in page
-    assert "Forget it…" in client.get(f"/admin/orders/order/{order.pk}/change/").content.decode()
+    assert "No postback is sent." in page
+    assert "1 postback of this order is still waiting and will not be sent." in page
+    assert "Forget order…" in client.get(f"/admin/orders/order/{order.pk}/change/").content.decode()
     answer = client.post(f"/admin/orders/order/{order.pk}/forget/", follow=True)
     assert "The order and all data about it were deleted." in answer.content.decode()
     assert NUMBER not in answer.content.decode() + caplog.text

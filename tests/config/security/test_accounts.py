@@ -30,17 +30,36 @@ def change_url(user):
     return reverse("admin:auth_user_change", args=[user.pk])
 
 
-def test_user_added_gets_an_e_mail_address_and_a_password_and_a_role_next(admin_client):
+@pytest.mark.parametrize(
+    ("role", "is_staff", "is_superuser", "groups"),
+    [
+        ("none", False, False, []),
+        ("support", True, False, ["Support"]),
+        ("merchant", True, False, ["Merchant"]),
+        ("administrator", True, True, []),
+    ],
+)
+def test_user_added_has_the_role_at_once(admin_client, caplog, role, is_staff, is_superuser, groups):
     typed = {"username": "clerk", "email": "clerk@shop.example", "password1": PASSWORD, "password2": PASSWORD}
-    response = admin_client.post(LIST + "add/", typed)
+    response = admin_client.post(LIST + "add/", typed | {"role": role})
     user = User.objects.get(username="clerk")
     assert response.url == change_url(user)
     assert user.email == "clerk@shop.example"
     assert user.check_password(PASSWORD)
+    assert (user.is_staff, user.is_superuser) == (is_staff, is_superuser)
+    assert [group.name for group in user.groups.all()] == groups
+    assert f" role={role} " in caplog.text
+
+
+@pytest.mark.parametrize("role", ["", "chosen", "owner"])
+def test_user_added_without_a_role_that_is_offered_is_refused(admin_client, role):
+    typed = {"username": "clerk", "password1": PASSWORD, "password2": PASSWORD, "role": role}
+    assert "role" in admin_client.post(LIST + "add/", typed).context["adminform"].form.errors
+    assert not User.objects.filter(username="clerk").exists()
 
 
 def test_user_added_without_a_password_is_refused_beside_the_field(admin_client):
-    typed = {"username": "clerk", "email": "", "password1": "", "password2": ""}
+    typed = {"username": "clerk", "email": "", "password1": "", "password2": "", "role": "support"}
     assert page(admin_client.post(LIST + "add/", typed)).count('data-code="required"') == 2
     assert not User.objects.filter(username="clerk").exists()
 
@@ -57,7 +76,7 @@ def typed_for(user, role, **more):
         ("support", True, False, ["Support"], "Support"),
         ("merchant", True, False, ["Merchant"], "Merchant"),
         ("administrator", True, True, [], "Administrator"),
-        ("chosen", True, False, [], "Chosen one by one"),
+        ("chosen", True, False, [], "Custom"),
     ],
 )
 def test_user_is_given_a_role(admin_client, clerk, role, is_staff, is_superuser, groups, shown):
@@ -116,7 +135,7 @@ def test_user_list_says_what_each_is(admin_client, clerk):
     User.objects.create_user("staff", is_staff=True, is_active=False)
     AffiliateFactory(user=User.objects.create_user("joe"))
     text = page(admin_client.get(LIST))
-    for role in ("Administrator", "Chosen one by one", "Affiliate", "None"):
+    for role in ("Administrator", "Custom", "Affiliate", "None"):
         assert f">{role}</td>" in text
     assert text.count('data-state="off"') == 1
 

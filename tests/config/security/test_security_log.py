@@ -78,10 +78,10 @@ def test_portal_access_given_changed_and_taken_is_noted(admin_client: Client, ad
     assert events(caplog) == ["portal_password_set", "portal_password_set", "portal_access_taken"]
     assert all(f"user={admin_user.pk} address=127.0.0.1 path={path}" in line for line in lines(caplog))
     assert history_of(affiliate) == [
-        "Gave access to the portal.", "Set another password for the portal.", "Took access to the portal away.",
+        "Gave portal access.", "Changed the portal password.", "Turned portal access off.",
     ]  # fmt: skip
     page = admin_client.get(f"/admin/affiliates/affiliate/{affiliate.pk}/history/").content.decode()
-    assert "Took access to the portal away." in page
+    assert "Turned portal access off." in page
     assert PASSWORD not in caplog.text
 
 
@@ -113,7 +113,7 @@ def test_secrets_shown_and_rotated_are_noted(admin_client: Client, caplog):
 
 
 def test_accounts_are_noted(admin_client: Client, caplog):
-    typed = {"username": "eve", "password1": PASSWORD, "password2": PASSWORD}
+    typed = {"username": "eve", "password1": PASSWORD, "password2": PASSWORD, "role": "none"}
     admin_client.post("/admin/auth/user/add/", typed)
     eve = User.objects.get(username="eve")
     admin_client.post(f"/admin/auth/user/{eve.pk}/change/", {"username": "eve", "role": "support", "is_active": "on"})

@@ -206,7 +206,7 @@ def test_password_alone_opens_nothing(authenticator, door, path):
 def test_code_lets_in_and_leads_on(authenticator, door):
     client = half(door)
     page = client.get("/portal/", follow=True)
-    assert "Code from your app" in page.content.decode()
+    assert "Enter a code" in page.content.decode()
     answer = client.post("/admin/second-factor/", {"code": code_of(authenticator), "next": "/portal/"})
     assert (answer.status_code, answer["Location"]) == (302, "/portal/")
     assert client.get("/admin/").status_code == 200
@@ -301,7 +301,7 @@ def test_set_up_scan_confirm_and_recover(root, caplog):
     assert "<svg" in page
     assert "style=" not in page[page.index("<svg width") : page.index("</svg>", page.index("<svg width"))]
     assert pending.secret[:4] in page
-    assert "not right" in client.post(path, {"action": "confirm", "code": "000000"}).content.decode()
+    assert "Wrong code" in client.post(path, {"action": "confirm", "code": "000000"}).content.decode()
     Authenticator.objects.update(throttling_failure_count=0)
     done = client.post(path, {"action": "confirm", "code": code_of(pending)}).content.decode()
     codes = re.findall(r"<li><code>([a-z2-7-]{19})</code>", done)
@@ -326,7 +326,7 @@ def test_set_up_scan_confirm_and_recover(root, caplog):
     new = client.post(path, {"action": "codes"}).content.decode()
     assert codes[5] not in new
     assert half().post("/admin/second-factor/", {"code": codes[5]}).status_code == 200
-    assert "not your password" in client.post(path, {"action": "remove", "own-password_again": "no"}).content.decode()
+    assert "Wrong password" in client.post(path, {"action": "remove", "own-password_again": "no"}).content.decode()
     assert Authenticator.objects.exists()
     assert client.post(path, {"action": "remove", "own-password_again": PASSWORD}).status_code == 302
     assert not Authenticator.objects.exists()
@@ -433,7 +433,7 @@ def test_pages_of_secrets_tokens_and_accounts_ask_for_the_password(stale, root):
 def test_password_leads_back_to_where_one_was(stale):
     asked = stale.get("/admin/auth/user/?role=merchant")["Location"]
     assert stale.get(asked).status_code == 200
-    assert "not your password" in stale.post(asked, {"password_again": "wrong"}).content.decode()
+    assert "Wrong password" in stale.post(asked, {"password_again": "wrong"}).content.decode()
     answer = stale.post(asked, {"password_again": PASSWORD})
     assert (answer.status_code, answer["Location"]) == (302, "/admin/auth/user/?role=merchant")
     assert stale.get("/admin/auth/user/?role=merchant").status_code == 200
@@ -441,6 +441,7 @@ def test_password_leads_back_to_where_one_was(stale):
 
 def test_what_was_sent_is_kept_and_goes_on(stale):
     typed = {"username": "eve", "password1": "a first passphrase", "password2": "a first passphrase"}
+    typed["role"] = "support"
     page = stale.post("/admin/auth/user/add/", typed)
     fields = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', page.content.decode()))
     assert typed.items() <= fields.items()
@@ -448,6 +449,26 @@ def test_what_was_sent_is_kept_and_goes_on(stale):
     answer = stale.post("/admin/auth/user/add/", fields | {"password_again": PASSWORD})
     assert answer.status_code == 302
     assert User.objects.get(username="eve").check_password("a first passphrase")
+
+
+def test_e_mail_and_deletion_of_an_affiliate_with_a_login_ask_for_the_password(stale):
+    partner, list_ = AffiliateFactory(name="Ann", email="ann@blog.example"), "/admin/affiliates/affiliate/"
+    path = f"{list_}{partner.pk}/change/"
+    fields = {"name": "Ann", "code": partner.code, "status": "approved", "commission_rate": "10"}
+    assert stale.post(path, fields | {"email": "a@blog.example"}).status_code == 302  # there is no login yet
+    partner.refresh_from_db()
+    user = access.grant(partner, PASSWORD)
+    assert stale.post(path, fields | {"email": "a@blog.example", "name": "Anna"}).status_code == 302
+    gone = {"action": "delete_selected", "_selected_action": [partner.pk], "post": "yes"}
+    taken = fields | {"email": "thief@blog.example"}
+    for where, sent in ((path, taken), (list_, gone), (f"{list_}{partner.pk}/delete/", {"post": "yes"})):
+        assert "Confirm your password" in stale.post(where, sent).content.decode(), where
+    user.refresh_from_db()
+    assert user.username == "a@blog.example"
+    moved = fields | {"email": "moved@blog.example", "password_again": PASSWORD}
+    assert stale.post(path, moved).status_code == 302
+    user.refresh_from_db()
+    assert user.username == "moved@blog.example"
 
 
 def test_kept_fields_are_escaped_and_repeated_ones_stay(stale):

@@ -77,7 +77,7 @@ def test_chip_says_its_state_by_icon_word_and_colour(state):
     tone, icon, word = theme.CHIPS[state]
     assert f"is-{tone}" in html
     assert f"#{icon}" in html
-    assert word in html
+    assert str(word) in html
 
 
 def test_icon_that_a_template_or_chip_names_is_in_the_sprite():
