@@ -12,6 +12,7 @@ from django.db import models
 from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 RATES = (5, 20, 50, 100, 200, 500)  # postbacks a second to choose from
 USUAL_RATE = 50
@@ -27,15 +28,15 @@ class Errand(models.Model):
     """
 
     class Kind(models.TextChoices):
-        RESEND = "resend", "Resend"
-        BACKFILL = "backfill", "Backfill"
+        RESEND = "resend", _("Resend")
+        BACKFILL = "backfill", _("Backfill")
 
     class State(models.TextChoices):
-        WAITING = "waiting", "Waiting"
-        RUNNING = "running", "Running"
-        STOPPED = "stopped", "Stopped"
-        FINISHED = "finished", "Finished"
-        FAILED = "failed", "Failed"
+        WAITING = "waiting", _("Waiting")
+        RUNNING = "running", _("Running")
+        STOPPED = "stopped", _("Stopped")
+        FINISHED = "finished", _("Finished")
+        FAILED = "failed", _("Failed")
 
     # Made by the page that starts it, so that a button pressed twice starts one job.
     token = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -69,8 +70,8 @@ class Errand(models.Model):
     HALTED = (State.STOPPED, State.FAILED)
 
     class Meta:
-        verbose_name = "resend or backfill"
-        verbose_name_plural = "resends and backfills"
+        verbose_name = _("resend or backfill")
+        verbose_name_plural = _("resends and backfills")
         default_permissions = ()
         ordering: ClassVar = ["-pk"]
         constraints: ClassVar = [

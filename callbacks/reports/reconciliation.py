@@ -16,6 +16,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet, Sum
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from affiliates.models import Affiliate
 from callbacks.models import Attempt, CallbackSetting, Delivery, EventType, KeptOrders, KeptResult
@@ -103,7 +104,7 @@ class Line:
 
     @property
     def title(self) -> str:
-        return self.setting.title if self.setting else f"{self.event.label} callback"
+        return self.setting.title if self.setting else _("%(event)s callback") % {"event": self.event.label}
 
     @property
     def orders(self) -> int:

@@ -4,6 +4,7 @@ from django.contrib import admin, messages
 from django.contrib.auth.decorators import permission_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from callbacks.retention import erase
@@ -20,10 +21,10 @@ def forget(request: HttpRequest, pk: int) -> HttpResponse:
         gone = erase.forget(order.number, actor(request))
         # Neither the number nor the key of an order that is to be forgotten.
         security_log.note(request, "order_forgotten", deliveries=gone.deliveries)
-        messages.success(request, "The order is forgotten, with everything about it.")
+        messages.success(request, _("The order and everything about it were deleted."))
         return redirect("admin:orders_order_changelist")
     context = admin.site.each_context(request) | {
-        "title": f"Forget order {order.number}",
+        "title": _("Forget order %(number)s") % {"number": order.number},
         "order": order,
         "own_link": erase.link_that_goes(order),
         "link_is_shared": Order.objects.filter(link=order.link_id).exclude(pk=order.pk).exists(),
