@@ -16,4 +16,25 @@ class Migration(migrations.Migration):
                 null=True,
             ),
         ),
+        migrations.AlterField(  # a sentence in other words
+            model_name="delivery",
+            name="skip_reason",
+            field=models.CharField(
+                blank=True,
+                choices=[
+                    ("", ""),
+                    ("paused", "The callback was paused when this happened."),
+                    (
+                        "filtered",
+                        "The callback is limited to certain statuses, and the order does not have one of them.",
+                    ),
+                    ("affiliate_blocked", "The affiliate is blocked, so nothing is sent to their tracker."),
+                    ("affiliate_pending", "The affiliate is not approved yet, so nothing is sent to their tracker."),
+                    ("superseded", "A newer event of the same order replaced it before it was delivered."),
+                    ("setting_deleted", "The callback was deleted before this could be sent."),
+                ],
+                default="",
+                max_length=32,
+            ),
+        ),
     ]

@@ -67,7 +67,7 @@ class Delivery(models.Model):
         PAUSED = "paused", _("The callback was paused when this happened.")
         FILTERED = (
             "filtered",
-            _("The callback is only for certain statuses, and the order has a different one."),
+            _("The callback is limited to certain statuses, and the order does not have one of them."),
         )
         AFFILIATE_BLOCKED = "affiliate_blocked", _("The affiliate is blocked, so nothing is sent to their tracker.")
         AFFILIATE_PENDING = (
@@ -125,7 +125,7 @@ class Delivery(models.Model):
     requested_by = ""  # set by `callbacks.models.audit`, for pages
 
     class Meta:
-        verbose_name_plural = "deliveries"
+        verbose_name_plural = _("deliveries")
         default_permissions = ("view",)  # nobody adds, changes or deletes one by hand
         permissions: ClassVar = [("resend_delivery", "Can resend delivery")]
         ordering: ClassVar = ["-pk"]

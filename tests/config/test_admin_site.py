@@ -43,6 +43,7 @@ def test_navigation_of_a_superuser_has_every_page_in_order(admin_client):
         "/admin/affiliates/link/",
         "/admin/orders/order/",
         "/admin/callbacks/delivery/",
+        "/admin/callbacks/all/",
         "/admin/callbacks/errand/",
         "/admin/callbacks/hosts/",
         "/admin/auth/user/",

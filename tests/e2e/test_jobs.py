@@ -106,7 +106,7 @@ def test_merchant_sends_past_orders_to_a_new_callback(
     expect(rows).to_have_count(12)
     expect(merchant.locator("#result_list").get_by_text("Succeeded")).to_have_count(12)
     rows.first.get_by_role("link").first.click()
-    expect(merchant.get_by_text("Backfill: this order came in before")).to_be_visible()
+    expect(merchant.get_by_text("Backfill: this past order was sent")).to_be_visible()
     requests = session_receiver.requests_at("/rowan")
     assert sorted(dict(request.query)["order"] for request in requests) == sorted(f"rowan-{n}" for n in range(12))
     merchant.goto(f"{stack.base_url}/admin/callbacks/errand/")

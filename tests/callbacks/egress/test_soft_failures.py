@@ -142,7 +142,7 @@ def test_refused_success_is_pointed_out_wherever_its_answer_is_spoken_of(
     dispatcher.run()
     delivery = Delivery.objects.get()
     assert delivery.status == "succeeded"
-    said, mark = "“success=false;err_msg=no click”", "the answer does not look like a yes"
+    said, mark = "“success=false;err_msg=no click”", "This answer looks like a refusal"
     assert said in text_of(admin_client, delivery.get_absolute_url())
     assert said in text_of(admin_client, settings_of(joe))
     assert said in text_of(admin_client, order.get_absolute_url())

@@ -119,7 +119,7 @@ def test_links_lead_to_the_deliveries_of_a_resend_and_of_a_backfill(
 def test_page_of_a_backfilled_delivery_says_so(admin_client: Client, setting: CallbackSetting, joe: Affiliate) -> None:
     do_all(to_backfill(CallbackSettingFactory(affiliate=joe, name="new")))
     backfilled = Delivery.objects.filter(origin="backfill")[0]
-    assert "Backfill: this past order" in text_of(admin_client, backfilled.get_absolute_url())
+    assert "Backfill: this past order was sent" in text_of(admin_client, backfilled.get_absolute_url())
     other = Delivery.objects.filter(origin="event")[0]
     assert "Backfill" not in text_of(admin_client, other.get_absolute_url()).partition("<main")[2]
 
