@@ -47,6 +47,7 @@ class Resent:
     """How many deliveries are due again, and the reason for each of the others, by id."""
 
     count: int = 0
+    delivered: int = 0  # of those, how many a tracker had accepted before
     refused: dict[int, str] = field(default_factory=dict)
 
 
@@ -69,6 +70,7 @@ def resend(delivery_ids: Collection[int], reasons: Sequence[Reason] = REASONS) -
         locked = [pk for pk, _ in idle.values_list("pk", "status")]
         refused = dict(rows.annotate(refusal=refusal(reasons)).values_list("pk", "refusal"))
         accepted = [pk for pk in locked if not refused.get(pk)]
+        delivered = Delivery.objects.filter(pk__among=accepted, status=Status.SUCCEEDED).count()
         count = Delivery.objects.filter(pk__among=accepted).update(
             status=Status.PENDING,
             skip_reason=Delivery.SkipReason.NONE,
@@ -81,4 +83,5 @@ def resend(delivery_ids: Collection[int], reasons: Sequence[Reason] = REASONS) -
             superseded.end(orders=set(orders), but=accepted)
             transaction.on_commit(wakeup.send, robust=True)
     # One that was being sent when the rows were locked is refused even if it is settled by now.
-    return Resent(count, {pk: reason or SENDING for pk, reason in refused.items() if reason or pk not in set(locked)})
+    not_resent = {pk: reason or SENDING for pk, reason in refused.items() if reason or pk not in set(locked)}
+    return Resent(count, delivered, not_resent)

@@ -179,6 +179,13 @@ def _resend(request: HttpRequest, ids: list[int], reasons: Sequence[resend.Reaso
     if resent.count:
         said = ngettext("Resent.", "%(count)s deliveries resent.", resent.count)
         messages.success(request, said % {"count": f"{resent.count:,}"})
+    if resent.delivered:
+        said = ngettext(
+            "%(count)s delivery was already accepted. The tracker may count it twice.",
+            "%(count)s deliveries were already accepted. The trackers may count them twice.",
+            resent.delivered,
+        )
+        messages.warning(request, said % {"count": f"{resent.delivered:,}"})
     refused = list(Delivery.objects.filter(pk__in=list(resent.refused)[:MAX_NAMED]))
     for delivery in refused:
         said = _("%(delivery)s was not resent. %(reason)s")

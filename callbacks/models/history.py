@@ -11,6 +11,7 @@ import structlog
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import models
+from django.utils.translation import gettext_noop as _noop
 
 from affiliates.models import Affiliate
 from callbacks.models import names
@@ -20,22 +21,22 @@ from callbacks.postback import signing
 log = structlog.get_logger(__name__)
 
 LABELS = {
-    "name": "Name",
-    "method": "HTTP method",
-    "url": "URL",
-    "body_format": "POST body",
-    "send_as_typed": "Send as typed",
-    "only_statuses": "Only for statuses",
-    "is_active": "State",
-    "secret": "Signing secret",
+    "name": _noop("Name"),
+    "method": _noop("HTTP method"),
+    "url": _noop("URL"),
+    "body_format": _noop("POST body"),
+    "send_as_typed": _noop("Send as typed"),
+    "only_statuses": _noop("Only for statuses"),
+    "is_active": _noop("State"),
+    "secret": _noop("Signing secret"),
 }
 # What an empty value of a field means, for pages.
 WITHOUT = {
     "name": names.DEFAULT,
-    "body_format": "none",
-    "send_as_typed": "no",
-    "only_statuses": "all",
-    "is_active": "on",
+    "body_format": _noop("none"),
+    "send_as_typed": _noop("no"),
+    "only_statuses": _noop("all"),
+    "is_active": _noop("on"),
 }
 PAUSED = "paused"
 

@@ -4,13 +4,14 @@ from collections.abc import Iterable
 from itertools import count
 
 from callbacks.egress.targets import Problem
+from callbacks.egress.wording import Sentence as _
 
 DEFAULT = "Callback"
 LONGEST = 40
 AT_MOST = 5  # callbacks of one affiliate for one event
 NO_PLACE_LEFT = Problem(
     "too_many_callbacks",
-    f"There are {AT_MOST} callbacks for this event already, and no more are possible: change or remove one of them.",
+    _("There are already {count} callbacks for this event, the maximum. Change or remove one of them.", count=AT_MOST),
 )
 
 
@@ -32,4 +33,4 @@ def is_taken(name: str, others: Iterable[str]) -> bool:
 def problems(name: str, others: Iterable[str]) -> tuple[Problem, ...]:
     if not is_taken(name, others):
         return ()
-    return (Problem("name_taken", f"There is a callback with the name “{name}” for this event already."),)
+    return (Problem("name_taken", _("Another callback for this event has the name “{name}”.", name=name)),)

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from affiliates.models import Affiliate
 
@@ -91,4 +92,4 @@ def is_no_longer_kept(moment: datetime, kept_since: datetime | None) -> bool:
 def in_words(kept_since: datetime) -> str:
     """The sentence for pages and commands."""
     day = timezone.localtime(kept_since, timezone.get_default_timezone())
-    return f"Deliveries from before {day:%-d %b %Y} are no longer kept."
+    return gettext("Deliveries before %(day)s have been deleted.") % {"day": f"{day:%-d %b %Y}"}

@@ -180,7 +180,7 @@ def reconcile(affiliate: Affiliate, month: Month) -> Reconciliation:
         lines=tuple(lines.values()),
         undelivered=tuple((shown[pk], lines[key].title, result) for pk, key, result in undelivered[:MAX_SHOWN]),
         more_undelivered=max(0, len(undelivered) - MAX_SHOWN),
-        note=f"{in_words(kept_since)} Their numbers are counted here." if is_pruned and kept_since else "",
+        note=f"{in_words(kept_since)} {_('They are included in these figures.')}" if is_pruned and kept_since else "",
     )
 
 
@@ -287,9 +287,9 @@ def _kept_sums(affiliate: Affiliate, month: Month) -> list[Sums]:
 
 # --- CSV -------------------------------------------------------------------------
 REASONS = {
-    Result.MISSING: "Nothing was recorded for this order.",
-    Result.NO_CALLBACK: "There was no callback when this order came in.",
-    Result.NOT_KEPT: "What was sent of this order is no longer kept.",
+    Result.MISSING: "No delivery was recorded for this order.",
+    Result.NO_CALLBACK: "No callback was set up when this order was placed.",
+    Result.NOT_KEPT: "The deliveries of this order have been deleted.",
 }
 HEADINGS = (
     "Order", "Came in ({zone})", "Amount", "Commission", "Currency", "Order status", "Callback", "Event", "Host",

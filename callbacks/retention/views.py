@@ -21,7 +21,7 @@ def forget(request: HttpRequest, pk: int) -> HttpResponse:
         gone = erase.forget(order.number, actor(request))
         # Neither the number nor the key of an order that is to be forgotten.
         security_log.note(request, "order_forgotten", deliveries=gone.deliveries)
-        messages.success(request, _("The order and everything about it were deleted."))
+        messages.success(request, _("The order and all data about it were deleted."))
         return redirect("admin:orders_order_changelist")
     context = admin.site.each_context(request) | {
         "title": _("Forget order %(number)s") % {"number": order.number},

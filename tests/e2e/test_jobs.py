@@ -57,16 +57,16 @@ def test_merchant_resends_all_that_match_stops_it_and_goes_on(
     merchant.goto(f"{stack.base_url}/admin/callbacks/delivery/?status__exact=failed&affiliate__id__exact={affiliate}")
     assert faults_in_every_look(merchant) == []
     merchant.get_by_role("link", name="Resend all that match").click()
-    expect(merchant.get_by_role("row", name="120 to be resent")).to_be_visible()
+    expect(merchant.get_by_role("row", name="120 to resend")).to_be_visible()
     assert faults_in_every_look(merchant) == []
     expect(merchant.locator(".facts-list")).to_contain_text("Hawthorn")
-    merchant.get_by_label("At most").select_option("5")
+    merchant.get_by_label("Rate").select_option("5")
     merchant.get_by_role("button", name="Start resending").click()
-    expect(merchant.get_by_role("heading", name=re.compile("^Resend of .* Running"))).to_be_visible()
+    expect(merchant.get_by_role("heading", name=re.compile("^Resend, .* Running"))).to_be_visible()
     merchant.evaluate("window.stayed = true")
     bar = merchant.get_by_role("progressbar", name="Progress")
     expect(bar).not_to_have_attribute("value", "0.0")
-    expect(merchant.locator("#job-bar")).to_contain_text(re.compile(r"About \d+ s left, at most 5 a second"))
+    expect(merchant.locator("#job-bar")).to_contain_text(re.compile(r"About \d+ s left, at most 5 per second"))
     assert faults_in_every_look(merchant) == []
     assert merchant.evaluate("window.stayed")
     merchant.get_by_role("button", name="Stop").click()
@@ -78,8 +78,11 @@ def test_merchant_resends_all_that_match_stops_it_and_goes_on(
     assert 0 < int(stopped_at) < 120
     merchant.get_by_role("button", name="Continue").click()
     expect(merchant.get_by_role("heading", name=re.compile("Finished"))).to_be_visible(timeout=40_000)
-    expect(merchant.get_by_text("120 postbacks were handed on")).to_be_visible()
-    merchant.get_by_role("link", name="The same, whatever became of them").click()
+    expect(merchant.get_by_text("120 postbacks were queued")).to_be_visible()
+    succeeded = merchant.get_by_role("link", name="Show succeeded deliveries")
+    expect(merchant.get_by_role("row", name=re.compile("^120 .*Succeeded"))).to_be_visible()
+    assert faults_in_every_look(merchant) == []
+    succeeded.click()
     expect(merchant.locator("#result_list").get_by_text("Succeeded")).to_have_count(50)  # a page of them
     requests = session_receiver.requests_at("/hawthorn")
     assert len(requests) == len(ids_of(requests)) == 120
@@ -92,21 +95,21 @@ def test_merchant_sends_past_orders_to_a_new_callback(
     merchant.goto(f"{stack.base_url}/admin/affiliates/affiliate/{affiliate}/settings/")
     assert faults_in_every_look(merchant) == []
     merchant.get_by_role("link", name="Send past orders to order created callback").click()
-    expect(merchant.get_by_role("row", name="12 to be sent")).to_be_visible()
+    expect(merchant.get_by_role("row", name="12 to send")).to_be_visible()
     assert faults_in_every_look(merchant) == []
     expect(merchant.get_by_text("order=rowan-0")).to_be_visible()
     merchant.get_by_label("From").fill("2000-01-01")
     merchant.get_by_role("button", name="Count").click()
-    expect(merchant.get_by_role("row", name="13 to be sent")).to_be_visible()
+    expect(merchant.get_by_role("row", name="13 to send")).to_be_visible()
     merchant.get_by_role("link", name="Past 7 days").click()
     merchant.get_by_role("button", name="Send 12 orders").click()
-    expect(merchant.get_by_role("heading", name=re.compile("^Backfill of .* Finished"))).to_be_visible()
-    merchant.get_by_role("link", name="The deliveries of this backfill").click()
+    expect(merchant.get_by_role("heading", name=re.compile("^Backfill, .* Finished"))).to_be_visible()
+    merchant.get_by_role("link", name="Deliveries of this backfill").click()
     rows = merchant.locator("#result_list tbody tr")
     expect(rows).to_have_count(12)
     expect(merchant.locator("#result_list").get_by_text("Succeeded")).to_have_count(12)
     rows.first.get_by_role("link").first.click()
-    expect(merchant.get_by_text("Backfill: this past order was sent")).to_be_visible()
+    expect(merchant.get_by_text("Backfill: this past order")).to_be_visible()
     requests = session_receiver.requests_at("/rowan")
     assert sorted(dict(request.query)["order"] for request in requests) == sorted(f"rowan-{n}" for n in range(12))
     merchant.goto(f"{stack.base_url}/admin/callbacks/errand/")
@@ -125,12 +128,12 @@ def test_resend_and_backfill_work_without_scripts(
     for _ in range(100):
         if page.get_by_role("heading", name=re.compile("Finished")).is_visible():
             break
-        page.get_by_role("link", name="Look again").click()
-    expect(page.get_by_text("8 postbacks were handed on")).to_be_visible()
+        page.get_by_role("link", name="Reload").click()
+    expect(page.get_by_text("8 postbacks were queued")).to_be_visible()
     page.goto(f"{stack.base_url}/admin/affiliates/affiliate/{affiliate}/settings/")
     page.get_by_role("link", name="Send past orders to order created callback").click()
-    expect(page.get_by_text("Nothing to send for these days.")).to_be_visible()
-    page.get_by_label("Also orders that this callback was told of already").check()
+    expect(page.get_by_text("There are no orders to send for these days.")).to_be_visible()
+    page.get_by_label("Also orders that were already sent to this callback").check()
     page.get_by_role("button", name="Count").click()
     page.get_by_role("button", name="Send 8 orders").click()
-    expect(page.get_by_role("heading", name=re.compile("^Backfill of"))).to_be_visible()
+    expect(page.get_by_role("heading", name=re.compile("^Backfill, "))).to_be_visible()

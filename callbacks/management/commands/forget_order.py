@@ -10,7 +10,7 @@ from callbacks.retention import erase
 class Command(BaseCommand):
     help = (
         "Forget an order: the order, its deliveries, attempts, history and its own referral link are deleted for good. "
-        "No tracker is told, and what waits is not sent. Also for the number of an order that is deleted already."
+        "No tracker is notified, and pending postbacks are not sent. Also works for the number of a deleted order."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -22,5 +22,5 @@ class Command(BaseCommand):
             raise CommandError("Nothing is stored about an order with this number.")
         self.stdout.write(
             f"Forgotten: {gone.orders} order, {gone.deliveries} deliveries, {gone.attempts} attempts, "
-            f"{gone.links} link, {gone.notes} notes. Backups and exports that were made before still hold it."
+            f"{gone.links} link, {gone.notes} notes. Earlier backups and exports still contain it."
         )

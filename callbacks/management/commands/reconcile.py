@@ -39,7 +39,7 @@ class Command(BaseCommand):
 
         kept_since = deliveries_kept_since()
         if kept_since and is_no_longer_kept(begin, kept_since):
-            self.stdout.write(f"{in_words(kept_since)} An older order without any is not sent again.")
+            self.stdout.write(f"{in_words(kept_since)} Older orders without a delivery are not sent again.")
         for event in reconcile.missed(begin, end, record):
             missed += 1
             self.stdout.write(f"{event.order.number} {event.event} for affiliate {event.affiliate_id}")

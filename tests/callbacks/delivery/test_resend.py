@@ -14,7 +14,7 @@ def test_resend_ended_delivery_is_due_now_by_hand(affiliate: Affiliate, status: 
     OrderFactory(affiliate=affiliate)
     (claimed,) = queue.claim(10)
     settle.settle([settlement(claimed, status, retry_step=9)])
-    assert resend.resend([claimed.pk]) == resend.Resent(1, {})
+    assert resend.resend([claimed.pk]) == resend.Resent(1, int(status == "succeeded"))
     (again,) = queue.claim(10)
     assert (again.due.variables["event.id"], again.due.trigger, again.due.retry_step) == (
         claimed.due.variables["event.id"],

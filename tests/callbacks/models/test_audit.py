@@ -34,7 +34,7 @@ def test_resend_names_who_pressed_for_each_attempt(sam: Client, admin_user: User
     page = sent.get_absolute_url()
     assert "Attempt 1 · initial · 200" in text_of(sam, page)
     sam.post(f"/admin/callbacks/delivery/{sent.pk}/resend/")
-    assert "Resent by Sam Support, waiting for its turn" in text_of(sam, page)
+    assert "resent by Sam Support, pending" in text_of(sam, page)
     dispatcher.run()
     assert "manual by Sam Support" in text_of(sam, page)
 

@@ -163,3 +163,11 @@ def test_history_of_a_deleted_affiliate_goes_with_it(admin_user: User, joe: Affi
     history.note_created(CallbackSettingFactory(affiliate=joe, url=URL), admin_user)
     joe.delete()
     assert not SettingChange.objects.exists()
+
+
+def test_history_of_many_leaves_out_what_did_not_change(admin_user: User, joe: Affiliate) -> None:
+    same, other = CallbackSettingFactory(affiliate=joe, url=URL), CallbackSettingFactory(affiliate=joe, url=URL)
+    before = {each.pk: history.values_of(each) for each in (same, other)}
+    other.url = URL + "&b=1"
+    history.note_many([], [(each, before[each.pk]) for each in (same, other)], admin_user)
+    assert [change.setting for change in SettingChange.objects.all()] == [other]

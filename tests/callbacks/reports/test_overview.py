@@ -72,7 +72,7 @@ def test_tiles_count_the_last_day_and_lead_to_what_they_counted(admin_client: Cl
     for name, number, rows in (
         ("Failed", "1", [failed.pk]),
         ("Skipped", "1", [skipped.pk]),
-        ("Waiting", "1", [waits.pk]),
+        ("Pending", "1", [waits.pk]),
         ("Success rate", "66.7\N{NO-BREAK SPACE}%", [waits.pk, skipped.pk, failed.pk]),
     ):
         shown, _, address = tile(admin_client, name)
@@ -179,7 +179,7 @@ def test_endpoint_that_is_paused_by_itself_says_why_and_since_when(
     [endpoint] = troubled_hosts.in_trouble(overview.recent(timezone.now() - timedelta(days=1)))
     assert endpoint.since == at
     assert words in endpoint.reason
-    assert f"because {endpoint.reason}" in admin_client.get(INDEX).content.decode()
+    assert f": {endpoint.reason}" in admin_client.get(INDEX).content.decode()
 
 
 def test_endpoint_that_fails_says_since_when(admin_client: Client) -> None:
@@ -217,7 +217,7 @@ def test_endpoint_that_failed_days_ago_is_forgotten() -> None:
 
 def test_overview_without_trouble_says_so(admin_client: Client) -> None:
     deliver(CallbackSettingFactory(), "succeeded")
-    assert "Every endpoint answers" in admin_client.get(INDEX).content.decode()
+    assert "All hosts answer" in admin_client.get(INDEX).content.decode()
 
 
 # --- over time ---------------------------------------------------------------------

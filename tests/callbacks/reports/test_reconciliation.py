@@ -183,11 +183,11 @@ def test_csv_has_a_row_for_each_order_and_callback(admin_client: Client, joe: Af
     Delivery.objects.filter(pk=failed.pk).update(attempt_count=2, last_status_code=404, last_error_kind="status")
     rows = csv_of(admin_client, joe)
     assert [(row["Order"], row["Result"], row["Reason"]) for row in rows] == [
-        ("#0", "no callback", "There was no callback when this order came in."),
+        ("#0", "no callback", "No callback was set up when this order was placed."),
         ("#1", "delivered", ""),
         ("#2", "failed", "The tracker answered 404 Not Found."),
         ("#3", "skipped", "The callback was paused when this happened."),
-        ("#4", "missing", "Nothing was recorded for this order."),
+        ("#4", "missing", "No delivery was recorded for this order."),
     ]
     assert tuple(rows[0]) == tuple(heading.format(zone="UTC") for heading in reconciliation.HEADINGS)
     assert [row[0] for row in reconciliation.csv_rows(joe, MARCH, batch_size=2)] == [row["Order"] for row in rows]

@@ -169,7 +169,7 @@ def test_forget_by_the_page_says_what_it_does_and_notes_no_number(joe: Affiliate
     assert "1 postback of this order is still waiting and will not be sent." in page
     assert "Forget order…" in client.get(f"/admin/orders/order/{order.pk}/change/").content.decode()
     answer = client.post(f"/admin/orders/order/{order.pk}/forget/", follow=True)
-    assert "The order is forgotten" in answer.content.decode()
+    assert "The order and all data about it were deleted." in answer.content.decode()
     assert NUMBER not in answer.content.decode() + caplog.text
     assert "order_forgotten" in caplog.text
     assert LogEntry.objects.get().change_message == "Forgotten, with everything about it."

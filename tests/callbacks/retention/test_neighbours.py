@@ -56,7 +56,7 @@ def test_reconcile_pruned_deliveries_are_not_missed(joe: Affiliate) -> None:
     assert not Delivery.objects.exists()
     said = reconcile()
     assert said.splitlines()[-1] == "0 missed, 0 to be sent now."
-    assert "are no longer kept. An older order without any is not sent again." in said
+    assert "have been deleted. Older orders without a delivery are not sent again." in said
     assert not Delivery.objects.exists()
 
 
@@ -121,7 +121,7 @@ def test_explain_an_old_order_does_not_say_that_it_was_not_recorded(joe: Affilia
     assert "Nobody was told" not in explain(order)[0].sentence
     client = client_with("view_order", "view_affiliate", "view_delivery")
     assert "No longer kept" in client.get("/admin/orders/order/").content.decode()
-    assert "are no longer kept." in client.get(f"/admin/orders/order/{order.pk}/change/").content.decode()
+    assert "have been deleted." in client.get(f"/admin/orders/order/{order.pk}/change/").content.decode()
 
 
 def test_delivery_whose_attempts_are_pruned_says_so(joe: Affiliate) -> None:
@@ -183,7 +183,7 @@ def test_reconciliation_of_a_month_survives_pruning(joe: Affiliate) -> None:
     assert not Delivery.objects.exists()
     assert figures() == before
     found = reconciliation.reconcile(joe, month)
-    assert "no longer kept" in found.note
+    assert "have been deleted" in found.note
     after = list(reconciliation.csv_rows(joe, month))
     assert {row[9] for row in rows} > {"delivered", "missing"}
     assert {row[9] for row in after} == {"no longer kept"}
