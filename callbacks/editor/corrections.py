@@ -79,9 +79,11 @@ def _of_macro(macro: macros.Macro, click_id: str) -> Correction:
 
 def _of_unknown_variable(template: str, fault: syntax.Fault, click_id: str) -> Correction:
     suggestion = macros.meant(template, fault).replace("{{" + CLICK_ID, "{{" + click_id, 1) if fault.name else ""
-    end = fault.start + len(fault.fragment)
+    start, end = fault.start, fault.start + len(fault.fragment)
+    while template[start - 1 : start] == "{" and template[end : end + 1] == "}":  # {{{payout}}}
+        start, end = start - 1, end + 1
     # NAME stands for what only a person knows.
-    return Correction(fault.fragment, fault.start, end, suggestion="" if ".NAME" in suggestion else suggestion)
+    return Correction(template[start:end], start, end, suggestion="" if ".NAME" in suggestion else suggestion)
 
 
 def redirected(template: str, sent: str, location: str) -> str:

@@ -173,6 +173,8 @@ def _meaning(name: str, parameter: str, recognised: tuple[Tracker, ...]) -> tupl
 def _meaning_of(name: str, parameter: str, recognised: tuple[Tracker, ...]) -> str:
     """What the tracker says of this parameter, or else the name of the placeholder, or else that of the parameter."""
     of_tracker = next((one.meanings[parameter] for one in recognised if parameter in one.meanings), "")
+    if not of_tracker and parameter in {one.click_id for one in recognised if one.click_id}:
+        of_tracker = CLICK_ID  # whatever the other system calls it: `subid=$tid`
     named = meaning_of(name)
     # What is no money is not sent as such: `adv_sub={order_id}` is the order's number.
     if named in {ORDER, STATUS, CURRENCY} and of_tracker in {PAYOUT, AMOUNT}:

@@ -1,6 +1,7 @@
 """What is wrong with a template, in sentences for a merchant: one problem for each code, naming all it is about."""
 
 from collections.abc import Iterable, Sequence
+from functools import reduce
 
 from callbacks.editor.macros import HOST, Macro, meant
 from callbacks.egress.targets import Problem
@@ -34,7 +35,7 @@ def from_macros(found: Sequence[Macro]) -> Problem:
         )
         brief = _("{finding} Correct them below, or tick “send as typed”.", finding=finding)
     written = [macro for macro in found if macro.suggestion and not macro.should_go]
-    message = _("{finding} {remedy}", finding=finding, remedy=_remedy(found, written))
+    message = _("{message} {remedy}", message=finding, remedy=_remedy(found, written))
     suggestions = dict.fromkeys(macro.suggestion for macro in written)
     return Problem("foreign_placeholder", message, texts, tuple(suggestions), brief)
 
@@ -61,8 +62,8 @@ def _remedy(found: Sequence[Macro], written: Sequence[Macro]) -> str:
 def from_variables_in_host(found: Iterable[VariableRef]) -> Problem:
     sources = tuple(dict.fromkeys(piece.source for piece in found))
     message = _(
-        "{variables} cannot stand before the path. Write the tracker's own host there; variables come after the / or ? "
-        "that follows it.",
+        "{variables} cannot be used before the path. Write the tracker's own host there, and use variables only after "
+        "the / or ? that follows it.",
         variables=joined(sources),
     )
     return Problem("variable_in_host", message, sources)
@@ -71,8 +72,9 @@ def from_variables_in_host(found: Iterable[VariableRef]) -> Problem:
 def joined(parts: Sequence[str]) -> str:
     """`a, b and c`."""
     if len(parts) < 2:
-        return "".join(parts)
-    return _("{parts} and {last}", parts=", ".join(parts[:-1]), last=parts[-1])
+        return parts[0] if parts else ""
+    before = reduce(lambda some, part: _("{parts}, {part}", parts=some, part=part), parts[:-1])
+    return _("{parts} and {last}", parts=before, last=parts[-1])
 
 
 def _unknown_variable(template: str, faults: Sequence[Fault]) -> Problem:
@@ -118,12 +120,8 @@ def _label(macro: Macro, found: Sequence[Macro]) -> str:
 
 
 def _unknown_filter(_template: str, faults: Sequence[Fault]) -> Problem:
-    parts = [_of_filter(fault) for fault in faults]
-    message = _(
-        "{faults} There are two filters, each with a text in quotes: {filters}.",
-        faults=" ".join(parts) if len(parts) > 1 else parts[0],
-        filters=FILTERS,
-    )
+    said = reduce(lambda some, one: _("{message} {remedy}", message=some, remedy=one), map(_of_filter, faults))
+    message = _("{faults} There are two filters, each with a text in quotes: {filters}.", faults=said, filters=FILTERS)
     return Problem("unknown_filter", message, tuple(fault.fragment for fault in faults))
 
 

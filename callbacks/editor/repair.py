@@ -192,10 +192,10 @@ def _without_stop(text: str) -> str:
 
 def _without_blanks(text: str) -> str:
     """`text` without blanks beside the `=` and `&` of its parameters."""
-    start = _end_of_authority(text)
     masked = syntax.masked(text)
-    parts, end = [], 0
-    for match in BLANKS.finditer(masked, start):
+    parts: list[str] = []
+    end = 0
+    for match in BLANKS.finditer(masked, _end_of_authority(text)) if " " in masked else ():
         parts.append(text[end : match.start()])
         end = match.end()
     return "".join([*parts, text[end:]])
@@ -205,7 +205,7 @@ def _with_one_question_mark(text: str) -> str:
     """`text` with `&` for a further `?` between parameters. One in the URL that a parameter holds stays."""
     masked = syntax.masked(text)
     first = masked.find("?", _end_of_authority(text))
-    if first < 0:
+    if first < 0 or masked.find("?", first + 1) < 0:
         return text
     signs = list(text)
     value_start, is_nested = -1, False
@@ -231,10 +231,7 @@ REPAIRS: tuple[tuple[str, str, Callable[[str], str]], ...] = (
     ("line_breaks", _("Line breaks and tabs were removed."), _without_line_breaks),
     (
         "mangled_parameters",
-        _(
-            "Parameter names that a web page had turned into signs were restored: &notify= where it said ¬ify=, "
-            "&currency= where it said ¤cy=."
-        ),
+        _("Parameter names that a web page had turned into signs were restored, such as &notify= for ¬ify=."),
         entities.restored,
     ),
     ("invisible", _("Invisible characters were removed, and unusual spaces replaced."), _without_invisible),
@@ -245,7 +242,7 @@ REPAIRS: tuple[tuple[str, str, Callable[[str], str]], ...] = (
     ("backslashes", _("Backslashes were removed."), _without_backslashes),
     (
         "safe_link",
-        _("The URL was wrapped in a link of a mail program or another site. It was unwrapped."),
+        _("The URL was inside a link of a mail program or another site. It was taken out of it."),
         safe_links.unwrapped,
     ),
     ("blanks", _("Spaces around =, & and ? were removed."), _without_blanks),

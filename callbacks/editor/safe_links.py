@@ -19,6 +19,7 @@ PARAMETERS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("safelinks.protection.partner.outlook.cn", "", ("url",)),
     ("statics.teams.cdn.office.net", "/evergreen-assets/safelinks", ("url",)),
     ("google.com", "/url", ("q", "url")),
+    ("google.", "/url", ("q", "url")),
     ("youtube.com", "/redirect", ("q",)),
     ("facebook.com", "/l.php", ("u",)),
     ("l.messenger.com", "/l.php", ("u",)),
@@ -44,14 +45,18 @@ PARAMETERS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("duckduckgo.com", "/l/", ("uddg",)),
 )
 ENCODED_IN_PROOFPOINT = str.maketrans("-_", "%/")
+PROOFPOINT = ("urldefense.proofpoint.com", "urldefense.com", "urldefense.us")
 PROOFPOINT_3 = "/v3/__"
+UNDERSCORED = ("avanan.click", "protect.checkpoint.com")  # /v2/___https://…___.abc
 RUN = re.compile(r"\*(?:\*(.))?", re.DOTALL)
 LENGTHS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"  # of a run, from two on
+GOOGLE = re.compile(r"(?:www\.)?google\.(?:com?\.)?[a-z]{2}")
 IN_PATH = re.compile(r"/(https?(?:%3A|:).*)", re.DOTALL | re.IGNORECASE)
 CLOSED = frozenset(
     {
-        *("mimecast.com", "mimecastprotect.com", "protection.sophos.com", "emailprotection.link", "url.avanan.click"),
-        *("avanan.click", "cudasvc.com", "edgepilot.com", "vadesecure.com", "antigena.com"),
+        *("mimecast.com", "mimecastprotect.com", "protection.sophos.com", "emailprotection.link", "avanan.click"),
+        *("protect.checkpoint.com", "cudasvc.com", "edgepilot.com", "vadesecure.com", "antigena.com"),
+        *("safelinks.protection.outlook.com", "urldefense.proofpoint.com", "urldefense.com", "urldefense.us"),
     }
 )
 MAX_DEPTH = 3  # one filter wraps the link of another
@@ -77,8 +82,12 @@ def _inside(text: str) -> str:
         if _is_at(host, owner) and link["path"].startswith(path):
             found = unquote(_first(link["rest"], parameters))
             break
-    if _is_at(host, "urldefense.proofpoint.com") or _is_at(host, "urldefense.com"):
+    if any(_is_at(host, owner) for owner in PROOFPOINT):
         found = found or _proofpoint(link)
+    elif any(_is_at(host, owner) for owner in UNDERSCORED):
+        found = (link["path"] + link["rest"]).partition("___")[2].partition("___")[0]
+    elif _is_at(host, "protection.sophos.com"):
+        found = _from_base64(_first(link["rest"], ("u",)))
     elif host == "secure-web.cisco.com":
         in_path = IN_PATH.search(link["path"])
         found = unquote(in_path[1]) if in_path else ""
@@ -94,8 +103,14 @@ def _proofpoint(link: re.Match[str]) -> str:
     if not (mark and coded.startswith(PROOFPOINT_3)):
         return ""
     signs = rest.partition("!")[0]
+    return RUN.sub(_next_of(_from_base64(signs)), url)
+
+
+def _from_base64(text: str) -> str:
+    """The text that is encoded so, also without padding; "" if it is none."""
+    text = unquote(text).rstrip("=")
     try:
-        return RUN.sub(_next_of(urlsafe_b64decode(signs + "=" * (-len(signs) % 4)).decode()), url)
+        return urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
     except (binascii.Error, ValueError):
         return ""
 
@@ -108,7 +123,7 @@ def _next_of(signs: str) -> Callable[[re.Match[str]], str]:
         nonlocal at
         length = LENGTHS.find(match[1]) + 2 if match[1] else 1
         at += length
-        return signs[at - length : at]
+        return signs[at - length : at] or match.group()
 
     return take
 
@@ -120,4 +135,6 @@ def _first(query: str, parameters: tuple[str, ...]) -> str:
 
 
 def _is_at(host: str, owner: str) -> bool:
+    if owner == "google.":  # google.de, google.co.uk
+        return GOOGLE.fullmatch(host) is not None
     return f".{host}".endswith(f".{owner}")

@@ -44,23 +44,22 @@ JSON = re.compile("[\"',]")
 SIGNED = (ANYWHERE, IN_VALUE, IN_PARAMETER)
 IN_HOST = re.compile(r"\[(?=[^\[\]]*[G-Zg-z_])[A-Za-z_][^\[\]:]*\]")
 
-FIELD = (
-    r"(?:ID|REF|AMOUNT|NAME|VALUE|TOKEN|KEY|CODE|NUMBER|NO|TYPE|CURRENCY|PRICE|TOTAL|STATUS|SUM|PAYOUT|COMMISSION|SUB)"
-)
+SURE_FIELD = r"(?:ID|REF|AMOUNT|CURRENCY|PRICE|PAYOUT|COMMISSION|TOKEN|SUB)"
+FIELD = rf"(?:{SURE_FIELD}|NAME|VALUE|KEY|CODE|NUMBER|NO|TYPE|TOTAL|STATUS|SUM)"
 OWNER = (
     r"(?:CLICK|SUB|TRANS(?:ACTION)?|TXN?|ORDER|USER|AFF(?:ILIATE|SESSION)?|OFFER|CAMPAIGN|VISIT(?:OR)?|SESSION"
     r"|REQ(?:UEST)?|EVENT|GOAL|LEAD|SALE|CONV(?:ERSION)?|EXTERNAL|PUB(?:LISHER)?|SOURCE|SITE|DEVICE|ADV(?:ERTISER)?"
-    r"|NETWORK|PARTNER|TRACK(?:ING)?|AFF_?CLICK)"
+    r"|NETWORK|PARTNER|TRACK(?:ING)?|AFF_?CLICK|PROMO|COUPON|CUSTOMER)"
 )
 # A whole value or segment that is a placeholder by its capitals or its form.
 WHOLE = re.compile(
     r"REPLACE(?:_?[A-Z0-9])*|OPTIONAL(?:_[A-Z0-9]+)*|X{3,}|MACRO|PLACEHOLDER|CHANGE_?ME|TODO|TBD|FIXME"
     r"|(?:YOUR|INSERT|ENTER|PASTE)[_-][A-Z0-9_-]+|(?:your|insert|enter|paste)[_-][a-z0-9_-]+"
-    r"|[A-Z][A-Z0-9_]*_HERE|[a-z][a-z0-9_]*[_-]here"
+    r"|[A-Z][A-Z0-9_]*_HERE|(?:[a-z0-9]+[_-])*(?:id|amount|key|token|code|domain|value)[_-]here"
     r"|__[A-Z][A-Z0-9_]*__|__[a-z][a-z0-9]*(?:_id|id|ref|sub[0-9]?)__"
-    rf"|(?:YOUR)?{OWNER}_?(?:ID|REF)[0-9]?|(?:[A-Z][A-Z0-9]*_)+{FIELD}[0-9]?"
+    rf"|(?:YOUR)?{OWNER}_?(?:ID|REF)[0-9]?|(?:[A-Z][A-Z0-9]*_)+{SURE_FIELD}[0-9]?|{OWNER}_{FIELD}[0-9]?"
     r"|(?:AFF_?)?SUB_?(?:ID)?_?[0-9]{1,2}|AFF_?SUB"
-    r"|(?:SALE_?|ORDER_?|COMMISSION_?)?AMOUNT|PAYOUT|REVENUE|COMMISSION|CURRENCY|STATUS|TRANSACTION|EVENT_(?:TYPE|NAME)"
+    r"|(?:SALE_?|ORDER_?|COMMISSION_?)?AMOUNT|PAYOUT|REVENUE|COMMISSION|CURRENCY|STATUS|EVENT_(?:TYPE|NAME)"
     r"|[Xx]{2}[A-Za-z]\w{0,30}?[Xx]{2}"  # xxc1xx
     r"|%(?:[0-9]\$)?[sd]"  # printf
 )
@@ -69,7 +68,8 @@ LEFTOVER = re.compile(rf"replace|optional|x{{3,}}|[^\w\s{syntax.FILLER}]{{2,}}|�
 SIGNS_AROUND = "!\"#$%&'()*+,-./:;<=>?@[\\]^`{|}~¤§°«»‹›“”‘’「」【】"  # noqa: RUF001 - quotes
 STRONG = frozenset("*^!|~(")  # around a name of any kind they make a placeholder
 MIRRORED = str.maketrans("()[]{}<>«»‹›“”‘’「」【】", ")(][}{><»«›‹”“’‘」「】【")  # noqa: RUF001 - quotes
-LED = re.compile(r"[:@$%\\]{1,2}([A-Za-z_][\w.-]*)")
+# Of a known name also on one side alone: `:clickid`, `[clickid`.
+LED = re.compile(r"[:@$%\\\[<(~|^*]{1,3}[A-Za-z_][\w.-]*|[A-Za-z_][\w.-]*[\]>)~|^*%]{1,3}")
 NAME = re.compile(r"[A-Za-z_][\w.-]*")
 IDENTIFIER = re.compile(r"(?:id|ref)[0-9]?\Z", re.IGNORECASE)
 MOST_SIGNS = 5
@@ -151,9 +151,9 @@ def _is_wrapped(text: str, parameter: str) -> bool:
     inner = text.strip(SIGNS_AROUND)
     if not NAME.fullmatch(inner.strip(" ")):
         return False
-    before, _, after = text.partition(inner)
-    if not before or len(before) > MOST_SIGNS or len(after) > MOST_SIGNS:
+    before, _name, after = text.partition(inner)
+    if len(before) > MOST_SIGNS or len(after) > MOST_SIGNS or not (before or after):
         return False
     if is_known(inner):
-        return bool(after or LED.fullmatch(text))
-    return bool(parameter) and before[0] in STRONG and after == before[::-1].translate(MIRRORED)
+        return bool((before and after) or LED.fullmatch(text))
+    return bool(parameter and before) and before[0] in STRONG and after == before[::-1].translate(MIRRORED)

@@ -127,7 +127,7 @@ TRACKERS = (
         hosts=_names("rdtk.io redtrack.io ttrk.io rdtrck2.com"),
         # help.redtrack.io: "Duplicated conversions", "Protecting your postback"
         second_postback=_(
-            "RedTrack does what its duplicate postback mode says: ignore the postback, add a conversion, or change "
+            "RedTrack follows its duplicate postback mode: it ignores the postback, adds a conversion, or changes "
             "the first one."
         ),
         must_switch_on=_(

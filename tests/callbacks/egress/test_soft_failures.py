@@ -108,6 +108,57 @@ def test_find_of_an_ordinary_answer_is_none(answer: str) -> None:
     assert find(answer) == ""
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [  # of CAKE, Affise, LinkTrust and TUNE, from their own documentation, and their kin
+        *("Duplicate Lead", "Inactive Affiliate", "Validation Failed", '{"status":"rejected"}'),
+        *("<msg>Failure</msg>", "<result><code>1</code><msg>Failure</msg></result>"),
+        *("Inactive Sub Affiliate", "Inactive Offer", "Inactive Campaign", "Inactive Creative"),
+        *("Offer Expired", "Creative Expired", "Offer Over Click Cap", "Offer Over Lead Cap"),
+        *("Campaign Over Click Cap", "Campaign Over Lead Cap", "Geotarget Mismatch", "Blocked IP Address"),
+        *("Affiliate Not Authorized for Campaign", "Lead Missing Data", "Unmatched Filter"),
+        *("No Pay IP Address", "No Pay Affiliate", "Blocked by Targus", "Invalid Post Key"),
+        *("No Qualified Buyers Found", "Campaign Expired", "Blacklisted Affiliate"),
+        *("Blacklisted Sub Affiliate", "No Pay Targus", "Access denied"),
+        *("Missing mandatory parameters offer_id and pid", "Offer disabled", "Conversion exists"),
+        *("Conversion status is not pending", "Current IP-address is denied", "Broken clickid"),
+        *("Broken impression ID", "Click_id: invalid format", "<Accepted>false</Accepted>"),
+        *("<response><status>Rejected</status><responseCode>1200</responseCode></response>",),
+        *('{"Accepted":"false","Reason":"Rejected by all buyers."}',),
+        *('{"status":"Rejected","responseCode":1200}', '{"status":"duplicate"}', '{"result":"rejected"}'),
+        *('[{"status":"rejected"}]', '{"duplicate":true}', "Duplicate conversion", "Duplicate postback"),
+        *("Duplicate", "Rejected", "success=false; err_msg=Invalid Trans. ID #1027c;"),
+        *('{"status":2,"message":"Conversion exists"}', "Click already converted", "Already exists"),
+        *('{"state":"inactive"}', '{"status":"validation failed"}', "0,Duplicate Lead"),
+        *("<message>Failure</message>", "<status>duplicate</status>", '"Duplicate Lead"', "DUPLICATE LEAD"),
+        *("Invalid XML Format", "IP not allowed", "IP address not whitelisted", "Affiliate is suspended"),
+        *('{"data":{"status":"rejected"}}', "Authentication failed", "Cap reached", "Request failed"),
+        *('{"status":"declined"}',),
+    ],
+)
+def test_find_of_an_answer_that_trackers_refuse_with_says_so(answer: str) -> None:
+    assert "reads like a refusal" in find(answer)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *("OK", "status=rejected", '{"success":true,"status":"rejected"}', "no duplicates"),
+        *("Duplicates: 0", "duplicate=0", "0 duplicates", "Rejected: 0, taken: 5", "<msg>SUCCESS</msg>"),
+        *("<result><code>0</code><msg>SUCCESS</msg></result>", "Lead accepted"),
+        *("<Accepted>true</Accepted>", '{"duplicate":false,"status":"ok"}'),
+        *('{"status":"success","order":{"status":"rejected"}}', "Conversion recorded"),
+        *("conversion tracked: 1", "Click converted", "Lead received", "offer 7: active"),
+        *("No errors found", '{"rejected":0,"accepted":1}', "Thanks", "Order status rejected received"),
+        *("Received: subid=1&status=rejected", "affiliate 12 approved", "lead", '{"status":"new"}'),
+        *("Validation passed", '{"message":"Lead accepted"}', "OK duplicate ignored"),
+        *('{"status":"approved"}', "cap not reached", "Conversion received"),
+    ],
+)
+def test_find_of_an_answer_that_only_resembles_a_refusal_is_none(answer: str) -> None:
+    assert find(answer) == ""
+
+
 @given(
     st.text()
     | st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda x: st.dictionaries(st.text(), x))
