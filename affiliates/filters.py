@@ -8,6 +8,7 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from affiliates import search
 from affiliates.models import Affiliate
@@ -34,6 +35,7 @@ class AffiliateFilter(admin.RelatedFieldListFilter):
         self.has_more = len(self.offered) == search.MAX_SUGGESTED
         self.suggest_url = reverse("admin:affiliates_affiliate_suggest")
         super().__init__(field, request, params, model, model_admin, field_path)
+        self.title = _("affiliate")
         if self.typed:
             self.used_parameters[TYPED] = self.typed  # so that the list knows that it is narrowed
 

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import models, transaction
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 from django_otp.models import Device, ThrottlingMixin
 from django_otp.oath import TOTP
 
@@ -44,6 +45,8 @@ class Authenticator(ThrottlingMixin, Device):  # type: ignore[misc]  # django-ot
     created_at: Any = models.DateTimeField(auto_now_add=True)
 
     class Meta:
+        verbose_name = _("authenticator")
+        verbose_name_plural = _("authenticators")
         default_permissions = ()
         constraints: ClassVar = [models.UniqueConstraint(fields=["user"], name="one_authenticator_of_a_user")]
 

@@ -27,7 +27,7 @@ SAME_EVERYWHERE = (
     *("HMAC-SHA256", "UTC", "URL", "CSV", "API", "TLS", "DNS", "ms", "md5", *NAMES),
 )
 # Dates, addresses, and what Django shows of the hash of a password.
-NO_TEXT = re.compile(r"\b\d{1,2} [A-Z][a-z]{2} \d{4}\b|https?://\S+|\b[0-9a-f]{6}\*+")
+NO_TEXT = re.compile(r"\b\d{1,2} [A-Z][a-z]{2} \d{4}\b|https?://\S+|\b[0-9A-Za-z]{2,6}\*+")
 WORD = re.compile(r"[^\W\d_]{2,}")
 
 

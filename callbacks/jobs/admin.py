@@ -12,6 +12,7 @@ from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST, require_safe
@@ -85,7 +86,7 @@ class JobAdmin(ReadOnlyAdmin):
         job = get_object_or_404(found, pk=key_in(object_id))
         named = Delivery.objects.in_bulk([pk for pk, _ in job.refused_first])
         context = self.admin_site.each_context(request) | {
-            "title": f"{job.get_kind_display()}, {timezone.localtime(job.created_at):%-d %b %Y, %H:%M} "
+            "title": f"{job.get_kind_display()}, {date_format(timezone.localtime(job.created_at), 'j M Y, H:i')} "
             f"({timezone.get_default_timezone_name()})",
             "opts": self.opts,
             "job": job,

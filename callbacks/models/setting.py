@@ -18,6 +18,7 @@ from callbacks.editor.repair import Repair
 from callbacks.egress import addresses, targets
 from callbacks.models import names, sql
 from callbacks.postback import signing
+from config.language import translated
 from config.security.encryption import EncryptedTextField
 from orders.models import Order, validate_statuses
 
@@ -58,9 +59,9 @@ class CallbackSetting(models.Model):
     )
     event = models.CharField(max_length=16, choices=EVENTS)
     name = models.CharField(max_length=names.LONGEST, blank=True, default=names.DEFAULT, validators=[validate_text])
-    method = models.CharField("HTTP method", max_length=4, choices=Method, default=Method.GET)
+    method = models.CharField(_("HTTP method"), max_length=4, choices=Method, default=Method.GET)
     url = models.TextField("URL", blank=True)  # blank is refused in clean(), with a code and a sentence of its own
-    body_format = models.CharField("POST body", max_length=4, choices=BodyFormat, default=BodyFormat.FORM)
+    body_format = models.CharField(_("POST body"), max_length=4, choices=BodyFormat, default=BodyFormat.FORM)
     send_as_typed = models.BooleanField(
         "send as typed",
         default=False,
@@ -180,7 +181,10 @@ class CallbackSetting(models.Model):
         problems = {"url": finding.problems, "name": names.problems(self.name, others)}
         if self._state.adding and len(others) >= names.AT_MOST:
             problems["url"] = (*finding.problems, names.NO_PLACE_LEFT)
-        errors = {field: [ValidationError(p.message, code=p.code) for p in found] for field, found in problems.items()}
+        errors = {
+            field: [ValidationError(translated(p.message), code=p.code) for p in found]
+            for field, found in problems.items()
+        }
         if any(errors.values()):
             raise ValidationError({field: found for field, found in errors.items() if found})
 

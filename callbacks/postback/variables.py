@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from affiliates import referral
+from callbacks.egress.wording import Sentence
 from orders import money
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class Variable:
     """One variable. `read` gives its value at the time of the event; "" if there is none."""
 
     name: str
-    meaning: str
+    meaning: Sentence
     example: str
     if_none: str
     read: Callable[[Event, referral.Referral], str]
@@ -50,63 +51,79 @@ ALWAYS = "always there"
 EMPTY = "empty"
 
 VARIABLES: tuple[Variable, ...] = (
-    Variable("order.number", "The order's number as the shop shows it", "#100001", ALWAYS, lambda e, _: e.order.number),
+    Variable(
+        "order.number",
+        Sentence("The order's number as the shop shows it"),
+        "#100001",
+        ALWAYS,
+        lambda e, _: e.order.number,
+    ),
     Variable(
         "order.amount",
-        "Order total, with the currency's decimal places",
+        Sentence("Order total, with the currency's decimal places"),
         "58.00",
         ALWAYS,
         lambda e, _: money.plain(e.order.amount, e.order.currency),
     ),
     Variable(
         "order.commission",
-        "The commission for this order",
+        Sentence("The commission for this order"),
         "8.75",
         ALWAYS,
         lambda e, _: money.plain(e.order.commission, e.order.currency),
     ),
-    Variable("order.currency", "ISO 4217 currency code", "USD", ALWAYS, lambda e, _: e.order.currency),
-    Variable("order.status", "new, approved or rejected", "approved", ALWAYS, lambda e, _: e.order.status),
+    Variable("order.currency", Sentence("ISO 4217 currency code"), "USD", ALWAYS, lambda e, _: e.order.currency),
+    Variable("order.status", Sentence("new, approved or rejected"), "approved", ALWAYS, lambda e, _: e.order.status),
     Variable(
         "order.created_at",
-        "When the order was made, RFC 3339 in UTC",
+        Sentence("When the order was made, RFC 3339 in UTC"),
         "2026-03-14T09:26:53Z",
         ALWAYS,
         lambda e, _: rfc3339(e.created_at),
     ),
-    Variable("event", "order.created or order.updated", "order.created", ALWAYS, lambda e, _: e.type),
+    Variable("event", Sentence("order.created or order.updated"), "order.created", ALWAYS, lambda e, _: e.type),
     Variable(
         "event.id",
-        "The delivery's UUID, the same on every attempt, so that a receiver can drop duplicates",
+        Sentence("The delivery's UUID, the same on every attempt, so that a receiver can drop duplicates"),
         "0b9f8a52-6f0e-4a3c-9d55-2f1f4b6f1c11",
         ALWAYS,
         lambda e, _: e.event_id,
     ),
     Variable(
         EVENT_AT,
-        "When the event happened, RFC 3339 in UTC, the same on every attempt",
+        Sentence("When the event happened, RFC 3339 in UTC, the same on every attempt"),
         "2026-03-14T09:26:53Z",
         ALWAYS,
         lambda e, _: event_times(e.happened_at)[EVENT_AT],
     ),
     Variable(
         EVENT_AT_UNIX,
-        "The same in seconds since 1970",
+        Sentence("The same in seconds since 1970"),
         "1773480413",
         ALWAYS,
         lambda e, _: event_times(e.happened_at)[EVENT_AT_UNIX],
     ),
-    Variable("affiliate.code", "The affiliate's referral code", "joe", ALWAYS, lambda e, _: e.affiliate_code),
+    Variable("affiliate.code", Sentence("The affiliate's referral code"), "joe", ALWAYS, lambda e, _: e.affiliate_code),
     Variable(
         "link.query.NAME",
-        "First value of the query parameter NAME of the referral link the customer came through",
+        Sentence("First value of the query parameter NAME of the referral link the customer came through"),
         "summer",
         EMPTY,
         lambda _, __: "",  # a family of names: `snapshot` adds a member for each parameter of the link
     ),
-    Variable("link.sub_id", "The referral link's sub_id, or its subid", "fb", EMPTY, lambda _, link: link.sub_id),
-    Variable("link.path", "The referral link's path, decoded", "/products/42", EMPTY, lambda _, link: link.path),
-    Variable("link.hash", "The referral link's fragment, decoded, without #", "top", EMPTY, lambda _, link: link.hash),
+    Variable(
+        "link.sub_id", Sentence("The referral link's sub_id, or its subid"), "fb", EMPTY, lambda _, link: link.sub_id
+    ),
+    Variable(
+        "link.path", Sentence("The referral link's path, decoded"), "/products/42", EMPTY, lambda _, link: link.path
+    ),
+    Variable(
+        "link.hash",
+        Sentence("The referral link's fragment, decoded, without #"),
+        "top",
+        EMPTY,
+        lambda _, link: link.hash,
+    ),
 )
 NAMES: frozenset[str] = frozenset(variable.name for variable in VARIABLES if variable.name != "link.query.NAME")
 

@@ -104,7 +104,7 @@ class Line:
 
     @property
     def title(self) -> str:
-        return self.setting.title if self.setting else f"{self.event.label} callback"
+        return self.setting.title if self.setting else _("%(event)s callback") % {"event": self.event.label}
 
     @property
     def orders(self) -> int:

@@ -24,6 +24,7 @@ from callbacks.models import CallbackSetting, EventType, audit, history
 from callbacks.setup import preview, signing_secrets, test_send
 from callbacks.setup.forms import CallbackSettingForm
 from callbacks.setup.views import callbacks_for, context_of, log_change, setting_or_404, settings_url
+from config.language import translated
 from config.request import actor, go_to, is_fetch, may_see
 from orders.models import Order
 
@@ -87,7 +88,7 @@ def _save(request: HttpRequest, find: Callable[..., CallbackSetting]) -> HttpRes
 def _sentences(setting: CallbackSetting, *, is_resumed: bool) -> Iterator[str]:
     """What to say of a callback that was saved."""
     yield _("%(callback)s saved.") % {"callback": setting}
-    yield from (repair.message for repair in setting.repairs)
+    yield from (translated(repair.message) for repair in setting.repairs)
     if is_resumed:
         yield _("It was paused automatically. With the new URL it is active again.")
     elif not setting.is_active:

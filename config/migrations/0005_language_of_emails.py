@@ -9,6 +9,14 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AlterModelOptions(
+            name="authenticator",
+            options={
+                "default_permissions": (),
+                "verbose_name": "authenticator",
+                "verbose_name_plural": "authenticators",
+            },
+        ),
         migrations.AddField(
             model_name="emailchoice",
             name="language",

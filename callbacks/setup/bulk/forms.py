@@ -14,6 +14,7 @@ from callbacks.models import CallbackSetting, EventType, names
 from callbacks.setup.bulk import hosts
 from callbacks.setup.bulk.same_callback import Existing
 from callbacks.setup.forms import CallbackSettingForm
+from config.language import translated
 
 
 class SameCallbackForm(CallbackSettingForm):
@@ -97,7 +98,9 @@ class ReplaceHostForm(forms.Form):
         host = self._host("new")
         finding = check.check(f"https://{host}/", addresses.policy_from(settings), send_as_typed=True)
         if finding.problems:
-            raise forms.ValidationError([forms.ValidationError(p.message, code=p.code) for p in finding.problems])
+            raise forms.ValidationError(
+                [forms.ValidationError(translated(p.message), code=p.code) for p in finding.problems]
+            )
         return host
 
     def clean(self) -> dict[str, Any]:
@@ -112,5 +115,5 @@ class ReplaceHostForm(forms.Form):
     def _host(self, name: str) -> str:
         host = hosts.bare(self.cleaned_data[name])
         if problem := hosts.problem_of(host):
-            raise forms.ValidationError(problem.message, code=problem.code)
+            raise forms.ValidationError(translated(problem.message), code=problem.code)
         return host

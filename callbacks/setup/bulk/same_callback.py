@@ -21,6 +21,7 @@ from callbacks.delivery import health
 from callbacks.egress import targets
 from callbacks.models import CallbackSetting, TroubledHost, history, names
 from callbacks.setup.changes import CHANGED_MEANWHILE, Change, differences, fingerprint
+from config.language import translated
 
 CHUNK = 200  # affiliates in one transaction
 TIME_S = 15.0  # after so long no further chunk is begun, because a browser waits for the answer
@@ -86,7 +87,7 @@ def _one(affiliate: Affiliate, own: list[CallbackSetting], pattern: CallbackSett
         return AffiliateResult(affiliate, Effect.KEPT, mine or own[0])
     if mine is None:
         if len(own) >= names.AT_MOST:
-            return AffiliateResult(affiliate, Effect.FULL, problem=names.NO_PLACE_LEFT.message)
+            return AffiliateResult(affiliate, Effect.FULL, problem=translated(names.NO_PLACE_LEFT.message))
         setting = CallbackSetting(affiliate=affiliate, event=pattern.event)
         setting.known_names = [other.name for other in own]
         _take_over(setting, pattern)
@@ -226,7 +227,7 @@ def _checked(one: AffiliateResult, seen: Mapping[int, str], problem: str) -> Aff
     if one.effect == Effect.CHANGED and seen.get(setting.pk) != fingerprint(one.before):
         return AffiliateResult(one.affiliate, Effect.MEANWHILE, problem=CHANGED_MEANWHILE)
     if not problem and names.is_taken(setting.name, others := setting.other_names()):  # but for capitals
-        problem = names.problems(setting.name, others)[0].message
+        problem = translated(names.problems(setting.name, others)[0].message)
     return AffiliateResult(one.affiliate, Effect.REFUSED, problem=problem) if problem else one
 
 

@@ -89,6 +89,12 @@ def chip(state: str, text: str = "") -> dict[str, Any]:
     return {"tone": tone, "icon_name": icon_name, "word": text or word, "state": state}
 
 
+@register.filter
+def state_word(state: str) -> str:
+    """The word of its chip."""
+    return str(CHIPS[state][2])
+
+
 @register.simple_tag
 def zone() -> str:
     """The name of the installation's zone, in which days and months begin."""

@@ -361,7 +361,7 @@ def test_affiliate_with_five_is_left_out_and_named(admin_client: Client) -> None
         CallbackSettingFactory(affiliate=full, name=f"Own {n}", url=OLD)
     text = done(admin_client, full, free, name="Sixth")
     assert "set up for 1 affiliate." in text
-    assert "Not changed: Full Fred. There are 5 callbacks for this event already" in text
+    assert "Not changed: Full Fred. There are already 5 callbacks for this event" in text
     assert full.callback_settings.count() == 5
     done(admin_client, full, name="own 3")
     assert urls_of(full)["own 3"] == URL
