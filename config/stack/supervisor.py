@@ -20,6 +20,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 
+from config import db_locks
 from config.models import Process
 from config.stack import prerequisites, web_processes
 from config.stack.child import Child
@@ -69,6 +70,7 @@ class Stack:
         """
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._on_signal)
+        db_locks.limit_waiting()
         with ExitStack() as ending:
             prerequisites.check_settings()
             listener = ending.enter_context(prerequisites.open_port(self.host))

@@ -33,7 +33,7 @@ class Command(BaseCommand):
         if is_new_demo:
             self._say("Filling in demo data ...")
             first_start.add_demo_data(stack.env)
-        if login := first_start.add_merchant():
+        if login := first_start.add_admin():
             self.stdout.write(
                 f"Log in at {stack.address}admin/ as {login.username} with the password {login.password}\n"
                 "It is shown this once. Change it there under Change password."
