@@ -30,10 +30,13 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 # failed at first has succeeded since.
 LATEST_ATTEMPT, LATEST_ORDER = 3 * MINUTE, 15 * MINUTE
 PRICES = [Decimal(price) for price in ("58.00", "24.50", "129.90", "19.95", "349.00", "75.20", "31.75", "12.00")]
+WEIGHTS = (9, 7, 2, 5, 2)  # of the affiliates, in the order of their links
+# What is answered; what is not here is the echo receiver's answer.
+ANSWERS = {200: "ok\n", 404: '{"error": "unknown click id"}', 500: "Internal Server Error", 502: "Bad Gateway"}
 # The stories, at times before now: by affiliate, and with the orders that are needed to tell them.
 FAILING, FAILING_FOR = "trail", 6 * HOUR  # since its URL was changed
 FAILS = "&status=503"  # in the URL: the echo receiver answers as it is asked to
-FAILING_ORDERS = [(FAILING, minutes * MINUTE) for minutes in (340, 190, 80, 25)]
+FAILING_ORDERS = [(FAILING, minutes * MINUTE) for minutes in (340, 80, 25)]
 PAUSED, PAUSED_FROM, PAUSED_UNTIL = "nordic", 5 * DAY, 5 * DAY - 9 * HOUR
 PAUSED_ORDER = PAUSED, 5 * DAY - 2 * HOUR
 REFUSED_ORDER = "joe", 4 * HOUR  # answered 200, and the answer means no
@@ -64,7 +67,7 @@ class Past:
 def add_orders(links: Mapping[str, Sequence[Link]], first_number: int, now: datetime) -> list[Past]:
     """Orders through these links, by the affiliates' codes. There must be no callback yet: nothing is sent of them."""
     chance = random.Random(DAYS)  # noqa: S311 - the same history in every demo
-    came = [(at, chance.choices(list(links), weights=range(len(links) + 2, 2, -1))[0]) for at in _times(now, chance)]
+    came = [(at, chance.choices(list(links), weights=WEIGHTS)[0]) for at in _times(now, chance)]
     past = []
     for number, (at, code) in enumerate(sorted([*came, *((now - ago, code) for code, ago in STORIES)]), first_number):
         link, story = chance.choice(links[code]), (code, now - at)
@@ -86,7 +89,7 @@ def _times(now: datetime, chance: random.Random) -> Iterator[datetime]:
     """More in the evening than in the morning, fewer at weekends, and a little more every day."""
     for ago in range(DAYS, -1, -1):
         midnight = timezone.localtime(now - ago * DAY).replace(hour=0, minute=0, second=0, microsecond=0)
-        for _ in range(11 + (DAYS - ago) // 2 + chance.randint(-2, 3) - 4 * (midnight.weekday() >= 5)):
+        for _ in range(24 + DAYS - ago + chance.randint(-4, 4) - 8 * (midnight.weekday() >= 5)):
             if (at := midnight + chance.triangular(0, 24, 17) * HOUR) < now - LATEST_ORDER:
                 yield at
 
@@ -193,16 +196,15 @@ def _outcome(code: int, url: str, chance: random.Random) -> Outcome:
         return Outcome(
             0, None, *explain_failure(failure), remote_address="127.0.0.1", connect_ms=0.3, total_ms=10_001.2
         )
-    status, answer = (200, REFUSAL) if code < 0 else (code, "ok\n" if code == 200 else f"status {code}, as asked for\n")
+    status = 200 if code < 0 else code
+    answer = REFUSAL if code < 0 else ANSWERS.get(code, f"status {code}, as asked for\n")
+    content_type = "application/json" if answer.startswith("{") else "text/plain"
     first_byte_ms = round(chance.lognormvariate(3.4, 0.5), 3)
     return Outcome(
         0,
         status,
         *explain_status(status, None),
-        response_headers=(
-            ("Content-Length", str(len(answer))),
-            ("Content-Type", "application/json" if code < 0 else "text/plain"),
-        ),
+        response_headers=(("Content-Length", str(len(answer))), ("Content-Type", content_type)),
         response_excerpt=answer,
         remote_address="127.0.0.1",
         dns_ms=0.05,
