@@ -143,9 +143,9 @@ def test_missing_migrations_are_refused_by_all_that_would_use_the_tables(install
         assert "Run manage.py migrate" in told, command
 
 
-def test_readme_settings_for_production_pass_the_checks(installation):
+def test_documented_settings_for_production_pass_the_checks(installation):
     """Those of `.env`, but for the database, which stands elsewhere here."""
-    lines = (ROOT / "README.md").read_text().partition("<< END\n")[2].partition("\nEND\n")[0].splitlines()
+    lines = (ROOT / "docs/operations.md").read_text().partition("<< END\n")[2].partition("\nEND\n")[0].splitlines()
     env = dict(line.split("=", 1) for line in lines)
     assert {"SECRET_KEY", "DATABASE_URL", "BEHIND_PROXY", "ALLOWED_HOSTS"} <= env.keys()
     env |= {"SECRET_KEY": "a1b2c3d4e5-" * 6, "DATA_DIR": str(installation.data_dir)}

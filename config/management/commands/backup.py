@@ -1,7 +1,7 @@
 """`manage.py backup FILE`: a copy of the database that is whole, while everything goes on running.
 
 SQLite writes it itself (`VACUUM INTO`): a copy of the file alone lacks what is still in the write-ahead log. For
-PostgreSQL `pg_dump` is called. How to restore it is in the README.
+PostgreSQL `pg_dump` is called. How to restore it is in docs/operations.md.
 """
 
 import os

@@ -30,7 +30,7 @@ ORDERS = 600
 
 
 def restored(file: Path, directory: Path) -> str:
-    """As the README says; the URL of the new database."""
+    """As docs/operations.md says; the URL of the new database."""
     if CLUSTER_URL not in os.environ:
         return f"sqlite:///{shutil.copy(file, directory / 'restored.sqlite3')}"
     url = create_database(os.environ[CLUSTER_URL], f"restored_{uuid4().hex}", template="template0")
