@@ -25,7 +25,8 @@ AFFILIATES = (
     ("Marta Deals", "marta@martadeals.example", "marta", "0.10"),
     ("Trail Reviews", "hello@trailreviews.example", "trail", "0.08"),
     ("Nordic Kitchen", "team@nordickitchen.example", "nordic", "0.12"),
-    ("Student Savers", "hi@studentsavers.example", "savers", "0.05"),
+    ("Style Diary", "lena@stylediary.example", "style", "0.10"),
+    ("Gadget Corner", "desk@gadgetcorner.example", "gadget", "0.06"),
 )
 LINKS = {
     "joe": (
@@ -33,16 +34,11 @@ LINKS = {
         "/collections/beans?ref=joe&subid=newsletter-17&clickid=6f9d2c81ab#reviews",
         "/products/grinder?ref=joe&sub_id=yt-88&utm_campaign=grinders",
     ),
-    "marta": (
-        "/?ref=marta&clickid=dLx0Zs4Qp7&utm_source=site",
-        "/sale?ref=marta&clickid=wNk3Vq8T2r&utm_source=telegram",
-    ),
-    "trail": (
-        "/products/travel-mug?ref=trail&sub_id=mug-test-2024#specs",
-        "/products/camp-stove?ref=trail&sub_id=stove-3",
-    ),
+    "marta": ("/?ref=marta&sub_id=deal-of-the-day", "/sale?ref=marta&clickid=wNk3Vq8T2r&utm_source=telegram"),
+    "trail": ("/products/travel-mug?ref=trail&sub_id=mug-test-2024#specs",),
     "nordic": ("/products/kettle?ref=nordic&sub_id=reel-5", "/collections/tea?ref=nordic&sub_id=story-12"),
-    "savers": ("/sale?ref=savers&sub_id=home",),  # no callback
+    "style": ("/products/tote?ref=style&clickid=dLx0Zs4Qp7", "/sale?ref=style&clickid=Hq7Pw2Rk9z&utm_source=mail"),
+    "gadget": ("/products/travel-kettle?ref=gadget&sub_id=review-31", "/products/scale?ref=gadget&sub_id=top-10"),
 }
 
 
@@ -63,19 +59,18 @@ KEITARO = (
 )
 VOLUUM = "voluum/postback?cid={{link.query.clickid}}&payout={{order.commission}}&txid={{order.number}}"
 REDTRACK = "redtrack/postback?clickid={{link.sub_id}}&sum={{order.commission}}"
-CALLBACKS = (
+CALLBACKS = (  # Marta Deals and Trail Reviews have none: they are there to set one up
     Callback("joe", CREATED, KEITARO),
-    Callback("joe", UPDATED, KEITARO),
-    Callback("marta", CREATED, VOLUUM),
-    Callback("marta", UPDATED, VOLUUM, fields={"only_statuses": ["approved"]}),
-    # By another name, because what is known of a host is said of all callbacks to it.
-    Callback("trail", CREATED, REDTRACK, "localhost"),
-    Callback("trail", UPDATED, REDTRACK, "localhost"),
     Callback("nordic", CREATED, "own-system/orders", fields={"method": "POST", "body_format": "json"}),
     Callback("nordic", UPDATED, "own-system/orders", fields={"method": "POST", "body_format": "json"}),
+    Callback("style", CREATED, VOLUUM),
+    Callback("style", UPDATED, VOLUUM, fields={"only_statuses": ["approved"]}),
+    # By another name, because what is known of a host is said of all callbacks to it.
+    Callback("gadget", CREATED, REDTRACK, "localhost"),
+    Callback("gadget", UPDATED, REDTRACK, "localhost"),
 )
 FIRST_NUMBER = 100001
-NOW = (("joe", "58.00"), ("marta", "129.90"), ("joe", "24.50"))  # orders that are really saved, and sent
+NOW = (("joe", "58.00"), ("style", "129.90"), ("joe", "24.50"))  # orders that are really saved, and sent
 
 
 class Command(BaseCommand):

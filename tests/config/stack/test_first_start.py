@@ -65,7 +65,7 @@ def demo(settings) -> None:
 @pytest.mark.usefixtures("demo")
 def test_demo_shows_each_thing_that_can_happen_to_a_delivery():
     assert not first_start.is_first_start()
-    assert Affiliate.objects.count() == 5
+    assert Affiliate.objects.count() == 6
     deliveries = Delivery.objects.all()
     tried = deliveries.filter(attempt_count__gt=0)
     assert {*deliveries.values_list("status", flat=True)} == {"succeeded", "pending", "failed", "skipped"}
