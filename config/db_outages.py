@@ -15,7 +15,7 @@ RETRY_AFTER_S = 30
 AWAY = "The database does not answer. Try again in a minute."
 BUSY = "The database is busy. Try again in a minute."
 FULL = "The disk of the database is full. Try again in a minute."
-READ_ONLY = "The database takes no changes at present. Try again in a minute."
+READ_ONLY = "The database is read-only at the moment. Try again in a minute."
 
 _OF_SQLITE = {
     sqlite3.SQLITE_BUSY: BUSY,

@@ -66,9 +66,9 @@ def test_no_line_holds_a_query_a_secret_or_a_person(installation: Installation):
         assert installation.stop() == 0
     own = (
         "Log in at ",
-        "It is shown this once",
+        "It is shown only once",
         "ready ",
-        "Bringing the ",
+        "Updating the ",
         "Starting ",
     )  # what the command says
     lines = [line for line in installation.lines + installation.errors if not line.startswith(own)]

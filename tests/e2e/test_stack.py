@@ -124,7 +124,7 @@ def test_stack_starts_a_child_again_that_has_ended(installation):
     wait_until(lambda: is_fine(installation), 60, lambda: status_of(installation))
     assert (installation.data_dir / "broker_url").read_text() == url
     for name in CHILDREN:
-        assert f"The {name} process was ended by SIGKILL. It is started again in 1 s." in installation.lines
+        assert f"The {name} process was ended by SIGKILL. Restarting it in 1 s." in installation.lines
     assert installation.errors == []
     assert installation.stop() == 0
 
@@ -147,7 +147,7 @@ def is_fine(installation: Installation) -> bool:
 def test_child_that_keeps_ending_is_started_again_more_and_more_slowly(installation):
     installation.start("--no-demo")
     for pause_s in (1, 2):
-        line = f"The beat process was ended by SIGKILL. It is started again in {pause_s} s."
+        line = f"The beat process was ended by SIGKILL. Restarting it in {pause_s} s."
         wait_until(lambda: any(" beat " in text for text in installation.processes().values()), 30)
         os.kill(installation.process_of(" beat "), signal.SIGKILL)
         wait_until(lambda said=line: said in installation.lines, 10)
@@ -254,7 +254,7 @@ def test_stack_with_a_database_of_somebody_else_says_so(installation, tmp_path):
 
 def test_stack_with_the_data_of_a_running_one_says_so(stack, installation):
     installation.env["DATA_DIR"] = stack.env["DATA_DIR"]
-    assert "It is running already with its data in" in refused(installation)
+    assert "Already running with the data in" in refused(installation)
 
 
 def test_demo_on_a_database_with_data_makes_none(stack):

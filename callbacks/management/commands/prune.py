@@ -9,13 +9,13 @@ from callbacks.retention import prune
 
 class Command(BaseCommand):
     help = (
-        "Delete attempts, deliveries, sessions and log-in records that are older than they are kept "
-        "(RETENTION_ATTEMPTS_DAYS, RETENTION_DELIVERIES_DAYS). Workers do so every minute by themselves."
+        "Delete attempts, deliveries, sessions and log-in records that are past their retention "
+        "(RETENTION_ATTEMPTS_DAYS, RETENTION_DELIVERIES_DAYS). Workers do this every minute."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--dry-run", action="store_true", help="only say what would go")
+        parser.add_argument("--dry-run", action="store_true", help="only count what would be deleted")
 
     def handle(self, *args: Any, dry_run: bool, **options: Any) -> None:
         for name, rows in (prune.count() if dry_run else prune.run()).items():
-            self.stdout.write(f"{rows:>12,} {name}{' would go' if dry_run else ' gone'}")
+            self.stdout.write(f"{rows:>12,} {name}{' would be deleted' if dry_run else ' deleted'}")

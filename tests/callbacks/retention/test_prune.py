@@ -182,7 +182,7 @@ def test_prune_sessions_and_log_in_records() -> None:
 def test_prune_by_command_says_what_would_go_and_what_went(joe: Affiliate) -> None:
     aged(500, affiliate=joe)
     counted()
-    for arguments, words in ((["--dry-run"], "1 deliveries would go"), ([], "1 deliveries gone")):
+    for arguments, words in ((["--dry-run"], "1 deliveries would be deleted"), ([], "1 deliveries deleted")):
         out = StringIO()
         call_command("prune", *arguments, stdout=out)
         assert words in out.getvalue()

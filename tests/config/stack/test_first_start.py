@@ -82,7 +82,7 @@ def test_demo_shows_each_thing_that_can_happen_to_a_delivery():
 @pytest.mark.usefixtures("demo")
 def test_demo_is_consistent():
     call_command("reconcile", stdout=(said := StringIO()))
-    assert said.getvalue() == "0 missed, 0 to be sent now.\n"
+    assert said.getvalue() == "0 missed, 0 queued.\n"
     for delivery in Delivery.objects.filter(attempt_count__gt=0).prefetch_related("attempts"):
         attempts = [*delivery.attempts.all()][::-1]
         last = attempts[-1]
