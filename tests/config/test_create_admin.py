@@ -76,7 +76,7 @@ def test_without_a_name_it_asks(monkeypatch):
     answers = iter([GOOD, "another one"])
     monkeypatch.setattr("builtins.input", lambda _: "jane")
     monkeypatch.setattr(getpass, "getpass", lambda _: next(answers))
-    with pytest.raises(CommandError, match="not the same"):
+    with pytest.raises(CommandError, match="do not match"):
         create()
     assert User.objects.count() == 1
 
