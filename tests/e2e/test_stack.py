@@ -172,7 +172,7 @@ def test_stack_order_saved_while_the_worker_is_away_is_delivered_later(installat
         "Order(number='#late', affiliate=Affiliate.objects.get(code='joe'), amount=1).save()",
     )
     installation.start()
-    wait_until(lambda: installation.has_received("order=%23late&"), 20)
+    wait_until(lambda: installation.has_received("tid=%23late"), 20)
     assert installation.stop() == 0
 
 
@@ -248,7 +248,7 @@ def test_stack_with_a_database_of_somebody_else_says_so(installation, tmp_path):
         database.execute("CREATE TABLE affiliates_affiliate (id integer)")
     installation.env["DATABASE_URL"] = f"sqlite:///{tmp_path}/other.sqlite3"
     sentence = refused(installation)
-    assert sentence.startswith("The database could not be brought up to date: ")
+    assert sentence.startswith("The database could not be updated: ")
     assert "already exists" in sentence
 
 
