@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pycurl
+from django.db import transaction
 from django.utils import timezone
 
 from affiliates.models import Link
@@ -113,14 +114,15 @@ def record(past: Sequence[Past], callbacks: Sequence[CallbackSetting], now: date
                 deliveries.append((delivery, at))
                 if delivery.status == Status.PENDING:
                     attempts += _attempts(delivery, at, now, chance)
-    Delivery.objects.bulk_create([delivery for delivery, _ in deliveries])
-    for delivery, at in deliveries:
-        delivery.created_at = at
-    Delivery.objects.bulk_update([delivery for delivery, _ in deliveries], ["created_at"])
     attempts.sort(key=lambda found: found[0])
-    settle.write_attempts(
-        settle.attempt_rows((made.pk, trigger, at, sent, outcome) for at, made, trigger, sent, outcome in attempts)
-    )
+    with transaction.atomic():  # after all that takes time, because on SQLite the worker waits meanwhile
+        Delivery.objects.bulk_create([delivery for delivery, _ in deliveries])
+        for delivery, at in deliveries:
+            delivery.created_at = at
+        Delivery.objects.bulk_update([delivery for delivery, _ in deliveries], ["created_at"])
+        settle.write_attempts(
+            settle.attempt_rows((made.pk, trigger, at, sent, outcome) for at, made, trigger, sent, outcome in attempts)
+        )
     while hourly.count():
         pass
 

@@ -91,9 +91,9 @@ class Command(BaseCommand):
             past = demo_history.add_orders(links, FIRST_NUMBER, now)
             callbacks = self._add_callbacks(affiliates, began_at)
             _add_changes(callbacks, now)
-            demo_history.record(past, callbacks, now)
-            for number, (code, amount) in enumerate(NOW, FIRST_NUMBER + len(past)):
-                _order(f"#{number}", links[code][0], Decimal(amount))
+        demo_history.record(past, callbacks, now)
+        for number, (code, amount) in enumerate(NOW, FIRST_NUMBER + len(past)):
+            _order(f"#{number}", links[code][0], Decimal(amount))
 
     def _add_callbacks(self, affiliates: dict[str, Affiliate], began_at: datetime) -> list[CallbackSetting]:
         added = []
