@@ -31,15 +31,15 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 # failed at first has succeeded since.
 LATEST_ATTEMPT, LATEST_ORDER = 3 * MINUTE, 15 * MINUTE
 PRICES = [Decimal(price) for price in ("58.00", "24.50", "129.90", "19.95", "349.00", "75.20", "31.75", "12.00")]
-WEIGHTS = (9, 2, 2, 6, 6, 2)  # of the affiliates, in the order of their links
+WEIGHTS = (9, 2, 2, 6, 6, 1)  # of the affiliates, in the order of their links
 # What is answered; what is not here is the echo receiver's answer.
 ANSWERS = {200: "ok\n", 404: '{"error": "unknown click id"}', 500: "Internal Server Error", 502: "Bad Gateway"}
 # The stories, at times before now: by affiliate, and with the orders that are needed to tell them.
 FAILING, FAILING_FOR = "gadget", 6 * HOUR  # since its URL was changed
 FAILS = "&status=503"  # in the URL: the echo receiver answers as it is asked to
 FAILING_ORDERS = [(FAILING, minutes * MINUTE) for minutes in (340, 80, 25)]
-PAUSED, PAUSED_FROM, PAUSED_UNTIL = "nordic", 5 * DAY, 5 * DAY - 9 * HOUR
-PAUSED_ORDER = PAUSED, 5 * DAY - 2 * HOUR
+PAUSED, PAUSED_FROM, PAUSED_UNTIL = "nordic", 20 * HOUR, 14 * HOUR
+PAUSED_ORDER = PAUSED, 17 * HOUR
 REFUSED_ORDER = "joe", 4 * HOUR  # answered 200, and the answer means no
 REFUSAL = '{"status": "error", "message": "Duplicate conversion"}'
 UNKNOWN_ORDER = "style", 6 * DAY  # answered 404 ten times
@@ -178,7 +178,7 @@ def _fate(delivery: Delivery, at: datetime, now: datetime, chance: random.Random
         return (503,)
     if story in (REFUSED_ORDER, UNKNOWN_ORDER):
         return (-1,) if story == REFUSED_ORDER else (404,)
-    return chance.choices([(200,), (502, 200), (0, 200), (500, 500, 200)], weights=[90, 4, 3, 2])[0]
+    return chance.choices([(200,), (502, 200), (0, 200), (500, 500, 200)], weights=[94, 3, 2, 1])[0]
 
 
 def _request(delivery: Delivery, at: datetime, began_at: datetime, now: datetime) -> Request:
