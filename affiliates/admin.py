@@ -10,6 +10,7 @@ from django.shortcuts import redirect
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path
 
+from affiliates.filters import AffiliateFilter, FilteredByAffiliate
 from affiliates.forms import AffiliateForm, LinkForm
 from affiliates.models import Affiliate, Link
 from affiliates.portal import access
@@ -107,6 +108,7 @@ class AffiliateAdmin(EditingAdmin):
             "suggest": ("suggest/", views.suggest),
             "links": ("<int:pk>/links/", views.links),
             "orders": ("<int:pk>/orders/", views.orders),
+            "deliveries": ("<int:pk>/deliveries/", views.deliveries),
             "settings": ("<int:pk>/settings/", views.settings),
             "reconciliation": ("<int:pk>/reconciliation/", views.reconciliation),
             "reconciliation_export": ("<int:pk>/reconciliation/export/", views.reconciliation_export),
@@ -150,8 +152,9 @@ class AffiliateAdmin(EditingAdmin):
 
 
 @admin.register(Link)
-class LinkAdmin(EditingAdmin):
+class LinkAdmin(FilteredByAffiliate, EditingAdmin):
     form = LinkForm
+    list_filter = (("affiliate", AffiliateFilter),)
     list_display = ("url", "affiliate", "first_seen")
     list_select_related = ("affiliate",)
     list_per_page = 50

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db.models import Case, Q, When
+from django.utils.translation import gettext as _
 
 from affiliates import referral
 from affiliates.models import Affiliate, AffiliateAlias, validate_text
@@ -31,10 +32,14 @@ def suggest(text: str) -> list[Affiliate]:
     """Those whose name, code, earlier code or e-mail contains `text`, which may be a label; exact codes come first."""
     text = text.strip().replace("\0", "")  # PostgreSQL refuses NUL in texts
     part = LABEL.sub("", text).strip() or text
-    aliased = AffiliateAlias.objects.filter(code__icontains=part).values("affiliate")
-    matches = Q(name__icontains=part) | Q(code__icontains=part) | Q(email__icontains=part) | Q(pk__in=aliased)
     is_code = Case(When(code__iexact=part, then=0), default=1)
-    return list(Affiliate.objects.filter(matches).order_by(is_code, "name", "pk")[:MAX_SUGGESTED])
+    return list(Affiliate.objects.filter(matches(part)).order_by(is_code, "name", "pk")[:MAX_SUGGESTED])
+
+
+def matches(part: str) -> Q:
+    """That the name, code, earlier code or e-mail of an affiliate contains `part`."""
+    aliased = AffiliateAlias.objects.filter(code__icontains=part).values("affiliate")
+    return Q(name__icontains=part) | Q(code__icontains=part) | Q(email__icontains=part) | Q(pk__in=aliased)
 
 
 def identify(text: str) -> Affiliate:
@@ -48,16 +53,16 @@ def identify(text: str) -> Affiliate:
         if text in {affiliate.code, label_of(affiliate)}:
             return affiliate
     aliased = AffiliateAlias.objects.filter(code__iexact=text).values("affiliate")
-    matches = Q(name__iexact=text) | Q(email__iexact=text) | Q(code__iexact=text) | Q(pk__in=aliased)
-    named = list(Affiliate.objects.filter(matches).order_by("pk")[: MAX_NAMED + 1])
+    exactly = Q(name__iexact=text) | Q(email__iexact=text) | Q(code__iexact=text) | Q(pk__in=aliased)
+    named = list(Affiliate.objects.filter(exactly).order_by("pk")[: MAX_NAMED + 1])
     if len(named) == 1:
         return named[0]
     if named:
-        sentence, code = "Several have this name or code; type the code of one: %(names)s.", "several_affiliates"
+        sentence, code = _("Several affiliates match. Enter the code of one: %(names)s."), "several_affiliates"
     elif named := suggest(text):
-        sentence, code = "Nobody has this code, name or e-mail. Is one of them meant: %(names)s?", "unknown_affiliate"
+        sentence, code = _("No affiliate has this code, name or e-mail. Did you mean %(names)s?"), "unknown_affiliate"
     else:
-        sentence, code = "Nobody has this code, name or e-mail.", "unknown_affiliate"
+        sentence, code = _("No affiliate has this code, name or e-mail."), "unknown_affiliate"
     names = ", ".join(label_of(affiliate) for affiliate in named[:MAX_NAMED]) + (" …" if len(named) > MAX_NAMED else "")
     raise ValidationError(sentence, code=code, params={"names": names})
 
@@ -105,7 +110,7 @@ def named_by(url: str) -> Affiliate | None:
 def _readings(text: str) -> list[str]:
     """`text`, folded, and what it is decoded, the last one completely."""
     readings = [_folded(text)]
-    for _ in range(3):  # as often as software on the way encodes once more
+    for _again in range(3):  # as often as software on the way encodes once more
         readings.append(_folded(html.unescape(unquote(readings[-1]))))
     return readings
 

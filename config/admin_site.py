@@ -20,6 +20,7 @@ from django.urls import reverse, reverse_lazy
 from django.utils import timezone
 
 from affiliates.models import Affiliate
+from callbacks import callback_list
 from callbacks.models import CallbackSetting, Delivery
 from callbacks.reports import overview
 from callbacks.setup.bulk import choice
@@ -58,6 +59,7 @@ NAVIGATION = (
     ("Affiliates", "Links", "link", "affiliates.view_link", "affiliates_link_changelist"),
     ("Orders", "All orders", "orders", "orders.view_order", "orders_order_changelist"),
     ("Callbacks", "Deliveries", "deliveries", "callbacks.view_delivery", "callbacks_delivery_changelist"),
+    ("Callbacks", "All callbacks", "link", "callbacks.view_callbacksetting", "callbacks_all"),
     ("Callbacks", "Resends, backfills", "resend", "callbacks.view_delivery", "callbacks_errand_changelist"),
     ("Callbacks", "Replace a host", "swap", " ".join(choice.PERMISSIONS), "many:replace-host"),
     ("System", "Users", "users", roles.ADMINISTRATION, "auth_user_changelist"),
@@ -105,7 +107,8 @@ class PostbacksAdminSite(AdminSite):
         return wrapped
 
     def get_urls(self) -> list[Any]:
-        return [*two_factor.urls(self.admin_view), *preferences.urls(self.admin_view), *super().get_urls()]
+        own = [*two_factor.urls(self.admin_view), *preferences.urls(self.admin_view), *callback_list.urls(self)]
+        return [*own, *super().get_urls()]
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         context = super().each_context(request)

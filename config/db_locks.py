@@ -25,6 +25,7 @@ RETRY_EVERY_S = 0.001
 SQLITE_TIMEOUT_S = 3600.0  # of commands and scripts; one that holds a lock for longer is stuck
 SERVER_TIMEOUT_S = 20.0  # of what answers somebody, or is to end in time
 SAY_AFTER_S, SAY_EVERY_S = 5.0, 60.0
+IDLE_TIMEOUT_S = 30.0
 
 _timeout_s: float | None = None
 _sqlite_timeout_s = SQLITE_TIMEOUT_S
@@ -39,6 +40,8 @@ def prepare_connections() -> None:
 def set_timeout(seconds: float | None) -> None:
     """Wait no longer than this for a lock. None is the timeout of commands on SQLite, and PostgreSQL's own setting.
 
+    Who waits briefly is also not waited for: PostgreSQL ends a transaction of this process in which nothing was asked
+    for half a minute, as when the process is stopped or its machine is paused, and others get its locks.
     PostgreSQL is told when a connection is opened, so connections that are open already keep what they have.
     """
     global _timeout_s, _sqlite_timeout_s
@@ -63,7 +66,10 @@ def _prepare(connection: Any, **_: Any) -> None:
                 "SET tcp_keepalives_count = 3; SET tcp_user_timeout = 10000"
             )
             if _timeout_s is not None:
-                cursor.execute(f"SET lock_timeout = '{_timeout_s * 1000:.0f}ms'")
+                cursor.execute(
+                    f"SET lock_timeout = '{_timeout_s * 1000:.0f}ms'; "
+                    f"SET idle_in_transaction_session_timeout = '{IDLE_TIMEOUT_S * 1000:.0f}ms'"
+                )
 
 
 def _retry_while_locked(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:

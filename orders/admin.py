@@ -11,7 +11,7 @@ from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.utils.decorators import method_decorator
 
-from affiliates.filters import AffiliateFilter
+from affiliates.filters import AffiliateFilter, FilteredByAffiliate
 from affiliates.models import Affiliate
 from config.editing import EditingAdmin
 from config.listing.columns import CREATED, column
@@ -124,7 +124,7 @@ class CurrencyFilter(admin.SimpleListFilter):
 
 
 @admin.register(Order)
-class OrderAdmin(EditingAdmin):
+class OrderAdmin(FilteredByAffiliate, EditingAdmin):
     form = OrderForm
     list_title = "All orders"
     list_icon = "orders"

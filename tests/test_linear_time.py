@@ -14,8 +14,8 @@ from django.http import QueryDict
 from affiliates import referral
 from affiliates.models import Affiliate, Link
 from callbacks.delivery import retry
-from callbacks.editor import check, corrections, macros, repair, soft_failures, statuses, trackers
-from callbacks.egress import addresses, targets
+from callbacks.editor import check, corrections, macros, repair, statuses, trackers
+from callbacks.egress import addresses, soft_failures, targets
 from callbacks.egress.addresses import NOTHING_MORE
 from callbacks.models import CallbackSetting
 from callbacks.postback import render, syntax
@@ -82,6 +82,10 @@ TEXTS: dict[str, Callable[[int], str]] = {
         "percent signs": ("https://t.example/?a=", "%", ""),
         "encoded braces": ("https://t.example/?a=", "%7B", "%7D"),
         "encoded URLs": ("https%3A%2F%2F", "%253A%2525", ""),
+        "names that a browser has eaten": ("https://t.example/?a", "=¬é", "=1"),
+        "question marks and blanks": ("https://t.example/?a=", " ?a= &", "="),
+        "full-width signs": ("https://t.example/", "＆｛ａ", "é"),  # noqa: RUF001
+        "links around links": ("https://urldefense.com/v3/__https://t.example/", "__;*", "!"),
         "quotes": ("", '"', ""),
         "closing quotes": ("https://t.example/", "”", ""),
         "quotes and spaces": ("", " \u2018 ", "x"),

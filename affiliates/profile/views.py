@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings as django_settings
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
@@ -13,11 +14,12 @@ from django.db.models import Count, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
+from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
-from affiliates import search
+from affiliates import filters, search
 from affiliates.forms import PortalPasswordForm
 from affiliates.models import Affiliate
 from affiliates.portal import access
@@ -89,6 +91,35 @@ def orders(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
     rows = affiliate.orders.order_by("-pk")
     context = context_of(request, affiliate, "orders") | {"page": _page(request, rows)}
     return render(request, "admin/affiliates/affiliate/orders.html", context)
+
+
+def _is_fixed(spec: Any) -> bool:
+    """Hide the filter by affiliate; says whether it is that one."""
+    if isinstance(spec, filters.AffiliateFilter):
+        spec.is_fixed = True
+    return isinstance(spec, filters.AffiliateFilter)
+
+
+def _may_see_log(request: HttpRequest) -> bool:
+    may = request.user.has_perm
+    return may_see(request, Affiliate) and (may("callbacks.view_delivery") or may("callbacks.resend_delivery"))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@for_staff(_may_see_log)
+def deliveries(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
+    """The list of deliveries, with its filters and actions, for this affiliate alone."""
+    query = request.GET.copy()
+    query[filters.AFFILIATE] = str(affiliate.pk)
+    query.pop(filters.TYPED, None)
+    request.GET = query  # type: ignore[assignment]  # the stubs know the one that cannot be changed
+    log = admin.site.get_model_admin(apps.get_model("callbacks", "Delivery"))
+    response = log.changelist_view(request, profile_of(affiliate, "deliveries"))
+    if isinstance(response, TemplateResponse) and response.context_data:
+        listed = response.context_data["cl"]
+        listed.has_active_filters = any(spec.used_parameters for spec in listed.filter_specs if not _is_fixed(spec))
+        response.template_name = "admin/affiliates/affiliate/deliveries.html"
+    return response
 
 
 @require_safe

@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, NamedTuple
 
 from django.db import connection, transaction
@@ -123,11 +124,7 @@ SELECT CAST(d.next_attempt_at AS text), d.id, d.event, d.next_trigger, d.retry_s
 _DUE = """
 FROM callbacks_delivery d
 WHERE d.status = 'pending' AND d.attempt_count {count} AND d.next_attempt_at <= %(now)s
-  AND ({no_setting} EXISTS (
-    SELECT 1 FROM callbacks_callbacksetting s
-    WHERE s.id = d.setting_id AND (s.is_active OR d.next_trigger = 'test')
-      AND (s.held_until IS NULL OR s.held_until <= %(now)s) AND {host}
-      AND s.id {not_among_settings} AND s.host {not_among_hosts}))
+  AND ({no_setting} {active_callback} OR (d.next_trigger = 'test' AND {callback}))
   AND NOT EXISTS (
     SELECT 1 FROM callbacks_delivery c
     WHERE c.order_id = d.order_id AND c.affiliate_id = d.affiliate_id AND c.id <> d.id AND c.origin <> 'test'
@@ -137,6 +134,12 @@ WHERE d.status = 'pending' AND d.attempt_count {count} AND d.next_attempt_at <= 
           SELECT 1 FROM callbacks_callbacksetting s
           WHERE s.id = c.setting_id AND (s.is_active OR c.status = 'sending')
             AND s.host = (SELECT own.host FROM callbacks_callbacksetting own WHERE own.id = d.setting_id)))))
+"""
+# Nothing of `d` but the id: so the callbacks are looked through once, and not once for each delivery.
+_CALLBACK = """EXISTS (
+    SELECT 1 FROM callbacks_callbacksetting s
+    WHERE s.id = d.setting_id AND {state} AND (s.held_until IS NULL OR s.held_until <= %(now)s) AND {host}
+      AND s.id {not_among_settings} AND s.host {not_among_hosts})
 """
 FIRST, AGAIN = "= 0", "> 0"
 
@@ -189,12 +192,17 @@ def due(limit: int, scope: Scope = EVERYTHING, count: str = FIRST) -> list[Due]:
 def _due_sql(count: str, scope: Scope) -> tuple[str, dict[str, Any]]:
     is_postgresql = connection.vendor == "postgresql"
     not_among = "<> ALL(%({0})s)" if is_postgresql else "NOT IN (SELECT value FROM json_each(%({0})s))"
-    text = _DUE.format(
-        count=count,
-        no_setting="" if scope.only_host else "d.setting_id IS NULL OR",
+    callback = partial(
+        _CALLBACK.format,
         host="s.host = %(only_host)s" if scope.only_host else "true",
         not_among_settings=not_among.format("exclude_settings"),
         not_among_hosts=not_among.format("exclude_hosts"),
+    )
+    text = _DUE.format(
+        count=count,
+        no_setting="" if scope.only_host else "d.setting_id IS NULL OR",
+        active_callback=callback(state="s.is_active"),
+        callback=callback(state="true"),
     )
     as_one: Any = list if is_postgresql else lambda values: json.dumps(list(values))
     as_column = connection.ops.adapt_datetimefield_value

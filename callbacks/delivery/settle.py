@@ -4,6 +4,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from django.db import connection, transaction
@@ -12,6 +13,7 @@ from django.utils import timezone
 
 from callbacks.delivery import superseded
 from callbacks.delivery.queue import Claimed
+from callbacks.egress import soft_failures
 from callbacks.egress.outcome import Outcome, Request
 from callbacks.models import Attempt, CallbackSetting, Delivery, history, sql
 
@@ -39,12 +41,12 @@ def settle(settlements: Sequence[Settlement]) -> None:
     """
     groups: dict[tuple[Any, ...], list[int]] = defaultdict(list)
     for s in settlements:
-        key = (s.claimed.token, s.status, s.next_attempt_at, s.retry_step, s.outcome.status_code, s.outcome.error_kind)
-        groups[key].append(s.claimed.pk)
+        answer = (s.outcome.status_code, s.outcome.error_kind, is_soft_failure(s.outcome))
+        groups[s.claimed.token, s.status, s.next_attempt_at, s.retry_step, *answer].append(s.claimed.pk)
     rows = attempt_rows((s.claimed.pk, s.claimed.due.trigger, s.began_at, s.request, s.outcome) for s in settlements)
     now, owned = timezone.now(), 0
     with transaction.atomic():
-        for (token, status, next_attempt_at, retry_step, code, kind), pks in groups.items():
+        for (token, status, next_attempt_at, retry_step, code, kind, is_soft), pks in groups.items():
             owned += Delivery.objects.filter(pk__among=pks, claim_token=token).update(
                 status=status,
                 next_attempt_at=next_attempt_at,
@@ -54,6 +56,7 @@ def settle(settlements: Sequence[Settlement]) -> None:
                 last_attempt_at=now,
                 last_status_code=code,
                 last_error_kind=kind,
+                is_soft_failure=is_soft,
                 claim_token=None,
                 leased_until=None,
             )
@@ -67,6 +70,22 @@ def settle(settlements: Sequence[Settlement]) -> None:
             if s.pause_setting and s.claimed.setting_id and s.claimed.endpoint:
                 _pause(s.claimed.setting_id, s.claimed.endpoint.template)
         _hold(settlements)
+
+
+SHORT = 256  # characters of an answer that is remembered: most trackers answer with the same few words each time
+
+
+def is_soft_failure(outcome: Outcome) -> bool:
+    """Whether the answer is 2xx and reads like a refusal."""
+    if not outcome.is_success or not outcome.response_excerpt:
+        return False
+    excerpt = outcome.response_excerpt
+    return _reads_like_refusal(excerpt) if len(excerpt) <= SHORT else bool(soft_failures.find(excerpt))
+
+
+@lru_cache(maxsize=1024)
+def _reads_like_refusal(excerpt: str) -> bool:
+    return bool(soft_failures.find(excerpt))
 
 
 def _pause(setting_id: int, url: str) -> None:

@@ -59,7 +59,11 @@ def corrections(template: str, *, send_as_typed: bool = False, click_id: str = C
     expected = frozenset[str]().union(*(tracker.knows for tracker in trackers.recognise(template)))
     found += macros.empty(template, expected)
     result = [_of_macro(macro, click_id) for macro in found]
-    result += [_of_unknown_variable(fault) for fault in syntax.scan(template)[1] if fault.code == "unknown_variable"]
+    result += [
+        _of_unknown_variable(template, fault, click_id)
+        for fault in syntax.scan(template)[1]
+        if fault.code == "unknown_variable"
+    ]
     if status := statuses.misunderstood(template):
         text = template[status.start : status.end]
         result.append(Correction(text, status.start, status.end, meanings.STATUS, status.suggestion, status.parameter))
@@ -73,12 +77,13 @@ def _of_macro(macro: macros.Macro, click_id: str) -> Correction:
     return Correction(**values)
 
 
-def _of_unknown_variable(fault: syntax.Fault) -> Correction:
-    variable = macros.nearest(fault.name) if fault.name else ".NAME"
+def _of_unknown_variable(template: str, fault: syntax.Fault, click_id: str) -> Correction:
+    suggestion = macros.meant(template, fault).replace("{{" + CLICK_ID, "{{" + click_id, 1) if fault.name else ""
+    start, end = fault.start, fault.start + len(fault.fragment)
+    while template[start - 1 : start] == "{" and template[end : end + 1] == "}":  # {{{payout}}}
+        start, end = start - 1, end + 1
     # NAME stands for what only a person knows.
-    suggestion = "" if variable.endswith(".NAME") else fault.fragment.replace(fault.name, variable, 1)
-    end = fault.start + len(fault.fragment)
-    return Correction(fault.fragment, fault.start, end, suggestion=suggestion)
+    return Correction(template[start:end], start, end, suggestion="" if ".NAME" in suggestion else suggestion)
 
 
 def redirected(template: str, sent: str, location: str) -> str:

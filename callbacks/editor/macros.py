@@ -10,34 +10,25 @@ import re
 from bisect import bisect_right
 from collections.abc import Container
 from dataclasses import dataclass
-from urllib.parse import unquote
 
-from callbacks.editor import statuses, trackers, url_parts
-from callbacks.editor.meanings import CLICK_ID, STATUS, VARIABLE_OF, meaning_of, without_punctuation
+from callbacks.editor import spellings, statuses, trackers, url_parts
+from callbacks.editor.meanings import (
+    AMOUNT,
+    CLICK_ID,
+    CURRENCY,
+    ORDER,
+    PAYOUT,
+    STATUS,
+    VARIABLE_OF,
+    meaning_of,
+    without_punctuation,
+)
 from callbacks.editor.trackers import Tracker
 from callbacks.postback import syntax, variables
 
+FAMILIES = frozenset({"link", "query", *(name.partition(".")[0] for name in variables.NAMES)})
+FILTERS = re.compile(r"\|\s*+(?:default|map)\s*+:.*", re.DOTALL)
 HOST = "host"  # the meaning of a placeholder that stands in the host's place, where no variable may
-ANYWHERE = re.compile(
-    r"[$%@]?(?<!\{)\{[^{}]*\}(?!\})"
-    r"|(?i:%7B){1,2}[A-Za-z_][\w.-]*(?i:%7D){1,2}"  # {x}, encoded on its way
-    r"|<{1,2}[A-Za-z_][^<>{}&=/?#]*>{1,2}"
-    r"|\#{1,3}[A-Za-z_][\w.-]*\#{1,3}|\#{3,}"
-    r"|!{2,3}[A-Za-z_][\w.-]*!{2,3}"  # !!!clickref!!!
-    r"|%%[A-Za-z_][\w.-]*%%|\[%[A-Za-z_][\w.-]*%\]"
-    r"|%(?![0-9A-Fa-f]{2})[A-Za-z_][\w.-]*%"  # %click_id%: no escape begins there
-    r"|(?<=[=/])%[A-Za-z_][\w.-]{2,}%(?=[&/\#;]|\Z)"  # %affid%: begins like an escape, but ends like none
-)
-IN_VALUE = re.compile(r"\[{1,2}[A-Za-z_][\w .-]*\]{1,2}|(?i:%5B){1,2}[A-Za-z_][\w .-]*(?i:%5D){1,2}")
-IN_HOST = re.compile(r"\[(?=[^\[\]]*[G-Zg-z_])[A-Za-z_][^\[\]:]*\]")
-WHOLE_VALUE = re.compile(
-    r"REPLACE(?:_?[A-Z0-9])*|OPTIONAL(?:_[A-Z0-9]+)*|X{3,}|MACRO|(?:YOUR|INSERT|ENTER|PASTE)[_-][A-Z0-9_-]+|[A-Z][A-Z0-9_]*_HERE"
-    r"|__[A-Z][A-Z0-9_]*__"
-    r"|(?:CLICK|TRANSACTION|TRANS|SUB|ORDER|EXTERNAL|CONVERSION|AFF_CLICK|TX)_?ID|AFF_SUB[0-9]?|SUB[1-9]"
-    r"|(?:SALE_|ORDER_|COMMISSION_)?AMOUNT|PAYOUT|REVENUE|COMMISSION|CURRENCY|STATUS|EVENT_(?:TYPE|NAME)"
-)
-LEFTOVER = re.compile("replace|optional", re.IGNORECASE)  # in small letters only as the value of a known parameter
-NUMBERED = re.compile(r"(?:aff_?)?sub_?(?:id)?_?[0-9]+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +54,9 @@ def find(template: str) -> tuple[Macro, ...]:
     """All other systems' placeholders in `template`, in order; they do not overlap."""
     masked = syntax.masked(template)
     values = sorted(url_parts.values(template), key=lambda value: value.start)
-    # Braces around nothing but a variable of ours are a brace too many, not a placeholder.
-    spans = {m.span() for m in ANYWHERE.finditer(masked) if set(m.group().strip("${} ")) != {syntax.FILLER}}
-    for value in values:
-        spans.update(match.span() for match in IN_VALUE.finditer(masked, value.start, value.end))
-        is_leftover = LEFTOVER.fullmatch(masked, value.start, value.end) and meaning_of(value.parameter)
-        if is_leftover or WHOLE_VALUE.fullmatch(masked, value.start, value.end):
-            spans.add((value.start, value.end))
+    spans = {*spellings.in_text(masked)}.union(*(spellings.in_value(masked, value) for value in values))
     host_start, host_end = url_parts.authority_span(template)
-    spans.update(match.span() for match in IN_HOST.finditer(masked, host_start, host_end))
+    spans.update(match.span() for match in spellings.IN_HOST.finditer(masked, host_start, host_end))
     recognised = trackers.recognise(template)
     found: list[Macro] = []
     for start, end in sorted(spans, key=lambda span: (span[0], -span[1])):
@@ -97,6 +82,33 @@ def empty(template: str, parameters: Container[str]) -> tuple[Macro, ...]:
         and template[value.end : value.end + 1] in {"", "&"}  # `s1=###` is not empty
     )
     return tuple(macro for macro in found if macro.suggestion and not macro.should_go)
+
+
+def meant(template: str, fault: syntax.Fault) -> str:
+    """What to write for a variable that does not exist, `fault`, with its filters; NAME is what only a person knows."""
+    recognised = trackers.recognise(template)
+    value = next((one for one in url_parts.values(template) if one.start <= fault.start < one.end), None)
+    parameter = value.parameter if value else ""
+    name = fault.name
+    variable = ""
+    if name and not _is_like_ours(name):
+        meaning = _meaning_of(name, parameter, recognised)
+        variable = VARIABLE_OF[meaning] if meaning else ""
+    inside = fault.fragment.partition("|")
+    filters = inside[1] + inside[2].removesuffix("}}")
+    return _suggestion(template, variable or nearest(name), filters, parameter, recognised)
+
+
+def _is_like_ours(name: str) -> bool:
+    """Whether this is one of our names with a fault in it, whatever the parameter is for."""
+    lowered = name.lower()
+    family = lowered.partition(".")[0]
+    plain = without_punctuation(lowered)
+    return (
+        ("." in lowered and family in FAMILIES)
+        or plain in {without_punctuation(own) for own in variables.NAMES}
+        or bool(difflib.get_close_matches(lowered, variables.NAMES, n=1, cutoff=0.85))
+    )
 
 
 def nearest(name: str) -> str:
@@ -128,13 +140,11 @@ def _variable_like(name: str) -> str | None:
 
 def _macro(template: str, start: int, end: int, parameter: str, recognised: tuple[Tracker, ...]) -> Macro:
     text = template[start:end]
-    name, bar, filters = unquote(text).strip("${}[]#%<>!@ ").partition("|")
-    meaning, variable = _meaning(name.strip(), parameter, recognised)
-    is_status = meaning == STATUS and parameter and parameter in {tracker.status for tracker in recognised}
-    words = statuses.map_filter(template) if is_status and not bar else ""
-    if words:
-        bar, filters = "|", words
-    suggestion = "{{" + variable + bar + filters + "}}" if variable else ""
+    filters = FILTERS.search(spellings.decoded(text).rstrip("}% "))
+    name = spellings.name_in(text[: text.find("|")] if filters else text)
+    meaning, variable = _meaning(name, parameter, recognised)
+    suggestion = _suggestion(template, variable, filters[0] if filters else "", parameter, recognised)
+    words = variable == statuses.VARIABLE and "map:" in suggestion
     can_go = meaning != CLICK_ID and _is_whole_parameter(template, start, end, parameter)
     should_go = can_go and (
         any(parameter in tracker.dispensable for tracker in recognised)
@@ -154,8 +164,31 @@ def _meaning(name: str, parameter: str, recognised: tuple[Tracker, ...]) -> tupl
     for own in (name, name.lower()):
         if syntax.is_name(own):
             return "variable in other signs", own
-    of_trackers = (tracker.meanings[parameter] for tracker in recognised if parameter in tracker.meanings)
-    meaning = next(of_trackers, "") or meaning_of(name) or meaning_of(parameter)
-    if not meaning and NUMBERED.fullmatch(name):
+    meaning = _meaning_of(name, parameter, recognised)
+    if not meaning and spellings.NUMBERED.fullmatch(name):
         return "link parameter", variables.LINK_QUERY + name
     return meaning, VARIABLE_OF[meaning] if meaning else ""
+
+
+def _meaning_of(name: str, parameter: str, recognised: tuple[Tracker, ...]) -> str:
+    """What the tracker says of this parameter, or else the name of the placeholder, or else that of the parameter."""
+    of_tracker = next((one.meanings[parameter] for one in recognised if parameter in one.meanings), "")
+    if not of_tracker and parameter in {one.click_id for one in recognised if one.click_id}:
+        of_tracker = CLICK_ID  # whatever the other system calls it: `subid=$tid`
+    named = meaning_of(name)
+    # What is no money is not sent as such: `adv_sub={order_id}` is the order's number.
+    if named in {ORDER, STATUS, CURRENCY} and of_tracker in {PAYOUT, AMOUNT}:
+        return named
+    return of_tracker or named or meaning_of(parameter)
+
+
+def _suggestion(template: str, variable: str, filters: str, parameter: str, recognised: tuple[Tracker, ...]) -> str:
+    """The variable as it is written in a template, with the words that this tracker knows for a status."""
+    if not variable:
+        return ""
+    suggestion = "{{" + variable + filters + "}}"
+    if filters and not syntax.scan(suggestion)[1]:
+        return suggestion
+    is_status = variable == statuses.VARIABLE and parameter in {one.status for one in recognised if one.status}
+    words = statuses.map_filter(template) if is_status else ""
+    return "{{" + "|".join(filter(None, (variable, words))) + "}}"

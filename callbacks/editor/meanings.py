@@ -1,6 +1,7 @@
 """What a parameter or a placeholder is for, by its name, and which of our variables has that value."""
 
 import re
+from functools import lru_cache
 
 CLICK_ID, PAYOUT, AMOUNT = "click id", "payout", "order amount"
 ORDER, STATUS, CURRENCY = "transaction", "status", "currency"
@@ -17,11 +18,18 @@ VARIABLE_OF = {
 MEANINGS: dict[str, str] = {
     name: meaning
     for meaning, names in (
-        (CLICK_ID, "clickid click clickref affsub affclickid sub1 subid subid1 externalid s1 s2 clicksubid"),
-        (CLICK_ID, "cid hit cnvid u1 dcrdid"),
+        (
+            CLICK_ID,
+            "clickid click clickref affsub affclickid sub1 subid subid1 externalid s1 s2 clicksubid c1 xid xid1 sid",
+        ),
+        (
+            CLICK_ID,
+            "cid hit cnvid u1 dcrdid reqid requestid requestsessionid affclick visitid rtclickid cfclickid tblci epi",
+        ),
         (PAYOUT, "payout revenue sum affiliateearnings commissionamount commission price rev amt earnings profit"),
         (AMOUNT, "amount saleamount orderamount ordertotal total orderprice ordervalue value"),
-        (ORDER, "transactionid transid txid tid tx orderid order ordernumber orderno rdtkeventid ref ord conversionid"),
+        (ORDER, "transactionid transaction transid txid tid tx orderid order ordernumber orderno ref ord"),
+        (ORDER, "rdtkeventid conversionid"),
         (STATUS, "status goal eventtype et type cnvstatus orderstatus conversionstatus"),
         (CURRENCY, "currency cnvcurrency currencycode cur"),
     )
@@ -29,6 +37,7 @@ MEANINGS: dict[str, str] = {
 }
 
 
+@lru_cache(maxsize=2048)
 def meaning_of(name: str) -> str:
     """What a placeholder or a parameter of this name is for; "" if that is not known."""
     return MEANINGS.get(without_punctuation(name), "")

@@ -14,12 +14,23 @@ from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST, require_safe
 
-from affiliates.filters import AffiliateFilter
+from affiliates.filters import AffiliateFilter, FilteredByAffiliate
 from callbacks.delivery import resend, superseded
 from callbacks.log import conditions, export, live
-from callbacks.log.filters import CodeFilter, HostFilter, OriginFilter, StateFilter, WhilePausedFilter
+from callbacks.log.filters import (
+    AnswerFilter,
+    CallbackFilter,
+    CodeFilter,
+    EventFilter,
+    HostFilter,
+    OriginFilter,
+    StateFilter,
+    WhilePausedFilter,
+)
 from callbacks.models import Delivery, audit
 from config.listing.columns import CREATED, ReadOnlyAdmin, column
 from config.listing.csv_download import csv_response
@@ -33,42 +44,45 @@ MAX_NAMED = 5  # refused deliveries that messages name; the others are counted
 
 
 class DeliveryList(LongChangeList):
-    """Marks the deliveries of a page whose answer looks like a refusal."""
+    """Marks the deliveries of a page whose answer was not checked when it arrived, and looks like a refusal."""
 
     def prepare(self, rows: list[Delivery]) -> None:
         live.mark_soft_failures(rows)
 
 
-class DeliveryAdmin(ReadOnlyAdmin):
+class DeliveryAdmin(FilteredByAffiliate, ReadOnlyAdmin):
     change_list_template = "admin/callbacks/log/change_list.html"
     actions = ("resend_selected",)
     list_display = ("order_column", "time", "affiliate_column", "event_column", "state", "last_code", "next_attempt")
     list_display_links = ("order_column",)
     list_filter = (
-        StateFilter, "event", ("affiliate", AffiliateFilter), OriginFilter, HostFilter, CodeFilter, WhilePausedFilter,
-        PeriodFilter
+        StateFilter, EventFilter, ("affiliate", AffiliateFilter), CallbackFilter, HostFilter, CodeFilter, AnswerFilter,
+        OriginFilter, WhilePausedFilter, PeriodFilter
     )  # fmt: skip
     list_select_related = ("affiliate", "setting")
     list_per_page = 50
     search_fields = ("order__number",)
-    search_help_text = "Order number or event id"
+    search_help_text = gettext_lazy("Order number or event ID")
+    list_title = gettext_lazy("Deliveries")
     list_icon = "deliveries"
-    empty_title = "Nothing was sent yet"
-    empty_text = "Set up an affiliate's S2S callback; their next order appears here with what the tracker answered."
+    empty_title = gettext_lazy("No deliveries yet")
+    empty_text = gettext_lazy(
+        "Set up an affiliate's S2S callback. Their next order appears here, with the tracker's answer."
+    )
     show_full_result_count = False
     sortable_by = ()  # newest first is the one order that a large table answers at once
 
     # --- columns -------------------------------------------------------------
-    @admin.display(description="Order")
+    @admin.display(description=gettext_lazy("Order"))
     def order_column(self, delivery: Delivery) -> str:
-        return delivery.order_number or "(order)"
+        return delivery.order_number or _("(order)")
 
-    time = column("Time", CREATED)
-    affiliate_column = column("Affiliate", "admin/callbacks/log/affiliate.html", "delivery")
-    event_column = column("Event", "admin/callbacks/log/event.html", "delivery")
-    state = column("State", "admin/callbacks/log/live_state.html", "delivery")
-    last_code = column("Last code", "admin/callbacks/log/code.html", "delivery")
-    next_attempt = column("Next attempt", "admin/callbacks/log/next_attempt.html", "delivery")
+    time = column(gettext_lazy("Time"), CREATED)
+    affiliate_column = column(gettext_lazy("Affiliate"), "admin/callbacks/log/affiliate.html", "delivery")
+    event_column = column(gettext_lazy("Event"), "admin/callbacks/log/event.html", "delivery")
+    state = column(gettext_lazy("State"), "admin/callbacks/log/live_state.html", "delivery")
+    last_code = column(gettext_lazy("Last code"), "admin/callbacks/log/code.html", "delivery")
+    next_attempt = column(gettext_lazy("Next attempt"), "admin/callbacks/log/next_attempt.html", "delivery")
 
     # --- finding -------------------------------------------------------------
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[DeliveryList]:
@@ -90,7 +104,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
         """Without an empty choice, as there is one action only."""
         return super().get_action_choices(request, list(default_choices))
 
-    @admin.action(description="Resend", permissions=["resend"])
+    @admin.action(description=gettext_lazy("Resend"), permissions=["resend"])
     def resend_selected(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
         _resend(request, list(queryset.values_list("pk", flat=True)))
 
@@ -162,10 +176,12 @@ def _resend(request: HttpRequest, ids: list[int], reasons: Sequence[resend.Reaso
         resent = resend.resend(ids, reasons)
         audit.note_resent(Delivery.objects.filter(pk__in=set(ids) - resent.refused.keys()), actor(request))
     if resent.count:
-        what = "1 delivery is" if resent.count == 1 else f"{resent.count:,} deliveries are"
-        messages.success(request, f"{what} on the way again.")
+        said = ngettext("Resent.", "%(count)s deliveries resent.", resent.count)
+        messages.success(request, said % {"count": f"{resent.count:,}"})
     refused = list(Delivery.objects.filter(pk__in=list(resent.refused)[:MAX_NAMED]))
     for delivery in refused:
-        messages.warning(request, f"{delivery} was not resent. {resent.refused[delivery.pk]}")
-    if len(resent.refused) > len(refused):
-        messages.warning(request, f"{len(resent.refused) - len(refused):,} more were not resent, for the same reasons.")
+        said = _("%(delivery)s was not resent. %(reason)s")
+        messages.warning(request, said % {"delivery": delivery, "reason": resent.refused[delivery.pk]})
+    if more := len(resent.refused) - len(refused):
+        said = ngettext("%(count)s more was not resent.", "%(count)s more were not resent.", more)
+        messages.warning(request, said % {"count": f"{more:,}"})

@@ -1,4 +1,4 @@
-"""Conditions on deliveries by which the log is filtered and jobs select: state, origin, host, code, search.
+"""Conditions on deliveries by which the log is filtered and jobs select: state, origin, callback, host, code, search.
 
 They know no page, so that the runner of jobs may use them. The list's filters made of them are `callbacks.log.filters`.
 """
@@ -6,6 +6,7 @@ They know no page, so that the runner of jobs may use them. The list's filters m
 import uuid
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils.translation import gettext_lazy as _
 
 from callbacks.models import CallbackSetting, Delivery, EndpointHealth
 from callbacks.models.delivery import RETRYING
@@ -16,15 +17,24 @@ from orders.search import find_by_number
 Deliveries = QuerySet[Delivery]
 Origin, Status = Delivery.Origin, Delivery.Status
 STATES = {
-    Status.SUCCEEDED.value: "Succeeded",
-    Status.FAILED.value: "Failed",
-    Status.PENDING.value: "Waiting",
-    RETRYING: "Retrying",
-    Status.SENDING.value: "Sending",
-    Status.SKIPPED.value: "Skipped",
+    Status.SUCCEEDED.value: _("Succeeded"),
+    Status.FAILED.value: _("Failed"),
+    Status.PENDING.value: _("Pending"),
+    RETRYING: _("Retrying"),
+    Status.SENDING.value: _("Sending"),
+    Status.SKIPPED.value: _("Skipped"),
 }
 NOT_TEST = "counted"  # the origins that the figures of the overview are made of
 NO_ANSWER = "none"  # the code of deliveries that were not answered
+MEANS_NO, UNCHECKED = "no", "unchecked"  # answers with 2xx that read like a refusal; those that nobody checked
+ANSWERS = {MEANS_NO: _("2xx that means no"), UNCHECKED: _("2xx, not checked")}
+ANSWER_CONDITIONS = {
+    MEANS_NO: Q(is_soft_failure=True),
+    UNCHECKED: Q(status=Status.SUCCEEDED, is_soft_failure=None),
+}
+# The same as `in_state`, `of_origin` and `with_code` say, for counting rows that are read anyway.
+STATE_CONDITIONS = {**{status: Q(status=status) for status in Status.values}, RETRYING: Delivery.IS_RETRYING}
+ORIGIN_CONDITIONS = {**{origin: Q(origin=origin) for origin in Origin.values}, NOT_TEST: ~Q(origin=Origin.TEST)}
 LATEST = 20_000  # deliveries that a deleted order is looked for in
 MAX_FOUND = 5000  # deliveries that a search for an order finds
 
@@ -59,14 +69,34 @@ def at_host(deliveries: Deliveries, host: str) -> Deliveries:
 
 def with_code(deliveries: Deliveries, code: str) -> Deliveries:
     """Those whose last answer had that code, or one of that class; all of them if it is unknown."""
+    condition = code_condition(code)
+    return deliveries.filter(condition) if condition is not None else deliveries
+
+
+def code_condition(code: str) -> Q | None:
     if code == NO_ANSWER:
-        return deliveries.filter(last_status_code=None).exclude(last_error_kind="")
+        return Q(last_status_code=None) & ~Q(last_error_kind="")
     if is_code(code):
-        return deliveries.filter(last_status_code=int(code))
+        return Q(last_status_code=int(code))
     if code in {"2xx", "3xx", "4xx", "5xx"}:
         begin = int(code[0]) * 100
-        return deliveries.filter(last_status_code__gte=begin, last_status_code__lt=begin + 100)
-    return deliveries
+        return Q(last_status_code__gte=begin, last_status_code__lt=begin + 100)
+    return None
+
+
+def with_answer(deliveries: Deliveries, answer: str) -> Deliveries:
+    """Those with such an answer; all of them if it is unknown."""
+    condition = ANSWER_CONDITIONS.get(answer)
+    return deliveries.filter(condition) if condition is not None else deliveries
+
+
+def of_callback(deliveries: Deliveries, setting: str) -> Deliveries:
+    """Those of the callback with that key; all of them for ""."""
+    if not setting:
+        return deliveries
+    found = CallbackSetting.objects.filter(pk=key_in(setting) or 0).first()
+    # Its affiliate's too, by whom an index finds the newest ones.
+    return deliveries.filter(setting=found, affiliate=found.affiliate_id) if found else deliveries.none()
 
 
 def while_paused(deliveries: Deliveries, setting: str) -> Deliveries:

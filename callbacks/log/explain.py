@@ -9,6 +9,8 @@ from datetime import datetime
 
 from django.db.models import Max
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from affiliates.models import Affiliate
 from callbacks.delivery import circuit_breaker, queue, reconcile
@@ -21,8 +23,8 @@ MAX_DELIVERIES = 200  # of one order, the newest, are looked at
 # States of an order without a delivery, beside those of a delivery.
 NOT_SET, NOT_RECORDED, NOT_DUE, NOT_KEPT = "not_set", "not_recorded", "not_due", "not_kept"
 
-BYPASSED = (
-    "it was written with raw SQL or QuerySet.update(), which send no signal. “manage.py reconcile” finds and sends it."
+BYPASSED = gettext_lazy(
+    "The order was written with raw SQL or QuerySet.update(), which send no signal. “manage.py reconcile” sends it."
 )
 
 
@@ -67,9 +69,11 @@ def explain(order: Order) -> list[Explanation]:
                     state, sentence = _why_not_recorded(order, setting, facts)
                     explanations.append(Explanation(state, setting.title, sentence, order.affiliate, setting))
             if not of_event and (order.affiliate_id, event.value, None) not in by_callback:
-                sentence = f"Nobody was told, because {order.affiliate.name} has no callback for this event."
+                name = {"name": order.affiliate.name}
+                sentence = _("Not sent: %(name)s has no callback for this event.") % name
                 if facts.is_unknown and facts.kept_since:
-                    sentence = f"{order.affiliate.name} has no callback for this event. {in_words(facts.kept_since)}"
+                    sentence = _("%(name)s has no callback for this event.") % name
+                    sentence = f"{sentence} {in_words(facts.kept_since)}"
                 explanations.append(Explanation(NOT_SET, _title(None, event), sentence, order.affiliate))
     others = [found for found in by_callback.values() if found[0].affiliate]
     return explanations + [_recorded(found[0].affiliate, found, facts) for found in others]
@@ -87,16 +91,16 @@ def in_short(
     created orders was. `kept_since` is from when on deliveries are there.
     """
     if order.affiliate_id is None:
-        return NOT_SET, "No affiliate"
+        return NOT_SET, _("No affiliate")
     if is_no_longer_kept(order.created_at, kept_since):
-        return NOT_KEPT, "No longer kept"
+        return NOT_KEPT, _("No longer kept")
     if first_set_up_at is None:
-        return NOT_SET, "No callback"
+        return NOT_SET, _("No callback")
     if first_created_at is None:
-        return NOT_DUE, "Unchanged"
+        return NOT_DUE, _("Unchanged")
     if first_created_at > order.created_at:
-        return NOT_DUE, "Before set-up"
-    return NOT_RECORDED, "Not recorded"
+        return NOT_DUE, _("Before set-up")
+    return NOT_RECORDED, _("Not recorded")
 
 
 # --- where something was recorded ----------------------------------------------
@@ -135,11 +139,11 @@ def _sentence_about(delivery: Delivery, detail: str, troubled: dict[str, Trouble
     `detail` is the sentence of its last attempt, `troubled` are the hosts in trouble.
     """
     if delivery.status == Status.SUCCEEDED:
-        return f"Sent. {detail}".rstrip()
+        return f"{_('Sent.')} {detail}".rstrip()
     if delivery.status == Status.SKIPPED:
-        return f"Not sent. {delivery.get_skip_reason_display()}"
+        return f"{_('Not sent.')} {delivery.get_skip_reason_display()}"
     if delivery.status == Status.SENDING:
-        return "Being sent right now."
+        return _("Sending now.")
     if delivery.status == Status.FAILED:
         return f"{_why_failed(delivery)} {detail}".rstrip()
     return " ".join(part for part in (detail, waits_for(delivery, troubled)) if part)
@@ -147,50 +151,54 @@ def _sentence_about(delivery: Delivery, detail: str, troubled: dict[str, Trouble
 
 def _why_failed(delivery: Delivery) -> str:
     if delivery.last_error_kind == "template":
-        return "Not sent: the URL could not be filled in."
+        return _("Not sent: the variables in the URL could not be filled in.")
     if delivery.last_error_kind in {"blocked_address", "blocked_port"}:
-        return "Not sent: its address may not be called."
-    tries = "one attempt" if delivery.attempt_count == 1 else f"{delivery.attempt_count} attempts"
-    return f"Given up after {tries}."
+        return _("Not sent: this address is not allowed.")
+    count = delivery.attempt_count
+    return ngettext("Failed after %(count)d attempt.", "Failed after %(count)d attempts.", count) % {"count": count}
 
 
 def waits_for(delivery: Delivery, troubled: dict[str, TroubledHost] | None = None) -> str:
     """What a pending delivery waits for. `troubled` are the hosts in trouble, looked up if not given."""
     setting = delivery.setting
     if setting is None:
-        return "Its callback was deleted, so it ends as skipped."
+        return _("Its callback was deleted. This delivery will be skipped.")
     affiliate = delivery.affiliate or setting.affiliate
     if setting.affiliate_id and (reason := queue.AFFILIATE_REASONS.get(affiliate.status)):
-        return f"{reason.label} It ends as skipped."
+        return f"{reason.label} {_('This delivery will be skipped.')}"
     if not setting.is_active:
-        return f"{_why_paused(setting)} This goes out when it is resumed."
+        return f"{_why_paused(setting)} {_('This delivery is sent when the callback is resumed.')}"
     if troubled is None:
         troubled = TroubledHost.objects.in_bulk([setting.host])
     host = troubled.get(setting.host)
     if host is not None and host.failures >= circuit_breaker.THRESHOLD:
         every = circuit_breaker.PROBE_EVERY.seconds
-        return (
-            f"It is held back: {setting.host} did not answer {host.failures} times in a row, so it gets one request "
-            f"every {every} seconds until it answers again. No attempt is used up meanwhile."
+        said = _(
+            "On hold: %(host)s did not answer %(count)d times in a row. It gets one request every %(seconds)d seconds "
+            "until it answers. Waiting does not use up attempts."
         )
+        return said % {"host": setting.host, "count": host.failures, "seconds": every}
     if setting.is_held and setting.held_until:
-        return (
-            f"The tracker asked us to wait: nothing is sent to this callback before "
-            f"{timezone.localtime(setting.held_until):%-d %b %Y, %H:%M:%S} {timezone.get_current_timezone_name()}. "
-            "No attempt is used up meanwhile."
+        until = f"{timezone.localtime(setting.held_until):%-d %b %Y, %H:%M:%S} {timezone.get_current_timezone_name()}"
+        said = _(
+            "The tracker asked us to wait: nothing is sent to this callback before %(until)s. "
+            "Waiting does not use up attempts."
         )
+        return said % {"until": until}
     if delivery.next_attempt_at is not None and delivery.next_attempt_at > timezone.now():
-        return "It is tried again by itself."
+        return _("Retries automatically.")
     if delivery.event == EventType.UPDATED and _has_open_created(delivery, setting):
-        return f"It waits until the created event of this order was sent to {setting.host} or has ended."
-    return "It is due and goes out as soon as a worker is free."
+        said = _("Waits until the “order created” delivery to %(host)s has succeeded or failed.")
+        return said % {"host": setting.host}
+    return _("Due now. Sent as soon as a worker is free.")
 
 
 def _why_paused(setting: CallbackSetting) -> str:
     if setting.is_paused_by_itself:
-        return f"The callback is paused by itself, because {setting.get_pause_reason_display()}."
+        said = _("The callback was paused automatically: %(reason)s.")
+        return said % {"reason": setting.get_pause_reason_display()}
     by_hand = setting.pause_reason == CallbackSetting.PauseReason.PERSON
-    return "The callback was paused by hand." if by_hand else "The callback is paused."
+    return _("The callback was paused by a person.") if by_hand else _("The callback is paused.")
 
 
 def _has_open_created(delivery: Delivery, setting: CallbackSetting) -> bool:
@@ -202,21 +210,26 @@ def _has_open_created(delivery: Delivery, setting: CallbackSetting) -> bool:
 def _why_not_recorded(order: Order, setting: CallbackSetting, facts: _Facts) -> tuple[str, str]:
     """Why this callback has no delivery of the order: a state and a sentence."""
     if facts.is_unknown and facts.kept_since and is_no_longer_kept(setting.created_at, facts.kept_since):
-        return NOT_KEPT, f"What was sent of this order is not known any more. {in_words(facts.kept_since)}"
+        return NOT_KEPT, f"{_('Deliveries of this order are no longer kept.')} {in_words(facts.kept_since)}"
     if setting.event == EventType.UPDATED:
         if not facts.is_as_recorded and order.updated_at < setting.created_at:
-            return NOT_DUE, "Not sent, because the order was changed before this callback was set up."
+            return NOT_DUE, _("Not sent: the order was changed before this callback was set up.")
         if not facts.is_as_recorded:
-            return NOT_RECORDED, f"The order is not what was last told of it, and nothing was recorded: {BYPASSED}"
-        since = "since it came in" if setting.created_at <= order.created_at else "since this callback was set up"
-        return NOT_DUE, (
-            f"Not sent, because nothing has changed {since} that a tracker hears of: number, amount, commission, "
-            "currency, status, affiliate or link."
+            changed = _("The order has changed since its last delivery, and no delivery was recorded.")
+            return NOT_RECORDED, f"{changed} {BYPASSED}"
+        if setting.created_at <= order.created_at:
+            return NOT_DUE, _(
+                "Not sent: number, amount, commission, currency, status, affiliate and link have not changed "
+                "since the order was created."
+            )
+        return NOT_DUE, _(
+            "Not sent: number, amount, commission, currency, status, affiliate and link have not changed "
+            "since this callback was set up."
         )
     if setting.created_at > order.created_at:
-        return NOT_DUE, "Not sent, because this order came in before the callback was set up."
-    return NOT_RECORDED, f"Nothing was recorded when this order was saved: {BYPASSED}"
+        return NOT_DUE, _("Not sent: the order was created before the callback was set up.")
+    return NOT_RECORDED, f"{_('No delivery was recorded when this order was saved.')} {BYPASSED}"
 
 
 def _title(setting: CallbackSetting | None, event: EventType) -> str:
-    return setting.title if setting else f"{event.label} callback"
+    return setting.title if setting else _("%(event)s callback") % {"event": event.label}

@@ -7,7 +7,7 @@ from typing import Any
 from django.template.loader import render_to_string
 from django.utils import timezone
 
-from callbacks.editor import soft_failures
+from callbacks.egress import soft_failures
 from callbacks.models import Attempt, Delivery
 from config.listing.keys import key_in
 
@@ -29,10 +29,13 @@ def updates(ids: str) -> dict[str, Any]:
 
 
 def mark_soft_failures(deliveries: Collection[Delivery]) -> None:
-    """Set `is_soft_failure` of each delivery: whether its last answer is 2xx and looks like a refusal."""
-    attempts = Attempt.objects.filter(delivery__in=[d.pk for d in deliveries if d.status == Delivery.Status.SUCCEEDED])
-    answers = dict(attempts.exclude(response_excerpt="").order_by("pk").values_list("delivery", "response_excerpt"))
-    for delivery in deliveries:
+    """Set `is_soft_failure` of those whose answer was not checked when it arrived; unsaved."""
+    unchecked = [d for d in deliveries if d.is_soft_failure is None and d.status == Delivery.Status.SUCCEEDED]
+    if not unchecked:
+        return
+    attempts = Attempt.objects.filter(delivery__in=unchecked).exclude(response_excerpt="")
+    answers = dict(attempts.order_by("pk").values_list("delivery", "response_excerpt"))
+    for delivery in unchecked:
         delivery.is_soft_failure = bool(soft_failures.find(answers.get(delivery.pk, "")))
 
 

@@ -4,29 +4,34 @@ A worker finds with it the same deliveries as the list shows. An unknown conditi
 would be resent than the list shows.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import QuerySet
 from django.http import QueryDict
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from affiliates.models import Affiliate
 from callbacks.log import conditions
-from callbacks.log.conditions import NO_ANSWER, NOT_TEST, STATES
-from callbacks.models import CallbackSetting, Delivery, EventType
+from callbacks.log.conditions import ANSWERS, NO_ANSWER, NOT_TEST, STATES
+from callbacks.models import CallbackSetting, Delivery
+from callbacks.models.setting import EVENTS
 from config.listing.keys import AFTER, BEFORE, Keys, key_in
 from config.listing.period import Period
 
 STATE, EVENT, AFFILIATE = "status__exact", "event__exact", "affiliate__id__exact"
 ORIGIN, HOST, CODE, FROM, TO, SEARCH = "origin", "host", "code", "from", "to", "q"
+CALLBACK, ANSWER = "callback", "answer"
 WHILE_PAUSED = "while_paused"  # the key of a callback that had paused itself
-KNOWN = (STATE, EVENT, AFFILIATE, ORIGIN, HOST, CODE, FROM, TO, SEARCH, WHILE_PAUSED)
+KNOWN = (STATE, EVENT, AFFILIATE, CALLBACK, ORIGIN, HOST, CODE, ANSWER, FROM, TO, SEARCH, WHILE_PAUSED)
+KEYS = (AFFILIATE, CALLBACK, WHILE_PAUSED)  # whose values are primary keys
 WITH_DELIVERED = "with_delivered"  # kept beside the conditions of the log
 OF_THE_PAGE = frozenset({BEFORE, AFTER})  # which page of the list is shown: no condition
 
-CODES = {NO_ANSWER: "no answer"}
-ORIGINS = {**dict(Delivery.Origin.choices), NOT_TEST: "all but tests"}
+CODES = {NO_ANSWER: gettext_lazy("no answer")}
+ORIGINS = {**dict(Delivery.Origin.choices), NOT_TEST: gettext_lazy("all except tests")}
 
 
 class UnknownFilterError(ValueError):
@@ -61,9 +66,9 @@ class Selection:
                 raise UnknownFilterError(name)
             if values[0].strip():
                 chosen[name] = values[0].strip()
-        affiliate = chosen.get(AFFILIATE, "0")
-        is_known = chosen.get(EVENT, EventType.CREATED) in EventType and chosen.get(ORIGIN, NOT_TEST) in ORIGINS
-        if not is_known or key_in(affiliate) is None or key_in(chosen.get(WHILE_PAUSED, "0")) is None:
+        allowed: dict[str, Container[str]] = {EVENT: dict(EVENTS), ORIGIN: ORIGINS, ANSWER: ANSWERS}
+        is_known = all(chosen[name] in values for name, values in allowed.items() if name in chosen)
+        if not is_known or any(key_in(chosen.get(name, "0")) is None for name in KEYS):
             raise UnknownFilterError
         return cls({name: chosen[name] for name in KNOWN if name in chosen})
 
@@ -92,6 +97,8 @@ class Selection:
             rows = rows.filter(event=event)
         if affiliate := self.chosen.get(AFFILIATE):
             rows = rows.filter(affiliate=int(affiliate))
+        rows = conditions.of_callback(rows, self.chosen.get(CALLBACK, ""))
+        rows = conditions.with_answer(rows, self.chosen.get(ANSWER, ""))
         rows = conditions.while_paused(rows, self.chosen.get(WHILE_PAUSED, ""))
         rows = conditions.of_origin(rows, self.chosen.get(ORIGIN, ""))
         rows = conditions.with_code(conditions.at_host(rows, self.chosen.get(HOST, "")), self.chosen.get(CODE, ""))
@@ -106,16 +113,24 @@ class Selection:
         """The conditions in words: the name of each filter and what was chosen."""
         chosen: Any = self.chosen.get
         affiliate = Affiliate.objects.filter(pk=chosen(AFFILIATE)).first() if chosen(AFFILIATE) else None
-        setting = CallbackSetting.objects.filter(pk=chosen(WHILE_PAUSED)).first() if chosen(WHILE_PAUSED) else None
-        words = [
-            ("State", STATES.get(chosen(STATE), "")),
-            ("Event", EventType(chosen(EVENT)).label if chosen(EVENT) else ""),
-            ("Affiliate", affiliate.name if affiliate else "nobody, any more" if chosen(AFFILIATE) else ""),
-            ("Origin", ORIGINS.get(chosen(ORIGIN), "")),
-            ("Host", chosen(HOST, "")),
-            ("Code", CODES.get(chosen(CODE), chosen(CODE, ""))),
-            ("Date", str(self.period)),
-            ("Skipped while paused", str(setting) if setting else ""),
-            ("Search", f"“{chosen(SEARCH)}”" if chosen(SEARCH) else ""),
+        settings = CallbackSetting.objects.select_related("affiliate").in_bulk(
+            [int(pk) for name in (CALLBACK, WHILE_PAUSED) if (pk := chosen(name))]
+        )
+
+        def named(found: Any, pk: str | None) -> str:
+            return "" if not pk else str(found) if found else _("(deleted)")
+
+        words: list[tuple[str, Any]] = [
+            (_("State"), STATES.get(chosen(STATE), "")),
+            (_("Event"), dict(EVENTS).get(chosen(EVENT), "")),
+            (_("Affiliate"), named(affiliate and affiliate.name, chosen(AFFILIATE))),
+            (_("Callback"), named(settings.get(int(chosen(CALLBACK, 0))), chosen(CALLBACK))),
+            (_("Origin"), ORIGINS.get(chosen(ORIGIN), "")),
+            (_("Host"), chosen(HOST, "")),
+            (_("Code"), CODES.get(chosen(CODE), chosen(CODE, ""))),
+            (_("Answer"), ANSWERS.get(chosen(ANSWER), "")),
+            (_("Date"), str(self.period)),
+            (_("Skipped while paused"), named(settings.get(int(chosen(WHILE_PAUSED, 0))), chosen(WHILE_PAUSED))),
+            (_("Search"), f"“{chosen(SEARCH)}”" if chosen(SEARCH) else ""),
         ]
-        return [(name, value) for name, value in words if value]
+        return [(name, str(value)) for name, value in words if value]

@@ -12,9 +12,10 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.fields.related_descriptors import ForwardManyToOneDescriptor
 from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 
 from affiliates.models import Affiliate
-from callbacks.editor import soft_failures
+from callbacks.egress import soft_failures
 from callbacks.models.setting import EVENTS, SYSTEM
 from orders.models import Order
 
@@ -55,37 +56,37 @@ class Delivery(models.Model):
     """One event for one callback setting: the values at that moment, and the state of sending them."""
 
     class Status(models.TextChoices):
-        PENDING = "pending", "Pending"
-        SENDING = "sending", "Sending"
-        SUCCEEDED = "succeeded", "Succeeded"
-        FAILED = "failed", "Failed"
-        SKIPPED = "skipped", "Skipped"
+        PENDING = "pending", _("Pending")
+        SENDING = "sending", _("Sending")
+        SUCCEEDED = "succeeded", _("Succeeded")
+        FAILED = "failed", _("Failed")
+        SKIPPED = "skipped", _("Skipped")
 
     class SkipReason(models.TextChoices):
         NONE = "", ""
-        PAUSED = "paused", "The callback was paused when this happened."
+        PAUSED = "paused", _("The callback was paused when this happened.")
         FILTERED = (
             "filtered",
-            "The callback is for certain statuses only, and the order did not come to one of them.",
+            _("The callback is limited to certain statuses, and the order does not have one of them."),
         )
-        AFFILIATE_BLOCKED = "affiliate_blocked", "The affiliate is blocked, so nothing is sent to their tracker."
+        AFFILIATE_BLOCKED = "affiliate_blocked", _("The affiliate is blocked, so nothing is sent to their tracker.")
         AFFILIATE_PENDING = (
             "affiliate_pending",
-            "The affiliate is not approved yet, so nothing is sent to their tracker.",
+            _("The affiliate is not approved yet, so nothing is sent to their tracker."),
         )
-        SUPERSEDED = "superseded", "A newer event of the same order replaced it before it was delivered."
-        SETTING_DELETED = "setting_deleted", "The callback was deleted before this could be sent."
+        SUPERSEDED = "superseded", _("A newer event of the same order replaced it before it was delivered.")
+        SETTING_DELETED = "setting_deleted", _("The callback was deleted before this could be sent.")
 
     class Trigger(models.TextChoices):
-        INITIAL = "initial", "Initial"
-        RETRY = "retry", "Retry"
-        MANUAL = "manual", "Manual"
-        TEST = "test", "Test"
+        INITIAL = "initial", _("Initial")
+        RETRY = "retry", _("Retry")
+        MANUAL = "manual", _("Manual")
+        TEST = "test", _("Test")
 
     class Origin(models.TextChoices):
-        EVENT = "event", "An order was saved"
-        BACKFILL = "backfill", "Backfill"
-        TEST = "test", "Test"
+        EVENT = "event", _("An order was saved")
+        BACKFILL = "backfill", _("Backfill")
+        TEST = "test", _("Test")
 
     event_id = models.UUIDField(default=new_event_id, unique=True, editable=False)
     origin = models.CharField(max_length=8, choices=Origin, default=Origin.EVENT, db_default=Origin.EVENT)
@@ -109,6 +110,9 @@ class Delivery(models.Model):
     last_attempt_at = models.DateTimeField(null=True, blank=True)
     last_status_code = models.PositiveSmallIntegerField(null=True, blank=True)
     last_error_kind = models.CharField(max_length=32, default="", blank=True)
+    is_soft_failure = models.BooleanField(
+        null=True, editable=False, help_text="The last answer is 2xx and reads like a refusal; empty if never checked."
+    )
     claim_token = models.UUIDField(null=True, editable=False)
     leased_until = models.DateTimeField(null=True, editable=False)
     variables = models.JSONField(default=dict, help_text="All variables by name, as they were when it happened.")
@@ -118,11 +122,10 @@ class Delivery(models.Model):
 
     IS_RETRYING = Q(status="pending") & ~Q(last_error_kind="")
 
-    is_soft_failure = False  # set by `callbacks.log.live`, for pages
     requested_by = ""  # set by `callbacks.models.audit`, for pages
 
     class Meta:
-        verbose_name_plural = "deliveries"
+        verbose_name_plural = _("deliveries")
         default_permissions = ("view",)  # nobody adds, changes or deletes one by hand
         permissions: ClassVar = [("resend_delivery", "Can resend delivery")]
         ordering: ClassVar = ["-pk"]

@@ -1,7 +1,6 @@
 """Callback settings: which URL of an affiliate gets which kind of event, and how; and hosts in trouble."""
 
 from collections.abc import Collection
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -149,10 +148,9 @@ class CallbackSetting(models.Model):
 
     def finding(self) -> Finding:
         """What today's rules find in its URL."""
-        found = check(self.url or "", addresses.policy_from(settings), send_as_typed=self.send_as_typed)
-        if self.method == self.Method.POST and self.body_format == self.BodyFormat.JSON:  # whose body has the link
-            return replace(found, warnings=tuple(w for w in found.warnings if w.code != "no_click_id"))
-        return found
+        sends_json = self.method == self.Method.POST and self.body_format == self.BodyFormat.JSON
+        policy = addresses.policy_from(settings)
+        return check(self.url or "", policy, send_as_typed=self.send_as_typed, sends_json=sends_json)
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         if self._state.adding:

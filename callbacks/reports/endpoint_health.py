@@ -13,7 +13,7 @@ from django.db.models import QuerySet, Subquery
 
 from affiliates.models import Affiliate
 from callbacks.delivery import circuit_breaker
-from callbacks.editor import soft_failures
+from callbacks.egress import soft_failures
 from callbacks.models import Attempt, CallbackSetting, Delivery
 from callbacks.reports import callback_health
 

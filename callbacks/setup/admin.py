@@ -15,6 +15,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from callbacks.delivery import webhooks
 from callbacks.models import CallbackSetting
@@ -31,7 +33,9 @@ class WebhookForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptab
         model = CallbackSetting
         fields = ("url",)
         widgets: ClassVar = {"url": forms.URLInput(attrs={"placeholder": "https://shop.example/webhooks"})}
-        help_texts: ClassVar = {"url": "It receives a signed POST with JSON. The next page shows the signing secret."}
+        help_texts: ClassVar = {
+            "url": gettext_lazy("Receives signed JSON by POST. The next page shows the signing secret.")
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -43,23 +47,25 @@ class WebhookForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptab
 class WebhookAdmin(BaseAdmin):
     form = WebhookForm
     fields = ("url",)
-    list_title = "Webhooks"
-    list_subtitle = "Your own systems are told when a callback fails, is paused or recovers, and when sending is stuck."
+    list_title = gettext_lazy("Webhooks")
+    list_subtitle = gettext_lazy(
+        "Notifies your own systems when a callback fails, is paused or recovers, and when sending is stuck."
+    )
     list_icon = "link"
-    empty_title = "No webhooks yet"
-    empty_text = "Add a URL of one of your own systems. It is told what people are told by e-mail."
+    empty_title = gettext_lazy("No webhooks yet")
+    empty_text = gettext_lazy("Add the URL of one of your own systems. It gets the same notifications as your e-mail.")
     list_display = ("url", "state", "created")
     list_display_links = None
     ordering = ("pk",)
     actions = ("send_test", "rotate", "resume", "delete_selected")
     list_select_related = ("endpoint_health",)
-    state = column("State", "admin/callbacks/setup/webhook_state.html", "webhook")
-    created = column("Made", CREATED, ordering="created_at")
+    state = column(gettext_lazy("State"), "admin/callbacks/setup/webhook_state.html", "webhook")
+    created = column(gettext_lazy("Created"), CREATED, ordering="created_at")
 
     def __init__(self, model: type[CallbackSetting], admin_site: admin.AdminSite) -> None:
         super().__init__(model, admin_site)
         self.opts = copy(self.opts)  # these pages call a row by its own name
-        self.opts.verbose_name, self.opts.verbose_name_plural = "webhook", "webhooks"
+        self.opts.verbose_name, self.opts.verbose_name_plural = gettext_lazy("webhook"), gettext_lazy("webhooks")
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         found = super().get_changelist_instance(request)
@@ -89,20 +95,20 @@ class WebhookAdmin(BaseAdmin):
         context = self.admin_site.each_context(request) | context
         return TemplateResponse(request, "admin/callbacks/setup/webhook_made.html", context)
 
-    @admin.action(description="Send a test", permissions=["change"])
+    @admin.action(description=gettext_lazy("Send test"), permissions=["change"])
     def send_test(self, request: HttpRequest, webhooks_: QuerySet[CallbackSetting]) -> None:
         with transaction.atomic():
             count = webhooks.record_test(webhooks_)
         if count:
-            messages.success(request, "A test is on its way. The list of deliveries shows what is answered.")
+            messages.success(request, _("Test sent. See the answer under Deliveries."))
         else:
-            messages.error(request, "Nothing was sent: a paused webhook gets nothing. Resume it first.")
+            messages.error(request, _("Nothing was sent, because the webhook is paused. Resume it first."))
 
-    @admin.action(description="Make a new signing secret", permissions=["change"])
+    @admin.action(description=gettext_lazy("Create new signing secret"), permissions=["change"])
     @method_decorator(password_again)
     def rotate(self, request: HttpRequest, webhooks_: QuerySet[CallbackSetting]) -> HttpResponse:
         if webhooks_.count() != 1:
-            messages.error(request, "Choose one webhook: its new secret is shown once.")
+            messages.error(request, _("Choose a single webhook: its new secret is shown only once."))
             return redirect(request.get_full_path())
         with transaction.atomic():
             webhook = webhooks_.select_for_update(no_key=True, of=("self",)).get()
@@ -110,7 +116,7 @@ class WebhookAdmin(BaseAdmin):
             security_log.note(request, "secret_rotated", about=webhook, says="Gave it a new signing secret.")
         return self._made(request, webhook)
 
-    @admin.action(description="Resume", permissions=["change"])
+    @admin.action(description=gettext_lazy("Resume"), permissions=["change"])
     def resume(self, request: HttpRequest, webhooks_: QuerySet[CallbackSetting]) -> None:
         webhooks_.update(is_active=True, pause_reason=CallbackSetting.PauseReason.NONE)
-        messages.success(request, "Resumed. What happens from now on is sent, and what waited.")
+        messages.success(request, _("Resumed. New events and pending deliveries are sent."))

@@ -78,6 +78,7 @@ def send(setting: CallbackSetting, order: Order | None, user_id: int) -> Result:
         last_attempt_at=timezone.now(),
         last_status_code=outcome.status_code,
         last_error_kind=outcome.error_kind,
+        is_soft_failure=settle.is_soft_failure(outcome),
         variables=found.variables,
     )
     with transaction.atomic():

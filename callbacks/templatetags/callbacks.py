@@ -47,6 +47,7 @@ def s2s_section(context: Context, affiliate: Affiliate) -> dict[str, Any]:
         "affiliate": affiliate,
         "may": may,
         "may_resend": user.has_perm("callbacks.resend_delivery"),
+        "may_see_log": user.has_perm("callbacks.view_delivery") or user.has_perm("callbacks.resend_delivery"),
         "shown_secrets": shown,
         "waiting_secrets": set() if may_see_secrets else signing_secrets.waiting(request.session, settings),
         "confirm_url": f"{reverse('admin:confirm_password')}?{urlencode({'next': request.get_full_path()})}",

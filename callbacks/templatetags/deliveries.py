@@ -13,9 +13,11 @@ from django import template
 from django.conf import settings
 from django.template.context import Context
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from affiliates.models import Affiliate
-from callbacks.delivery import outbox
+from callbacks.delivery import outbox, retry
 from callbacks.editor import corrections
 from callbacks.log import explain
 from callbacks.models import Attempt, CallbackSetting, Delivery
@@ -28,23 +30,22 @@ register = template.Library()
 MAX_LISTED = 50  # deliveries of one order
 # What a kind of failure is called where there is room for two words; the attempt itself has the whole sentence.
 ERROR_WORDS = {
-    "status": "Refused",
-    "redirect": "Redirect",
-    "blocked_address": "Blocked address",
-    "blocked_port": "Blocked port",
-    "dns": "Name not found",
-    "connect": "No connection",
-    "timeout": "Too slow",
-    "tls": "No secure connection",
-    "closed": "Broke off",
-    "protocol": "Not HTTP",
-    "proxy": "Proxy",
-    "too_large": "Headers too long",
-    "bad_url": "Bad URL",
-    "bad_request": "Bad request",
-    "secret": "Secret unreadable",
+    "status": gettext_lazy("Refused"),
+    "redirect": gettext_lazy("Redirect"),
+    "blocked_address": gettext_lazy("Blocked address"),
+    "blocked_port": gettext_lazy("Blocked port"),
+    "dns": gettext_lazy("Host not found"),
+    "connect": gettext_lazy("No connection"),
+    "timeout": gettext_lazy("Timeout"),
+    "tls": gettext_lazy("TLS failed"),
+    "closed": gettext_lazy("Connection closed"),
+    "protocol": gettext_lazy("Invalid HTTP"),
+    "proxy": gettext_lazy("Proxy"),
+    "too_large": gettext_lazy("Headers too long"),
+    "bad_url": gettext_lazy("Bad URL"),
+    "bad_request": gettext_lazy("Bad request"),
+    "secret": gettext_lazy("Secret unreadable"),
 }
-ORDINALS = ("", "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 SET_BY_CURL = frozenset({"content-length", "host", "connection"})  # headers
 
 
@@ -97,6 +98,20 @@ def is_overdue(delivery: Delivery) -> bool:
     return delivery.next_attempt_at is not None and delivery.next_attempt_at <= timezone.now()
 
 
+@register.simple_tag
+def attempt_of(delivery: Delivery, number: int = 0) -> str:
+    """`Attempt 3 of 10`: the next one of a delivery, or that with this number; without the whole once it has ended.
+
+    A resend starts the schedule anew, so there may be more than the ten of an undisturbed one.
+    """
+    is_open = delivery.status in {Delivery.Status.PENDING, Delivery.Status.SENDING}
+    if not is_open or delivery.origin == Delivery.Origin.TEST:
+        return _("Attempt %(number)d") % {"number": number or delivery.attempt_count}
+    following = delivery.attempt_count + 1
+    most = following + len(retry.WAITS) - min(delivery.retry_step, len(retry.WAITS))
+    return _("Attempt %(number)d of %(most)d") % {"number": number or following, "most": most}
+
+
 @register.filter
 def snapshot(delivery: Delivery) -> list[tuple[str, str]]:
     """The frozen values in the order of the table of variables, the link's parameters where that names them."""
@@ -121,15 +136,7 @@ def has_link(values: dict[str, str]) -> bool:
 # --- an attempt ----------------------------------------------------------------
 @register.filter
 def error_words(kind: str) -> str:
-    return ERROR_WORDS.get(kind, "Failed")
-
-
-@register.filter
-def ordinal(number: int) -> str:
-    if number < len(ORDINALS):
-        return ORDINALS[number]
-    ending = "th" if number % 100 in {11, 12, 13} else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    return f"{number}{ending}"
+    return str(ERROR_WORDS.get(kind, _("Failed")))
 
 
 @register.filter
@@ -191,16 +198,16 @@ class Phase:
 def phases(attempt: Attempt) -> list[Phase]:
     """The phases that an attempt went through, one after the other; none if nothing was measured."""
     measured = [
-        ("name", "dns", attempt.dns_ms),
-        ("connect", "connect", attempt.connect_ms),
+        (_("DNS"), "dns", attempt.dns_ms),
+        (_("connect"), "connect", attempt.connect_ms),
         ("TLS", "tls", attempt.tls_ms),
-        ("answer", "answer", attempt.first_byte_ms),
+        (_("answer"), "answer", attempt.first_byte_ms),
     ]
     spent = [(name, css_class, ms) for name, css_class, ms in measured if ms and ms >= 0.05]
     known = sum(ms for _, _, ms in spent)
     rest = (attempt.total_ms or 0) - known
     if rest > 0.05:
-        spent.append(("rest" if attempt.first_byte_ms else "waiting", "rest", rest))
+        spent.append((_("rest") if attempt.first_byte_ms else _("waiting"), "rest", rest))
     whole = sum(ms for _, _, ms in spent)
     found, start = [], 0.0
     for name, css_class, ms in spent:

@@ -1,22 +1,45 @@
-"""The admin's filter by date."""
+"""The admin's filters: by date, and those that show how many rows each choice has."""
 
+from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.functional import cached_property
+from django.utils.translation import gettext_lazy as _
 
 from config.listing.keys import Keys
 from config.listing.period import Period
 
 
+class CountedFilter(admin.SimpleListFilter):
+    """Shows beside each choice how many rows of the list it has. Its list is a `LongChangeList`, which counts them.
+
+    `conditions` are those of the choices, by value. They are written for counting: `queryset` may say the same in a
+    way that an index serves.
+    """
+
+    template = "admin/counted_filter.html"
+    note: Any = ""  # below the choices
+
+    @property
+    def conditions(self) -> Mapping[str, Q]:
+        raise NotImplementedError
+
+    def choices(self, changelist: Any) -> Any:
+        counts = changelist.counts.get(self.parameter_name, {})
+        values = [None, *(str(value) for value, _ in self.lookup_choices)]
+        for value, choice in zip(values, super().choices(changelist), strict=True):
+            yield {**choice, "count": counts.get(value, "")}
+
+
 class PeriodFilter(admin.SimpleListFilter):
     """By `created_at`: from one day of the installation's zone through another, or from one moment to another."""
 
-    title = "date"
+    title = _("date")
     template = "admin/period_filter.html"
     parameter_name = "from"
     FROM, TO = "from", "to"
@@ -52,12 +75,12 @@ class PeriodFilter(admin.SimpleListFilter):
         today = timezone.localdate()
         month = today.replace(day=1)
         periods = [
-            ("Any date", None, None),
-            ("Today", today, None),
-            ("Past 7 days", today - timedelta(days=6), None),
-            ("Past 30 days", today - timedelta(days=29), None),
-            ("This month", month, None),
-            ("Last month", (month - timedelta(days=1)).replace(day=1), month - timedelta(days=1)),
+            (_("Any date"), None, None),
+            (_("Today"), today, None),
+            (_("Past 7 days"), today - timedelta(days=6), None),
+            (_("Past 30 days"), today - timedelta(days=29), None),
+            (_("This month"), month, None),
+            (_("Last month"), (month - timedelta(days=1)).replace(day=1), month - timedelta(days=1)),
         ]
         for display, first, last in periods:
             yield {

@@ -1,6 +1,7 @@
 """The admin's lists: they take the filters that they declare, and long ones have the pages of `config.listing.keys`."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import reduce
 from operator import and_
@@ -11,13 +12,18 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.db import IntegrityError
-from django.db.models import QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.utils.functional import cached_property
+from django.utils.text import capfirst
+from django.utils.translation import gettext as _
 
+from config.listing.filters import CountedFilter
 from config.listing.keys import AFTER, BEFORE, Keys, Limits, all_rows, key_in, page_of
 
 MAX_NAMED = 5  # parameters that a message names
+MAX_COUNTED = 1000  # rows beside a choice of a filter
+COUNTING = Limits(time_s=0.05, size=2_000)  # what it may take to count them
 
 
 class DeclaredList(ChangeList):
@@ -26,6 +32,11 @@ class DeclaredList(ChangeList):
     Django's own looks up whatever the address says, such as a regular expression in any column. Here that is left out,
     and so is a value that a filter does not know or cannot read; a message names it.
     """
+
+    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        super().__init__(request, *args, **kwargs)
+        # Django's says "Select delivery to view".
+        self.title: Any = capfirst(getattr(self.model_admin, "list_title", "") or self.opts.verbose_name_plural)
 
     def get_filters(self, request: HttpRequest) -> Any:
         specs, has_filters, unknown, may_have_duplicates, _ = super().get_filters(request)
@@ -54,7 +65,8 @@ class DeclaredList(ChangeList):
             self.filter_params.pop(name, None)
         if names:
             named = ", ".join(name[:60] for name in names[:MAX_NAMED]) + (", …" if len(names) > MAX_NAMED else "")
-            messages.warning(request, f"This list has no such filter or value, so it was left out: {named}.")
+            said = _("Unknown filter or value, ignored: %(names)s.")
+            messages.warning(request, said % {"names": named})
 
 
 def _unread(spec: Any) -> list[str]:
@@ -92,7 +104,7 @@ class BaseAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptabl
         It was not there yet when the form was looked at first; now the form says that it is.
         """
         if "_saveasnew" in request.POST and not self.save_as:  # Django would take a change for an addition
-            return HttpResponseBadRequest("Nothing here is saved as new.")
+            return HttpResponseBadRequest("Saving as new is not possible here.")
         try:
             return super().changeform_view(request, *args, **kwargs)
         except IntegrityError:
@@ -108,6 +120,7 @@ class LongChangeList(DeclaredList):
     limits = Limits()
 
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        self.request = request
         self.before, self.after = (key_in(request.GET.get(name, "")) for name in (BEFORE, AFTER))
         super().__init__(request, *args, **kwargs)
 
@@ -129,6 +142,31 @@ class LongChangeList(DeclaredList):
 
     def prepare(self, rows: list[Any]) -> None:
         """Read what the rows of a page need besides themselves, for all of them at once."""
+
+    @cached_property
+    def counts(self) -> dict[str, dict[str | None, str]]:
+        """How many rows each choice of a `CountedFilter` has, by the filter's parameter and the choice.
+
+        As with the rows themselves, the newest are looked at first, and only for some time: `12+` are twelve or more.
+        """
+        counted = [spec for spec in self.filter_specs if isinstance(spec, CountedFilter)]
+        chosen = [spec for spec in counted if spec.value() is not None]
+        others = [spec for spec in counted if spec not in chosen]
+        found: dict[str, dict[str | None, str]] = {}
+        for specs in filter(None, [others, *([spec] for spec in chosen)]):
+            conditions = {(str(s.parameter_name), value): q for s in specs for value, q in s.conditions.items()}
+            rows = self.queryset if specs is others else self._rows_without(specs[0])
+            for (name, value), text in _count(rows, conditions, self.keys).items():
+                found.setdefault(name, {})[value] = text
+        return found
+
+    def _rows_without(self, left_out: Any) -> QuerySet[Any]:
+        """The rows of the list without one of its filters."""
+        rows = self.root_queryset
+        for spec in self.filter_specs:
+            narrowed = None if spec is left_out else spec.queryset(self.request, rows)
+            rows = rows if narrowed is None else narrowed
+        return self.model_admin.get_search_results(self.request, rows, self.query)[0]
 
     @property
     def keys(self) -> Keys:
@@ -152,3 +190,28 @@ class LongChangeList(DeclaredList):
 
     def _link(self, name: str, pk: int | None) -> str:
         return "" if pk is None else str(self.get_query_string({name: pk}))
+
+
+def _count(rows: QuerySet[Any], conditions: Mapping[Any, Q], keys: Keys) -> dict[Any, str]:
+    """How many of `rows` meet each of the conditions: `12`, or `12+` if not all could be looked at, or `1,000+`."""
+    newest = all_rows(rows.model).order_by("-pk").values_list("pk", flat=True).first()
+    if newest is None:
+        return dict.fromkeys(conditions, "0")
+    keys &= Keys(last=newest)
+    names = {f"counted_{n}": key for n, key in enumerate(conditions)}
+    each = {name: Count("pk", filter=conditions[key]) for name, key in names.items()}
+    counts: Counter[Any] = Counter()
+    until = keys.last
+    for begin, until in COUNTING.ranges(keys.last, keys.first, -1):
+        found = rows.order_by().filter(pk__range=(until, begin)).aggregate(**each)
+        counts.update({names[name]: count for name, count in found.items()})
+        if all(counts[key] >= MAX_COUNTED for key in conditions):
+            break
+    is_all = until <= keys.first
+    return {key: _in_words(counts[key], is_all=is_all) for key in conditions}
+
+
+def _in_words(count: int, *, is_all: bool) -> str:
+    if count >= MAX_COUNTED:
+        return f"{MAX_COUNTED:,}+"
+    return str(count) if is_all else f"{count}+" if count else ""

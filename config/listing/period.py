@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db.models import Model, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from config.listing.keys import Keys, first_pk_since
 
@@ -33,9 +34,11 @@ class Period:
         """In words, with the zone; "" without any bound."""
         first, last = (str(bound) if bound else "" for bound in (self.first, self.last))
         if first and last:
-            words = first if self.first == self.last else f"{first} to {last}"
+            words = first if self.first == self.last else _("%(first)s to %(last)s") % {"first": first, "last": last}
+        elif first:
+            words = _("since %(day)s") % {"day": first}
         else:
-            words = f"since {first}" if first else f"until {last}" if last else ""
+            words = _("until %(day)s") % {"day": last} if last else ""
         return words and f"{words} ({timezone.get_default_timezone_name()})"
 
     def narrow(self, queryset: QuerySet[Any]) -> QuerySet[Any]:

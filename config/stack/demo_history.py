@@ -165,6 +165,7 @@ def _attempts(delivery: Delivery, at: datetime, now: datetime, chance: random.Ra
         delivery.attempt_count += 1
         delivery.last_attempt_at = ended_at
         delivery.last_status_code, delivery.last_error_kind = outcome.status_code, outcome.error_kind
+        delivery.is_soft_failure = settle.is_soft_failure(outcome)
         delivery.next_trigger = Delivery.Trigger.RETRY
         began_at = delivery.next_attempt_at or now
 

@@ -26,7 +26,7 @@ def test_phases_are_shares_of_the_whole_and_add_up() -> None:
     measured = Attempt(dns_ms=5, connect_ms=23, tls_ms=37, first_byte_ms=70, total_ms=142)
     phases = deliveries.phases(measured)
     assert [(phase.name, phase.ms) for phase in phases] == [
-        ("name", 5), ("connect", 23), ("TLS", 37), ("answer", 70), ("rest", 7),
+        ("DNS", 5), ("connect", 23), ("TLS", 37), ("answer", 70), ("rest", 7),
     ]  # fmt: skip
     assert sum(phase.share for phase in phases) == pytest.approx(100, abs=0.1)
     assert phases[-1].start + phases[-1].share == pytest.approx(100, abs=0.1)
@@ -42,10 +42,3 @@ def test_phases_are_shares_of_the_whole_and_add_up() -> None:
 )  # fmt: skip
 def test_duration_names_the_two_largest_units(seconds: float, expected: str) -> None:
     assert deliveries.duration(timedelta(seconds=seconds)) == expected
-
-
-@pytest.mark.parametrize(
-    ("number", "expected"), [(1, "first"), (10, "tenth"), (11, "11th"), (21, "21st"), (112, "112th")]
-)
-def test_ordinal_is_a_word_as_long_as_there_is_one(number: int, expected: str) -> None:
-    assert deliveries.ordinal(number) == expected

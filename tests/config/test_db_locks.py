@@ -1,5 +1,6 @@
 """SQLite's lock: many who write a little each are neither refused nor kept waiting for long."""
 
+import contextlib
 import math
 import threading
 import time
@@ -15,6 +16,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from affiliates.models import Affiliate
 from config import db_locks
 from tests.factories import AffiliateFactory
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -120,6 +122,30 @@ def test_long_wait_of_an_import_is_one_line_for_all_its_threads(
     assert [line["event"] for line in lines] == ([] if postgresql else ["database_locked"])
     affiliate.refresh_from_db()
     assert affiliate.name == "Joe"
+
+
+@pytest.mark.usefixtures("short_timeout")
+def test_lock_of_a_worker_that_is_stopped_in_a_transaction_is_given_to_others(
+    monkeypatch: pytest.MonkeyPatch, postgresql: bool
+) -> None:
+    if not postgresql:  # nobody writes beside a transaction on SQLite, and there is one machine
+        return
+    monkeypatch.setattr(db_locks, "IDLE_TIMEOUT_S", 0.3)
+    affiliate, stopped = AffiliateFactory(), connections.create_connection(DEFAULT_DB_ALIAS)
+    with stopped.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute("SELECT 1 FROM affiliates_affiliate WHERE id = %s FOR UPDATE", [affiliate.pk])
+    with pytest.raises(OperationalError, match="lock"):
+        Affiliate.objects.filter(pk=affiliate.pk).update(name="Joe")
+    wait_until(lambda: _is_updated(affiliate), 5)
+    stopped.close()
+
+
+def _is_updated(affiliate: Affiliate) -> bool:
+    with contextlib.suppress(OperationalError):
+        Affiliate.objects.filter(pk=affiliate.pk).update(name="Joe")
+        return True
+    return False
 
 
 def test_other_errors_are_not_tried_again(other: BaseDatabaseWrapper) -> None:

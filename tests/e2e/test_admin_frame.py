@@ -4,7 +4,7 @@ import re
 
 from playwright.sync_api import expect
 
-from tests.e2e.browser import faults, sign_in
+from tests.e2e.browser import faults, faults_in_every_look, sign_in
 
 
 def test_theme_chosen_by_hand_stays_whatever_the_system_says(merchant, stack):
@@ -76,7 +76,7 @@ def test_actions_appear_with_the_first_chosen_row(merchant, stack):
     expect(run).to_be_visible()
     merchant.get_by_label("Action:").select_option(label="Resend")
     run.click()
-    expect(merchant.get_by_role("status")).to_contain_text("1 delivery is on the way again.")
+    expect(merchant.get_by_role("status")).to_contain_text("Resent.")
 
 
 def test_lists_work_without_scripts(merchant_without_scripts, stack):
@@ -89,6 +89,37 @@ def test_lists_work_without_scripts(merchant_without_scripts, stack):
     page.get_by_role("link", name="Rejected").click()
     expect(page.locator("#result_list tbody tr").first).to_contain_text("Rejected")
     expect(page.locator("#result_list tbody tr", has_not_text="Rejected")).to_have_count(0)
+    page.get_by_text("Affiliate", exact=True).first.click()
+    page.get_by_label("Name, code or e-mail").fill("o")
+    page.get_by_label("Name, code or e-mail").press("Enter")
+    expect(page.locator(".filter-choice")).to_contain_text("Several affiliates match “o”. Choose one:")
+    page.get_by_role("link", name="Joe's Coffee Blog (joe)").click()
+    expect(page.locator("details.filter.is-set")).to_have_text(["Status: Rejected", "Affiliate: Joe's Coffee Blog"])
+
+
+def test_deliveries_of_an_affiliate_and_of_a_callback_are_found(merchant, stack):
+    page = merchant
+    page.goto(f"{stack.base_url}/admin/callbacks/delivery/")
+    page.locator("summary", has_text="Affiliate").click()
+    page.get_by_label("Name, code or e-mail").press_sequentially("coffee")
+    expect(page.locator("datalist option").first).to_have_attribute("value", "Joe's Coffee Blog (joe)")
+    page.get_by_role("button", name="Show").first.click()
+    expect(page.locator("details.filter.is-set summary")).to_contain_text("Affiliate: Joe's Coffee Blog")
+    page.get_by_role("link", name="All callbacks").click()
+    page.get_by_role("searchbox").fill("joe")
+    page.get_by_role("searchbox").press("Enter")
+    row = page.locator("#result_list tbody tr").first
+    expect(row).to_contain_text(re.compile("Active|Failing|Never sent|Paused|Changed"))
+    row.get_by_role("link", name="Settings").click()
+    page.locator("#order-created").get_by_role("link", name="All deliveries").click()
+    expect(page.locator(".tabs [aria-current]")).to_have_text("Deliveries")
+    expect(page.locator("details.filter.is-set summary")).to_contain_text("Callback: Order created callback of Joe")
+    page.locator("summary", has_text="State").click()
+    expect(page.locator(".filter[open] li", has_text="Succeeded").locator(".filter-count")).to_have_text(
+        re.compile(r"\d")
+    )
+    page.keyboard.press("Escape")
+    assert faults_in_every_look(page) == []
 
 
 def test_affiliate_of_an_order_is_suggested_while_it_is_typed(merchant, stack):

@@ -15,6 +15,7 @@ from tests.roles.matrix import seen_by
 NO_PAGE = {
     "admin/affiliates/affiliate/<int:pk>/reconciliation/export/",
     "admin/affiliates/affiliate/suggest/",
+    "admin/callbacks/all/export/",
     "admin/callbacks/delivery/export/",
     "admin/callbacks/delivery/live/",
     "admin/callbacks/errand/<int:pk>/progress/",
@@ -29,6 +30,9 @@ STATES = [
     "/admin/orders/order/?q=nothing-like-it",
     "/admin/callbacks/delivery/?from=2020-01-01&status__exact=failed",
     "/admin/auth/user/?role=support",
+    "/admin/callbacks/delivery/?affiliate=a",
+    "/admin/callbacks/delivery/?affiliate=nothing-like-it",
+    "/admin/callbacks/all/?state=failing",
 ]
 PORTAL = Login("looked@e.example", "a long enough passphrase")
 ONE_OF_EACH = """
@@ -157,7 +161,7 @@ def test_support_sees_a_callback_without_its_buttons_and_resends(browser_page, s
     expect(row.get_by_role("link", name="Edit")).to_have_count(0)
     page.goto(f"{stack.base_url}/admin/callbacks/delivery/{there.delivery.pk}/change/")
     page.get_by_role("button", name="Resend").click()
-    expect(page.get_by_role("status")).to_contain_text("1 delivery is on the way again.")
+    expect(page.get_by_role("status")).to_contain_text("Resent.")
 
 
 def test_administrator_makes_somebody_support(merchant, stack, there):

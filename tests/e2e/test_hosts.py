@@ -34,6 +34,13 @@ from tests.waiting import wait_until
 
 SERVICES = "10.213.0.1"
 DUE = 5000
+KEPT_ALIVE = {
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE): 1,
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE): 5,
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL): 2,
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT): 3,
+    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT): 10_000,
+}
 CLONE_NEWNET = 0x40000000  # linux/sched.h
 LOG_IN = """
 import re, sys, requests
@@ -118,6 +125,8 @@ class Relay:
         with contextlib.suppress(OSError):  # it is closed
             while True:
                 near, _ = self.listener.accept()
+                for option, value in KEPT_ALIVE.items():  # as PostgreSQL does itself: a host that is gone is noticed
+                    near.setsockopt(*option, value)
                 far = self.connect()
                 for pair in ((near, far), (far, near)):
                     threading.Thread(target=self._copy, args=pair, daemon=True).start()

@@ -31,7 +31,7 @@ def test_merchant_sets_a_callback_and_sees_the_order_arrive(
     window.get_by_role("button", name="Submit").click()
     expect(window).to_be_hidden()
     expect(page.get_by_role("status")).to_contain_text("Order created callback of Trail Reviews saved.")
-    expect(page.get_by_role("status")).to_contain_text("Line breaks and tabs from the paste were removed.")
+    expect(page.get_by_role("status")).to_contain_text("Line breaks and tabs were removed.")
     expect(row_of(page, "created")).to_contain_text(url + TEMPLATE)
     expect(row_of(page, "created")).to_contain_text("Nothing sent yet")
     expect(row_of(page, "created").get_by_role("link", name="Edit")).to_be_focused()
@@ -49,11 +49,11 @@ def test_merchant_sets_a_callback_and_sees_the_order_arrive(
     # What the worker writes after the answer may be a moment behind the request.
     wait_until(lambda: page.reload() and page.get_by_text("The tracker answered 200 OK.").count(), 10)
     expect(page.locator(".timeline")).to_contain_text(session_receiver.url(request.target))
-    expect(page.locator(".timeline")).to_contain_text("Order saved, recorded for this callback")
+    expect(page.locator(".timeline")).to_contain_text("Order saved, delivery recorded callback")
     expect(page.get_by_role("heading", level=1)).to_contain_text("Succeeded")
 
     page.get_by_role("button", name="Resend").click()
-    expect(page.get_by_role("status")).to_contain_text("1 delivery is on the way again.")
+    expect(page.get_by_role("status")).to_contain_text("Resent.")
     wait_until(lambda: len(session_receiver.requests_at("/walk")) == 2, 5)
     assert session_receiver.requests_at("/walk")[1].header("webhook-id") == request.header("webhook-id")
 
@@ -79,7 +79,7 @@ def test_window_refusing_a_url_stays_open_with_the_text(merchant: Page) -> None:
     expect(field).to_be_focused()
     expect(field).to_have_accessible_description(
         "There is no variable {{clickid}}. Did you mean {{link.sub_id}}? {sub1} is a placeholder of another system and"
-        " would be sent as it stands. Correct it below, or tick “send as typed”."
+        " would be sent literally, not replaced by values. Correct it below, or tick “send as typed”."
     )
     expect(window.get_by_label("JSON: the whole event")).to_be_checked()
     expect(window.get_by_label("Send as typed")).to_be_visible()

@@ -42,7 +42,7 @@ def test_row_of_the_log_follows_its_delivery_without_loading_the_page(
     merchant.goto(f"{stack.base_url}/admin/callbacks/delivery/?q=700001")
     merchant.evaluate("window.stayed = true")
     row = merchant.locator("#result_list tbody tr")
-    expect(row).to_contain_text(re.compile("Sending|Waiting"))
+    expect(row).to_contain_text(re.compile("Sending|Pending"))
     expect(row).to_contain_text("Succeeded")
     expect(row).to_contain_text("200")
     assert is_same_page(merchant)

@@ -71,7 +71,7 @@ def test_merchant_sends_a_test_and_sees_what_the_tracker_answers(window: Locator
         result.get_by_role("link", name="See it in the log").click()
     log = opened.value
     expect(log.get_by_role("heading", level=1)).to_contain_text("Test")
-    expect(log.locator(".timeline")).to_contain_text("A test is sent once and never repeated.")
+    expect(log.locator(".timeline")).to_contain_text("A test is sent once and never retried.")
     expect(log.get_by_role("button", name="Resend")).to_have_count(0)
     assert faults(log) == []
     log.get_by_role("link", name="Deliveries").first.click()

@@ -65,7 +65,7 @@ def test_merchant_adds_a_second_url_for_approved_orders_and_rotates_a_secret(
     page.get_by_role("link", name="Deliveries").click()
     skipped = page.locator("#result_list tbody tr", has_text="#920001").filter(has_text="Skipped")
     skipped.get_by_role("link", name="#920001").click()
-    expect(page.locator(".timeline")).to_contain_text("The callback is for certain statuses only")
+    expect(page.locator(".timeline")).to_contain_text("The callback is limited to certain statuses")
     assert session_receiver.requests_at("/two") == []
 
     open_settings(page, NAME)

@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from affiliates import filters
+from affiliates.models import Affiliate
 from orders.models import Order
-from tests.factories import AffiliateFactory, OrderFactory
+from tests.factories import AffiliateFactory, CallbackSettingFactory, LinkFactory, OrderFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -51,10 +51,30 @@ def test_order_list_since_a_date_leaves_older_ones_out(admin_client):
 
 
 @pytest.mark.parametrize("url", [LIST, "/admin/callbacks/delivery/"])
-def test_affiliate_filter_beyond_its_length_still_names_the_chosen_one(admin_client, url):
-    AffiliateFactory.create_batch(filters.MAX_LISTED, name="Aaron")
-    zoe = AffiliateFactory(name="Zoe")
-    assert ">Zoe" not in admin_client.get(url).content.decode()
-    chosen = admin_client.get(f"{url}?affiliate__id__exact={zoe.pk}").content.decode()
-    assert "Affiliate: Zoe" in chosen
-    assert ">Zoe" in chosen
+def test_affiliate_filter_finds_everybody_by_typing(admin_client, url):
+    Affiliate.objects.bulk_create(AffiliateFactory.build_batch(503, name="Aaron"))
+    zoe = AffiliateFactory(name="Zoe", code="zo", email="zoe@x.example")
+    for typed in ("Zoe", "zo", "ZOE@x.example", "oe@x", "Zoe (zo)"):
+        answer = admin_client.get(url, {"affiliate": typed, "from": "2026-01-01"})
+        assert answer.headers["Location"] == f"{url}?from=2026-01-01&affiliate__id__exact={zoe.pk}"
+    assert "Affiliate: Zoe" in admin_client.get(answer.headers["Location"]).content.decode()
+    assert admin_client.get(url, {"affiliate": ""}).headers["Location"] == f"{url}?"
+
+
+@pytest.mark.parametrize(
+    "url", [LIST, "/admin/callbacks/delivery/", "/admin/affiliates/link/", "/admin/callbacks/all/"]
+)
+def test_affiliate_filter_offers_those_who_are_meant_and_shows_nothing_meanwhile(admin_client, url):
+    joes = [AffiliateFactory(name=f"Joe {n}", code=f"joe{n}") for n in range(3)]
+    CallbackSettingFactory(affiliate=joes[0])
+    OrderFactory(affiliate=joes[0], link=LinkFactory(affiliate=joes[0]))
+    assert len(admin_client.get(url).context["cl"].result_list) == 1
+    page = admin_client.get(url, {"affiliate": "joe"})
+    assert list(page.context["cl"].result_list) == []
+    text = page.content.decode()
+    assert "Several affiliates match “joe”." in text
+    for joe in joes:
+        assert f'href="?affiliate__id__exact={joe.pk}"' in text
+    unknown = admin_client.get(url, {"affiliate": "<b>nobody"})
+    assert "No affiliate matches “&lt;b&gt;nobody”." in unknown.content.decode()
+    assert list(unknown.context["cl"].result_list) == []

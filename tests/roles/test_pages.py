@@ -34,7 +34,7 @@ def test_support_is_offered_nothing_that_is_refused(world: World, support: Clien
     Delivery.objects.filter(pk=world.delivery.pk).update(last_error_kind="redirect", last_status_code=302)
     sent, moved = "https://tracker.example/postback?order=%237", "https://tracker.example/moved?order=%237"
     Attempt.objects.update(error_kind="redirect", url=sent, response_headers=[["Location", moved]])
-    offer = "Put this address into the callback"
+    offer = "Use this address into the callback"
     assert offer in text_of(world.client("merchant"), f"{LIST}{world.delivery.pk}/change/")
     opened = pages(world)
     assert f"{LIST}{world.delivery.pk}/change/" in opened

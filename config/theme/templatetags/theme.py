@@ -19,7 +19,7 @@ register = template.Library()
 # State -> tone, icon and word. Every page calls a state by its word here.
 CHIPS: dict[str, tuple[str, str, str]] = {
     # deliveries
-    "pending": ("busy", "clock", "Waiting"),
+    "pending": ("busy", "clock", "Pending"),
     "sending": ("busy", "deliveries", "Sending"),
     "succeeded": ("ok", "check", "Succeeded"),
     "failed": ("bad", "cross", "Failed"),

@@ -75,3 +75,25 @@ def test_settle_gone_for_good_leaves_a_corrected_setting_alone(affiliate: Affili
     CallbackSetting.objects.update(url="https://corrected.example/")
     settle.settle([settlement(c, "failed", code=410, pause_setting=True) for c in claims])
     assert CallbackSetting.objects.get(event="order.created").is_active
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "body", "expected"),
+    [
+        (200, "", "OK", False),
+        (200, "", "", False),
+        (200, "", '{"success": false}', True),
+        (200, "", "error: click not found" + " " * 300, True),  # too long to be remembered
+        (500, "status", '{"success": false}', False),
+    ],
+)
+def test_settle_notes_whether_the_answer_means_no(
+    setting: CallbackSetting, code: int, kind: str, body: str, expected: bool
+) -> None:
+    OrderFactory(affiliate=setting.affiliate)
+    assert Delivery.objects.get().is_soft_failure is None
+    [claimed] = queue.claim(10)
+    ended = settlement(claimed, "failed" if kind else "succeeded", code=code)
+    outcome = ended.outcome._replace(error_kind=kind, response_excerpt=body)
+    settle.settle([ended._replace(outcome=outcome)])
+    assert Delivery.objects.get().is_soft_failure is expected

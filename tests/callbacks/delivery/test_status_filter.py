@@ -93,7 +93,7 @@ def test_filtered_delivery_says_why_and_can_be_resent(affiliate: Affiliate) -> N
     OrderFactory(affiliate=affiliate)
     delivery = Delivery.objects.get()
     assert delivery.get_skip_reason_display() == (
-        "The callback is for certain statuses only, and the order did not come to one of them."
+        "The callback is limited to certain statuses, and the order does not have one of them."
     )
     assert queue.claim(10) == []
     assert resend.resend([delivery.pk]).count == 1

@@ -98,7 +98,8 @@ def test_repair_what_may_be_meant_is_left_alone(text: str) -> None:
 
 DAMAGE = (
     "& amp; #38; &#x26; &quot; &curren; ¤ cy= \\ / \" ' “ ” » « < > {{ }} %7B%7B %7D%7D order.number |default: "
-    "https: // \\u005c u0026 a \n \u200b \u00a0"
+    "https: // \\u005c u0026 a \n \u200b \u00a0 ? = ¬ ® < > é ｛ ｛｛ ｝ ？ ＝ ＆ . 。 , <br> ( ) [ ] % 25 "  # noqa: RUF001
+    "?url= google.com/url?q= /v3/__ __; ! * urldefense.com /v2/url?u= -3A - 1. ／ ：／／ ＠"  # noqa: RUF001 - full width
 )
 SNIPPETS = st.sampled_from([*DAMAGE.split(" "), " "])
 

@@ -2,8 +2,9 @@
 
 import pytest
 
-from callbacks.editor.trackers import TRACKERS, Tracker, recognise
+from callbacks.editor.trackers import TRACKERS, Tracker, is_certain, recognise
 from callbacks.editor.url_parts import parameters_of
+from callbacks.egress.wording import Sentence
 
 EXAMPLES = [
     # by its host, whatever the rest
@@ -15,11 +16,19 @@ EXAMPLES = [
     ("https://shop.g2afse.com/postback?clickid={{link.sub_id}}", ["Affise"]),
     ("https://clkmg.com/api/s/post/?uid=1&s1=###", ["ClickMagick"]),
     ("https://joe.go2cloud.org/aff_lsr?offer_id=1&transaction_id=TRANSACTION_ID", ["TUNE"]),
+    ("https://joe.ttrk.io/postback?clickid={{link.sub_id}}&sum={replace}", ["RedTrack"]),
+    ("https://joe.cakemarketing.com/p.ashx?o=1&e=2&r={{link.sub_id}}", ["CAKE"]),
     # by path and parameters, on a host of its user's
     ("https://t.example/postback?cid={}&payout={}&et={}", ["Voluum"]),
     ("https://t.example/postback?cid={{link.sub_id}}&payout=1&status={{order.status}}", ["BeMob", "PeerClick"]),
     ("https://t.example/postback?cid={{link.sub_id}}&payout=1", ["Voluum", "BeMob", "PeerClick"]),
     ("http://k.example/e89bcbe/postback?subid={sub1}&status=sale&lead_status=2%2C5", ["Keitaro"]),
+    ("http://k.example/0a52ed5/postback?sub_id={sub1}&status=1&lead_status=2&sale_status=1", ["Keitaro"]),
+    ("https://track.me/postback?order={{order.number}}&subid={{link.sub_id}}", ["Keitaro"]),
+    ("https://t.example/click?cnv_id={{link.sub_id}}&payout=1", ["Binom"]),
+    ("https://t.example/sdk/conversion?nid=12&transaction_id={tid}&adv1=x", ["Everflow"]),
+    ("https://t.example?nid=12&transaction_id={tid}", ["Everflow"]),
+    ("https://t.example/aff_goal?a=lsr&goal_id=3&transaction_id=TRANSACTION_ID", ["TUNE"]),
     ("https://t.example/postback?clickid={{link.sub_id}}&sum=1&type=sale", ["RedTrack"]),
     ("https://t.example/postback?clickid={{link.sub_id}}&sum=1", ["RedTrack", "Affise"]),
     ("https://t.example/postback?clickid={click}&goal=1", ["Binom", "Affise"]),
@@ -45,6 +54,33 @@ EXAMPLES = [
 @pytest.mark.parametrize(("template", "expected"), EXAMPLES)
 def test_recognise_url_gives_its_trackers(template: str, expected: list[str]) -> None:
     assert [tracker.name for tracker in recognise(template)] == expected
+
+
+@pytest.mark.parametrize(
+    ("template", "expected"),
+    [
+        ("https://joe.voluumtrk.com/postback?cid=1", True),
+        ("https://pstb.peerclick.com/x", True),
+        ("https://joe.ttrk.io/postback?clickid={{link.sub_id}}", True),
+        ("https://trc.taboola.com/actions-handler/log/3/s2s-action?click-id=1", True),
+        ("https://joe.rdtk.io:443/postback?clickid=1", True),
+        ("https://track.me/postback?order={{order.number}}&subid={{link.sub_id}}", False),
+        ("https://t.example/aff_lsr?transaction_id=1", False),
+        ("https://t.example/p.ashx?r=1", False),
+        ("https://voluumtrk.com.t.example/postback?cid=1", False),
+        ("https://t.example/?u=https://joe.voluumtrk.com/", False),
+        ("https://t.example/", False),
+        ("", False),
+    ],
+)
+def test_tracker_is_certain_on_its_own_host_only(template: str, *, expected: bool) -> None:
+    assert is_certain(template) is expected
+
+
+def test_what_is_said_of_second_postbacks_can_be_translated_and_ends_as_a_sentence() -> None:
+    said = [text for tracker in TRACKERS for text in (tracker.second_postback, tracker.must_switch_on) if text]
+    assert len(said) >= 20
+    assert all(isinstance(text, Sentence) and text.endswith(".") for text in said)
 
 
 @pytest.mark.parametrize("tracker", TRACKERS, ids=lambda tracker: tracker.name)

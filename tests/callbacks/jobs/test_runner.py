@@ -384,7 +384,7 @@ def test_backfilled_order_is_told_of_in_every_figure(joe: Affiliate) -> None:
     (explanation,) = (found for found in explain.explain(order) if found.setting)
     assert (explanation.state, explanation.sentence) == (
         "pending",
-        "It is due and goes out as soon as a worker is free.",
+        "Due now. Sent as soon as a worker is free.",
     )
     Delivery.objects.update(status="succeeded", next_attempt_at=None, last_attempt_at=timezone.now())
     (line,) = (line for line in reconciliation.reconcile(joe, month).lines if line.setting)

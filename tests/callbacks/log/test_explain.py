@@ -42,19 +42,19 @@ def come_to(order: Order, status: str, detail: str = "", **fields: Any) -> None:
     [
         ("succeeded", "The tracker answered 200 OK.", {}, "succeeded", "Sent. The tracker answered 200 OK."),
         ("failed", "The tracker answered 404 Not Found.", {"attempt_count": 10, "last_error_kind": "status"}, "failed",
-         "Given up after 10 attempts. The tracker answered 404 Not Found."),
+         "Failed after 10 attempts. The tracker answered 404 Not Found."),
         ("failed", "The path would climb.", {"last_error_kind": "template"}, "failed",
-         "Not sent: the URL could not be filled in. The path would climb."),
+         "Not sent: the variables in the URL could not be filled in. The path would climb."),
         ("failed", "x leads to 127.0.0.1.", {"last_error_kind": "blocked_address"}, "failed",
-         "Not sent: its address may not be called. x leads to 127.0.0.1."),
+         "Not sent: this address is not allowed. x leads to 127.0.0.1."),
         ("skipped", "", {"skip_reason": "paused"}, "skipped", "Not sent. The callback was paused when this happened."),
         ("skipped", "", {"skip_reason": "affiliate_blocked"}, "skipped",
          "Not sent. The affiliate is blocked, so nothing is sent to their tracker."),
-        ("sending", "", {}, "sending", "Being sent right now."),
-        ("pending", "", {}, "pending", "It is due and goes out as soon as a worker is free."),
+        ("sending", "", {}, "sending", "Sending now."),
+        ("pending", "", {}, "pending", "Due now. Sent as soon as a worker is free."),
         ("pending", "No answer came within 10 seconds.",
          {"last_error_kind": "timeout", "next_attempt_at": timezone.now() + timedelta(days=1)}, "retrying",
-         "No answer came within 10 seconds. It is tried again by itself."),
+         "No answer came within 10 seconds. Retries automatically."),
     ],
 )  # fmt: skip
 def test_explain_recorded_event_says_how_far_it_got(
@@ -78,9 +78,9 @@ def test_explain_paused_callback_says_so(joe: Affiliate) -> None:
 @pytest.mark.parametrize(
     ("reason", "words"),
     [
-        ("person", "The callback was paused by hand. This goes out"),
-        ("gone", "The callback is paused by itself, because the other side answered 410 Gone,"),
-        ("failing", "The callback is paused by itself, because it failed for days and nothing succeeded."),
+        ("person", "The callback was paused by a person. This delivery is sent"),
+        ("gone", "The callback was paused automatically: the other side answered 410 Gone,"),
+        ("failing", "The callback was paused automatically: it failed for days and nothing succeeded."),
     ],
 )
 def test_explain_paused_callback_says_why(joe: Affiliate, reason: str, words: str) -> None:
@@ -97,7 +97,7 @@ def test_explain_host_held_by_the_circuit_breaker_is_named(joe: Affiliate, failu
     CallbackSettingFactory(affiliate=joe, url=URL)
     order = OrderFactory(affiliate=joe)
     TroubledHost.objects.create(host="tracker.example", failures=failures, probe_at=timezone.now())
-    assert ("held back: tracker.example did not answer 10 times in a row" in explained(order).sentence) == is_held
+    assert ("On hold: tracker.example did not answer 10 times in a row" in explained(order).sentence) == is_held
 
 
 @pytest.mark.parametrize(("status", "says"), [("blocked", "is blocked"), ("pending", "is not approved yet")])
@@ -107,7 +107,7 @@ def test_affiliate_who_gets_nothing_is_named_on_every_page(
     callbacks_for(joe, URL)
     order = OrderFactory(affiliate=joe)
     Affiliate.objects.update(status=status)
-    assert f"{says}, so nothing is sent to their tracker. It ends as skipped." in explained(order).sentence
+    assert f"{says}, so nothing is sent to their tracker. This delivery will be skipped." in explained(order).sentence
     page = admin_client.get(joe.settings_url).content.decode()
     assert f"This affiliate {says}: nothing is sent to their tracker" in page
     assert "goes out within a second" not in page
@@ -127,7 +127,7 @@ def test_explain_update_that_waits_for_its_created_says_so(joe: Affiliate) -> No
     come_to(order, "pending", "The tracker answered 503.", last_error_kind="status")
     order.status = "approved"
     order.save()
-    assert "waits until the created event of this order" in explained(order, "order.updated").sentence
+    assert "Waits until the “order created” delivery" in explained(order, "order.updated").sentence
 
 
 def test_explain_several_deliveries_counts_them_and_is_about_the_last(joe: Affiliate) -> None:
@@ -186,8 +186,8 @@ def test_explain_order_older_than_the_callback_says_so(joe: Affiliate) -> None:
     order = OrderFactory(affiliate=joe)
     callbacks_for(joe, URL)
     assert explained(order).state == "not_due"
-    assert "came in before the callback was set up" in explained(order).sentence
-    assert "nothing has changed since this callback was set up" in explained(order, "order.updated").sentence
+    assert "was created before the callback was set up" in explained(order).sentence
+    assert "have not changed since this callback was set up" in explained(order, "order.updated").sentence
 
 
 def test_explain_unchanged_order_says_that_nothing_changed(joe: Affiliate) -> None:
@@ -196,7 +196,7 @@ def test_explain_unchanged_order_says_that_nothing_changed(joe: Affiliate) -> No
     order.save()
     explanation = explained(order, "order.updated")
     assert explanation.state == "not_due"
-    assert "nothing has changed since it came in that a tracker hears of" in explanation.sentence
+    assert "have not changed since the order was created" in explanation.sentence
 
 
 def test_explain_order_written_without_a_signal_names_the_command(joe: Affiliate) -> None:
@@ -241,7 +241,7 @@ def test_order_page_explains_each_callback(admin_client: Client, joe: Affiliate)
     assert 'data-reason="not_set"' in page
     assert order.deliveries.get().get_absolute_url() in page
     nobody = admin_client.get(OrderFactory(affiliate=None).get_absolute_url()).content.decode()
-    assert "No affiliate brought this order" in nobody
+    assert "This order has no affiliate" in nobody
 
 
 def test_order_list_says_in_short_why_there_are_no_deliveries(admin_client: Client, joe: Affiliate) -> None:
@@ -258,7 +258,7 @@ def test_order_list_says_in_short_why_there_are_no_deliveries(admin_client: Clie
     CallbackSettingFactory(affiliate=joe, url=URL)
     assert "Before set-up" in shown(early)
     sent = OrderFactory(affiliate=joe)
-    assert "Waiting" in shown(sent)
+    assert "Pending" in shown(sent)
     Delivery.objects.all().delete()
     assert "Not recorded" in shown(sent)
 

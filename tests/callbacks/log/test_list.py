@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from callbacks.log import export
 from callbacks.models import CallbackSetting, Delivery
-from config.listing import csv_download
+from config.listing import csv_download, pages
 from config.listing.keys import Keys, Limits
 from config.listing.pages import LongChangeList
 from orders.models import Order
@@ -147,7 +147,9 @@ def test_list_of_many_is_followed_by_links_without_counting(admin_client: Client
     with CaptureQueriesContext(connection) as queries:
         page = admin_client.get(f"{LIST}?event__exact=order.created")
     counts = [query["sql"] for query in queries if "COUNT(" in query["sql"] and "callbacks_delivery" in query["sql"]]
-    assert all('"id" >= ' in sql for sql in counts)  # the badge of the menu, which looks at the latest alone
+    # The badge of the menu, which looks at the latest alone; and the choices of filters, a range of keys at a time.
+    assert counts
+    assert all('"id" >= ' in sql or '"id" BETWEEN ' in sql for sql in counts)
     changelist = page.context["cl"]
     assert changelist.newer_link == ""
     second = admin_client.get(LIST + changelist.older_link).context["cl"]
@@ -291,4 +293,109 @@ def test_export_and_live_are_for_those_who_may_see_the_log(client: Client, setti
 
 def test_export_leaves_out_a_filter_that_makes_no_sense_and_the_next_page_says_so(admin_client: Client) -> None:
     assert admin_client.get(f"{LIST}export/?status__exact__nonsense=1").status_code == 200
-    assert "left out: status__exact__nonsense." in admin_client.get(LIST).content.decode()
+    assert "ignored: status__exact__nonsense." in admin_client.get(LIST).content.decode()
+
+
+# --- of one affiliate, of one callback -------------------------------------------
+def test_tab_of_an_affiliate_lists_their_deliveries_alone(admin_client: Client, setting: CallbackSetting) -> None:
+    deliver(setting, "#1")
+    deliver(setting, "#2", "failed")
+    deliver(CallbackSettingFactory(), "#3")
+    tab = f"/admin/affiliates/affiliate/{setting.affiliate_id}/deliveries/"
+    for query in ("", f"?affiliate__id__exact={setting.affiliate_id + 1}", "?affiliate=nobody"):
+        page = admin_client.get(tab + query)
+        assert [row.order_number for row in page.context["cl"].result_list] == ["#2", "#1"], query
+    text = page.content.decode()
+    assert f'<a href="{tab}" aria-current="page">Deliveries</a>' in text
+    assert "Clear all" not in text
+    assert 'name="affiliate"' not in text
+    assert f'href="/admin/callbacks/delivery/resend/?affiliate__id__exact={setting.affiliate_id}' in text
+    failed = admin_client.get(f"{tab}?status__exact=failed")
+    assert [row.order_number for row in failed.context["cl"].result_list] == ["#2"]
+    assert "Clear all" in failed.content.decode()
+    pk = Delivery.objects.get(order__number="#2").pk
+    answer = admin_client.post(tab, {"action": "resend_selected", "_selected_action": [pk]})
+    assert answer.headers["Location"] == tab
+    assert Delivery.objects.get(pk=pk).status == "pending"
+
+
+def test_filter_by_callback_finds_its_deliveries_and_offers_the_affiliates_others(
+    admin_client: Client, setting: CallbackSetting
+) -> None:
+    other = CallbackSettingFactory(affiliate=setting.affiliate, name="Keitaro")
+    stranger = CallbackSettingFactory(name="Stranger")
+    OrderFactory(number="#1", affiliate=setting.affiliate)
+    OrderFactory(number="#2", affiliate=stranger.affiliate)
+    page = admin_client.get(f"{LIST}?callback={other.pk}&affiliate__id__exact={setting.affiliate_id}")
+    assert [row.setting_id for row in page.context["cl"].result_list] == [other.pk]
+    text = page.content.decode()
+    assert f"callback={setting.pk}" in text
+    assert f"callback={stranger.pk}" not in text
+    assert found(admin_client, f"?callback={stranger.pk}") == ["#2"]
+    assert found(admin_client, "?callback=999999") == []
+    assert len(found(admin_client, "?callback=nonsense")) == 3
+    row = admin_client.get(setting.affiliate.settings_url).content.decode()
+    assert f'href="/admin/affiliates/affiliate/{setting.affiliate_id}/deliveries/?callback={other.pk}"' in row
+
+
+# --- how many ----------------------------------------------------------------------
+def test_filters_say_how_many_each_choice_has_with_the_other_filters(
+    admin_client: Client, setting: CallbackSetting
+) -> None:
+    for n in range(3):
+        deliver(setting, f"#{n}", "failed", last_status_code=500, last_error_kind="status")
+    deliver(setting, "#8", last_status_code=200, is_soft_failure=True)
+    deliver(setting, "#9", "pending", last_error_kind="timeout", attempt_count=1)
+    counts = admin_client.get(f"{LIST}?status__exact=failed").context["cl"].counts
+    states = {"succeeded": "1", "failed": "3", "pending": "1", "retrying": "1", "sending": "0", "skipped": "0"}
+    assert counts["status__exact"] == states
+    assert counts["code"] == {"2xx": "0", "3xx": "0", "4xx": "0", "5xx": "3", "none": "0"}
+    assert counts["origin"] == {"event": "3", "backfill": "0", "test": "0", "counted": "3"}
+    assert counts["answer"] == {"no": "0", "unchecked": "0"}
+    of_search = admin_client.get(f"{LIST}?q=%238&status__exact=failed").context["cl"].counts
+    assert of_search["status__exact"] == dict.fromkeys(states, "0") | {"succeeded": "1"}
+    assert re.search(r'Failed <span class="filter-count">3</span>', admin_client.get(LIST).content.decode())
+
+
+def test_filters_count_up_to_a_bound_and_for_some_time(
+    admin_client: Client, setting: CallbackSetting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(4):
+        deliver(setting, f"#{n}")
+    monkeypatch.setattr(pages, "MAX_COUNTED", 3)
+    counts = admin_client.get(LIST).context["cl"].counts["status__exact"]
+    assert (counts["succeeded"], counts["failed"]) == ("3+", "0")
+    monkeypatch.setattr(pages, "COUNTING", Limits(time_s=-1.0, size=2))
+    counts = admin_client.get(LIST).context["cl"].counts["status__exact"]
+    assert (counts["succeeded"], counts["failed"]) == ("2+", "")
+
+
+# --- attempts, and answers that mean no ----------------------------------------------
+@pytest.mark.parametrize(
+    ("status", "fields", "expected"),
+    [
+        ("pending", {}, "Attempt 1 of 10"),
+        ("pending", {"attempt_count": 2, "retry_step": 2, "last_error_kind": "status"}, "Attempt 3 of 10"),
+        ("pending", {"attempt_count": 10, "retry_step": 0, "next_trigger": "manual"}, "Attempt 11 of 20"),
+        ("pending", {"attempt_count": 3, "retry_step": 1}, "Attempt 4 of 12"),  # it waited as the tracker asked
+        ("sending", {"attempt_count": 9, "retry_step": 9}, "Attempt 10 of 10"),
+    ],
+)
+def test_list_and_page_say_which_attempt_of_how_many_is_next(
+    admin_client: Client, setting: CallbackSetting, status: str, fields: dict[str, Any], expected: str
+) -> None:
+    delivery = deliver(setting, "#1", status, **fields)
+    for url in (LIST, delivery.get_absolute_url()):
+        assert re.search(f"{expected}[<:]", admin_client.get(url).content.decode()), url
+    assert f"{expected}<" in updates(admin_client, delivery.pk)["deliveries"][str(delivery.pk)]["parts"]["next_attempt"]
+
+
+def test_answers_that_mean_no_are_found_and_shown(admin_client: Client, setting: CallbackSetting) -> None:
+    refused = deliver(setting, "#1", last_status_code=200, is_soft_failure=True)
+    deliver(setting, "#2", last_status_code=200, is_soft_failure=False)
+    deliver(setting, "#3", last_status_code=200)
+    assert found(admin_client, "?answer=no") == ["#1"]
+    assert found(admin_client, "?answer=unchecked") == ["#3"]
+    assert "not checked" in admin_client.get(LIST).content.decode()
+    assert admin_client.get(LIST).content.decode().count("looks like a refusal") == 2  # as a title, and to be heard
+    assert "Looks refused" in admin_client.get(refused.get_absolute_url()).content.decode()

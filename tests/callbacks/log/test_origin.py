@@ -202,9 +202,9 @@ def test_log_marks_tests_and_finds_deliveries_by_origin(order: Order, admin_user
 def test_page_of_a_test_says_that_it_is_one(order: Order, admin_user: User) -> None:
     text = " ".join(signed_in().get(send_test(order, admin_user).get_absolute_url()).content.decode().split())
     assert 'data-origin="test">Test<' in text
-    assert "With the values of order #77. A test is sent once and never repeated." in text
+    assert "With the values of order #77. A test is sent once and never retried." in text
     assert "Attempt 1 · test · 500" in text
-    for wrong in ("Given up", "Resend<", "Order saved", "after the event"):
+    for wrong in ("No further attempt", "Resend<", "Order saved", "after the event"):
         assert wrong not in text
 
 

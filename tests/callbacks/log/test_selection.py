@@ -37,7 +37,7 @@ def log(joe: Affiliate) -> None:
         rows = Delivery.objects.filter(order__number=f"#{number}", setting=setting)
         assert rows.update(**in_state(status, **fields))
 
-    come_to(1, "succeeded", last_status_code=200, created_at="2026-03-02T12:00:00Z")
+    come_to(1, "succeeded", last_status_code=200, is_soft_failure=True, created_at="2026-03-02T12:00:00Z")
     come_to(2, "failed", last_status_code=404, last_error_kind="status")
     come_to(3, "pending", last_status_code=503, last_error_kind="status", attempt_count=2)
     come_to(4, "sending", origin="backfill")
@@ -55,6 +55,10 @@ QUERIES = [
     "origin=test",
     "host=other.example",
     "host=nowhere.example",
+    "callback=SETTING",
+    "callback=999999",
+    "answer=no",
+    "answer=unchecked",
     *(f"code={code}" for code in ("2xx", "4xx", "404", "none", "9xx")),
     "from=2026-03-02&to=2026-03-02",
     "from=2026-03-03",
@@ -71,7 +75,8 @@ QUERIES = [
 
 @pytest.mark.parametrize("query", QUERIES)
 def test_selection_is_what_the_list_shows(admin_client: Client, log: None, joe: Affiliate, query: str) -> None:
-    query = query.replace("JOE", str(joe.pk))
+    setting = CallbackSetting.objects.filter(affiliate=joe).earliest("pk")
+    query = query.replace("JOE", str(joe.pk)).replace("SETTING", str(setting.pk))
     selection = Selection.of(QueryDict(query))
     shown = {delivery.pk for delivery in admin_client.get(f"{LOG}?{query}").context["cl"].result_list}
     keys = selection.keys()
@@ -114,15 +119,17 @@ def test_words_say_every_condition(joe: Affiliate) -> None:
     setting = CallbackSettingFactory(affiliate=joe)
     query = (
         f"status__exact=pending&event__exact=order.created&affiliate__id__exact={joe.pk}&origin=backfill&host=h.example"
-        f"&code=none&from=2026-03-02&to=2026-03-02&q=%231&while_paused={setting.pk}"
+        f"&code=none&answer=no&callback={setting.pk}&from=2026-03-02&to=2026-03-02&q=%231&while_paused={setting.pk}"
     )
     assert Selection.of(QueryDict(query)).words() == [
-        ("State", "Waiting"),
+        ("State", "Pending"),
         ("Event", "Order created"),
         ("Affiliate", "Joe"),
+        ("Callback", "Order created callback of Joe"),
         ("Origin", "Backfill"),
         ("Host", "h.example"),
         ("Code", "no answer"),
+        ("Answer", "2xx that means no"),
         ("Date", "2 Mar 2026 (UTC)"),
         ("Skipped while paused", "Order created callback of Joe"),
         ("Search", "“#1”"),

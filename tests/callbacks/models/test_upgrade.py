@@ -233,10 +233,10 @@ TASKS = {
 STANDARD = "add change changelist delete history"
 URLS = {
     "": "healthz metrics readyz status",
-    "admin:": "app_list autocomplete confirm_password email_notifications index jsi18n login logout password_change "
-    "password_change_done second_factor two_factor view_on_site",
-    "admin:affiliates_affiliate_": f"{STANDARD} links orders portal portal_off reconciliation reconciliation_export "
-    "settings suggest",
+    "admin:": "app_list autocomplete callbacks_all callbacks_all_export confirm_password email_notifications index "
+    "jsi18n login logout password_change password_change_done second_factor two_factor view_on_site",
+    "admin:affiliates_affiliate_": f"{STANDARD} deliveries links orders portal portal_off reconciliation "
+    "reconciliation_export settings suggest",
     "admin:affiliates_link_": STANDARD,
     "admin:auth_user_": f"{STANDARD} password_change two_factor",
     "admin:callbacks_callbacksetting_": STANDARD,

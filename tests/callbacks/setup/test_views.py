@@ -72,8 +72,8 @@ def test_setup_of_damaged_paste_names_the_repairs(admin_client: Client, joe: Aff
     typed = "https://tracker.example/postback?order={{order.number}}\n&amp;cid={{link.sub_id}}"
     text = admin_client.post(of(joe), {"method": "GET", "url": typed}, follow=True).content.decode()
     assert CallbackSetting.objects.get().url == URL
-    assert "Line breaks and tabs from the paste were removed." in text
-    assert "HTML codes such as &amp;amp; were turned back" in text
+    assert "Line breaks and tabs were removed." in text
+    assert "HTML codes such as &amp;amp; were decoded" in text
 
 
 def test_setup_refused_keeps_the_text_and_says_why_beside_the_field(admin_client: Client, joe: Affiliate) -> None:

@@ -19,7 +19,7 @@ def left_out(client, address: str) -> str:
     """What the message on that page names."""
     answer = client.get(address)
     assert answer.status_code == 200
-    found = re.search(r"This list has no such filter or value, so it was left out: ([^<]*)\.", answer.content.decode())
+    found = re.search(r"Unknown filter or value, ignored: ([^<]*)\.", answer.content.decode())
     return found[1] if found else ""
 
 
@@ -117,3 +117,22 @@ def test_months_without_one_before_or_after_are_not_shown(admin_client):
             answer = admin_client.get(f"/admin/affiliates/affiliate/{joe.pk}/reconciliation/{end}?month={month}")
             answer.getvalue()
             assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("url", "title"),
+    [
+        ("/admin/callbacks/delivery/", "Deliveries"),
+        ("/admin/callbacks/all/", "All callbacks"),
+        ("/admin/callbacks/callbacksetting/", "Webhooks"),
+        ("/admin/affiliates/affiliate/", "All Affiliates"),
+        ("/admin/affiliates/link/", "Links"),
+        ("/admin/auth/user/", "Users"),
+    ],
+)
+def test_title_of_a_list_is_its_name(admin_client, url, title):
+    page = admin_client.get(url)
+    assert f"<title>{title} · Affiliate Postbacks</title>" in page.content.decode()
+    assert page.context["cl"].title == title
+    for wrong in ("Select ", "to view<", "to change<"):
+        assert wrong not in page.content.decode().partition("<main")[0]

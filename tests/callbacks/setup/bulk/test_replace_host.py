@@ -173,7 +173,7 @@ def test_callback_that_would_be_refused_is_left_out_with_the_reason(admin_client
     assert "placeholder of another system" in refused["Foreign"]
     assert "user name or password" in refused["Credentials"]
     assert "what is repaired when it is saved" in refused["Damaged"]
-    assert "at most 2,048 are kept" in refused["Long"]
+    assert "the limit is 2,048" in refused["Long"]
     before = urls()
     text = done(admin_client, page).content.decode()
     assert urls() == before - {url_at("old.example")} | {url_at("much-longer.example")}

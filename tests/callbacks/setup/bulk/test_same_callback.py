@@ -204,7 +204,7 @@ def test_body_of_a_repaired_url_is_saved_as_repaired(admin_client: Client) -> No
     joe = AffiliateFactory()
     place = chosen_by(admin_client, joe)
     page = previewed(admin_client, place, url=' "https://t.example/?a={{order.number}}&amp;b={{link.sub_id}}"\n')
-    assert "HTML codes such as &amp; were turned back" in text_of(page)
+    assert "HTML codes such as &amp; were decoded" in text_of(page)
     applied(admin_client, place, page)
     assert urls_of(joe) == {"Callback": "https://t.example/?a={{order.number}}&b={{link.sub_id}}"}
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from affiliates.models import Affiliate
 from callbacks.delivery import dispatcher
-from callbacks.editor.soft_failures import find
+from callbacks.egress.soft_failures import find
 from callbacks.models import Delivery
 from tests.callbacks.panel import settings_of, text_of
 from tests.factories import CallbackSettingFactory, OrderFactory
@@ -85,7 +85,12 @@ def test_find_of_a_web_page_says_so(answer: str, said: str) -> None:
     "answer",
     [
         *("", " \n", "OK", "ok", "1", "0", "true", "null", "Success", "success=true;", "GIF89a\x01", "[]", "{}"),
-        *('{"success":true}', '{"success":1,"error":null}', '{"status":"ok","errors":[]}', '{"status":"rejected"}'),
+        *(
+            '{"success":true}',
+            '{"success":1,"error":null}',
+            '{"status":"ok","errors":[]}',
+            '{"success":true,"status":"rejected"}',
+        ),
         *('{"error":""}', '{"error":false}', '{"error":0}', '{"errors":{}}', '{"error":"none"}', '{"status":200}'),
         *('{"code":0}', '{"id":404,"click":"x"}', '{"response":{"status":1}}', '{"state":"new"}'),
         *("<xml>ok</xml>", "<p>OK</p>", "Conversion accepted", "no errors", "Received click id 77", "status=rejected"),
@@ -100,6 +105,57 @@ def test_find_of_a_web_page_says_so(answer: str, said: str) -> None:
     ],
 )
 def test_find_of_an_ordinary_answer_is_none(answer: str) -> None:
+    assert find(answer) == ""
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [  # of CAKE, Affise, LinkTrust and TUNE, from their own documentation, and their kin
+        *("Duplicate Lead", "Inactive Affiliate", "Validation Failed", '{"status":"rejected"}'),
+        *("<msg>Failure</msg>", "<result><code>1</code><msg>Failure</msg></result>"),
+        *("Inactive Sub Affiliate", "Inactive Offer", "Inactive Campaign", "Inactive Creative"),
+        *("Offer Expired", "Creative Expired", "Offer Over Click Cap", "Offer Over Lead Cap"),
+        *("Campaign Over Click Cap", "Campaign Over Lead Cap", "Geotarget Mismatch", "Blocked IP Address"),
+        *("Affiliate Not Authorized for Campaign", "Lead Missing Data", "Unmatched Filter"),
+        *("No Pay IP Address", "No Pay Affiliate", "Blocked by Targus", "Invalid Post Key"),
+        *("No Qualified Buyers Found", "Campaign Expired", "Blacklisted Affiliate"),
+        *("Blacklisted Sub Affiliate", "No Pay Targus", "Access denied"),
+        *("Missing mandatory parameters offer_id and pid", "Offer disabled", "Conversion exists"),
+        *("Conversion status is not pending", "Current IP-address is denied", "Broken clickid"),
+        *("Broken impression ID", "Click_id: invalid format", "<Accepted>false</Accepted>"),
+        *("<response><status>Rejected</status><responseCode>1200</responseCode></response>",),
+        *('{"Accepted":"false","Reason":"Rejected by all buyers."}',),
+        *('{"status":"Rejected","responseCode":1200}', '{"status":"duplicate"}', '{"result":"rejected"}'),
+        *('[{"status":"rejected"}]', '{"duplicate":true}', "Duplicate conversion", "Duplicate postback"),
+        *("Duplicate", "Rejected", "success=false; err_msg=Invalid Trans. ID #1027c;"),
+        *('{"status":2,"message":"Conversion exists"}', "Click already converted", "Already exists"),
+        *('{"state":"inactive"}', '{"status":"validation failed"}', "0,Duplicate Lead"),
+        *("<message>Failure</message>", "<status>duplicate</status>", '"Duplicate Lead"', "DUPLICATE LEAD"),
+        *("Invalid XML Format", "IP not allowed", "IP address not whitelisted", "Affiliate is suspended"),
+        *('{"data":{"status":"rejected"}}', "Authentication failed", "Cap reached", "Request failed"),
+        *('{"status":"declined"}',),
+    ],
+)
+def test_find_of_an_answer_that_trackers_refuse_with_says_so(answer: str) -> None:
+    assert "reads like a refusal" in find(answer)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *("OK", "status=rejected", '{"success":true,"status":"rejected"}', "no duplicates"),
+        *("Duplicates: 0", "duplicate=0", "0 duplicates", "Rejected: 0, taken: 5", "<msg>SUCCESS</msg>"),
+        *("<result><code>0</code><msg>SUCCESS</msg></result>", "Lead accepted"),
+        *("<Accepted>true</Accepted>", '{"duplicate":false,"status":"ok"}'),
+        *('{"status":"success","order":{"status":"rejected"}}', "Conversion recorded"),
+        *("conversion tracked: 1", "Click converted", "Lead received", "offer 7: active"),
+        *("No errors found", '{"rejected":0,"accepted":1}', "Thanks", "Order status rejected received"),
+        *("Received: subid=1&status=rejected", "affiliate 12 approved", "lead", '{"status":"new"}'),
+        *("Validation passed", '{"message":"Lead accepted"}', "OK duplicate ignored"),
+        *('{"status":"approved"}', "cap not reached", "Conversion received"),
+    ],
+)
+def test_find_of_an_answer_that_only_resembles_a_refusal_is_none(answer: str) -> None:
     assert find(answer) == ""
 
 

@@ -1,0 +1,187 @@
+"""All callbacks of all affiliates, with the state of each. One of them is changed in its affiliate's Settings tab.
+
+Webhooks, which have no affiliate, are `callbacks.setup.admin`.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import Case, F, Q, QuerySet, Subquery, TextChoices, Value, When
+from django.db.models.functions import Now
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.template.loader import render_to_string
+from django.urls import URLPattern, path
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_safe
+
+from affiliates import search
+from affiliates.filters import AffiliateFilter, FilteredByAffiliate
+from affiliates.models import Affiliate
+from callbacks.models import CallbackSetting, EventType
+from callbacks.reports.callback_health import sent_last
+from config.listing.columns import ReadOnlyAdmin, column
+from config.listing.csv_download import csv_response
+from config.listing.filters import CountedFilter
+from config.listing.pages import LongChangeList
+from config.security import security_log
+from config.theme.templatetags.theme import chip
+
+PauseReason = CallbackSetting.PauseReason
+BATCH_SIZE = 1000
+HEADINGS = ("Affiliate", "Affiliate code", "Event", "Callback", "Method", "Host", "URL", "State", "Last sent ({zone})")
+_COLUMNS = (
+    "pk", "affiliate__name", "affiliate__code", "event", "name", "method", "host", "url", "its_state", "last_sent_at",
+)  # fmt: skip
+
+
+class State(TextChoices):
+    """What becomes of the affiliate's next event, or else how the last postback went."""
+
+    WORKING = "working", _("Active")
+    FAILING = "failing", _("Failing")
+    SILENT = "silent", _("Never sent")
+    CHANGED = "changed", _("Changed, not sent since")
+    HELD = "held", _("Waiting, as the tracker asked")
+    PAUSED = "paused", _("Paused")
+    GONE = "gone", _("Paused automatically")
+    NOT_APPROVED = "not_approved", _("Affiliate not approved")
+
+
+CHIPS = {state.value: state.value for state in State} | {State.NOT_APPROVED.value: "skipped"}
+
+
+def with_state(callbacks: QuerySet[CallbackSetting]) -> QuerySet[CallbackSetting]:
+    """Callbacks with `its_state`, and with what was sent last for them."""
+    last = sent_last()
+    sent = callbacks.annotate(
+        last_sent_at=Subquery(last.values("last_attempt_at")[:1]),
+        last_kind=Subquery(last.values("last_error_kind")[:1]),
+    )
+    by_itself = Q(is_active=False, pause_reason__in=[PauseReason.GONE, PauseReason.FAILING])
+    state = Case(
+        When(by_itself, then=Value(State.GONE.value)),
+        When(is_active=False, then=Value(State.PAUSED.value)),
+        When(~Q(affiliate__status=Affiliate.Status.APPROVED), then=Value(State.NOT_APPROVED.value)),
+        When(held_until__gt=Now(), then=Value(State.HELD.value)),
+        When(last_sent_at=None, then=Value(State.SILENT.value)),
+        When(request_changed_at__gte=F("last_sent_at"), then=Value(State.CHANGED.value)),
+        When(last_kind="", then=Value(State.WORKING.value)),
+        default=Value(State.FAILING.value),
+    )
+    return sent.annotate(its_state=state)
+
+
+class StateFilter(CountedFilter):
+    title = _("state")
+    parameter_name = "state"
+    conditions = {state.value: Q(its_state=state.value) for state in State}  # noqa: RUF012 - never changed
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return State.choices
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(its_state=self.value()) if self.value() else queryset
+
+
+class EventFilter(CountedFilter):
+    title = _("event")
+    parameter_name = "event"
+    conditions = {event.value: Q(event=event.value) for event in EventType}  # noqa: RUF012 - as above
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return EventType.choices
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(event=self.value()) if self.value() else queryset
+
+
+class MethodFilter(CountedFilter):
+    title = _("method")
+    parameter_name = "method"
+    conditions = {method.value: Q(method=method.value) for method in CallbackSetting.Method}  # noqa: RUF012 - as above
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return CallbackSetting.Method.choices
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(method=self.value()) if self.value() else queryset
+
+
+class CallbackList(FilteredByAffiliate, ReadOnlyAdmin):
+    """The list alone: it is registered nowhere, because the model's own pages are those of webhooks."""
+
+    change_list_template = "admin/callbacks/callback_list.html"
+    list_title = _("All callbacks")
+    list_icon = "link"
+    empty_title = _("No callbacks yet")
+    empty_text = _("Set up a callback in an affiliate's Settings tab.")
+    list_display = ("affiliate_column", "event_column", "method", "host_column", "state", "last", "links")
+    list_display_links = None
+    list_filter = (StateFilter, EventFilter, MethodFilter, ("affiliate", AffiliateFilter))
+    list_select_related = ("affiliate",)
+    list_per_page = 50
+    search_fields = ("host",)  # and as `get_search_results` says
+    search_help_text = _("Host or affiliate")
+    show_full_result_count = False
+    sortable_by = ()  # newest first, as all long lists
+    actions = None
+
+    affiliate_column = column(_("Affiliate"), "admin/callbacks/callback_list/affiliate.html", "callback")
+    event_column = column(_("Event"), "admin/callbacks/callback_list/event.html", "callback")
+    host_column = column(_("Host"), "admin/callbacks/callback_list/host.html", "callback")
+    last = column(_("Last sent"), "admin/callbacks/callback_list/last.html", "callback")
+    links = column(_("Open"), "admin/callbacks/callback_list/links.html", "callback")
+
+    @admin.display(description=_("State"))
+    def state(self, callback: Any) -> str:
+        return render_to_string(
+            "theme/chip.html", chip(CHIPS[callback.its_state], str(State(callback.its_state).label))
+        )
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        if not (term := search_term.strip().replace("\0", "")):
+            return queryset, False
+        affiliates = Affiliate.objects.filter(search.matches(term)).values("pk")
+        return queryset.filter(Q(host__icontains=term) | Q(affiliate__in=affiliates)), False
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm("callbacks.view_callbacksetting")
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[LongChangeList]:
+        return LongChangeList
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[CallbackSetting]:
+        return with_state(super().get_queryset(request).filter(event__in=EventType.values))
+
+    def export_view(self, request: HttpRequest) -> HttpResponseBase:
+        """The callbacks that the filters in the address select, as CSV."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        changelist = self.get_changelist_instance(request)
+        assert isinstance(changelist, LongChangeList)
+        security_log.note(request, "export", what="callbacks", filters=",".join(request.GET))
+        return csv_response(f"callbacks-{timezone.localdate()}.csv", HEADINGS, csv_rows(changelist.queryset))
+
+
+def csv_rows(callbacks: QuerySet[CallbackSetting]) -> Iterator[tuple[Any, ...]]:
+    """A row for each callback, in the order of `HEADINGS`, newest first; read a batch at a time."""
+    rows = callbacks.order_by("-pk").values_list(*_COLUMNS)
+    batch = list(rows[:BATCH_SIZE])
+    while batch:
+        for _pk, *row, state, sent_at in batch:
+            yield *row, State(state).label, sent_at
+        batch = list(rows.filter(pk__lt=batch[-1][0])[:BATCH_SIZE]) if len(batch) == BATCH_SIZE else []
+
+
+def urls(site: admin.AdminSite) -> list[URLPattern]:
+    listed = CallbackList(CallbackSetting, site)
+    return [
+        path("callbacks/all/", site.admin_view(listed.changelist_view), name="callbacks_all"),
+        path("callbacks/all/export/", site.admin_view(require_safe(listed.export_view)), name="callbacks_all_export"),
+    ]
