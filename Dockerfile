@@ -1,5 +1,5 @@
-# One image for every process; the command chooses which: `python manage.py web`, `celery -A config worker`,
-# `celery -A config beat`, `python manage.py migrate`. compose.yaml starts them all.
+# One image for all processes. The command chooses the process: `python manage.py web`, `celery -A config worker`,
+# `celery -A config beat`, `python manage.py migrate`. compose.yaml starts all of them.
 ARG PYTHON=3.11
 
 FROM python:${PYTHON}-slim-bookworm AS build
@@ -23,7 +23,7 @@ COPY orders orders
 COPY callbacks callbacks
 COPY templates templates
 RUN /opt/venv/bin/python -m compileall -q .
-# Nothing is written but to DATA_DIR and /tmp: the file system may be read-only.
+# Only DATA_DIR and /tmp are written to, so the file system can be read-only.
 ENV PATH=/opt/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 DATA_DIR=/data WEB_HOST=0.0.0.0
 USER 10001:10001
 VOLUME ["/data"]

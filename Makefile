@@ -17,15 +17,15 @@ CHAOS_OPTIONS = -n 2 --dist worksteal --no-skips -o faulthandler_timeout=$(if $(
 .DEFAULT_GOAL := help
 .PHONY: help run install test bench attack chaos check format messages lock clean
 
-help: ## list these targets
+help: ## list all targets
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-8s %s\n", $$1, $$2 }'
 
-run: $(VENV)/installed ## set up what is missing, start everything, open http://127.0.0.1:$PORT/ (ARGS=--no-demo)
+run: $(VENV)/installed ## install what is missing and start everything at http://127.0.0.1:$PORT/ (ARGS=--no-demo: without demo data)
 	@exec $(BIN)/python manage.py dev $(ARGS)
 
-install: $(VENV)/installed ## set up what is missing and start nothing: for production
+install: $(VENV)/installed ## install what is missing for production, and start nothing
 
-test: $(VENV)/installed-dev ## set up what is missing, run every test on SQLite, and PostgreSQL where it matters; ARGS="tests/orders -k new" for some
+test: $(VENV)/installed-dev ## install what is missing and run all tests on SQLite and PostgreSQL (ARGS="tests/orders -k new": only some)
 ifdef ARGS
 	@$(BIN)/python -m pytest $(ARGS)
 else
@@ -37,18 +37,18 @@ else
 	@CHAOS=short $(MAKE) --no-print-directory chaos
 endif
 
-bench: $(VENV)/installed-dev ## measure against the figures to reach and the peers; ARGS="drain latency" for some, --quick to try
+bench: $(VENV)/installed-dev ## measure speed, beside other engines (ARGS="drain latency": only some; ARGS=--quick: a short try)
 	@$(BIN)/python -m tests.bench $(ARGS)
 
-attack: $(VENV)/installed-dev ## try to get in, to hang and to break a running installation, and say what was seen
+attack: $(VENV)/installed-dev ## attack a running installation, and report what was found
 	@$(BIN)/python -m tests.attacks $(ARGS)
 
-chaos: $(VENV)/installed-dev ## break everything in full size on SQLite and PostgreSQL, and count; ARGS="-k broker" for some
+chaos: $(VENV)/installed-dev ## break every part on SQLite and PostgreSQL, and count what was lost (ARGS="-k broker": only some)
 	@$(BIN)/python -m tests.machine
 	@CHAOS=$${CHAOS:-full} TEST_DATABASE=sqlite $(BIN)/python -m pytest $(CHAOS_OPTIONS) tests/chaos $(ARGS)
 	@CHAOS=$${CHAOS:-full} TEST_DATABASE=postgresql $(BIN)/python -m pytest $(CHAOS_OPTIONS) tests/chaos $(ARGS)
 
-check: $(VENV)/installed-dev ## lint, types, import rules, missing migrations, lock files
+check: $(VENV)/installed-dev ## check style, types, import rules, migrations and lock files
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(CHECK_ENV) $(BIN)/mypy
@@ -62,21 +62,21 @@ check: $(VENV)/installed-dev ## lint, types, import rules, missing migrations, l
 	&& $(LOCK) pyproject.toml --group dev -c requirements.txt -o "$$new/requirements-dev.txt" \
 	&& for file in requirements.txt requirements-dev.txt; do \
 	  $(PINS) $$file > "$$new/pins" && $(PINS) "$$new/$$file" | diff -u --label $$file "$$new/pins" --label wanted - \
-	  || { echo "$$file does not follow from pyproject.toml: run 'make lock'." >&2; exit 1; }; done
+	  || { echo "$$file does not match pyproject.toml. Run 'make lock'." >&2; exit 1; }; done
 	@echo "All checks passed."
 
-format: $(VENV)/installed-dev ## put the source into its form
+format: $(VENV)/installed-dev ## format the source
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
 messages: $(VENV)/installed-dev ## bring the translations of the portal up to date (config/locale)
 	@$(BIN)/python -m tests.messages
 
-lock: $(VENV)/installed-dev ## write the newest versions that pyproject.toml allows into the lock files
+lock: $(VENV)/installed-dev ## update the lock files to the newest versions that pyproject.toml allows
 	$(LOCK) --upgrade pyproject.toml -o requirements.txt
 	$(LOCK) --upgrade pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
 
-clean: ## remove what was installed or cached here; var/, which holds your data, stays
+clean: ## remove what was installed and cached; your data in var/ is kept
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache test-results .coverage .coverage.* htmlcov
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -88,7 +88,7 @@ define install
 	@total=$$(grep -c '^[^ #].*==' $<); echo "Installing $$total packages into $(VENV) (once) ..."; \
 	{ $(PIP) install --no-deps --require-hashes --progress-bar off -r $< 2>&1 || echo failed; } | awk -v total=$$total ' \
 	  /^Collecting|^Requirement already/ && ++count % 10 == 0 { print "  " count " of " total " downloaded" } \
-	  /^Installing/ { print "  all downloaded, now unpacking, which takes as long again ..." } \
+	  /^Installing/ { print "  all downloaded, now unpacking (takes about as long) ..." } \
 	  { fflush(); said[NR] = $$0 } \
 	  END { if ($$0 != "failed") exit; for (line = NR - 15; line < NR; line++) if (line in said) print said[line]; exit 1 }'
 	@$(PIP) check
@@ -96,7 +96,7 @@ endef
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
-	|| { echo "Python 3.11 or newer is needed, and $(PYTHON) is not: name one with 'make PYTHON=python3.12 ...'." >&2; exit 1; }
+	|| { echo "Python 3.11 or newer is needed, but $(PYTHON) is older or missing. Name another one: make PYTHON=python3.12 ..." >&2; exit 1; }
 	@echo "Creating $(VENV) with $$($(PYTHON) --version) ..."
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 

@@ -124,6 +124,7 @@ def _start_threads(**_: Any) -> None:
 
 @beat_init.connect
 def _say_that_beat_lives(**_: Any) -> None:
+    db_locks.limit_waiting()
     _start_background("beat")
     atexit.register(_background.stop)  # Celery has no signal for the end of beat
 

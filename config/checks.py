@@ -35,47 +35,47 @@ def check_environment(app_configs: Sequence[Any] | None, **_: Any) -> list[Check
         (
             2,
             not all(map(_is_port, settings.CALLBACKS_ALLOWED_PORTS)),
-            "CALLBACKS_ALLOWED_PORTS holds something that is no port.",
-            "List numbers from 1 to 65535 with commas between them, such as 8081,9000.",
+            "CALLBACKS_ALLOWED_PORTS has a value that is not a port.",
+            "Use numbers from 1 to 65535, separated by commas, such as 8081,9000.",
         ),
         (
             3,
             not _is_broker(settings.REDIS_URL),
             "REDIS_URL is not the URL of a Valkey or Redis server.",
-            "Write redis://HOST:PORT/0, or rediss:// for TLS; leave it out to use the embedded Valkey.",
+            "Use redis://HOST:PORT/0, or rediss:// for TLS. Remove it to use the embedded Valkey.",
         ),
         (
             4,
             settings.DATABASES["default"]["ENGINE"] not in ENGINES,
-            "DATABASE_URL names a kind of database that this is not made for.",
-            "Use postgres://USER:PASSWORD@HOST/NAME, or leave it out to use SQLite in DATA_DIR.",
+            "DATABASE_URL names an unsupported database.",
+            "Use postgres://USER:PASSWORD@HOST/NAME. Remove it to use SQLite in DATA_DIR.",
         ),
         (
             5,
             not os.path.isfile(settings.CALLBACKS_CA_BUNDLE),  # noqa: PTH113 - the setting is a string
-            f"CALLBACKS_CA_BUNDLE names no file: {settings.CALLBACKS_CA_BUNDLE}.",
-            "Name a file of PEM certificates, or leave it out to use the one that comes with certifi.",
+            f"CALLBACKS_CA_BUNDLE is not a file: {settings.CALLBACKS_CA_BUNDLE}.",
+            "Name a file of PEM certificates. Remove it to use certifi's.",
         ),
         (
             6,
             not settings.REFERRAL_PARAMETER.replace("_", "").replace("-", "").isalnum(),
-            "REFERRAL_PARAMETER cannot be the name of a link's parameter.",
-            "Use letters, digits, - and _ only, such as ref.",
+            "REFERRAL_PARAMETER is not a valid parameter name.",
+            "Use only letters, digits, - and _, such as ref.",
         ),
         (
             7,
             bool(proxy_fault),
             f"CALLBACKS_PROXY_URL cannot be used. {proxy_fault}",
             (
-                "Write http://HOST:PORT or https://HOST:PORT, with USER:PASSWORD@ before the host if the proxy wants "
-                "them (percent-encoded), or leave it out to send directly."
+                "Use http://HOST:PORT or https://HOST:PORT, with USER:PASSWORD@ (percent-encoded) before the host if "
+                "the proxy needs them. Remove it to send directly."
             ),
         ),
         (
             8,
             any(network.prefixlen not in NAT64_LENGTHS for network in settings.CALLBACKS_NAT64_PREFIXES),
-            "CALLBACKS_NAT64_PREFIXES holds a prefix that no NAT64 translator can have.",
-            "A prefix has 32, 40, 48, 56, 64 or 96 bits (RFC 6052), as in 2001:db8:64::/96.",
+            "CALLBACKS_NAT64_PREFIXES has a prefix of a length that NAT64 does not allow.",
+            "Use 32, 40, 48, 56, 64 or 96 bits (RFC 6052), as in 2001:db8:64::/96.",
         ),
     )
     return [Error(text, hint=hint, id=f"postbacks.E{number:03}") for number, is_wrong, text, hint in rows if is_wrong]
@@ -89,68 +89,68 @@ def check_production(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckM
         (
             1,
             settings.DEMO or settings.DEBUG,
-            "The echo receiver at /echo/ is open to everybody.",
+            "Anybody can use the echo receiver at /echo/.",
             "Unset DEMO and DEBUG.",
         ),
         (
             2,
             settings.CALLBACKS_ALLOWED_NETWORKS,
-            f"Callbacks may reach {', '.join(map(str, settings.CALLBACKS_ALLOWED_NETWORKS))}, whatever is there.",
+            f"Callbacks may call every address in {', '.join(map(str, settings.CALLBACKS_ALLOWED_NETWORKS))}.",
             (
-                "Whoever may write a callback's URL can send requests there: list in CALLBACKS_ALLOWED_NETWORKS only "
-                "what trackers of yours need."
+                "Everybody who may edit callbacks can send requests there. List only the networks of your trackers in "
+                "CALLBACKS_ALLOWED_NETWORKS."
             ),
         ),
         (
             3,
             settings.DATABASES["default"]["ENGINE"] == SQLITE,
-            "The database is SQLite: one machine, one writer at a time.",
-            "That is enough for a small shop. Set DATABASE_URL to a PostgreSQL database for more.",
+            "The database is SQLite, which allows one machine and one writer at a time.",
+            "This is enough for a small shop. For more, set DATABASE_URL to a PostgreSQL database.",
         ),
         (
             4,
             settings.CALLBACKS_PROXY_URL,
-            "Callbacks go through a proxy, which looks their hosts' names up itself.",
+            "Callbacks go through a proxy, which looks up host names itself.",
             (
-                "Where a name leads cannot be seen from here: have the proxy refuse private networks and the cloud's "
+                "Private addresses cannot be blocked here. Configure the proxy to refuse private networks and cloud "
                 "metadata addresses."
             ),
         ),
         (
             5,
             settings.SECURE_PROXY_SSL_HEADER and not settings.TRUSTED_PROXIES,
-            "Everybody who logs in seems to come from the proxy: TRUSTED_PROXIES does not name it.",
+            "TRUSTED_PROXIES is not set, so all log-ins seem to come from the proxy.",
             (
                 "List the addresses or networks of your proxies, such as 10.0.0.5. Without them nobody is locked out "
-                "by address, and the log says the proxy's."
+                "by address, and the log has the proxy's address."
             ),
         ),
         (
             6,
             _count(encryption.count_plain),
-            "Signing secrets of an older release are stored as they are.",
-            "They are encrypted an hour after the update; manage.py encrypt_secrets does it at once.",
+            "Some signing secrets of an older release are stored unencrypted.",
+            "They are encrypted automatically an hour after the upgrade. To do it now, run manage.py encrypt_secrets.",
         ),
         (
             7,
             _count(encryption.count_unreadable),
             UNREADABLE,
-            "Put the right SECRET_KEY back, or run manage.py rotate_secret_key with the one that was in use before.",
+            "Restore the previous SECRET_KEY, or run manage.py rotate_secret_key with it.",
         ),
         (
             8,
             prefixes,
-            f"This network translates IPv6 to IPv4 (NAT64) with a prefix of its own: {prefixes}.",
+            f"This network translates IPv6 to IPv4 (NAT64) with its own prefix: {prefixes}.",
             (
-                f"Set CALLBACKS_NAT64_PREFIXES={prefixes.replace(' ', '')}: else an address with this prefix is not "
-                "judged by the IPv4 address in it, which may be a private one."
+                f"Set CALLBACKS_NAT64_PREFIXES={prefixes.replace(' ', '')}. Otherwise private IPv4 addresses behind "
+                "this prefix are not blocked."
             ),
         ),
         (
             9,
             readable,
             f"Other users of this machine may read or write {', '.join(map(str, readable[:3]))}.",
-            "These hold secrets: give them to the user that runs this, with chmod go-rwx.",
+            "They contain secrets. Make the user that runs this their owner, and run chmod go-rwx on them.",
         ),
     )
     return [Warning(text, hint=hint, id=f"postbacks.W{number:03}") for number, is_open, text, hint in rows if is_open]
@@ -169,19 +169,18 @@ def check_start(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckMessag
         (
             9,
             is_several_hosts and not settings.IS_SECRET_KEY_GIVEN,
-            "SECRET_KEY is not set, and the database is one that several hosts can use.",
+            "SECRET_KEY is not set, but several hosts can use this database.",
             (
-                "Each host would make a key of its own: a log-in at one would be none at the other, and stored secrets "
-                f"could not be read there. The key in use so far is in {settings.DATA_DIR / 'secret_key'}: put it into "
-                ".env as SECRET_KEY=..., the same on every host. With more than one host, take the key of the one that "
-                "was first."
+                "Each host would create its own key, so sessions and stored secrets of one could not be read by "
+                f"another. Put SECRET_KEY=... into .env, the same on every host. The key used so far is in "
+                f"{settings.DATA_DIR / 'secret_key'}; with several hosts use the key of the first one."
             ),
         ),
         (
             10,
             waiting,
             f"The database is not up to date: {len(waiting)} migrations are missing ({names}).",
-            "Run manage.py migrate; or start with serve --migrate.",
+            "Run manage.py migrate, or start with serve --migrate.",
         ),
     )
     return [Error(text, hint=hint, id=f"postbacks.E{number:03}") for number, is_wrong, text, hint in rows if is_wrong]
@@ -194,7 +193,7 @@ def unapplied_migrations(database: Any = connection) -> list[str]:
     return [f"{migration.app_label}.{migration.name}" for migration, _ in plan]
 
 
-UNREADABLE = "Stored secrets were encrypted under another SECRET_KEY: nothing can be signed with them."
+UNREADABLE = "Stored secrets were encrypted with another SECRET_KEY, so postbacks cannot be signed."
 
 
 def _count(found: Callable[[], int]) -> int:

@@ -3,6 +3,9 @@
 SQLite's own waiting sleeps longer each time, up to a tenth of a second. Where many processes write a little each, one
 that has waited twice is then overtaken again and again. So SQLite is told not to wait, and we try every millisecond.
 
+A command or a script, such as an import, waits for as long as it takes: nobody waits for its answer. Web, worker and
+beat set a limit, because somebody else, or a later attempt, does their work. Waiting long is one line of the log.
+
 PostgreSQL is asked not to compile statements: for those of a page, compiling takes longer than running. And to notice
 within ten seconds that we are gone: until then it keeps the locks of a transaction that nobody will end.
 """
@@ -12,14 +15,21 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import structlog
 from django.db import OperationalError
 from django.db.backends.signals import connection_created
 
+log = structlog.get_logger(__name__)
+
 RETRY_EVERY_S = 0.001
-SQLITE_TIMEOUT_S = 20.0
+SQLITE_TIMEOUT_S = 3600.0  # of commands and scripts; one that holds a lock for longer is stuck
+SERVER_TIMEOUT_S = 20.0  # of what answers somebody, or is to end in time
+SAY_AFTER_S, SAY_EVERY_S = 5.0, 60.0
 IDLE_TIMEOUT_S = 30.0
 
 _timeout_s: float | None = None
+_sqlite_timeout_s = SQLITE_TIMEOUT_S
+_said_at = float("-inf")
 
 
 def prepare_connections() -> None:
@@ -28,14 +38,20 @@ def prepare_connections() -> None:
 
 
 def set_timeout(seconds: float | None) -> None:
-    """Wait no longer than this for a lock. None is 20 seconds on SQLite, and PostgreSQL's own setting.
+    """Wait no longer than this for a lock. None is the timeout of commands on SQLite, and PostgreSQL's own setting.
 
     Who waits briefly is also not waited for: PostgreSQL ends a transaction of this process in which nothing was asked
     for half a minute, as when the process is stopped or its machine is paused, and others get its locks.
     PostgreSQL is told when a connection is opened, so connections that are open already keep what they have.
     """
-    global _timeout_s  # noqa: PLW0603 - one for the process, which its connections are prepared with
-    _timeout_s = seconds
+    global _timeout_s, _sqlite_timeout_s
+    _timeout_s, _sqlite_timeout_s = seconds, SQLITE_TIMEOUT_S if seconds is None else seconds
+
+
+def limit_waiting() -> None:
+    """For web and beat: on SQLite no longer than `SERVER_TIMEOUT_S`. PostgreSQL's own setting stays."""
+    global _sqlite_timeout_s  # noqa: PLW0603 - as above
+    _sqlite_timeout_s = SERVER_TIMEOUT_S
 
 
 def _prepare(connection: Any, **_: Any) -> None:
@@ -61,14 +77,24 @@ def _retry_while_locked(execute: Callable[..., Any], sql: str, params: Any, many
 
     Inside a transaction it is executed once: an IMMEDIATE transaction has waited for the lock when it began.
     """
-    give_up_at = None
+    began_at = None
     while True:
         try:
             return execute(sql, params, many, context)
         except OperationalError as error:
             now = time.monotonic()
-            give_up_at = give_up_at or now + (SQLITE_TIMEOUT_S if _timeout_s is None else _timeout_s)
+            began_at = began_at or now
             is_busy = getattr(error.__cause__, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
-            if not is_busy or context["connection"].in_atomic_block or now >= give_up_at:
+            if not is_busy or context["connection"].in_atomic_block or now >= began_at + _sqlite_timeout_s:
                 raise
+            if now >= began_at + SAY_AFTER_S:
+                _say(now, now - began_at)
             time.sleep(RETRY_EVERY_S)
+
+
+def _say(now: float, waited_s: float) -> None:
+    """One line for all threads of the process, and not one for each statement."""
+    global _said_at  # noqa: PLW0603 - as above
+    if now >= _said_at + SAY_EVERY_S:
+        _said_at = now
+        log.warning("database_locked", reason="Another process is writing. Waiting for it.", seconds=round(waited_s))

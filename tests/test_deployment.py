@@ -1,4 +1,4 @@
-"""What starts an installation names what exists: units, compose.yaml, Dockerfile, Procfile, proxies, and README."""
+"""What starts an installation names what exists: units, compose.yaml, Dockerfile, Procfile, proxies, the documents."""
 
 import configparser
 import re
@@ -15,13 +15,13 @@ from django.core.management import get_commands, load_command_class
 from django.urls import resolve
 
 ROOT = Path(settings.BASE_DIR)
-README = (ROOT / "README.md").read_text("utf-8")
+OPERATIONS = (ROOT / "docs/operations.md").read_text("utf-8")
 DEPLOY = ROOT / "config/deploy"
 UNITS = sorted((DEPLOY / "systemd").iterdir())
 PROXIES = [DEPLOY / "nginx.conf", DEPLOY / "Caddyfile"]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text("utf-8"))
 OURS = {name: service for name, service in COMPOSE["services"].items() if service["image"] == "postbacks"}
-DOCUMENTED = set(re.findall(r"^\| `([A-Z0-9_]+)` \|", README.partition("## Environment")[2], re.MULTILINE))
+DOCUMENTED = set(re.findall(r"^\| `([A-Z0-9_]+)` \|", OPERATIONS.partition("## Environment")[2], re.MULTILINE))
 OF_COMPOSE = {"POSTGRES_PASSWORD"}  # which compose.yaml itself reads from .env
 
 
@@ -69,15 +69,18 @@ def test_unit_ends_in_time_and_is_started_again(path: Path) -> None:
     service = unit(path)["Service"]
     assert (service["KillMode"], service["TimeoutStopSec"], service["Restart"]) == ("mixed", "20", "always")
     assert unit(path)["Unit"]["StartLimitIntervalSec"] == "0"  # however often it has ended
-    assert (service["User"], service["StateDirectory"]) == ("postbacks", "postbacks")  # as README makes them
+    assert (service["User"], service["StateDirectory"]) == (
+        "postbacks",
+        "postbacks",
+    )  # as `docs` makes them
     assert service["WorkingDirectory"] == "/opt/postbacks"
     assert service["ExecStart"].startswith("/opt/postbacks/.venv/bin/")
 
 
-def test_readme_names_the_units_and_they_are_there() -> None:
-    started = README.partition("systemctl enable --now ")[2].partition("\n")[0].split()
+def test_documents_name_the_units_and_they_are_there() -> None:
+    started = OPERATIONS.partition("systemctl enable --now ")[2].partition("\n")[0].split()
     assert {name.rstrip("0123456789") for name in started} == {path.stem for path in UNITS} - {"postbacks"}
-    assert "the unit `postbacks`" in README
+    assert "the unit `postbacks`" in OPERATIONS
 
 
 def test_compose_refers_to_what_it_has() -> None:
@@ -93,13 +96,13 @@ def test_compose_refers_to_what_it_has() -> None:
     assert set(re.findall(r"\$\{(\w+)", (ROOT / "compose.yaml").read_text("utf-8"))) == {"SECRET_KEY"} | OF_COMPOSE
 
 
-def test_variables_are_those_of_the_readme() -> None:
+def test_variables_are_documented() -> None:
     for name, service in OURS.items():
         assert set(service["environment"]) <= DOCUMENTED, name
     dockerfile = (ROOT / "Dockerfile").read_text("utf-8")
     of_image = set(re.findall(r"\b([A-Z_]+)=", "".join(re.findall(r"^ENV (.*)$", dockerfile, re.MULTILINE))))
     assert of_image - {"PATH", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"} <= DOCUMENTED
-    section = README.partition("## Run it for real")[2].partition("\n## ")[0]
+    section = OPERATIONS.partition("## Run it for real")[2].partition("\n## ")[0]
     assert len(typed := set(re.findall(r"^([A-Z_]+)=", section, re.MULTILINE))) > 5
     assert typed <= DOCUMENTED
     for path in [*PROXIES, ROOT / "compose.yaml"]:

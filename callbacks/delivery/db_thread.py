@@ -81,7 +81,8 @@ class DatabaseThread:
             result = task.result()
         except BaseException as error:
             if reason := outage(error):
-                log.warning("database_unavailable", error=type(error).__name__, reason=reason)
+                if not self.is_unavailable:  # one line, however long it takes
+                    log.warning("database_unavailable", error=type(error).__name__, reason=reason)
                 self.is_unavailable, self._retry_at = True, time.monotonic() + self._retry_s
                 self._begin(connections.close_all)
             self._on_failure()

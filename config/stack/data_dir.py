@@ -26,7 +26,7 @@ def keep_private(directory: Path, files: Iterable[Path] = ()) -> None:
     """
     os.umask(OTHERS)
     if _mode(directory) & stat.S_ISVTX:
-        raise ValueError("it is there for everybody; choose one of its own")
+        raise ValueError("other users use it too; choose a separate directory")
     for path in open_to_others(directory, files):
         with suppress(OSError):  # it is somebody else's, or gone meanwhile
             path.chmod(path.stat().st_mode & ~OTHERS)

@@ -21,7 +21,7 @@ class Login:
 
 
 def is_first_start() -> bool:
-    """Whether nobody can sign in to the admin yet and there is nothing to see."""
+    """Whether nobody can log in to the panel yet and there is no data."""
     return not (_has_staff() or Affiliate.objects.exists() or Order.objects.exists())
 
 
@@ -31,12 +31,12 @@ def add_demo_data(env: Mapping[str, str]) -> None:
     subprocess.run(command, env=env, check=False, stdin=subprocess.DEVNULL, start_new_session=True)
 
 
-def add_merchant() -> Login | None:
-    """An administrator with a random password that is kept nowhere, or None if somebody can sign in already."""
+def add_admin() -> Login | None:
+    """An administrator with a random password that is stored nowhere, or None if somebody can log in already."""
     if _has_staff():
         return None
     users = get_user_model().objects
-    names = ("merchant", *(f"merchant{number}" for number in range(2, 1000)))  # an affiliate may have the name
+    names = ("admin", *(f"admin{number}" for number in range(2, 1000)))  # an affiliate may have the name
     username = next(name for name in names if not users.filter(username=name).exists())
     login = Login(username, secrets.token_urlsafe(12))
     users.create_superuser(login.username, "", login.password)

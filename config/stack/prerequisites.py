@@ -37,13 +37,13 @@ def open_port(host: str) -> socket.socket:
         family, _, _, _, address = socket.getaddrinfo(host, settings.PORT, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address[:2], family=family, backlog=1024)
     except socket.gaierror as error:
-        raise StackError(f"{host} is no address of this machine ({error.strerror}): choose another one.") from error
+        raise StackError(f"{host} is not an address of this machine ({error.strerror}). Choose another one.") from error
     except OSError as error:
         reason = os.strerror(error.errno or 0)
         if error.errno == errno.EADDRNOTAVAIL:
-            raise StackError(f"{host} is no address of this machine ({reason}): choose another one.") from error
+            raise StackError(f"{host} is not an address of this machine ({reason}). Choose another one.") from error
         raise StackError(
-            f"Port {settings.PORT} of {host} cannot be used ({reason}): choose another one, "
+            f"Port {settings.PORT} of {host} cannot be used ({reason}). Choose another one, "
             f"such as PORT={settings.PORT + 1 if settings.PORT < 65535 else 8000}."
         ) from error
 
@@ -53,7 +53,7 @@ def lock_data_dir() -> IO[str]:
         return data_dir.lock(settings.DATA_DIR, LOCK_TIMEOUT_S)
     except BlockingIOError:
         raise StackError(
-            f"It is running already with its data in {settings.DATA_DIR}: choose another DATA_DIR for a second one."
+            f"Already running with the data in {settings.DATA_DIR}. Choose another DATA_DIR to start a second one."
         ) from None
     except OSError as error:
         raise StackError(f"DATA_DIR cannot be used ({error.strerror}): {settings.DATA_DIR}") from error
@@ -69,13 +69,13 @@ def reach_database() -> None:
 def migrate(say: Callable[[str], object]) -> None:
     try:
         if unapplied_migrations():
-            say("Bringing the database up to date ...")
+            say("Updating the database ...")
             call_command("migrate", interactive=False, verbosity=0)
         encryption.encrypt_plain()  # no process of an older release runs beside this one
     except CommandError as error:  # a lock that others hold; it says so
         raise StackError(str(error)) from error
     except DatabaseError as error:
-        raise StackError(f"The database could not be brought up to date: {_reason(error)}") from error
+        raise StackError(f"The database could not be updated: {_reason(error)}") from error
     finally:
         connections.close_all()
 

@@ -59,8 +59,8 @@ def exposed(host: str) -> str:
     if settings.BEHIND_PROXY or _is_loopback(host):
         return ""
     return (
-        f"WARNING: {host} can be reached from other machines, and passwords and tokens come in plain HTTP. "
-        "Put a proxy with TLS in front, listen on 127.0.0.1, and set BEHIND_PROXY=1."
+        f"WARNING: {host} can be reached from other machines, and passwords and tokens are sent over plain HTTP. "
+        "Use a proxy with TLS, listen on 127.0.0.1, and set BEHIND_PROXY=1."
     )
 
 

@@ -20,7 +20,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 
-from config import static_files
+from config import db_locks, static_files
 from config.models import Process
 from config.stack import prerequisites, web_processes
 from config.stack.child import Child
@@ -70,6 +70,7 @@ class Stack:
         """
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._on_signal)
+        db_locks.limit_waiting()
         with ExitStack() as ending:
             prerequisites.check_settings()
             listener = ending.enter_context(prerequisites.open_port(self.host))
@@ -114,7 +115,7 @@ class Stack:
         except StackError as error:
             if not self.is_production:
                 raise
-            self.say(f"{error} It is started without.")
+            self.say(f"{error} Starting without it.")
 
     def _set_environment(self) -> None:
         self.env = os.environ | {
@@ -153,9 +154,7 @@ class Stack:
             if _worker_is_ready(started_at) and _web_is_ready(self.host):
                 return True
             if time.monotonic() > deadline:
-                raise StackError(
-                    f"It was not ready within {READY_TIMEOUT_S:.0f} seconds; what was printed above may say why."
-                )
+                raise StackError(f"Not ready within {READY_TIMEOUT_S:.0f} seconds. See the lines above for the reason.")
             time.sleep(0.02)
         return False
 
@@ -165,7 +164,7 @@ class Stack:
             return False
         for name, watched in self.watched.items():
             if watched.child.has_ended():
-                raise StackError(f"The {name} process {watched.child.ending}, so everything else was ended too.")
+                raise StackError(f"The {name} process {watched.child.ending}, so everything else was stopped too.")
         return True
 
     def _start_again(self) -> None:
@@ -176,7 +175,7 @@ class Stack:
                 if now - watched.began_at >= LIVED_S:
                     watched.pause_s = FIRST_PAUSE_S
                 watched.again_at = now + watched.pause_s
-                self.say(f"The {name} process {watched.child.ending}. It is started again in {watched.pause_s:.0f} s.")
+                self.say(f"The {name} process {watched.child.ending}. Restarting it in {watched.pause_s:.0f} s.")
                 watched.pause_s = min(2 * watched.pause_s, LONGEST_PAUSE_S)
             elif watched.again_at is not None and now >= watched.again_at:
                 watched.child.stop(0)  # what it started and left behind
@@ -184,7 +183,7 @@ class Stack:
                     watched.child = watched.start()
                 except OSError as error:  # such as no memory for another process
                     watched.again_at = now + watched.pause_s
-                    self.say(f"The {name} process could not be started: {error}. It is tried again.")
+                    self.say(f"The {name} process could not be started: {error}. Trying again.")
                 else:
                     watched.began_at, watched.again_at = now, None
 

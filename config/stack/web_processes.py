@@ -37,7 +37,7 @@ def run(listener: socket.socket, count: int) -> None:
         time.sleep(WATCH_EVERY_S)
         dead = [process for process in processes if process.poll() is not None]
         if dead:
-            print(f"{len(dead)} of {count} web processes ended, and are started again.", file=sys.stderr, flush=True)  # noqa: T201 - before any logging
+            print(f"{len(dead)} of {count} web processes ended. Restarting them.", file=sys.stderr, flush=True)  # noqa: T201 - before any logging
             time.sleep(STARTED_AGAIN_AFTER_S)
         for process in dead:
             processes[processes.index(process)] = _start(listener)

@@ -1,11 +1,15 @@
 """SQLite's lock: many who write a little each are neither refused nor kept waiting for long."""
 
 import contextlib
+import math
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 
 import pytest
+import structlog
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -71,6 +75,22 @@ def short_timeout() -> Iterator[None]:
     connections.close_all()
 
 
+@pytest.fixture
+def server_timeout(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(db_locks, "SERVER_TIMEOUT_S", 0.1)
+    db_locks.limit_waiting()
+    yield
+    db_locks.set_timeout(None)
+
+
+@pytest.mark.usefixtures("server_timeout")
+def test_server_gives_up_before_an_import_would(other: BaseDatabaseWrapper, postgresql: bool) -> None:
+    release = held_for(other, 0.5)
+    with nullcontext() if postgresql else pytest.raises(OperationalError, match="lock"):
+        AffiliateFactory()
+    release.join()
+
+
 @pytest.mark.usefixtures("short_timeout")
 def test_write_gives_up_when_the_lock_is_held_too_long(other: BaseDatabaseWrapper) -> None:
     affiliate = AffiliateFactory()
@@ -79,6 +99,29 @@ def test_write_gives_up_when_the_lock_is_held_too_long(other: BaseDatabaseWrappe
         Affiliate.objects.filter(pk=affiliate.pk).update(name="Joe")
     assert 0.05 < time.monotonic() - began < 0.9
     release.join()
+
+
+def test_long_wait_of_an_import_is_one_line_for_all_its_threads(
+    other: BaseDatabaseWrapper, postgresql: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(db_locks, "SAY_AFTER_S", 0.2)
+    monkeypatch.setattr(db_locks, "_said_at", -math.inf)
+    affiliate = AffiliateFactory()
+    release = held_for(other, 1.0)
+
+    def write() -> None:
+        try:
+            Affiliate.objects.filter(pk=affiliate.pk).update(name="Joe")
+        finally:
+            connections.close_all()
+
+    with structlog.testing.capture_logs() as lines, ThreadPoolExecutor() as pool:
+        for done in [pool.submit(write) for _ in range(2)]:
+            done.result()
+    release.join()
+    assert [line["event"] for line in lines] == ([] if postgresql else ["database_locked"])
+    affiliate.refresh_from_db()
+    assert affiliate.name == "Joe"
 
 
 @pytest.mark.usefixtures("short_timeout")

@@ -256,4 +256,4 @@ def test_migrate_waits_for_another_migrate(
         cursor.execute(f"SELECT pg_advisory_lock({migrate.MIGRATING})")
     with pytest.raises(CommandError):
         call_command("migrate", verbosity=0)
-    assert capsys.readouterr().out == "Waiting for another migrate to end ...\n"
+    assert capsys.readouterr().out == "Waiting for another migrate to finish ...\n"

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 READY_S = 130.0
 STOP_S = 60.0
 LOGIN = re.compile(r"Log in at \S+ as (\S+) with the password (\S+)")
-SUPPORT = re.compile(r"logs in as (\S+) with the password (\S+)")
+SUPPORT = re.compile(r"log in as (\S+) with the password (\S+)")
 
 
 def free_port() -> int:

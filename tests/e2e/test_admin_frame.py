@@ -64,7 +64,8 @@ def test_filter_opens_by_keyboard_and_closes_with_escape(merchant, stack):
     merchant.keyboard.press("Enter")
     choice.click()
     expect(merchant.locator("details.filter.is-set summary")).to_contain_text("Status: Approved")
-    expect(merchant.locator("#result_list tbody tr")).to_have_count(3)
+    expect(merchant.locator("#result_list tbody tr").first).to_contain_text("Approved")
+    expect(merchant.locator("#result_list tbody tr", has_not_text="Approved")).to_have_count(0)
 
 
 def test_actions_appear_with_the_first_chosen_row(merchant, stack):
@@ -86,7 +87,8 @@ def test_lists_work_without_scripts(merchant_without_scripts, stack):
     page.get_by_role("link", name="All orders").click()
     page.locator("details.filter summary").first.click()
     page.get_by_role("link", name="Rejected").click()
-    expect(page.locator("#result_list tbody tr")).to_have_count(2)
+    expect(page.locator("#result_list tbody tr").first).to_contain_text("Rejected")
+    expect(page.locator("#result_list tbody tr", has_not_text="Rejected")).to_have_count(0)
     page.get_by_text("Affiliate", exact=True).first.click()
     page.get_by_label("Name, code or e-mail").fill("o")
     page.get_by_label("Name, code or e-mail").press("Enter")

@@ -66,9 +66,9 @@ def test_no_line_holds_a_query_a_secret_or_a_person(installation: Installation):
         assert installation.stop() == 0
     own = (
         "Log in at ",
-        "It is shown this once",
+        "It is shown only once",
         "ready ",
-        "Bringing the ",
+        "Updating the ",
         "Starting ",
     )  # what the command says
     lines = [line for line in installation.lines + installation.errors if not line.startswith(own)]
@@ -79,7 +79,7 @@ def test_no_line_holds_a_query_a_secret_or_a_person(installation: Installation):
 @pytest.mark.parametrize("form", ["json", "text"])
 @pytest.mark.parametrize("process", ["worker", "beat"])
 def test_process_without_broker_and_database_tells_no_password(installation: Installation, process: str, form: str):
-    """As README types it. Each line is one of ours, also what Celery says."""
+    """As docs/operations.md types it. Each line is one of ours, also what Celery says."""
     broken = {
         "DATABASE_URL": f"postgres://someone:{MARK}@127.0.0.1:1/x",
         "REDIS_URL": f"redis://someone:{MARK}@127.0.0.1:1/0",

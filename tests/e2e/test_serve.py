@@ -63,7 +63,7 @@ def test_serve_starts_all_of_it_and_ends_it_in_time(installation):
         assert [one for one in found if "valkey-server" in one], found
         assert b"DEMO=" in environment_of(installation.process_of("config.stack.web"))
         assert status_of(f"{installation.base_url}/echo/x") == 404
-        assert "manage.py create_admin NAME makes the first administrator" in said(installation)
+        assert "To add the first administrator, run: manage.py create_admin NAME" in said(installation)
         began = time.monotonic()
         process.terminate()
         assert process.wait(timeout=30) == 0
@@ -128,7 +128,9 @@ def test_port_that_is_taken_is_one_sentence(installation):
     with socket.create_server(("127.0.0.1", installation.port)):
         sentence = f"Port {installation.port} of 127.0.0.1 cannot be used (Address already in use)"
         assert sentence in refused(installation, "manage.py", "serve")
-    assert "192.0.2.1 is no address of this machine" in refused(installation, "manage.py", "web", "--host=192.0.2.1")
+    assert "192.0.2.1 is not an address of this machine" in refused(
+        installation, "manage.py", "web", "--host=192.0.2.1"
+    )
 
 
 WORKER = ("-m", "celery", "-A", "config", "worker")
@@ -143,9 +145,9 @@ def test_missing_migrations_are_refused_by_all_that_would_use_the_tables(install
         assert "Run manage.py migrate" in told, command
 
 
-def test_readme_settings_for_production_pass_the_checks(installation):
+def test_documented_settings_for_production_pass_the_checks(installation):
     """Those of `.env`, but for the database, which stands elsewhere here."""
-    lines = (ROOT / "README.md").read_text().partition("<< END\n")[2].partition("\nEND\n")[0].splitlines()
+    lines = (ROOT / "docs/operations.md").read_text().partition("<< END\n")[2].partition("\nEND\n")[0].splitlines()
     env = dict(line.split("=", 1) for line in lines)
     assert {"SECRET_KEY", "DATABASE_URL", "BEHIND_PROXY", "ALLOWED_HOSTS"} <= env.keys()
     env |= {"SECRET_KEY": "a1b2c3d4e5-" * 6, "DATA_DIR": str(installation.data_dir)}

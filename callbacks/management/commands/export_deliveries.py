@@ -18,20 +18,20 @@ from config.listing.period import Period
 
 class Command(BaseCommand):
     help = (
-        "Write all deliveries from before a day as compressed CSV (.csv.gz): a row for each attempt, with what was "
-        "sent and answered, and one for a delivery without attempts. Nothing is deleted."
+        "Export all deliveries from before a day as compressed CSV (.csv.gz): one row for each attempt, with what was "
+        "sent and answered, and one row for a delivery without attempts. Nothing is deleted."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--before", required=True, metavar="YYYY-MM-DD", help="the first day that is left out")
+        parser.add_argument("--before", required=True, metavar="YYYY-MM-DD", help="the first day that is not exported")
         parser.add_argument("--output", type=Path, metavar="FILE", help="a new file (default: standard output)")
 
     def handle(self, *args: Any, before: str, output: Path | None, **options: Any) -> None:
         bound = Period.of(before, None).first
         if bound is None or not bound.is_day:
-            raise CommandError(f"--before takes a day such as 2026-03-14, not {before}.")
+            raise CommandError(f"--before must be a day such as 2026-03-14, not {before}.")
         if output is None and sys.stdout.isatty():
-            raise CommandError("Compressed CSV is nothing for a terminal: name a file with --output.")
+            raise CommandError("Compressed CSV cannot be shown in a terminal. Name a file with --output.")
         deliveries = Delivery.objects.filter(created_at__lt=bound.begins_at)
         # The keys up to the first young one, and some more: they are not quite in the order of time.
         keys = Period(None, type(bound)(bound.begins_at, is_day=False)).keys_of(Delivery)
@@ -61,7 +61,7 @@ def _opened(output: Path | None) -> Iterator[IO[bytes]]:
     try:
         descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        raise CommandError(f"{output} is there already, and is not written over.") from None
+        raise CommandError(f"{output} already exists and is not overwritten.") from None
     except OSError as error:
         raise CommandError(f"{output} cannot be written: {error.strerror}.") from None
     try:

@@ -9,18 +9,18 @@ from callbacks.retention import erase
 
 class Command(BaseCommand):
     help = (
-        "Forget an order: the order, its deliveries, attempts, history and its own referral link are deleted for good. "
-        "No tracker is notified, and pending postbacks are not sent. Also works for the number of a deleted order."
+        "Delete an order for good, with its deliveries, attempts, history and its own referral link. Nothing is sent "
+        "to trackers, and what waits is not sent. This also works for an order that is already deleted."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("number", metavar="NUMBER", help="exactly as the panel shows it, in quotes: '#100001'")
+        parser.add_argument("number", metavar="NUMBER", help="exactly as in the panel, in quotes: '#100001'")
 
     def handle(self, *args: Any, number: str, **options: Any) -> None:
         gone = erase.forget(number)
         if not gone:
-            raise CommandError("Nothing is stored about an order with this number.")
+            raise CommandError("No data is stored for an order with this number.")
         self.stdout.write(
             f"Forgotten: {gone.orders} order, {gone.deliveries} deliveries, {gone.attempts} attempts, "
-            f"{gone.links} link, {gone.notes} notes. Earlier backups and exports still contain it."
+            f"{gone.links} link, {gone.notes} notes. Older backups and exports still contain it."
         )

@@ -9,12 +9,12 @@ from callbacks.retention import prune
 
 class Command(BaseCommand):
     help = (
-        "Delete attempts, deliveries, sessions and log-in records that are older than the limits "
-        "(RETENTION_ATTEMPTS_DAYS, RETENTION_DELIVERIES_DAYS). Workers do this every minute automatically."
+        "Delete attempts, deliveries, sessions and log-in records that are past their retention "
+        "(RETENTION_ATTEMPTS_DAYS, RETENTION_DELIVERIES_DAYS). Workers do this every minute."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--dry-run", action="store_true", help="only show what would be deleted")
+        parser.add_argument("--dry-run", action="store_true", help="only count what would be deleted")
 
     def handle(self, *args: Any, dry_run: bool, **options: Any) -> None:
         for name, rows in (prune.count() if dry_run else prune.run()).items():

@@ -14,21 +14,21 @@ from config.listing.period import Period
 
 
 class Command(BaseCommand):
-    help = "Send what was missed: orders that QuerySet.update() or raw SQL wrote, which were not recorded."
+    help = "Find and send what was missed because orders were written by QuerySet.update() or raw SQL."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--days", type=int, default=30, help="how old the orders may be (default: 30)")
+        parser.add_argument("--days", type=int, default=30, help="check orders of the last DAYS days (default: 30)")
         parser.add_argument(
-            "--since", default="", metavar="YYYY-MM-DD", help="the first day of orders, in place of --days"
+            "--since", default="", metavar="YYYY-MM-DD", help="the first day of orders, instead of --days"
         )
         parser.add_argument("--until", default="", metavar="YYYY-MM-DD", help="the last day of orders (default: today)")
-        parser.add_argument("--dry-run", action="store_true", help="only say what would be sent")
+        parser.add_argument("--dry-run", action="store_true", help="only list what would be sent")
 
     def handle(self, *args: Any, days: int, since: str, until: str, dry_run: bool, **options: Any) -> None:
         period = Period.of(since, until)
         for name, text, bound in (("since", since, period.first), ("until", until, period.last)):
             if text and bound is None:
-                raise CommandError(f"--{name} takes a day such as 2026-03-14, not {text}.")
+                raise CommandError(f"--{name} must be a day such as 2026-03-14, not {text}.")
         begin = period.first.begins_at if period.first else timezone.now() - timedelta(days=days)
         end = period.last.ends_at if period.last else None
         missed = due = 0
@@ -39,8 +39,8 @@ class Command(BaseCommand):
 
         kept_since = deliveries_kept_since()
         if kept_since and is_no_longer_kept(begin, kept_since):
-            self.stdout.write(f"{in_words(kept_since)} Older orders without a delivery are not sent again.")
+            self.stdout.write(f"{in_words(kept_since)} Older orders without deliveries are not sent.")
         for event in reconcile.missed(begin, end, record):
             missed += 1
             self.stdout.write(f"{event.order.number} {event.event} for affiliate {event.affiliate_id}")
-        self.stdout.write(f"{missed} missed, {due} to be sent now.")
+        self.stdout.write(f"{missed} missed, {due} queued.")

@@ -1,7 +1,7 @@
 """`manage.py backup FILE`: a copy of the database that is whole, while everything goes on running.
 
 SQLite writes it itself (`VACUUM INTO`): a copy of the file alone lacks what is still in the write-ahead log. For
-PostgreSQL `pg_dump` is called. How to restore it is in the README.
+PostgreSQL `pg_dump` is called. How to restore it is in docs/operations.md.
 """
 
 import os
@@ -18,7 +18,7 @@ from django.db.backends.sqlite3._functions import register  # type: ignore[impor
 from psycopg.conninfo import make_conninfo
 from psycopg.pq import Conninfo
 
-ALSO_KEEP = "Keep SECRET_KEY as well, elsewhere: without it nobody can read the signing secrets in this file."
+ALSO_KEEP = "Store SECRET_KEY as well, in another place: without it the signing secrets in this file cannot be read."
 
 
 class Command(BaseCommand):
@@ -26,12 +26,12 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("file", type=Path, metavar="FILE", help="a file that is not there yet")
+        parser.add_argument("file", type=Path, metavar="FILE", help="a new file")
 
     def handle(self, *args: Any, file: Path, **options: Any) -> None:
         unfinished = file.with_name(f"{file.name}.unfinished")
         if os.path.lexists(file):
-            raise CommandError(f"{file} is there already, and is not written over.")
+            raise CommandError(f"{file} already exists and is not overwritten.")
         try:
             os.close(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600))
             unfinished.chmod(0o600)
@@ -39,7 +39,7 @@ class Command(BaseCommand):
             _write_out(unfinished)
             os.link(unfinished, file)  # which writes over nothing
         except FileExistsError:
-            raise CommandError(f"{file} is there already, and is not written over.") from None
+            raise CommandError(f"{file} already exists and is not overwritten.") from None
         except (OSError, sqlite3.Error) as error:
             raise CommandError(f"{file} could not be written: {error}") from error
         finally:
@@ -54,7 +54,7 @@ def _copy_sqlite(target: Path) -> None:
     with closing(_opened(target.absolute().as_uri())) as copy:
         found = copy.execute("PRAGMA integrity_check").fetchone()[0]
     if found != "ok":
-        raise CommandError(f"The copy is damaged, and so may be the database: {found}")
+        raise CommandError(f"The copy is damaged; the database may be damaged too: {found}")
 
 
 def _opened(uri: str) -> sqlite3.Connection:
@@ -69,8 +69,8 @@ def _dump_postgresql(target: Path) -> None:
     program, restore = shutil.which("pg_dump"), shutil.which("pg_restore")
     if program is None or restore is None:
         raise CommandError(
-            "pg_dump is not installed here (Debian's package is postgresql-client). Where it is, run: "
-            f"pg_dump --format=custom --file={target.name.removesuffix('.unfinished')} DATABASE_URL"
+            "pg_dump is not installed on this machine (Debian: package postgresql-client). On a machine that has it, "
+            f"run: pg_dump --format=custom --file={target.name.removesuffix('.unfinished')} DATABASE_URL"
         )
     parameters = connection.get_connection_params()
     known = {option.keyword.decode() for option in Conninfo.get_defaults()}

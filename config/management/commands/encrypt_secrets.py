@@ -9,10 +9,12 @@ from config.security import encryption
 
 class Command(BaseCommand):
     help = (
-        "Encrypts the secrets that a release before 0.1.0 stored as they are. Run it once, after an update, when no "
-        "process of that release is left: it could not sign with them."
+        "Encrypt the secrets that a release before 0.1.0 stored unencrypted. Run it once after an upgrade, when no "
+        "process of that release is running any more, because it could not read them."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
         count = encryption.encrypt_plain()
-        self.stdout.write(f"{count} secret{'s'[: count != 1]} encrypted." if count else "All secrets are encrypted.")
+        self.stdout.write(
+            f"{count} secret{'s'[: count != 1]} encrypted." if count else "Nothing to do. All secrets are encrypted."
+        )

@@ -40,7 +40,7 @@ class Command(migrate.Command):
         with _brief_lock_timeout(connection):
             for _ in range(TRIES):
                 if not _lock(connection):
-                    self._wait("Waiting for another migrate to end ...")
+                    self._wait("Waiting for another migrate to finish ...")
                     continue
                 try:
                     super().handle(*args, **options)
@@ -55,9 +55,9 @@ class Command(migrate.Command):
                 self._wait(" Waiting for a lock ...")  # behind Django's "Applying ..."
             holder = _asked(connection, LONGEST)
         raise CommandError(
-            f"The database could not be brought up to date: after {TRIES} tries a lock is still held by others. "
-            f"The longest transaction: {holder or 'none'}. End it, or wait for it, and run migrate again: "
-            "it goes on where it was."
+            f"The migration was not completed: after {TRIES} tries another process still holds a lock. "
+            f"The longest transaction: {holder or 'none'}. End it or wait for it, then run migrate again. "
+            "It continues where it stopped."
         )
 
     def migration_progress_callback(self, *args: Any, **kwargs: Any) -> None:

@@ -10,12 +10,12 @@ from config.security import encryption
 
 class Command(BaseCommand):
     help = (
-        "After SECRET_KEY was replaced: encrypts under it what was encrypted under the key OLD, all or nothing. "
-        "Everybody has to log in again, because sessions are signed with SECRET_KEY too."
+        "Run this after you replaced SECRET_KEY. It encrypts all stored secrets with the new key instead of OLD, all "
+        "or nothing. Everybody has to log in again, because SECRET_KEY also signs sessions."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("old", metavar="OLD", help="the SECRET_KEY from before; - reads it from standard input")
+        parser.add_argument("old", metavar="OLD", help="the previous SECRET_KEY; - reads it from standard input")
 
     def handle(self, *args: Any, old: str, **options: Any) -> None:
         if old == "-":
@@ -24,10 +24,10 @@ class Command(BaseCommand):
             count = encryption.reencrypt(old)
         except encryption.WrongKeyError:
             raise CommandError(
-                "Nothing was changed: some of what is stored was encrypted neither under OLD nor under the present "
-                "SECRET_KEY. Look for the key that was in use when it was stored."
+                "Nothing was changed. Some secrets were encrypted neither with OLD nor with the current SECRET_KEY. "
+                "Find the key that was in use when they were stored."
             ) from None
         if count:
-            self.stdout.write(f"{count} secret{'s'[: count != 1]} encrypted under the present SECRET_KEY.")
+            self.stdout.write(f"{count} secret{'s'[: count != 1]} encrypted with the current SECRET_KEY.")
         else:
-            self.stdout.write("Nothing to do: all that is stored is encrypted under the present SECRET_KEY already.")
+            self.stdout.write("Nothing to do. All secrets are already encrypted with the current SECRET_KEY.")

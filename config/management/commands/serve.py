@@ -14,8 +14,8 @@ from config.stack.supervisor import Stack
 
 class Command(BaseCommand):
     help = (
-        "Starts everything for production on this machine: web, worker, beat and, without REDIS_URL, the embedded "
-        "Valkey. SIGTERM or Ctrl-C ends it. manage.py web is the web process alone."
+        "Start everything for production on this machine: web, worker, beat and, without REDIS_URL, the embedded "
+        "Valkey. SIGTERM or Ctrl-C stops it. To start the web process only, use manage.py web."
     )
     requires_system_checks = ()  # run below, with those for production
 
@@ -33,7 +33,7 @@ class Command(BaseCommand):
 
     def _welcome(self, stack: Stack) -> None:
         if not get_user_model().objects.filter(is_staff=True, is_active=True).exists():
-            self._say("Nobody can log in yet: manage.py create_admin NAME makes the first administrator.")
+            self._say("Nobody can log in yet. To add the first administrator, run: manage.py create_admin NAME")
         connections.close_all()  # this process only waits from now on
         self._say(f"ready {stack.address}")
 

@@ -14,8 +14,8 @@ from config.stack.prerequisites import StackError
 
 class Command(BaseCommand):
     help = (
-        "Serves the site for production, and nothing else: worker and beat run beside it (celery -A config worker, "
-        "celery -A config beat). manage.py serve is all of it on one machine."
+        "Start the web process for production. Start worker and beat separately (celery -A config worker, "
+        "celery -A config beat). To start everything on one machine, use manage.py serve."
     )
     requires_system_checks = ()  # run below, with those for production
 
@@ -39,6 +39,6 @@ class Command(BaseCommand):
 def add_arguments(parser: CommandParser) -> None:
     """Those that `serve` has too."""
     parser.add_argument(
-        "--host", default=settings.WEB_HOST, help="the address to listen on, else WEB_HOST; PORT is the port"
+        "--host", default=settings.WEB_HOST, help="the address to listen on (default: WEB_HOST); the port is PORT"
     )
-    parser.add_argument("--migrate", action="store_true", help="bring the database up to date first")
+    parser.add_argument("--migrate", action="store_true", help="run migrate first")

@@ -11,6 +11,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import structlog
 from django.db import InterfaceError, InternalError, OperationalError, ProgrammingError
 
 from callbacks.delivery import db_thread
@@ -58,6 +59,16 @@ def test_task_runs_in_another_thread_and_its_result_is_handed_over_in_ours(ours:
 
 def test_tasks_run_in_one_thread(ours: DatabaseThread) -> None:
     assert done(ours, threading.get_ident) == done(ours, threading.get_ident)
+
+
+def test_database_that_is_away_for_long_is_one_line_of_the_log(make: Callable[..., DatabaseThread]) -> None:
+    ours = make(0.0)
+    with structlog.testing.capture_logs() as lines:
+        for _ in range(3):
+            assert done(ours, failing(OperationalError("away"))) == ["failed"]
+        assert done(ours, lambda: 1) == [1]
+        done(ours, failing(OperationalError("away again")))
+    assert [line["event"] for line in lines] == ["database_unavailable"] * 2
 
 
 def test_collect_task_that_is_not_done_does_not_wait(ours: DatabaseThread) -> None:

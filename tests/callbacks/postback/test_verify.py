@@ -1,4 +1,4 @@
-"""The code that portal and README show verifies what really goes out, in all three languages."""
+"""The code that portal and documents show verifies what really goes out, in all three languages."""
 
 import json
 import runpy

@@ -97,7 +97,7 @@ def test_forget_leaves_nothing_in_any_table_but_sums(
         connection.close()
         for path in Path(connection.settings_dict["NAME"]).parent.glob("test.sqlite3*"):
             assert CLICK.encode() not in path.read_bytes(), path.name
-    with pytest.raises(CommandError, match="Nothing is stored"):
+    with pytest.raises(CommandError, match="No data is stored"):
         call_command("forget_order", NUMBER)
 
 

@@ -50,11 +50,11 @@ def test_export_has_a_row_for_each_attempt_before_that_day(joe: Affiliate, setti
 def test_export_writes_over_nothing_and_takes_days_only(tmp_path: Path) -> None:
     path = tmp_path / "there"
     path.write_text("mine")
-    with pytest.raises(CommandError, match="is there already"):
+    with pytest.raises(CommandError, match="already exists"):
         exported(path, 1)
     assert path.read_text() == "mine"
     for bad in ("yesterday", "2026-13-01", "2026-03-14T09:30"):
-        with pytest.raises(CommandError, match="takes a day such as"):
+        with pytest.raises(CommandError, match="must be a day such as"):
             call_command("export_deliveries", "--before", bad, "--output", str(tmp_path / "new"))
     assert not (tmp_path / "new").exists()
 

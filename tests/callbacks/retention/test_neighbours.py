@@ -55,8 +55,8 @@ def test_reconcile_pruned_deliveries_are_not_missed(joe: Affiliate) -> None:
     prune.run()
     assert not Delivery.objects.exists()
     said = reconcile()
-    assert said.splitlines()[-1] == "0 missed, 0 to be sent now."
-    assert "have been deleted. Older orders without a delivery are not sent again." in said
+    assert said.splitlines()[-1] == "0 missed, 0 queued."
+    assert "are no longer kept. Older orders without deliveries are not sent." in said
     assert not Delivery.objects.exists()
 
 
@@ -65,7 +65,7 @@ def test_reconcile_still_finds_what_is_missing_among_what_is_kept(joe: Affiliate
     Delivery.objects.filter(pk=aged(10, affiliate=joe).pk).delete()
     changed = aged(450, affiliate=joe, status="pending", attempts=0)  # its delivery is there, so it can be compared
     Order.objects.filter(pk=changed.order_id).update(status="approved")
-    assert reconcile("--dry-run").splitlines()[-1] == "2 missed, 0 to be sent now."
+    assert reconcile("--dry-run").splitlines()[-1] == "2 missed, 0 queued."
 
 
 # --- the truth -------------------------------------------------------------------

@@ -30,7 +30,7 @@ ORDERS = 600
 
 
 def restored(file: Path, directory: Path) -> str:
-    """As the README says; the URL of the new database."""
+    """As docs/operations.md says; the URL of the new database."""
     if CLUSTER_URL not in os.environ:
         return f"sqlite:///{shutil.copy(file, directory / 'restored.sqlite3')}"
     url = create_database(os.environ[CLUSTER_URL], f"restored_{uuid4().hex}", template="template0")
@@ -89,7 +89,7 @@ def test_backup_while_deliveries_are_sent_is_restored_and_sends_only_what_was_no
         told = StringIO()
         call_command("reconcile", "--dry-run", stdout=told)
         assert told.getvalue().splitlines() == [
-            f"missed order.updated for affiliate {affiliate.pk}", "1 missed, 0 to be sent now.",
+            f"missed order.updated for affiliate {affiliate.pk}", "1 missed, 0 queued.",
         ]  # fmt: skip
         dispatcher.of_process().close()
         dispatcher.of_process.cache_clear()
@@ -99,7 +99,7 @@ def test_backup_while_deliveries_are_sent_is_restored_and_sends_only_what_was_no
 def test_backup_writes_over_nothing_and_leaves_no_half_file(tmp_path: Path) -> None:
     file = tmp_path / "backup"
     file.write_text("mine")
-    with pytest.raises(CommandError, match="is there already"):
+    with pytest.raises(CommandError, match="already exists"):
         call_command("backup", str(file))
     assert file.read_text() == "mine"
     with pytest.raises(CommandError, match="could not be written"):

@@ -109,7 +109,7 @@ def test_secret_that_an_older_release_stores_is_read_and_then_encrypted() -> Non
     assert stored()[0].startswith(encryption.MARK)
     assert CallbackSetting.objects.get().secret == plain
     assert encryption.count_plain() == 0
-    assert run("encrypt_secrets") == "All secrets are encrypted."
+    assert run("encrypt_secrets") == "Nothing to do. All secrets are encrypted."
 
 
 def test_secrets_of_an_older_release_are_encrypted_an_hour_after_the_update() -> None:
@@ -145,7 +145,7 @@ def secrets_read() -> list[str]:
 def test_rotate_secret_key_moves_everything(under_old_key: list[str]) -> None:
     assert not set(secrets_read()) & set(under_old_key)
     assert encryption.count_unreadable() == 5
-    assert run("rotate_secret_key", OLD_KEY) == "5 secrets encrypted under the present SECRET_KEY."
+    assert run("rotate_secret_key", OLD_KEY) == "5 secrets encrypted with the current SECRET_KEY."
     assert secrets_read() == under_old_key
     assert encryption.count_unreadable() == 0
     assert run("rotate_secret_key", OLD_KEY).startswith("Nothing to do")

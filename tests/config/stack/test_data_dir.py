@@ -79,7 +79,7 @@ def test_what_was_open_to_others_is_closed_at_the_start(tmp_path):
 def test_directory_of_everybody_is_refused_and_left_alone(tmp_path):
     tmp_path.chmod(0o1777)
     done = run(tmp_path, "manage.py", "check")
-    assert "DATA_DIR cannot be used: it is there for everybody; choose one of its own" in done.stderr
+    assert "DATA_DIR cannot be used: other users use it too; choose a separate directory" in done.stderr
     assert "Traceback" not in done.stderr
     assert modes(tmp_path) == {".": "0o1777"}
 
