@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
@@ -75,11 +74,6 @@ class AffiliateFilter(admin.RelatedFieldListFilter):
 
 class FilteredByAffiliate(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
     """A list with an `AffiliateFilter`: what is typed there leads to the list of the affiliate that it names."""
-
-    @property
-    def media(self) -> forms.Media:
-        script: Any = forms.Script("affiliates/js/suggest.js", type="module")  # which the stubs do not know here
-        return super().media + forms.Media(js=[script])
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         typed = request.GET.get(TYPED, "").strip()[: search.MAX_LENGTH]
