@@ -55,7 +55,7 @@ def test_settings_tab_says_that_we_write_only_if_we_do(client, administrator, af
     client.force_login(administrator, backend="django.contrib.auth.backends.ModelBackend")
 
     def says():
-        return "We write to joe@x.example." in client.get(affiliate.settings_url).content.decode()
+        return "E-mails go to joe@x.example" in client.get(affiliate.settings_url).content.decode()
 
     assert not says()
     settings.EMAIL_URL = "smtp://127.0.0.1:1"
