@@ -85,7 +85,7 @@ class DeliveryAdmin(FilteredByAffiliate, ReadOnlyAdmin):
     last_code = column(gettext_lazy("Last code"), "admin/callbacks/log/code.html", "delivery")
     next_attempt = column(gettext_lazy("Next attempt"), "admin/callbacks/log/next_attempt.html", "delivery")
 
-    def get_list_display(self, request: HttpRequest) -> list[str]:
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
         """Without a column for the affiliate if all deliveries are of the same one."""
         is_of_one = key_in(request.GET.get(AFFILIATE, "")) is not None
         return [name for name in self.list_display if not (is_of_one and name == "affiliate_column")]
