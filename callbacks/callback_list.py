@@ -45,7 +45,7 @@ class State(TextChoices):
     FAILING = "failing", _("Failing")
     SILENT = "silent", _("Never sent")
     CHANGED = "changed", _("Changed, not sent since")
-    HELD = "held", _("Waiting, as the tracker asked")
+    HELD = "held", _("On hold, as the tracker asked")
     PAUSED = "paused", _("Paused")
     GONE = "gone", _("Paused automatically")
     NOT_APPROVED = "not_approved", _("Affiliate not approved")

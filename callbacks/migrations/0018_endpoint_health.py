@@ -56,8 +56,8 @@ class Migration(migrations.Migration):
                 choices=[
                     ("", "not paused"),
                     ("person", "paused by hand"),
-                    ("gone", "the other side answered 410 Gone, and again an hour later"),
-                    ("failing", "it failed for days and nothing succeeded"),
+                    ("gone", "the answer was 410 Gone, and again an hour later"),
+                    ("failing", "no postback succeeded for days"),
                 ],
                 default="",
                 editable=False,
