@@ -145,7 +145,7 @@ def test_merchant_without_scripts_sends_a_test_and_submits_what_was_typed(
     merchant_without_scripts: Page, affiliates: None, session_receiver: Receiver
 ) -> None:
     page = merchant_without_scripts
-    packed = gzip.compress('{"error": "unknown click – “é”"}'.encode("cp1252"))
+    packed = gzip.compress('{"error": "unknown click: “é”"}'.encode("cp1252"))
     headers = ("Content-Type", "application/json; charset=windows-1252"), ("Content-Encoding", "gzip")
     session_receiver.answer("/pam", Answer(404, headers, packed))
     open_window(page, "Plain Pam", "created")
@@ -154,7 +154,7 @@ def test_merchant_without_scripts_sends_a_test_and_submits_what_was_typed(
     page.get_by_label("Preview with order").select_option(index=1)
     page.get_by_role("button", name="Send test").click()
     expect(page.get_by_role("region", name="Test result")).to_contain_text("The tracker answered 404 Not Found.")
-    expect(page.get_by_label("Answer", exact=True)).to_have_text('{\n  "error": "unknown click – “é”"\n}')
+    expect(page.get_by_label("Answer", exact=True)).to_have_text('{\n  "error": "unknown click: “é”"\n}')
     assert [request.target for request in session_receiver.requests_at("/pam")] == ["/pam?o=%23pam-LINKED&c=x%26y"]
     expect(page.get_by_label("URL")).to_have_value(typed)
     page.get_by_role("button", name="Submit").click()
