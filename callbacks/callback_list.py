@@ -119,7 +119,7 @@ class CallbackList(FilteredByAffiliate, ReadOnlyAdmin):
     list_icon = "link"
     empty_title = _("No callbacks yet")
     empty_text = _("Set up a callback in an affiliate's Settings tab.")
-    list_display = ("affiliate_column", "event_column", "method", "host_column", "state", "last", "links")
+    list_display = ("affiliate_column", "event_column", "host_column", "state", "last", "links")
     list_display_links = None
     list_filter = (StateFilter, EventFilter, MethodFilter, ("affiliate", AffiliateFilter))
     list_select_related = ("affiliate",)
