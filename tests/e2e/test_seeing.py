@@ -122,5 +122,5 @@ def test_log_is_handed_out_as_csv(stack: Installation, merchant: Page) -> None:
         merchant.get_by_role("link", name="Export CSV").click()
     text = download.value.path().read_text("utf-8")
     assert download.value.suggested_filename.startswith("deliveries-")
-    assert text.startswith("Event id,Event,Time (UTC),Order,")
+    assert text.startswith("Event ID,Event,Time (UTC),Order,")
     assert ",succeeded," in text
