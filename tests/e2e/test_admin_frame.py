@@ -111,7 +111,7 @@ def test_deliveries_of_an_affiliate_and_of_a_callback_are_found(merchant, stack)
     page.get_by_role("searchbox").fill("joe")
     page.get_by_role("searchbox").press("Enter")
     row = page.locator("#result_list tbody tr").first
-    expect(row).to_contain_text(re.compile("Active|Failing|Never sent|Paused|Changed"))
+    expect(row).to_contain_text(re.compile("Working|Failing|Nothing sent yet|Paused|Changed"))
     row.get_by_role("link", name="Settings").click()
     page.locator("#order-created").get_by_role("link", name="All deliveries").click()
     expect(page.locator(".tabs [aria-current]")).to_have_text("Deliveries")

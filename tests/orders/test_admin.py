@@ -320,7 +320,7 @@ def test_order_can_be_deleted_and_its_deliveries_stay(admin_client, joe):
     CallbackSettingFactory(affiliate=joe)
     order = OrderFactory(affiliate=joe)
     url = reverse("admin:orders_order_delete", args=[order.pk])
-    assert "There is no way back" in page(admin_client.get(url))
+    assert "This cannot be undone" in page(admin_client.get(url))
     assert admin_client.post(url, {"post": "yes"}).status_code == 302
     assert not Order.objects.exists()
     delivery = Delivery.objects.get()

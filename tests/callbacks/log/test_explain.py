@@ -80,7 +80,7 @@ def test_explain_paused_callback_says_so(joe: Affiliate) -> None:
     [
         ("person", "The callback was paused by a person. This delivery is sent"),
         ("gone", "The callback was paused automatically: the other side answered 410 Gone,"),
-        ("failing", "The callback was paused automatically: it failed for days and nothing succeeded."),
+        ("failing", "The callback was paused automatically: no delivery succeeded for days."),
     ],
 )
 def test_explain_paused_callback_says_why(joe: Affiliate, reason: str, words: str) -> None:
