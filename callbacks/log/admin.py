@@ -181,8 +181,8 @@ def _resend(request: HttpRequest, ids: list[int], reasons: Sequence[resend.Reaso
         messages.success(request, said % {"count": f"{resent.count:,}"})
     if resent.delivered:
         said = ngettext(
-            "%(count)s delivery was already accepted. The tracker may count it twice.",
-            "%(count)s deliveries were already accepted. The trackers may count them twice.",
+            "%(count)s delivery had already succeeded. The tracker may count it twice.",
+            "%(count)s deliveries had already succeeded. The trackers may count them twice.",
             resent.delivered,
         )
         messages.warning(request, said % {"count": f"{resent.delivered:,}"})

@@ -89,13 +89,13 @@ def kinds() -> list[Kind]:
         about = ContentType.objects.get_for_model(Delivery).pk
         found += [
             Kind(DELIVERIES, Delivery, "created_at", _since(deliveries), goes, _before_deliveries_go),
-            Kind("notes of resends", LogEntry, "action_time", _since(deliveries), f"t.content_type_id = {about}"),
+            Kind("history of resends", LogEntry, "action_time", _since(deliveries), f"t.content_type_id = {about}"),
         ]
     about = ContentType.objects.get_for_model(User).pk
     goes = f"t.content_type_id = {about} AND t.change_message LIKE 'Logged in%%'"
     return [
         *found,
-        Kind("notes of log-ins", LogEntry, "action_time", log_ins_since, goes),
+        Kind("history of log-ins", LogEntry, "action_time", log_ins_since, goes),
         Kind("log-ins", AccessLog, "attempt_time", log_ins_since),
         Kind("failed log-ins", AccessFailureLog, "attempt_time", log_ins_since),
         Kind("attempts to log in", AccessAttempt, "attempt_time", log_ins_since),

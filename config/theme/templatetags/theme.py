@@ -33,8 +33,8 @@ CHIPS: dict[str, tuple[str, str, "StrOrPromise"]] = {
     "skipped": ("idle", "skip", _("Skipped")),
     "retrying": ("warn", "resend", _("Retrying")),
     # an order in the reconciliation of a month
-    "delivered": ("ok", "check", _("Delivered")),
-    "waiting": ("busy", "clock", _("Waiting")),
+    "delivered": ("ok", "check", _("Succeeded")),
+    "waiting": ("busy", "clock", _("Pending")),
     "missing": ("bad", "alert", _("Missing")),
     "no callback": ("idle", "ring", _("No callback")),
     # why an order has no delivery

@@ -235,7 +235,7 @@ def test_order_made_again_under_a_number_replaces_what_waits_for_the_deleted_one
     old = Delivery.objects.exclude(order=again)
     assert [delivery.skip_reason for delivery in old] == ["superseded", "superseded"]
     page = admin_client.get(old[0].get_absolute_url()).content.decode()
-    assert f'href="{Delivery.objects.get(order=again).get_absolute_url()}">See the newer event' in page
+    assert f'href="{Delivery.objects.get(order=again).get_absolute_url()}">View the newer event' in page
 
 
 def test_resend_of_a_deleted_order_that_was_made_again_is_refused(affiliate: Affiliate) -> None:
@@ -280,7 +280,7 @@ def test_resend_alone_sends_the_older_one_after_saying_what_that_does(older: Del
     page = admin_client.get(older.get_absolute_url()).content.decode()
     newer = Delivery.objects.latest("pk")
     assert f'href="{newer.get_absolute_url()}">A newer event of this order' in page
-    assert "gets the older values again" in page
+    assert "the tracker gets the older values" in page
     admin_client.post(f"/admin/callbacks/delivery/{older.pk}/resend/")
     (claimed,) = queue.claim(10)
     assert (claimed.pk, claimed.due.is_superseded) == (older.pk, False)
@@ -317,7 +317,7 @@ def test_resend_of_many_leaves_out_created_while_an_update_is_on_the_wire(order:
 
 def test_resend_alone_is_refused_while_a_newer_one_is_on_its_way(older: Delivery, order: Order) -> None:
     changed(order, amount=99)
-    assert "on its way" in resend.resend([older.pk], resend.REASONS_ALONE).refused[older.pk]
+    assert "waiting to be sent" in resend.resend([older.pk], resend.REASONS_ALONE).refused[older.pk]
 
 
 def test_resend_of_the_newer_one_replaces_an_older_one_that_was_resent(older: Delivery) -> None:
@@ -330,7 +330,7 @@ def test_resend_of_the_newer_one_replaces_an_older_one_that_was_resent(older: De
 def test_replaced_delivery_links_to_the_newer_one(order: Order, admin_client: Client) -> None:
     older, newer = changed(order, status="approved"), changed(order, status="rejected")
     page = admin_client.get(older.get_absolute_url()).content.decode()
-    assert f'href="{newer.get_absolute_url()}">See the newer event' in page
+    assert f'href="{newer.get_absolute_url()}">View the newer event' in page
 
 
 def test_resend_of_two_of_one_order_sends_the_newer_only(order: Order) -> None:

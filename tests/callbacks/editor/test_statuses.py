@@ -66,7 +66,7 @@ def test_diagnosis_of_misunderstood_status_warns_and_offers_the_map() -> None:
     url = f"{KEITARO}&status={{{{order.status}}}}&lead_status=2&sale_status=1"
     found = diagnosis.of(CallbackSetting(event="order.created", url=url))
     assert (found.problems, [warning.code for warning in found.warnings]) == ((), ["status_words"])
-    assert "Keitaro understands 2, 1 and rejected, but not new and approved." in found.warnings[0].message
+    assert "Keitaro accepts the statuses 2, 1 and rejected, but not new and approved." in found.warnings[0].message
     corrected = url.replace("{{order.status}}", '{{order.status|map:"new=2,approved=1,rejected=rejected"}}')
     assert [offer.used for offer in found.offers] == [corrected]
     assert corrections.corrected(url) == corrected

@@ -107,7 +107,7 @@ def test_resend_action_counts_and_names_the_refused(admin_client: Client, settin
     answer = admin_client.post(LIST, {"action": "resend_selected", "_selected_action": picked}, follow=True)
     text = answer.content.decode()
     assert "2 deliveries resent." in text
-    assert "1 delivery was already accepted. The tracker may count it twice." in text
+    assert "1 delivery had already succeeded. The tracker may count it twice." in text
     assert "#3 · Order created was not resent. It is being sent right now." in text
     states = dict(Delivery.objects.values_list("pk", "status"))
     assert [states[pk] for pk in picked] == ["pending", "pending", "sending"]
@@ -261,7 +261,7 @@ def test_delivery_page_offers_the_address_that_the_tracker_pointed_to(
     offer = "https%3A%2F%2Fnew.example%2Fpostback%3Forder%3D%7B%7Border.number%7D%7D"
     assert f'href="{path}?url={offer}"' in text
     form = admin_client.get(f"{path}?url={offer}").content.decode()
-    said = "stands in the field and is not saved yet"
+    said = "The new URL is filled in but not saved"
     assert said in form
     assert said not in admin_client.get(path).content.decode()
     assert "https://new.example/postback?order={{order.number}}</textarea>" in form

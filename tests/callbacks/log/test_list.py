@@ -307,12 +307,12 @@ def test_tab_of_an_affiliate_lists_their_deliveries_alone(admin_client: Client, 
         assert [row.order_number for row in page.context["cl"].result_list] == ["#2", "#1"], query
     text = page.content.decode()
     assert f'<a href="{tab}" aria-current="page">Deliveries</a>' in text
-    assert "Clear all" not in text
+    assert "Clear filters" not in text
     assert 'name="affiliate"' not in text
     assert f'href="/admin/callbacks/delivery/resend/?affiliate__id__exact={setting.affiliate_id}' in text
     failed = admin_client.get(f"{tab}?status__exact=failed")
     assert [row.order_number for row in failed.context["cl"].result_list] == ["#2"]
-    assert "Clear all" in failed.content.decode()
+    assert "Clear filters" in failed.content.decode()
     pk = Delivery.objects.get(order__number="#2").pk
     answer = admin_client.post(tab, {"action": "resend_selected", "_selected_action": [pk]})
     assert answer.headers["Location"] == tab
@@ -398,4 +398,4 @@ def test_answers_that_mean_no_are_found_and_shown(admin_client: Client, setting:
     assert found(admin_client, "?answer=unchecked") == ["#3"]
     assert "not checked" in admin_client.get(LIST).content.decode()
     assert admin_client.get(LIST).content.decode().count("looks like a refusal") == 2  # as a title, and to be heard
-    assert "Looks refused" in admin_client.get(refused.get_absolute_url()).content.decode()
+    assert "Looks like a refusal" in admin_client.get(refused.get_absolute_url()).content.decode()

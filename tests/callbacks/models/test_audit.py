@@ -55,7 +55,7 @@ def test_resend_names_who_pressed_for_each_attempt(sam: Client, admin_user: User
 def test_resend_that_was_refused_is_nobodys(sam: Client, sent: Delivery) -> None:
     Delivery.objects.filter(pk=sent.pk).update(setting=None)
     sam.post(f"/admin/callbacks/delivery/{sent.pk}/resend/")
-    assert "No changes by hand" in text_of(sam, f"/admin/callbacks/delivery/{sent.pk}/history/")
+    assert "No changes in the panel" in text_of(sam, f"/admin/callbacks/delivery/{sent.pk}/history/")
 
 
 def test_test_names_who_sent_it(admin_client: Client, joe: Affiliate, receiver: Receiver) -> None:

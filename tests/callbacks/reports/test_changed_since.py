@@ -85,8 +85,8 @@ def test_row_of_changed_callback_says_when_what_waits_goes_out(admin_client: Cli
     setting.url = ELSEWHERE
     setting.save(update_fields=["url"])
     page = text_of(admin_client, settings_of(joe))
-    assert "before that, last sent" in page
-    assert "What waits is sent as it is now. Next attempt:" in page
+    assert "last sent before that" in page
+    assert "Pending deliveries use the new URL. Next attempt:" in page
 
 
 def test_list_finds_those_whose_callback_was_changed(admin_client: Client, joe: Affiliate) -> None:

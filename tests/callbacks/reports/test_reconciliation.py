@@ -139,7 +139,7 @@ def test_page_shows_the_month_and_leads_to_why(admin_client: Client, joe: Affili
     set_up(joe)
     order = order_in_march(joe, "failed", number="#77")
     text = admin_client.get(page_url(joe, "?month=2026-03")).content.decode()
-    for expected in ("Orders of March 2026", "$58.00", f"{order.get_absolute_url()}#why", "tracker.example"):
+    for expected in ("Orders in March 2026", "$58.00", f"{order.get_absolute_url()}#why", "tracker.example"):
         assert expected in text
     assert 'href="?month=2026-04"' in text
     listed = f"/admin/orders/order/?affiliate__id__exact={joe.pk}&amp;from=2026-03-01&amp;to=2026-03-31"
@@ -150,7 +150,7 @@ def test_page_shows_the_month_and_leads_to_why(admin_client: Client, joe: Affili
 def test_page_of_no_month_shows_this_one(admin_client: Client, joe: Affiliate) -> None:
     answer = admin_client.get(page_url(joe, "?month=nonsense"))
     assert str(answer.context["reconciliation"].month) == f"{timezone.now():%Y-%m}"
-    assert "brought no orders in this month" in answer.content.decode()
+    assert "has no orders in this month" in answer.content.decode()
     assert 'rel="next"' not in answer.content.decode()
 
 

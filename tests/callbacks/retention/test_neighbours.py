@@ -56,7 +56,7 @@ def test_reconcile_pruned_deliveries_are_not_missed(joe: Affiliate) -> None:
     assert not Delivery.objects.exists()
     said = reconcile()
     assert said.splitlines()[-1] == "0 missed, 0 queued."
-    assert "are no longer kept. Older orders without deliveries are not sent." in said
+    assert "have been deleted. Older orders without deliveries are not sent." in said
     assert not Delivery.objects.exists()
 
 

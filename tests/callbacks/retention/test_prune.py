@@ -170,7 +170,7 @@ def test_prune_sessions_and_log_in_records() -> None:
         store.set_expiry(seconds)
         store.create()
     gone = prune.run()
-    assert (gone["notes of log-ins"], gone["log-ins"], gone["sessions"]) == (2, 1, 1)
+    assert (gone["history of log-ins"], gone["log-ins"], gone["sessions"]) == (2, 1, 1)
     assert sorted(LogEntry.objects.values_list("change_message", flat=True)) == [
         "Logged in.", "Turned two-factor log-in on.",
     ]  # fmt: skip

@@ -276,7 +276,7 @@ def test_one_code_lets_one_of_many_requests_in(authenticator):
 
 
 def test_command_removes_it_from_who_lost_it(authenticator):
-    with pytest.raises(CommandError, match="no user"):
+    with pytest.raises(CommandError, match="No user"):
         call_command("remove_two_factor", "nobody")
     call_command("remove_two_factor", "root", stdout=StringIO())
     assert not Authenticator.objects.exists()
