@@ -41,11 +41,11 @@ _COLUMNS = (
 class State(TextChoices):
     """What becomes of the affiliate's next event, or else how the last postback went."""
 
-    WORKING = "working", _("Active")
+    WORKING = "working", _("Working")
     FAILING = "failing", _("Failing")
-    SILENT = "silent", _("Never sent")
-    CHANGED = "changed", _("Changed, not sent since")
-    HELD = "held", _("On hold, as the tracker asked")
+    SILENT = "silent", _("Nothing sent yet")
+    CHANGED = "changed", _("Changed, nothing sent since")
+    HELD = "held", _("On hold")
     PAUSED = "paused", _("Paused")
     GONE = "gone", _("Paused automatically")
     NOT_APPROVED = "not_approved", _("Affiliate not approved")

@@ -231,7 +231,7 @@ REPAIRS: tuple[tuple[str, str, Callable[[str], str]], ...] = (
     ("line_breaks", _("Line breaks and tabs were removed."), _without_line_breaks),
     (
         "mangled_parameters",
-        _("Parameter names that a web page had turned into signs were restored, such as &notify= for ¬ify=."),
+        _("Parameter names damaged by a web page were restored, such as ¬ify= to &notify=."),
         entities.restored,
     ),
     ("invisible", _("Invisible characters were removed, and unusual spaces replaced."), _without_invisible),
@@ -239,11 +239,11 @@ REPAIRS: tuple[tuple[str, str, Callable[[str], str]], ...] = (
     ("full_stop", _("The full stop or comma after the URL was removed."), _without_stop),
     ("surroundings", _("Spaces, quotes and brackets around the URL were removed."), surroundings.without),
     ("scheme", _("The beginning of the URL was corrected."), _with_plain_scheme),
-    ("encoded_url", _("The URL, or a ?, = or & of it, was percent-encoded. It was decoded."), _without_outer_encoding),
+    ("encoded_url", _("The URL, or part of it, was percent-encoded. It was decoded."), _without_outer_encoding),
     ("backslashes", _("Backslashes were removed."), _without_backslashes),
     (
         "safe_link",
-        _("The URL was inside a link of a mail program or another site. It was taken out of it."),
+        _("The URL was extracted from a link of a mail program or another site."),
         safe_links.unwrapped,
     ),
     ("blanks", _("Spaces around =, & and ? were removed."), _without_blanks),

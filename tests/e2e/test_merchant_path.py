@@ -94,7 +94,7 @@ def test_window_refusing_a_url_stays_open_with_the_text(merchant: Page) -> None:
     expect(field).to_be_focused()
     expect(field).to_have_accessible_description(
         "There is no variable {{clickid}}. Did you mean {{link.sub_id}}? {sub1} is a placeholder of another system and"
-        " would be sent literally, not replaced by values. Correct it below, or tick “send as typed”."
+        " would be sent literally, not replaced by values. Correct it below, or tick “Send as typed”."
     )
     expect(window.get_by_label("JSON: the whole event")).to_be_checked()
     expect(window.get_by_label("Send as typed")).to_be_visible()
@@ -201,8 +201,8 @@ def test_pages_without_scripts_do_all_of_it(merchant_without_scripts: Page) -> N
     page.get_by_role("button", name="Submit").click()
     expect(page.get_by_role("status")).to_contain_text("Order updated callback of Marta Deals saved.")
     expect(row).to_contain_text(typed)
-    row.get_by_role("link", name="Remove").click()
-    page.get_by_role("button", name="Remove").click()
+    row.get_by_role("link", name="Delete").click()
+    page.get_by_role("button", name="Delete").click()
     expect(row).to_contain_text("Not set")
 
 

@@ -104,7 +104,7 @@ def test_merchant_adds_a_second_url_for_approved_orders_and_rotates_a_secret(
     assert faults(page) == []
     expect(window.get_by_label("URL")).to_have_value(typed)
     window.get_by_role("link", name="Cancel").click()
-    expect(page.locator("#setting-changes")).to_contain_text("gave a new signing secret to")
+    expect(page.locator("#setting-changes")).to_contain_text("rotated the signing secret of")
     page.reload()
     expect(page.get_by_label("Signing secret of the order created callback")).to_have_count(0)
 
