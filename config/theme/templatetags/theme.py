@@ -32,9 +32,7 @@ CHIPS: dict[str, tuple[str, str, "StrOrPromise"]] = {
     "failed": ("bad", "cross", _("Failed")),
     "skipped": ("idle", "skip", _("Skipped")),
     "retrying": ("warn", "resend", _("Retrying")),
-    # an order in the reconciliation of a month
-    "delivered": ("ok", "check", _("Succeeded")),
-    "waiting": ("busy", "clock", _("Pending")),
+    # an order in the reconciliation of a month, besides
     "missing": ("bad", "alert", _("Missing")),
     "no callback": ("idle", "ring", _("No callback")),
     # why an order has no delivery
