@@ -50,7 +50,8 @@ def test_preview_without_an_order_shows_examples_of_this_affiliate(joe: Affiliat
             "link.sub_id",
             "https://shop.example/?ref=joe&click=7",
             (
-                "the link of this order has no sub_id. It has ref, click. Use {{link.query.click}} if that is the click ID."
+                "the link of this order has no sub_id. It has ref, click. "
+                "Use {{link.query.click}} if that is the click ID."
             ),
         ),
         (
