@@ -239,6 +239,15 @@ TRACKERS = (
         ),
     ),
     Tracker(
+        "Offer18",
+        "tid",
+        r"/p(?:\.php)?/?",
+        needs=_names("m tid"),
+        knows=_names("m tid t status payout sale adv_sub1 adv_sub2 adv_sub3 adv_sub4 adv_sub5"),
+        hosts=_names("offer18.com o18.click"),
+        dispensable=_names("adv_sub1 adv_sub2 adv_sub3 adv_sub4 adv_sub5"),
+    ),
+    Tracker(
         "Taboola",
         "click-id",
         r"/actions-handler/.*s2s-action",

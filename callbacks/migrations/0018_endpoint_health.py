@@ -56,7 +56,7 @@ class Migration(migrations.Migration):
                 choices=[
                     ("", "not paused"),
                     ("person", "paused by hand"),
-                    ("gone", "the answer was 410 Gone, and again an hour later"),
+                    ("gone", "the tracker answered 410 Gone, and again an hour later"),
                     ("failing", "no postback succeeded for days"),
                 ],
                 default="",

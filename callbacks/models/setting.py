@@ -50,7 +50,7 @@ class CallbackSetting(models.Model):
     class PauseReason(models.TextChoices):
         NONE = "", _("not paused")
         PERSON = "person", _("paused by hand")
-        GONE = "gone", _("the answer was 410 Gone, and again an hour later")
+        GONE = "gone", _("the tracker answered 410 Gone, and again an hour later")
         FAILING = "failing", _("no postback succeeded for days")
 
     # None only of a webhook to the merchant's own systems. Whoever reads it has chosen by affiliate or by event before.

@@ -63,8 +63,8 @@ ALARMS = {
         _("The broker does not work"),
         _(
             "Postbacks are still sent, a few seconds later, because workers look for due deliveries themselves. "
-            "Resends of many deliveries and backfills do not run. Check that the Valkey or Redis server is running, that it "
-            "can be written to, and that its memory or disk is not full."
+            "Resends of many deliveries and backfills do not run. Check that the Valkey or Redis server is running, "
+            "that it can be written to, and that its memory or disk is not full."
         ),
         _("The broker works again"),
         timedelta(seconds=45),

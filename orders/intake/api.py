@@ -178,7 +178,8 @@ api = NinjaAPI(
     docs=Swagger(settings={"deepLinking": False}),  # a link inside a button is nothing that a keyboard reaches
     description="Send orders here; postbacks to the affiliates' trackers follow within a second.\n\n"
     'All errors have one form: `{"errors": [{"field", "code", "message"}]}`. A link or an affiliate code '
-    "that cannot be used does not cause an order to be refused. It is left out, and `warnings` says why, in the same form.",
+    "that cannot be used does not cause an order to be refused. It is left out, and `warnings` says why, in the same "
+    "form.",
     servers=[{"url": "/", "description": "This installation"}],
     parser=StrictParser(),
     docs_decorator=lambda view: csrf_exempt(require_safe(view)),

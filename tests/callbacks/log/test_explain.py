@@ -79,7 +79,7 @@ def test_explain_paused_callback_says_so(joe: Affiliate) -> None:
     ("reason", "words"),
     [
         ("person", "The callback was paused by a person. This delivery is sent"),
-        ("gone", "The callback was paused automatically: the answer was 410 Gone,"),
+        ("gone", "The callback was paused automatically: the tracker answered 410 Gone,"),
         ("failing", "The callback was paused automatically: no postback succeeded for days."),
     ],
 )
