@@ -57,7 +57,7 @@ def test_merchant_sets_a_callback_and_sees_the_order_arrive(
     expect(page.get_by_text("If you resend it, the tracker may count it twice.")).to_be_visible()
     page.get_by_role("button", name="Resend").click()
     expect(page.get_by_role("status")).to_contain_text("Resent.")
-    expect(page.get_by_role("status")).to_contain_text("1 delivery was already accepted.")
+    expect(page.get_by_role("status")).to_contain_text("1 delivery had already succeeded.")
     wait_until(lambda: len(session_receiver.requests_at("/walk")) == 2, 5)
     assert session_receiver.requests_at("/walk")[1].header("webhook-id") == request.header("webhook-id")
 
