@@ -121,7 +121,11 @@ def _label(macro: Macro, found: Sequence[Macro]) -> str:
 
 def _unknown_filter(_template: str, faults: Sequence[Fault]) -> Problem:
     said = reduce(lambda some, one: _("{message} {remedy}", message=some, remedy=one), map(_of_filter, faults))
-    message = _("{faults} The only filters are {filters}. The text must be in quotes.", faults=said, filters=FILTERS)
+    message = _(
+        "{faults} The filters are default and map, as in {filters}. The text must be in quotes.",
+        faults=said,
+        filters=FILTERS,
+    )
     return Problem("unknown_filter", message, tuple(fault.fragment for fault in faults))
 
 

@@ -226,7 +226,7 @@ def _with_one_question_mark(text: str) -> str:
 
 REPAIRS: tuple[tuple[str, str, Callable[[str], str]], ...] = (
     ("entities", _("HTML codes such as &amp; were decoded."), entities.decoded),
-    ("quoted_printable", _("Codes of an e-mail such as =3D were decoded."), _without_mail_codes),
+    ("quoted_printable", _("E-mail codes such as =3D were decoded."), _without_mail_codes),
     ("surrounding_text", _("Only the URL was kept. The text around it was removed."), surroundings.url_in),
     ("line_breaks", _("Line breaks and tabs were removed."), _without_line_breaks),
     (
@@ -239,7 +239,7 @@ REPAIRS: tuple[tuple[str, str, Callable[[str], str]], ...] = (
     ("full_stop", _("The full stop or comma after the URL was removed."), _without_stop),
     ("surroundings", _("Spaces, quotes and brackets around the URL were removed."), surroundings.without),
     ("scheme", _("The beginning of the URL was corrected."), _with_plain_scheme),
-    ("encoded_url", _("The URL, or part of it, was percent-encoded. It was decoded."), _without_outer_encoding),
+    ("encoded_url", _("Percent-encoded parts of the URL were decoded."), _without_outer_encoding),
     ("backslashes", _("Backslashes were removed."), _without_backslashes),
     (
         "safe_link",
@@ -248,6 +248,6 @@ REPAIRS: tuple[tuple[str, str, Callable[[str], str]], ...] = (
     ),
     ("blanks", _("Spaces around =, & and ? were removed."), _without_blanks),
     ("question_mark", _("A second ? between parameters was replaced by &."), _with_one_question_mark),
-    ("encoded_braces", _("Encoded or separated braces around variables were mended."), _with_plain_braces),
+    ("encoded_braces", _("Percent-encoded or separated braces around variables were repaired."), _with_plain_braces),
     ("quotes", _("Typographic quotes in filters were replaced by straight ones."), _with_straight_quotes),
 )

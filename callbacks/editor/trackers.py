@@ -79,8 +79,8 @@ TRACKERS = (
         # docs.bemob.com: "Performing Conversion Test", "Postback Settings of Affiliate Network"
         second_postback=_("BeMob uses the txid to avoid counting a conversion twice."),
         must_switch_on=_(
-            "In the additional options of the affiliate network: turn on the postback statuses if you send a status, "
-            "and check the options for duplicate postbacks and for whitelisted IP addresses."
+            "In the additional options of the affiliate network: if you send a status, turn on the postback statuses. "
+            "Check the options for duplicate postbacks and for whitelisted IP addresses."
         ),
     ),
     Tracker(
@@ -156,8 +156,8 @@ TRACKERS = (
             "click ID and goal). It can change the status only while the conversion is pending."
         ),
         must_switch_on=_(
-            "If a secure postback code or an IP whitelist is set for the offer or the advertiser, add "
-            "secure=… to the URL and the IP address of this server to the list."
+            "If a secure postback code is set for the offer or the advertiser, add secure=… to the URL. If an IP "
+            "whitelist is set, add the IP address of this server to it."
         ),
     ),
     Tracker(

@@ -107,7 +107,7 @@ def test_test_of_what_cannot_be_called_says_why(window: Locator, session_receive
     )
     window.get_by_label("URL").fill("https://nowhere.invalid/x" + TEMPLATE)
     window.get_by_role("button", name="Send test").click()
-    expect(window.locator("#setup-test")).to_contain_text("nowhere.invalid was not found, or leads")
+    expect(window.locator("#setup-test")).to_contain_text("nowhere.invalid was not found, or resolves")
     assert faults(window.page) == []
 
 

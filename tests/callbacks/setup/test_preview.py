@@ -49,12 +49,15 @@ def test_preview_without_an_order_shows_examples_of_this_affiliate(joe: Affiliat
         (
             "link.sub_id",
             "https://shop.example/?ref=joe&click=7",
-            ("the link of this order has no sub_id, but ref, click. Use {{link.query.click}} if that is the click ID."),
+            (
+                "the link of this order has no sub_id. It has ref, click. "
+                "Use {{link.query.click}} if that is the click ID."
+            ),
         ),
         (
             "link.sub_id",
             "https://shop.example/?ref=joe&utm_source=x",
-            "the link of this order has no sub_id, but ref, utm_source.",
+            "the link of this order has no sub_id. It has ref, utm_source.",
         ),
         ("link.sub_id", "https://shop.example/", "the link of this order has no sub_id"),
         ("link.query.x", "https://shop.example/?ref=joe", "the link of this order has no parameter x"),
