@@ -41,9 +41,13 @@ def from_macros(found: Sequence[Macro]) -> Problem:
 
 
 def _remedy(found: Sequence[Macro], written: Sequence[Macro]) -> str:
+    suggested: dict[str, set[str]] = {}
+    for macro in found:
+        suggested.setdefault(macro.text, set()).add(macro.suggestion)
+    ambiguous = frozenset(text for text, variables in suggested.items() if len(variables) > 1)
     ways = list(
         dict.fromkeys(
-            _("{variable} for {placeholder}", variable=macro.suggestion, placeholder=_label(macro, found))
+            _("{variable} for {placeholder}", variable=macro.suggestion, placeholder=_label(macro, ambiguous))
             for macro in written
         )
     )
@@ -113,10 +117,9 @@ def _unbalanced_braces(_template: str, faults: Sequence[Fault]) -> Problem:
     return Problem("unbalanced_braces", message, fragments)
 
 
-def _label(macro: Macro, found: Sequence[Macro]) -> str:
+def _label(macro: Macro, ambiguous: frozenset[str]) -> str:
     """The macro's text, with its parameter if the same text means several things."""
-    several = len({other.suggestion for other in found if other.text == macro.text}) > 1
-    return f"{macro.parameter}={macro.text}" if several and macro.parameter else macro.text
+    return f"{macro.parameter}={macro.text}" if macro.text in ambiguous and macro.parameter else macro.text
 
 
 def _unknown_filter(_template: str, faults: Sequence[Fault]) -> Problem:

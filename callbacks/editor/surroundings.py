@@ -18,8 +18,8 @@ BULLET = re.compile(r"(?:[-*•–>]|[0-9]{1,3}[.)]|GET|POST)[ ]+(?=[\"'<`“]?h
 MARKDOWN_LINK = re.compile(r"!?\[[^\[\]]*\]\(<?(?P<url>https?://[^\s()<>]*)>?(?:[ ]\"[^\"()]*\")?\)", re.IGNORECASE)
 # Where a URL begins in a text; not after what could be a part of another URL.
 BEGINNING = re.compile(r"(?<![\w%/?&])https?:(?://|\\/\\/)", re.IGNORECASE)
-# A host with a path, or a word with a `?`: the URL may be the value of its parameter.
-OTHER_URL = re.compile(r"://|\w\.\w[^\s/?]{0,80}[/?]|\?\S*\Z")
+# A host with a path: the URL may be the value of its parameter.
+OTHER_URL = re.compile(r"://|\w\.\w[^\s/?]{0,80}[/?]")
 SENDS_BODY = re.compile(r"\s(?:-d|-F|--data[a-z-]*|--form)\b")  # a body is more than the URL says
 # What may stand after a URL that has no quotes: words, or the options of a command.
 REMARK = re.compile(r"[\w ~`|.,:;!?'’()-]*\Z|(?:\\\s*)?-{1,2}[A-Za-z]|['\"]")  # noqa: RUF001 - quote
@@ -57,7 +57,8 @@ def url_in(text: str) -> str:
         return rest
     if set(opening) <= set(f"{QUOTES}<(（[【《> ") or MARKDOWN_LINK.match(stripped) or BULLET.match(stripped):  # noqa: RUF001
         return text  # what stands around all of it is taken away by `without`
-    if OTHER_URL.search(before):
+    last_word = "" if before[-1].isspace() else before.split()[-1]
+    if "?" in last_word or OTHER_URL.search(before):
         return text
     url = _until_closed(rest, before[-1], is_tag="<" in before)
     return text if url is None else url
