@@ -41,11 +41,11 @@ _COLUMNS = (
 class State(TextChoices):
     """What becomes of the affiliate's next event, or else how the last postback went."""
 
-    WORKING = "working", _("Active")
+    WORKING = "working", _("Working")
     FAILING = "failing", _("Failing")
-    SILENT = "silent", _("Never sent")
-    CHANGED = "changed", _("Changed, not sent since")
-    HELD = "held", _("Waiting, as the tracker asked")
+    SILENT = "silent", _("Nothing sent yet")
+    CHANGED = "changed", _("Changed, nothing sent since")
+    HELD = "held", _("On hold")
     PAUSED = "paused", _("Paused")
     GONE = "gone", _("Paused automatically")
     NOT_APPROVED = "not_approved", _("Affiliate not approved")
@@ -101,7 +101,7 @@ class CallbackList(FilteredByAffiliate, ReadOnlyAdmin):
     list_icon = "link"
     empty_title = _("No callbacks yet")
     empty_text = _("Set up a callback in an affiliate's Settings tab.")
-    list_display = ("affiliate_column", "event_column", "method", "host_column", "state", "last", "links")
+    list_display = ("affiliate_column", "event_column", "host_column", "state", "last", "links")
     list_display_links = None
     list_filter = (StateFilter, EventFilter, MethodFilter, ("affiliate", AffiliateFilter))
     list_select_related = ("affiliate",)

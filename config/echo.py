@@ -49,7 +49,7 @@ def receive(request: HttpRequest, path: str) -> HttpResponse:
             status=status,
         )
     )
-    return HttpResponse("ok\n" if status < 300 else f"status {status}, as asked for\n", "text/plain", status)
+    return HttpResponse("ok\n" if status < 300 else f"status {status}, as requested\n", "text/plain", status)
 
 
 @admin.site.admin_view

@@ -57,7 +57,7 @@ def test_documented_environment_is_what_the_settings_read() -> None:
 
 def test_documented_schedule_is_that_of_the_code() -> None:
     units = {"s": 1, "min": 60, "h": 3600}
-    sentence = SENDING.partition("tried again after ")[2].partition(":")[0]
+    sentence = SENDING.partition("retried after ")[2].partition(":")[0]
     waits = [int(number) * units[unit] for number, unit in re.findall(r"(\d+)\s+(s|min|h)\b", sentence)]
     assert waits == [wait.total_seconds() for wait in retry.WAITS]
 

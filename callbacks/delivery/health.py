@@ -276,12 +276,12 @@ def _lines(change: str, row: EndpointHealth, setting: CallbackSetting, path: str
     if row.last_failure_at:
         lines.append(last_answer(row, setting.host))
     if setting.affiliate_id:
-        lines.append(_("Orders waiting: %(count)s.") % {"count": _waiting(setting)})
+        lines.append(_("Orders not sent yet: %(count)s.") % {"count": _waiting(setting)})
     if change == "paused" and path == reverse("portal:home"):
-        lines.append(_("Waiting postbacks are sent once the shop resumes the callback."))
+        lines.append(_("Pending deliveries are sent when the shop resumes the callback."))
         lines.append(_("Tell the shop when your tracker works again, or which URL is right."))
     elif change == "paused":
-        lines.append(_("Waiting postbacks are sent once the callback is resumed."))
+        lines.append(_("Pending deliveries are sent when the callback is resumed."))
         lines.append(_("To resume it, send a test that succeeds or change the URL."))
     return tuple(lines)
 

@@ -94,9 +94,25 @@ def meant(template: str, fault: syntax.Fault) -> str:
     if name and not _is_like_ours(name):
         meaning = _meaning_of(name, parameter, recognised)
         variable = VARIABLE_OF[meaning] if meaning else ""
+        if not meaning and spellings.NUMBERED.fullmatch(name):
+            variable = variables.LINK_QUERY + name
     inside = fault.fragment.partition("|")
     filters = inside[1] + inside[2].removesuffix("}}")
     return _suggestion(template, variable or nearest(name), filters, parameter, recognised)
+
+
+def is_understood(template: str, fault: syntax.Fault) -> bool:
+    """Whether `meant` says what was meant; else it is only the name that looks most like it."""
+    name = fault.name.strip().lower()
+    written = meant(template, fault).strip("{}").partition("|")[0].strip()
+    value = next((one for one in url_parts.values(template) if one.start <= fault.start < one.end), None)
+    return bool(
+        _meaning_of(name, value.parameter if value else "", trackers.recognise(template))
+        or spellings.NUMBERED.fullmatch(name)
+        or _variable_like(name)
+        or written.startswith(variables.LINK_QUERY)
+        or difflib.get_close_matches(name, [written.lower()], n=1, cutoff=0.8)
+    )
 
 
 def _is_like_ours(name: str) -> bool:
@@ -176,6 +192,8 @@ def _meaning_of(name: str, parameter: str, recognised: tuple[Tracker, ...]) -> s
     if not of_tracker and parameter in {one.click_id for one in recognised if one.click_id}:
         of_tracker = CLICK_ID  # whatever the other system calls it: `subid=$tid`
     named = meaning_of(name)
+    if not named and meaning_of(parameter):
+        named = meaning_of(spellings.WORDS_AROUND.sub("", name))  # `tid=REPLACE_CLICK_ID` is the click
     # What is no money is not sent as such: `adv_sub={order_id}` is the order's number.
     if named in {ORDER, STATUS, CURRENCY} and of_tracker in {PAYOUT, AMOUNT}:
         return named

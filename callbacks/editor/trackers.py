@@ -64,9 +64,9 @@ TRACKERS = (
             "Voluum counts each pair of cid and txid once. A second postback with the same cid and txid is ignored."
         ),
         must_switch_on=_(
-            "Without a txid, turn on “Accept duplicate postbacks” in the options of the affiliate network, or only the "
-            "first order of a click is counted. If “Only accept postbacks from whitelisted IPs” is on, add the IP "
-            "address of this server."
+            "If you do not send a txid, turn on “Accept duplicate postbacks” in the options of the affiliate network. "
+            "Otherwise only the first order of a click is counted. If “Only accept postbacks from whitelisted IPs” is "
+            "on, add the IP address of this server."
         ),
     ),
     Tracker(
@@ -202,7 +202,9 @@ TRACKERS = (
         dispensable=_names("coupon_code email event_id adv_event_id adv1 adv2 adv3 adv4 adv5"),
         meanings={"transaction_id": CLICK_ID, "amount": PAYOUT},
         # helpdesk.everflow.io: "Session Definition; Rules for Duplicate Clicks & Conversions"
-        second_postback=_("A second conversion of the same visitor is a duplicate, unless the offer allows those."),
+        second_postback=_(
+            "A second conversion of the same visitor is a duplicate, unless the offer allows duplicates."
+        ),
         must_switch_on=_(
             "If one click can lead to several orders, turn on “Allow Duplicate Conversions” under Attribution in the "
             "settings of the offer."
@@ -235,6 +237,15 @@ TRACKERS = (
             "If “Conversions from Whitelist Only” is ticked for the offer, add the IP address of this server to the "
             "pixel whitelist."
         ),
+    ),
+    Tracker(
+        "Offer18",
+        "tid",
+        r"/p(?:\.php)?/?",
+        needs=_names("m tid"),
+        knows=_names("m tid t status payout sale adv_sub1 adv_sub2 adv_sub3 adv_sub4 adv_sub5"),
+        hosts=_names("offer18.com o18.click"),
+        dispensable=_names("adv_sub1 adv_sub2 adv_sub3 adv_sub4 adv_sub5"),
     ),
     Tracker(
         "Taboola",

@@ -91,16 +91,16 @@ IPV6_RULES: tuple[tuple[IPv6Network, str | None], ...] = tuple(
         ("2001:2::/48", _("a benchmarking address")),  # RFC 5180
         ("2001:3::/32", _("an AMT relay address")),  # RFC 7450
         ("2001:4:112::/48", _("an AS112 address")),  # RFC 7535
-        ("2001:10::/28", _("an identifier and no address (ORCHID)")),  # RFC 4843
-        ("2001:20::/28", _("an identifier and no address (ORCHIDv2)")),  # RFC 7343
-        ("2001:30::/28", _("an identifier and no address (drone remote ID)")),  # RFC 9374
+        ("2001:10::/28", _("an identifier, not an address (ORCHID)")),  # RFC 4843
+        ("2001:20::/28", _("an identifier, not an address (ORCHIDv2)")),  # RFC 7343
+        ("2001:30::/28", _("an identifier, not an address (drone remote ID)")),  # RFC 9374
         ("2001::/23", _("an address reserved for protocols")),  # RFC 2928
         ("2001:db8::/32", _("a documentation address")),  # RFC 3849
         ("2002::/16", Sentence(CARRIER, form="6to4")),  # RFC 3056
         ("2620:4f:8000::/48", _("an AS112 address")),  # RFC 7534
         ("3fff::/20", _("a documentation address")),  # RFC 9637
         ("2000::/3", None),  # RFC 4291: global unicast
-        ("5f00::/16", _("a segment identifier and no address")),  # RFC 9602
+        ("5f00::/16", _("a segment identifier, not an address")),  # RFC 9602
         ("fc00::/7", _("a private address")),  # RFC 4193
         ("fe80::/10", _("a link-local address")),  # RFC 4291
         ("fec0::/10", _("a site-local address")),  # RFC 3879
@@ -211,7 +211,7 @@ def host_problem(host: str, policy: Policy) -> str | None:
     if reason == NO_ADDRESS:
         return _("{host} is {reason}.", host=host, reason=NO_ADDRESS)
     if name.strip("[]") != address:
-        text = _("{host} means {address}, {reason}. Postbacks are sent to public addresses only.")
+        text = _("{host} resolves to {address}, {reason}. Postbacks are sent to public addresses only.")
         return Sentence(text, host=host, address=address, reason=reason)
     return _("{host} is {reason}. Postbacks are sent to public addresses only.", host=host, reason=reason)
 

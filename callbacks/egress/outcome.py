@@ -33,7 +33,7 @@ KINDS: dict[str, Sentence] = {
     "": _("The tracker accepted the postback."),
     "status": _("The tracker did not accept the postback."),
     "redirect": _("The tracker answered with a redirect. Redirects are not followed."),
-    "blocked_address": _("{host} leads to an address that postbacks may not be sent to."),
+    "blocked_address": _("{host} resolves to an address that postbacks may not be sent to."),
     "blocked_port": _("Postbacks may not be sent to this port."),
     "dns": _("The host name {host} was not found."),
     "connect": _("Could not connect to {host}."),

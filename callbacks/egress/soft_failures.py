@@ -84,9 +84,10 @@ def find(excerpt: str) -> str:
         shown = TAG.sub(" ", excerpt).strip()
         if title or len(shown) >= SHORT:
             if not title:
-                return _("The answer is a web page, where trackers answer with a word or nothing. Check the URL.")
+                return _("The answer is a web page. Trackers usually answer with one word or nothing. Check the URL.")
             return _(
-                "The answer is a web page (“{title}”), where trackers answer with a word or nothing. Check the URL.",
+                "The answer is a web page (“{title}”). Trackers usually answer with one word or nothing. "
+                "Check the URL.",
                 title=_short(title["title"]),
             )
         excerpt = shown

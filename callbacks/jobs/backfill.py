@@ -23,7 +23,7 @@ from orders.models import Order
 TO_BE_SENT = ""
 # Why an order is left out; the first that applies is given.
 ALREADY_SENT = _noop("Already sent to this callback.")
-NOT_KEPT = _noop("Too old: the log of that time was deleted, so they may have been sent to this callback before.")
+NOT_KEPT = _noop("Too old: deliveries of that time were deleted, so these orders may already have been sent.")
 NOT_FOR_STATUS = _noop("This callback is not set up for their status.")
 
 

@@ -36,7 +36,7 @@ from orders.models import Order
 
 SHOWN = 3  # requests of a backfill that are previewed
 USUAL_DAYS = timedelta(days=29)
-DELIVERED = gettext_noop("Already delivered.")
+DELIVERED = gettext_noop("Already succeeded.")
 
 
 # --- resend all that match -----------------------------------------------------
@@ -135,9 +135,9 @@ def backfill(request: HttpRequest, affiliate_id: int, event: EventType, pk: int)
             kind=Job.Kind.BACKFILL,
             chosen=period_form.chosen,
             words=(
-                _("%(callback)s: orders of %(days)s, sent again")
+                _("%(callback)s: order date %(days)s, including orders already sent")
                 if wanted.again
-                else _("%(callback)s: orders of %(days)s")
+                else _("%(callback)s: order date %(days)s")
             )
             % {"callback": setting, "days": days},
             setting=setting,

@@ -27,7 +27,7 @@ STATES = {
 NOT_TEST = "counted"  # the origins that the figures of the overview are made of
 NO_ANSWER = "none"  # the code of deliveries that were not answered
 MEANS_NO, UNCHECKED = "no", "unchecked"  # answers with 2xx that read like a refusal; those that nobody checked
-ANSWERS = {MEANS_NO: _("2xx that means no"), UNCHECKED: _("2xx, not checked")}
+ANSWERS = {MEANS_NO: _("2xx, looks like a refusal"), UNCHECKED: _("2xx, not checked")}
 ANSWER_CONDITIONS = {
     MEANS_NO: Q(is_soft_failure=True),
     UNCHECKED: Q(status=Status.SUCCEEDED, is_soft_failure=None),

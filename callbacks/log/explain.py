@@ -24,7 +24,7 @@ MAX_DELIVERIES = 200  # of one order, the newest, are looked at
 NOT_SET, NOT_RECORDED, NOT_DUE, NOT_KEPT = "not_set", "not_recorded", "not_due", "not_kept"
 
 BYPASSED = gettext_lazy(
-    "The order was written with raw SQL or QuerySet.update(), which send no signal. “manage.py reconcile” sends it."
+    "The order was saved with raw SQL or QuerySet.update(), which send no signal. Run “manage.py reconcile” to send it."
 )
 
 

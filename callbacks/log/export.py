@@ -14,7 +14,7 @@ from config.listing.keys import Keys
 BATCH_SIZE = 2000
 
 HEADINGS = (
-    "Event id", "Event", "Time ({zone})", "Order", "Amount", "Commission", "Currency", "Order status", "Affiliate",
+    "Event ID", "Event", "Time ({zone})", "Order", "Amount", "Commission", "Currency", "Order status", "Affiliate",
     "Affiliate code", "Callback", "Host", "State", "Reason", "Attempts", "Last attempt ({zone})", "Last code",
     "Last error", "Next attempt ({zone})", "Origin",
 )  # fmt: skip
@@ -28,7 +28,7 @@ _COLUMNS = (
 
 ATTEMPT_HEADINGS = (
     "Attempt ({zone})", "Trigger", "Method", "URL", "Code", "Error", "What happened", "Address", "Milliseconds",
-    "Request headers", "Request body", "Answer's headers", "Answer",
+    "Request headers", "Request body", "Answer headers", "Answer",
 )  # fmt: skip
 _ATTEMPT_COLUMNS = (
     "created_at", "trigger", "method", "url", "status_code", "error_kind", "detail", "remote_address", "total_ms",

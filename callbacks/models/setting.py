@@ -50,8 +50,8 @@ class CallbackSetting(models.Model):
     class PauseReason(models.TextChoices):
         NONE = "", _("not paused")
         PERSON = "person", _("paused by hand")
-        GONE = "gone", _("the other side answered 410 Gone, and again an hour later")
-        FAILING = "failing", _("it failed for days and nothing succeeded")
+        GONE = "gone", _("the tracker answered 410 Gone, and again an hour later")
+        FAILING = "failing", _("no postback succeeded for days")
 
     # None only of a webhook to the merchant's own systems. Whoever reads it has chosen by affiliate or by event before.
     affiliate: "models.ForeignKey[Affiliate, Affiliate]" = models.ForeignKey(  # type: ignore[misc]  # as above
@@ -98,6 +98,8 @@ class CallbackSetting(models.Model):
     known_names: list[str] | None = None  # of the affiliate's other callbacks for this event, if the caller read them
 
     class Meta:
+        verbose_name = _("callback")
+        verbose_name_plural = _("callbacks")
         ordering: ClassVar = ["affiliate", "event", "pk"]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["affiliate", "event", "name"], name="callback_name_once_per_event"),

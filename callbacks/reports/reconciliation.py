@@ -31,9 +31,9 @@ Status = Delivery.Status
 
 
 class Result(StrEnum):
-    DELIVERED = "delivered"
+    SUCCEEDED = "succeeded"
     FAILED = "failed"
-    WAITING = "waiting"
+    PENDING = "pending"
     SKIPPED = "skipped"
     MISSING = "missing"
     NO_CALLBACK = "no callback"
@@ -43,10 +43,10 @@ class Result(StrEnum):
 SHOWN = [result for result in Result if result != Result.NOT_KEPT]  # the columns of the table
 
 OF_STATUS = {
-    Status.SUCCEEDED.value: Result.DELIVERED,
+    Status.SUCCEEDED.value: Result.SUCCEEDED,
     Status.FAILED.value: Result.FAILED,
-    Status.PENDING.value: Result.WAITING,
-    Status.SENDING.value: Result.WAITING,
+    Status.PENDING.value: Result.PENDING,
+    Status.SENDING.value: Result.PENDING,
     Status.SKIPPED.value: Result.SKIPPED,
 }
 
@@ -292,8 +292,8 @@ REASONS = {
     Result.NOT_KEPT: "The deliveries of this order have been deleted.",
 }
 HEADINGS = (
-    "Order", "Came in ({zone})", "Amount", "Commission", "Currency", "Order status", "Callback", "Event", "Host",
-    "Result", "Reason", "Event id", "Attempts", "Last attempt ({zone})", "Last code", "Last error",
+    "Order", "Received ({zone})", "Amount", "Commission", "Currency", "Order status", "Callback", "Event", "Host",
+    "Result", "Reason", "Event ID", "Attempts", "Last attempt ({zone})", "Last code", "Last error",
 )  # fmt: skip
 
 

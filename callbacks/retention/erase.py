@@ -168,7 +168,7 @@ def _note(user: User) -> None:
         content_type=ContentType.objects.get_for_model(Order),
         object_repr="An order",
         action_flag=DELETION,
-        change_message="Forgotten, with everything about it.",
+        change_message="Deleted for good, with all its data.",
     )
 
 

@@ -89,16 +89,22 @@ def kinds() -> list[Kind]:
         about = ContentType.objects.get_for_model(Delivery).pk
         found += [
             Kind(DELIVERIES, Delivery, "created_at", _since(deliveries), goes, _before_deliveries_go),
-            Kind("notes of resends", LogEntry, "action_time", _since(deliveries), f"t.content_type_id = {about}"),
+            Kind(
+                "history entries of resends",
+                LogEntry,
+                "action_time",
+                _since(deliveries),
+                f"t.content_type_id = {about}",
+            ),
         ]
     about = ContentType.objects.get_for_model(User).pk
     goes = f"t.content_type_id = {about} AND t.change_message LIKE 'Logged in%%'"
     return [
         *found,
-        Kind("notes of log-ins", LogEntry, "action_time", log_ins_since, goes),
+        Kind("history entries of log-ins", LogEntry, "action_time", log_ins_since, goes),
         Kind("log-ins", AccessLog, "attempt_time", log_ins_since),
         Kind("failed log-ins", AccessFailureLog, "attempt_time", log_ins_since),
-        Kind("attempts to log in", AccessAttempt, "attempt_time", log_ins_since),
+        Kind("wrong-password counters", AccessAttempt, "attempt_time", log_ins_since),
         Kind("e-mails", Email, "created_at", now - mail.KEPT_FOR, f"t.status <> '{Email.Status.WAITING}'"),
     ]
 
@@ -118,7 +124,7 @@ def count() -> dict[str, int]:
     for kind in kinds():
         found[kind.name] = sum(len(keys) for keys, _ in _batches(kind, 0, lambda: LARGEST))
     found["sessions"] = Session.objects.filter(expire_date__lt=timezone.now()).count()
-    found["hosts"] = _hosts_without_callback().count()
+    found["states of unused hosts"] = _hosts_without_callback().count()
     return found
 
 
@@ -135,7 +141,7 @@ def run(is_enough: Callable[[], bool] = lambda: False) -> dict[str, int]:
     if not is_enough():
         gone["sessions"] = _prune_sessions(is_enough)
     if not is_enough() and (hosts := _hosts_without_callback().delete()[0]):
-        gone["hosts"] = hosts
+        gone["states of unused hosts"] = hosts
         log.info("pruned", table=TroubledHost._meta.db_table, rows=hosts)  # noqa: SLF001 - Django's documented name
     return dict(gone)
 

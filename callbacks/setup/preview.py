@@ -89,7 +89,11 @@ def examples(setting: CallbackSetting, order: Order | None) -> list[Example]:
             continue
         rows.append(Example(v.name, v.meaning, v.if_none, "" if order else v.example))
         own = sorted((name, value) for name, value in values.items() if name.startswith(LINK_QUERY))
-        rows += [Example(name, _("In this order's link"), "", value) for name, value in own if _can_be_written(name)]
+        rows += [
+            Example(name, _("Parameter of this order's link"), "", value)
+            for name, value in own
+            if _can_be_written(name)
+        ]
     rows.sort(key=lambda row: row.name != SUB_ID)
     return rows
 

@@ -121,7 +121,7 @@ def _without_traces(outcome: Outcome, request: Request) -> Outcome:
     if outcome.error_kind == "blocked_port":
         return Outcome(outcome.key, None, outcome.error_kind, outcome.detail)
     sentence = Sentence(
-        "{host} was not found, or leads to an address that postbacks may not be sent to.",
+        "{host} was not found, or resolves to an address that postbacks may not be sent to.",
         host=readable_host(request.url),
     )
     return Outcome(outcome.key, None, "blocked_address", sentence)

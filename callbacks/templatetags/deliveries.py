@@ -32,7 +32,7 @@ register = template.Library()
 MAX_LISTED = 50  # deliveries of one order
 # What a kind of failure is called where there is room for two words; the attempt itself has the whole sentence.
 ERROR_WORDS = {
-    "status": gettext_lazy("Refused"),
+    "status": gettext_lazy("Not 2xx"),
     "redirect": gettext_lazy("Redirect"),
     "blocked_address": gettext_lazy("Blocked address"),
     "blocked_port": gettext_lazy("Blocked port"),

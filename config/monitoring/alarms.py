@@ -130,7 +130,7 @@ def _notice(alarm: Alarm, ended_at: datetime, *, is_open: bool) -> Notice:
         subject = _("Resolved: %(title)s") % begun
         return Notice(subject, (f"{ALARMS[alarm.kind].over}.", lasted), reverse("admin:index"))
     waiting = overview.waiting()
-    text = _("Deliveries waiting: more than %(count)s.") if waiting.is_more else _("Deliveries waiting: %(count)s.")
+    text = _("Pending deliveries: more than %(count)s.") if waiting.is_more else _("Pending deliveries: %(count)s.")
     lines = (_("%(title)s since %(since)s.") % begun, alarm.advice, text % {"count": f"{waiting.count:,}"})
     return Notice(alarm.title, lines, reverse("admin:index"))
 

@@ -233,7 +233,7 @@ def _message(emails: Sequence[Email]) -> EmailMessage:
     first = emails[0]
     with translation.override(language_of(first.user)):
         subject, body = _summary(emails) if first.is_summary else (first.subject, f"{first.body}\n\n{_link(first)}")
-        footer = gettext("You can choose how often we write to you on the page E-mail notifications.")
+        footer = gettext("To change how often you get these e-mails, open the page E-mail notifications.")
     host = urlsplit(settings.SITE_URL).hostname
     return EmailMessage(
         subject,

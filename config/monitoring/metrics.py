@@ -58,7 +58,7 @@ def _counter(name: str, documentation: str, label: str = "", values: Iterable[st
 
 
 ATTEMPTS = _counter("postbacks_attempts", "Requests to trackers, by outcome.", "outcome", ["delivered", "status"])
-FAILED = _counter("postbacks_deliveries_failed", "Deliveries that failed for good.")
+FAILED = _counter("postbacks_deliveries_failed", "Deliveries that failed; no further attempt is made.")
 ANSWERS = Histogram(
     "postbacks_answer_seconds",
     "From the beginning of a request to the end of its answer.",
@@ -66,16 +66,16 @@ ANSWERS = Histogram(
 )
 FIRST_ATTEMPTS = Histogram(
     "postbacks_first_attempt_seconds",
-    "From the event to the first request that told of it.",
+    "From the event to its first request.",
     (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800),
 )
 RECORDED = _counter("postbacks_recorded", "Deliveries recorded, by event.", "event", ["order.created", "order.updated"])
 SKIPPED = _counter("postbacks_skipped", "Deliveries that were not sent, by reason.", "reason", ["paused", "superseded"])
-LEASES_RETURNED = _counter("postbacks_leases_returned", "Deliveries taken back from workers that died.")
+LEASES_RETURNED = _counter("postbacks_leases_returned", "Deliveries returned to the queue because their worker ended.")
 API_CALLS = _counter(
     "postbacks_api_calls", "Requests to /api/, by status.", "status", ["200", "201", "401", "422", "500"]
 )
-MAILS = _counter("postbacks_emails", "Times an e-mail was tried, by result.", "result", ["sent", "failed"])
+MAILS = _counter("postbacks_emails", "Attempts to send an e-mail, by result.", "result", ["sent", "failed"])
 
 _flushed: dict[str, float] = {}
 _lock = threading.Lock()

@@ -48,7 +48,11 @@ def show(request: HttpRequest) -> HttpResponse:
     """403 for everybody else; 503 while the database is away."""
     if not _may_read(request):
         security_log.warn(request, "metrics_refused")
-        return HttpResponse("Ask from this machine, or with METRICS_TOKEN.\n", status=403, content_type="text/plain")
+        return HttpResponse(
+            "Open this from the same machine, or send METRICS_TOKEN as a bearer token.\n",
+            status=403,
+            content_type="text/plain",
+        )
     try:
         text = generate_latest(_Installation())
     except (DatabaseError, InterfaceError):
@@ -81,9 +85,9 @@ def _gauges() -> Iterator[Metric]:
     found = status.status()
     yield _gauge("waiting", f"Deliveries that wait to be sent, retries too; {MOST_COUNTED} if more.", _count_waiting())
     yield _gauge(
-        "oldest_waiting_seconds", "How long the oldest waits that could be sent now.", _age(found.oldest_due_at)
+        "oldest_waiting_seconds", "How long the oldest due delivery has been waiting.", _age(found.oldest_due_at)
     )
-    yield _gauge("in_flight", "Deliveries that a worker has taken.", _count("sending"))
+    yield _gauge("in_flight", "Deliveries that a worker is sending.", _count("sending"))
     yield _gauge("hosts_held", "Hosts that do not answer and get one request every half minute.", _count_held())
     yield _gauge("jobs_running", "Resends and backfills that wait or run.", _count_jobs())
     yield _gauge("workers", "Workers that are alive.", found.workers)
@@ -91,9 +95,9 @@ def _gauges() -> Iterator[Metric]:
     yield _gauge("webs", "Web processes that are alive.", found.webs)
     for kind, seen_at in (("worker", found.worker_seen_at), ("beat", found.beat_seen_at)):
         if seen_at is not None:
-            said = f"Since a {kind} last said that it is alive."
+            said = f"Since the last heartbeat of a {kind}."
             yield _gauge(f"{kind}_heartbeat_age_seconds", said, _age(seen_at))
-    yield _gauge("broker_up", "1 if the broker takes a write.", found.is_broker_there)
+    yield _gauge("broker_up", "1 if the broker accepts writes.", found.is_broker_there)
     yield _alarms()
     yield _gauge("database_bytes", "Size of the database.", _database_bytes())
     if found.disk_free is not None:
@@ -105,7 +109,7 @@ def _gauge(name: str, documentation: str, value: float) -> Metric:
 
 
 def _alarms() -> Metric:
-    said = "1 while this is wrong, as administrators are told."
+    said = "1 while this alarm is active."
     found = GaugeMetricFamily("postbacks_alarms", said, labels=["kind"])
     are_open = {alarm.kind for alarm in alarms.open()}
     for kind in troubles.ALARMS:

@@ -44,7 +44,7 @@ ALARMS = {
     "waiting": Kind(
         _("Postbacks are late"),
         _(
-            "Some deliveries have been due for more than five minutes and are still not sent. Check that enough "
+            "Some deliveries have been due for more than five minutes and are not sent yet. Check that enough "
             "workers are running, and look for a reason in their logs and in the list of deliveries."
         ),
         _("Postbacks are on time again"),
@@ -53,7 +53,7 @@ ALARMS = {
     "beat": Kind(
         _("Beat is not running"),
         _(
-            "Resends of many deliveries, backfills, the figures on the overview and all scheduled tasks wait for it. "
+            "Without it, resends of many deliveries, backfills, overview figures and scheduled tasks do not run. "
             "Start it again."
         ),
         _("Beat is running again"),
@@ -63,8 +63,8 @@ ALARMS = {
         _("The broker does not work"),
         _(
             "Postbacks are still sent, a few seconds later, because workers look for due deliveries themselves. "
-            "Resends of many deliveries and backfills wait. Check that the Valkey or Redis server is running, that it "
-            "can be written to, and that its memory or disk is not full."
+            "Resends of many deliveries and backfills do not run. Check that the Valkey or Redis server is running, "
+            "that it can be written to, and that its memory or disk is not full."
         ),
         _("The broker works again"),
         timedelta(seconds=45),

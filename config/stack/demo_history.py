@@ -206,7 +206,7 @@ def _outcome(code: int, url: str, chance: random.Random) -> Outcome:
             0, None, *explain_failure(failure), remote_address="127.0.0.1", connect_ms=0.3, total_ms=10_001.2
         )
     status = 200 if code < 0 else code
-    answer = REFUSAL if code < 0 else ANSWERS.get(code, f"status {code}, as asked for\n")
+    answer = REFUSAL if code < 0 else ANSWERS.get(code, f"status {code}, as requested\n")
     content_type = "application/json" if answer.startswith("{") else "text/plain"
     first_byte_ms = round(chance.lognormvariate(3.4, 0.5), 3)
     return Outcome(

@@ -131,8 +131,8 @@ class OrderIn(Schema):
     )
     commission: Amount | None = Field(
         None,
-        description="Left out of a new order, null or empty: calculated from the rate that the affiliate had when the "
-        "order became theirs.",
+        description="Missing in a new order, null or empty: calculated with the affiliate's rate, as it was when the "
+        "order was assigned to them.",
         examples=["8.70"],
     )
     currency: str | None = Field(
@@ -177,8 +177,9 @@ api = NinjaAPI(
     urls_namespace="api",
     docs=Swagger(settings={"deepLinking": False}),  # a link inside a button is nothing that a keyboard reaches
     description="Send orders here; postbacks to the affiliates' trackers follow within a second.\n\n"
-    'All errors have one form: `{"errors": [{"field", "code", "message"}]}`. An order is not refused for a link or a '
-    "code that no affiliate has: it is stored without it, and `warnings`, in the same form, says so.",
+    'All errors have one form: `{"errors": [{"field", "code", "message"}]}`. A link or an affiliate code '
+    "that cannot be used does not cause an order to be refused. It is left out, and `warnings` says why, in the same "
+    "form.",
     servers=[{"url": "/", "description": "This installation"}],
     parser=StrictParser(),
     docs_decorator=lambda view: csrf_exempt(require_safe(view)),

@@ -30,7 +30,7 @@ def test_echo_answers_any_request_and_shows_it_first(stack):
 
 
 def test_echo_answers_with_the_status_it_is_asked_for(stack):
-    assert request(f"{stack.base_url}/echo/x?status=503") == (503, "status 503, as asked for\n")
+    assert request(f"{stack.base_url}/echo/x?status=503") == (503, "status 503, as requested\n")
     assert stack.received()[0]["status"] == 503
     for nonsense in ("100", "600", "-1", "abc", "٢٠٠", ""):
         url = f"{stack.base_url}/echo/x?status={urllib.parse.quote(nonsense)}"

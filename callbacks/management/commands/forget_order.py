@@ -10,7 +10,7 @@ from callbacks.retention import erase
 class Command(BaseCommand):
     help = (
         "Delete an order for good, with its deliveries, attempts, history and its own referral link. Nothing is sent "
-        "to trackers, and what waits is not sent. This also works for an order that is already deleted."
+        "to trackers, and pending deliveries are not sent. Also works for an order that is already deleted."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -21,6 +21,6 @@ class Command(BaseCommand):
         if not gone:
             raise CommandError("No data is stored for an order with this number.")
         self.stdout.write(
-            f"Forgotten: {gone.orders} order, {gone.deliveries} deliveries, {gone.attempts} attempts, "
-            f"{gone.links} link, {gone.notes} notes. Older backups and exports still contain it."
+            f"Deleted: orders {gone.orders}, deliveries {gone.deliveries}, attempts {gone.attempts}, "
+            f"links {gone.links}, history entries {gone.notes}. Older backups and exports still contain the order."
         )

@@ -78,7 +78,9 @@ def test_portal_callback_that_fails_for_long_says_since_when(client: Client, joe
     assert re.search(r"no postback has succeeded since <time[^>]*>3 Nov 2026, [^<]*</time>", text)
 
 
-@pytest.mark.parametrize(("reason", "words"), [("gone", "answered 410 Gone"), ("failing", "it failed for days")])
+@pytest.mark.parametrize(
+    ("reason", "words"), [("gone", "answered 410 Gone"), ("failing", "no postback succeeded for days")]
+)
 def test_portal_callback_that_is_paused_by_itself_says_why(
     client: Client, joe: Affiliate, reason: str, words: str
 ) -> None:

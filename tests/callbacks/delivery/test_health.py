@@ -64,7 +64,7 @@ def test_failing_then_paused_then_recovered_each_told_once_to_staff_and_affiliat
         assert "tracker.example" in email.body
         assert "The last answer was 500 Internal Server Error." in email.body
         assert "1 Mar 2026, 12:00 UTC" in email.body
-        assert "Orders waiting: 1." in email.body
+        assert "Orders not sent yet: 1." in email.body
         assert "secret" not in email.body + email.subject
     Email.objects.all().delete()
     end = fail_for(setting, 72)

@@ -39,7 +39,7 @@ def called(addresses: list[str], port: int = 80, allowed: Policy | None = None, 
 def test_blocked_address_behind_a_name_is_not_connected_to(address: str) -> None:
     outcome = called([address])
     assert outcome.error_kind == "blocked_address"
-    assert outcome.detail == f"{NAME} leads to an address that postbacks may not be sent to."
+    assert outcome.detail == f"{NAME} resolves to an address that postbacks may not be sent to."
     assert outcome.remote_address == ""
 
 

@@ -70,10 +70,10 @@ def test_find_of_a_refusal_quotes_it(answer: str, quoted: str) -> None:
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        ("<!DOCTYPE html><html><head><title> Sign\n in </title>", "a web page (“Sign in”), where"),
-        ("  <html><body>Hello, please sign in here", "a web page, where"),
-        ("<!-- x -->\n<HTML>Hello, please sign in here", "a web page, where"),
-        ("<html><title></title>Hello, please sign in here", "a web page, where"),
+        ("<!DOCTYPE html><html><head><title> Sign\n in </title>", "a web page (“Sign in”). Trackers usually"),
+        ("  <html><body>Hello, please sign in here", "a web page. Trackers usually"),
+        ("<!-- x -->\n<HTML>Hello, please sign in here", "a web page. Trackers usually"),
+        ("<html><title></title>Hello, please sign in here", "a web page. Trackers usually"),
         (f"<html><title>{'t' * 500}</title>", "t…”"),
     ],
 )

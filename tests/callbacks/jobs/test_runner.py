@@ -379,7 +379,7 @@ def test_backfilled_order_is_told_of_in_every_figure(joe: Affiliate) -> None:
     setting = CallbackSettingFactory(affiliate=joe)
     month = Month.of(order.created_at)
     (before,) = (line for line in reconciliation.reconcile(joe, month).lines if line.setting)
-    assert before.counts["delivered"] == 0
+    assert before.counts["succeeded"] == 0
     do_all(to_backfill(setting))
     (explanation,) = (found for found in explain.explain(order) if found.setting)
     assert (explanation.state, explanation.sentence) == (
@@ -388,7 +388,7 @@ def test_backfilled_order_is_told_of_in_every_figure(joe: Affiliate) -> None:
     )
     Delivery.objects.update(status="succeeded", next_attempt_at=None, last_attempt_at=timezone.now())
     (line,) = (line for line in reconciliation.reconcile(joe, month).lines if line.setting)
-    assert line.counts["delivered"] == 1
+    assert line.counts["succeeded"] == 1
     assert list(reconcile.missed(order.created_at)) == []
     order.status = "approved"
     order.save()

@@ -63,7 +63,7 @@ def test_confirmation_says_what_is_resent_and_what_is_not(admin_client: Client, 
     assert "<dt>Affiliate</dt><dd>Joe</dd>" in text
     assert re.findall(r'<td class="number">(\S+)</td><th scope="row">(.*?)</th>', text) == [
         ("3", "to resend"),
-        ("2", "already delivered, not included unless you tick the box below"),
+        ("2", "already succeeded; not resent unless you tick the box below"),
         ("1", f"cannot be resent. {resend.DELETED}"),
     ]
     assert Job.objects.count() == 0
@@ -273,11 +273,11 @@ def test_resend_of_what_was_delivered_says_that_it_may_be_counted_twice(
     failed(setting)
     assert "count it twice" not in text_of(admin_client, RESEND)
     failed(setting, 1, status="succeeded")
-    assert "1 delivery was already accepted. The tracker may count it twice." in text_of(admin_client, RESEND)
+    assert "1 delivery had already succeeded. The tracker may count it twice." in text_of(admin_client, RESEND)
     (pk, _) = failed(setting, 2, status="succeeded")
     for query in ("", "?status__exact=succeeded"):
         text = text_of(admin_client, RESEND + query)
-        assert "3 deliveries were already accepted. The trackers may count them twice." in text
+        assert "3 deliveries had already succeeded. The trackers may count them twice." in text
     delivery = Delivery.objects.get(pk=pk)
     assert "If you resend it, the tracker may count it twice." in text_of(admin_client, delivery.get_absolute_url())
     Delivery.objects.filter(pk=pk).update(status="failed")
@@ -290,7 +290,7 @@ def test_resend_of_nothing_is_not_started(admin_client: Client, setting: Callbac
     assert box in text_of(admin_client, RESEND)  # so a browser does not send the form without it
     response = confirmed(admin_client, RESEND)
     assert (response.status_code, Job.objects.count()) == (422, 0)
-    assert "no delivery is chosen" in response.content.decode()
+    assert "no delivery is selected" in response.content.decode()
     assert confirmed(admin_client, RESEND, with_delivered="on").status_code == 302
     failed(setting)
     assert box.replace(" required", "") in text_of(admin_client, RESEND)

@@ -107,7 +107,7 @@ def test_resend_action_counts_and_names_the_refused(admin_client: Client, settin
     answer = admin_client.post(LIST, {"action": "resend_selected", "_selected_action": picked}, follow=True)
     text = answer.content.decode()
     assert "2 deliveries resent." in text
-    assert "1 delivery was already accepted. The tracker may count it twice." in text
+    assert "1 delivery had already succeeded. The tracker may count it twice." in text
     assert "#3 · Order created was not resent. It is being sent right now." in text
     states = dict(Delivery.objects.values_list("pk", "status"))
     assert [states[pk] for pk in picked] == ["pending", "pending", "sending"]

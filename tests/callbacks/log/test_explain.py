@@ -79,8 +79,8 @@ def test_explain_paused_callback_says_so(joe: Affiliate) -> None:
     ("reason", "words"),
     [
         ("person", "The callback was paused by a person. This delivery is sent"),
-        ("gone", "The callback was paused automatically: the other side answered 410 Gone,"),
-        ("failing", "The callback was paused automatically: it failed for days and nothing succeeded."),
+        ("gone", "The callback was paused automatically: the tracker answered 410 Gone,"),
+        ("failing", "The callback was paused automatically: no postback succeeded for days."),
     ],
 )
 def test_explain_paused_callback_says_why(joe: Affiliate, reason: str, words: str) -> None:

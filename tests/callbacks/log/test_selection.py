@@ -130,7 +130,7 @@ def test_words_say_every_condition(joe: Affiliate) -> None:
         ("Origin", "Backfill"),
         ("Host", "h.example"),
         ("Code", "no answer"),
-        ("Answer", "2xx that means no"),
+        ("Answer", "2xx, looks like a refusal"),
         ("Date", "2 Mar 2026 (UTC)"),
         ("Skipped while paused", "Order created callback of Joe"),
         ("Job", str(Job.objects.get())),

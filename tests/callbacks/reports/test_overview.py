@@ -168,7 +168,9 @@ def test_endpoint_that_is_gone_stays_first_until_somebody_resumes_it(admin_clien
     assert in_trouble() == [("failing.example", "failing", 0, 1)]
 
 
-@pytest.mark.parametrize(("reason", "words"), [("gone", "answered 410 Gone"), ("failing", "it failed for days")])
+@pytest.mark.parametrize(
+    ("reason", "words"), [("gone", "answered 410 Gone"), ("failing", "no postback succeeded for days")]
+)
 def test_endpoint_that_is_paused_by_itself_says_why_and_since_when(
     admin_client: Client, reason: str, words: str
 ) -> None:

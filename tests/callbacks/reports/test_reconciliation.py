@@ -72,7 +72,7 @@ def test_reconcile_sorts_the_orders_of_a_month_by_what_came_of_them(joe: Affilia
     found = reconciliation.reconcile(joe, MARCH)
     assert lines(joe) == {
         "Order created callback": {
-            "delivered": 2, "failed": 1, "waiting": 1, "skipped": 1, "missing": 1, "no callback": 1,
+            "succeeded": 2, "failed": 1, "pending": 1, "skipped": 1, "missing": 1, "no callback": 1,
         },
         "Order updated callback": {},
     }  # fmt: skip
@@ -89,7 +89,7 @@ def test_reconcile_counts_orders_of_the_month_and_the_affiliate_alone(joe: Affil
         other = order_in_march(joe)
         Order.objects.filter(pk=other.pk).update(created_at=moment)
     order_in_march(AffiliateFactory())
-    assert lines(joe)["Order created callback"] == {"delivered": 1}
+    assert lines(joe)["Order created callback"] == {"succeeded": 1}
 
 
 def test_reconcile_goes_by_the_last_of_several_updates(joe: Affiliate) -> None:
@@ -100,7 +100,7 @@ def test_reconcile_goes_by_the_last_of_several_updates(joe: Affiliate) -> None:
         order.save()
         last = Delivery.objects.filter(order=order).latest("pk")
         Delivery.objects.filter(pk=last.pk).update(status=status, next_attempt_at=None)
-    assert lines(joe)["Order updated callback"] == {"delivered": 1}
+    assert lines(joe)["Order updated callback"] == {"succeeded": 1}
 
 
 def test_reconcile_without_a_callback_says_so_of_every_order(joe: Affiliate) -> None:
@@ -112,7 +112,7 @@ def test_reconcile_still_has_what_a_deleted_callback_was_told(joe: Affiliate) ->
     old = set_up(joe)
     order_in_march(joe)
     old.delete()
-    assert lines(joe)["Order created callback"] == {"delivered": 1}
+    assert lines(joe)["Order created callback"] == {"succeeded": 1}
 
 
 def test_reconcile_sums_up_by_currency(joe: Affiliate) -> None:
@@ -184,14 +184,14 @@ def test_csv_has_a_row_for_each_order_and_callback(admin_client: Client, joe: Af
     rows = csv_of(admin_client, joe)
     assert [(row["Order"], row["Result"], row["Reason"]) for row in rows] == [
         ("#0", "no callback", "No callback was set up when this order was placed."),
-        ("#1", "delivered", ""),
+        ("#1", "succeeded", ""),
         ("#2", "failed", "The tracker answered 404 Not Found."),
         ("#3", "skipped", "The callback was paused when this happened."),
         ("#4", "missing", "No delivery was recorded for this order."),
     ]
     assert tuple(rows[0]) == tuple(heading.format(zone="UTC") for heading in reconciliation.HEADINGS)
     assert [row[0] for row in reconciliation.csv_rows(joe, MARCH, batch_size=2)] == [row["Order"] for row in rows]
-    assert (rows[2]["Attempts"], rows[2]["Last code"], rows[2]["Event id"]) == ("2", "404", str(failed.event_id))
+    assert (rows[2]["Attempts"], rows[2]["Last code"], rows[2]["Event ID"]) == ("2", "404", str(failed.event_id))
     assert (rows[1]["Amount"], rows[1]["Commission"], rows[1]["Host"]) == ("58.00", "8.70", "tracker.example")
 
 

@@ -86,7 +86,7 @@ def test_forget_leaves_nothing_in_any_table_but_sums(
     assert len(set(tables_with(NUMBER, CLICK, EARLIER))) >= 8  # what is looked for is there, and the search finds it
     out = StringIO()
     call_command("forget_order", NUMBER, stdout=out)
-    assert out.getvalue().startswith("Forgotten: 1 order, 4 deliveries, 2 attempts, 2 link")
+    assert out.getvalue().startswith("Deleted: orders 1, deliveries 4, attempts 2, links 2, ")
     assert tables_with(NUMBER, CLICK, EARLIER) == []
     assert Delivery.objects.get().order == other
     after = reconciliation.reconcile(joe, month)
@@ -166,13 +166,13 @@ def test_forget_by_the_page_says_what_it_does_and_notes_no_number(joe: Affiliate
     client = client_with("view_order", "delete_order")
     page = client.get(f"/admin/orders/order/{order.pk}/forget/").content.decode()
     assert "No postback is sent." in page
-    assert "1 postback of this order is still waiting and will not be sent." in page
+    assert "1 pending delivery will not be sent." in page
     assert "Forget order…" in client.get(f"/admin/orders/order/{order.pk}/change/").content.decode()
     answer = client.post(f"/admin/orders/order/{order.pk}/forget/", follow=True)
     assert "The order and all data about it were deleted." in answer.content.decode()
     assert NUMBER not in answer.content.decode() + caplog.text
     assert "order_forgotten" in caplog.text
-    assert LogEntry.objects.get().change_message == "Forgotten, with everything about it."
+    assert LogEntry.objects.get().change_message == "Deleted for good, with all its data."
     assert tables_with(NUMBER) == []
     assert client.get(f"/admin/orders/order/{order.pk}/forget/").status_code == 404
     assert apps.get_model("orders", "Order").objects.count() == 0

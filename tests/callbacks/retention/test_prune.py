@@ -170,7 +170,7 @@ def test_prune_sessions_and_log_in_records() -> None:
         store.set_expiry(seconds)
         store.create()
     gone = prune.run()
-    assert (gone["notes of log-ins"], gone["log-ins"], gone["sessions"]) == (2, 1, 1)
+    assert (gone["history entries of log-ins"], gone["log-ins"], gone["sessions"]) == (2, 1, 1)
     assert sorted(LogEntry.objects.values_list("change_message", flat=True)) == [
         "Logged in.", "Turned two-factor log-in on.",
     ]  # fmt: skip
@@ -222,6 +222,6 @@ def test_prune_hosts_in_trouble_that_no_callback_calls_any_more(joe: Affiliate) 
     setting = CallbackSettingFactory(affiliate=joe)
     for host in (setting.host, "gone.example"):
         TroubledHost.objects.create(host=host, failures=20, probe_at=timezone.now())
-    assert prune.count()["hosts"] == 1
-    assert prune.run()["hosts"] == 1
+    assert prune.count()["states of unused hosts"] == 1
+    assert prune.run()["states of unused hosts"] == 1
     assert [row.host for row in TroubledHost.objects.all()] == [setting.host]

@@ -86,7 +86,7 @@ def test_preview_of_what_cannot_be_sent_for_this_order_says_so(joe: Affiliate) -
     order = OrderFactory(affiliate=joe, number="..")
     found = previewed(joe, "https://t.example/{{order.number}}/x", order)
     assert found.request is None
-    assert "means another folder" in found.problem
+    assert "changes the path of the URL" in found.problem
 
 
 # --- the list of variables -----------------------------------------------------------

@@ -127,7 +127,9 @@ def test_send_test_of_a_name_that_leads_to_a_blocked_address_tells_nothing_else(
     result = test_send.send(setting, None, admin_user.pk)
     assert result.attempt
     assert (result.attempt.error_kind, result.attempt.status_code) == ("blocked_address", None)
-    assert result.attempt.detail == "localhost was not found, or leads to an address that postbacks may not be sent to."
+    assert (
+        result.attempt.detail == "localhost was not found, or resolves to an address that postbacks may not be sent to."
+    )
     kept = Attempt.objects.values().get()
     assert [name for name in kept if name.endswith("_ms") and kept[name] is not None] == []
     assert (kept["remote_address"], kept["response_headers"], kept["response_excerpt"]) == ("", [], "")
@@ -152,7 +154,7 @@ def test_send_test_does_not_tell_whether_a_name_exists_in_a_private_network(
             told.append({key: str(value).replace(name, "NAME") for key, value in values.items() if key not in private})
             assert attempt.delivery.last_error_kind == attempt.error_kind
         assert set(server.asked) >= {"tracker.internal", "gone.internal"}
-    assert told[0]["detail"] == "NAME was not found, or leads to an address that postbacks may not be sent to."
+    assert told[0]["detail"] == "NAME was not found, or resolves to an address that postbacks may not be sent to."
     assert told == [told[0]] * 4
 
 
@@ -166,7 +168,7 @@ def test_send_test_of_what_cannot_be_filled_in_sends_and_keeps_nothing(
     OrderFactory(affiliate=joe, number="..")
     text = send_test(admin_client, joe, receiver.url("/{{order.number}}/x")).content.decode()
     assert "Nothing was sent." in text
-    assert "means another folder" in text
+    assert "changes the path of the URL" in text
     assert not Attempt.objects.exists()
     assert receiver.wait_for(0) == []
 

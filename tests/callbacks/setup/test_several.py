@@ -151,7 +151,7 @@ def test_callback_is_switched_and_removed_by_itself(admin_client: Client, joe: A
     admin_client.post(of(joe, f"created/{second.pk}/pause/"))
     assert dict(CallbackSetting.objects.values_list("pk", "is_active")) == {first.pk: True, second.pk: False}
     question = admin_client.get(of(joe, f"created/{second.pk}/remove/")).content.decode()
-    assert "Remove order created callback “Callback 2”?" in question
+    assert "Delete order created callback “Callback 2”?" in question
     admin_client.post(of(joe, f"created/{second.pk}/remove/"))
     assert CallbackSetting.objects.get() == first
 

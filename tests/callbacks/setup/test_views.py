@@ -228,11 +228,11 @@ def test_callback_removed_asks_first_and_keeps_the_log(admin_client: Client, joe
     page = of(joe, f"created/{CallbackSettingFactory(affiliate=joe).pk}/remove/")
     OrderFactory(affiliate=joe)
     question = admin_client.get(page).content.decode()
-    assert "Remove order created callback?" in question
+    assert "Delete order created callback?" in question
     assert "1 pending delivery will not be sent." in question
     assert CallbackSetting.objects.exists()
     answer = admin_client.post(page, follow=True)
-    assert "Order created callback of Joe removed." in answer.content.decode()
+    assert "Order created callback of Joe deleted." in answer.content.decode()
     assert not CallbackSetting.objects.exists()
     assert Delivery.objects.get().setting is None
     assert "Set up" in row_of(admin_client, joe)

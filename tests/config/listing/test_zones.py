@@ -79,7 +79,7 @@ def test_one_midnight_everywhere(admin_client, settings, joe, zone):
         assert row[headings.index(f"Time ({zone})")][:10] == first
         text = b"".join(admin_client.get(f"{export}?month={month}")).decode()
         assert numbers(text) == {expected}
-        assert f"Came in ({zone})" in text
+        assert f"Received ({zone})" in text
         assert f",{first} " in text
         shown = admin_client.get(f"{profile}?month={month}").content.decode()
         assert zone in shown

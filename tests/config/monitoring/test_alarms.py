@@ -124,7 +124,7 @@ def test_delivery_that_waits_for_more_than_five_minutes_is_told(time_machine):
     assert kinds() == []
     go_on(time_machine, "worker", "beat", seconds=60)
     assert kinds() == ["waiting"]
-    assert "Deliveries waiting: 1." in Email.objects.get().body
+    assert "Pending deliveries: 1." in Email.objects.get().body
 
 
 def test_broker_that_is_away_is_told_and_that_workers_go_on(time_machine, settings):
