@@ -120,3 +120,9 @@ def test_list_is_for_those_who_may_see_callbacks() -> None:
     for page in (LIST, f"{LIST}export/"):
         assert client_with("view_delivery").get(page).status_code == 403
         assert client_with("view_callbacksetting").get(page).status_code == 200
+
+
+def test_callback_that_failed_for_long_is_paused_automatically(admin_client: Client) -> None:
+    CallbackSetting.objects.filter(pk=callback("failed.example").pk).update(is_active=False, pause_reason="failing")
+    assert hosts(admin_client, "?state=gone") == ["failed.example"]
+    assert hosts(admin_client, "?state=paused") == []
