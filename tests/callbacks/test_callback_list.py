@@ -11,6 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 from affiliates.models import Affiliate
+from callbacks import callback_list
 from callbacks.callback_list import State
 from callbacks.models import CallbackSetting, Delivery
 from tests.factories import AffiliateFactory, CallbackSettingFactory, client_with
@@ -109,11 +110,16 @@ def test_list_of_ten_thousand_is_quick(admin_client: Client) -> None:
         assert len(page.context["cl"].result_list) == {"": 50, "?state=failing": 0, "?state=silent": 50}.get(query, 2)
 
 
-def test_export_holds_what_the_filters_select(admin_client: Client, all_states: None) -> None:
+def test_export_holds_what_the_filters_select(
+    admin_client: Client, all_states: None, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(callback_list, "BATCH_SIZE", 3)
     answer = admin_client.get(f"{LIST}export/?state=failing")
     [row] = csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode(), newline=""))
     assert (row["Host"], row["State"], row["Method"]) == ("failing.example", "Failing", "GET")
-    assert len(b"".join(admin_client.get(f"{LIST}export/").streaming_content).splitlines()) == 1 + len(State)
+    rows = csv.DictReader(io.StringIO(b"".join(admin_client.get(f"{LIST}export/").streaming_content).decode()))
+    assert sorted(row["Host"] for row in rows) == sorted(f"{state.value.replace('_', '-')}.example" for state in State)
+    assert "what=callbacks" in capfd.readouterr().err
 
 
 def test_list_is_for_those_who_may_see_callbacks() -> None:

@@ -75,6 +75,7 @@ def test_demo_shows_each_thing_that_can_happen_to_a_delivery():
     assert {*deliveries.filter(status="failed").values_list("attempt_count", flat=True)} == {len(retry.WAITS) + 1}
     assert {delivery.setting.host.partition(":")[0] for delivery in tried.filter(status="pending")} == {"localhost"}
     refused = [each for each in Attempt.objects.filter(error_kind="") if soft_failures.find(each.response_excerpt)]
+    assert refused
     assert [each.delivery_id for each in refused] == [
         *deliveries.filter(is_soft_failure=True).values_list("pk", flat=True)
     ]
