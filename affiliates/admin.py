@@ -169,7 +169,7 @@ class AffiliateAdmin(EditingAdmin):
         try:
             access.follow_email(obj)
         except ValidationError as error:
-            kept = _("The portal login keeps its old e-mail. %(why)s")
+            kept = _("The portal log-in keeps the old e-mail address. %(why)s")
             messages.warning(request, kept % {"why": " ".join(error.messages)})
 
     # --- deleting ------------------------------------------------------------

@@ -80,7 +80,7 @@ class PercentField(forms.DecimalField):
             raise ValidationError(message, code="too_many_decimals", params={"count": PERCENT_PLACES})
         if 0 < typed < 1 and not text.endswith("%"):
             meant = {"typed": percent(typed / 100), "meant": percent(typed), "number": f"{(typed * 100).normalize():f}"}
-            message = _("Did you mean %(meant)s? Then enter %(number)s. For %(typed)s, add the percent sign.")
+            message = _("For %(meant)s, enter %(number)s. For %(typed)s, enter it with the percent sign.")
             raise ValidationError(message, code="fraction", params=meant)
         return typed / 100
 
@@ -94,7 +94,7 @@ class PercentField(forms.DecimalField):
 class AffiliateForm(EditingForm):
     commission_rate = PercentField(
         label=gettext_lazy("Commission rate"),
-        help_text=gettext_lazy("In percent of the order amount, such as 15 or 12.5."),
+        help_text=gettext_lazy("Percentage of the order amount, such as 15 or 12.5."),
     )
 
     class Meta:

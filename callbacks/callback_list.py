@@ -25,7 +25,7 @@ from callbacks.models import CallbackSetting, EventType
 from callbacks.reports.callback_health import sent_last
 from config.listing.columns import ReadOnlyAdmin, column
 from config.listing.csv_download import csv_response
-from config.listing.filters import CountedFilter
+from config.listing.filters import ChoiceFilter
 from config.listing.pages import LongChangeList
 from config.security import security_log
 from config.theme.templatetags.theme import chip
@@ -41,11 +41,11 @@ _COLUMNS = (
 class State(TextChoices):
     """What becomes of the affiliate's next event, or else how the last postback went."""
 
-    WORKING = "working", _("Active")
+    WORKING = "working", _("Working")
     FAILING = "failing", _("Failing")
-    SILENT = "silent", _("Never sent")
-    CHANGED = "changed", _("Changed, not sent since")
-    HELD = "held", _("On hold, as the tracker asked")
+    SILENT = "silent", _("Nothing sent yet")
+    CHANGED = "changed", _("Changed, nothing sent since")
+    HELD = "held", _("On hold")
     PAUSED = "paused", _("Paused")
     GONE = "gone", _("Paused automatically")
     NOT_APPROVED = "not_approved", _("Affiliate not approved")
@@ -75,40 +75,22 @@ def with_state(callbacks: QuerySet[CallbackSetting]) -> QuerySet[CallbackSetting
     return sent.annotate(its_state=state)
 
 
-class StateFilter(CountedFilter):
+class StateFilter(ChoiceFilter):
     title = _("state")
     parameter_name = "state"
-    conditions = {state.value: Q(its_state=state.value) for state in State}  # noqa: RUF012 - never changed
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return State.choices
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(its_state=self.value()) if self.value() else queryset
+    field, options = "its_state", State.choices
 
 
-class EventFilter(CountedFilter):
+class EventFilter(ChoiceFilter):
     title = _("event")
     parameter_name = "event"
-    conditions = {event.value: Q(event=event.value) for event in EventType}  # noqa: RUF012 - as above
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return EventType.choices
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(event=self.value()) if self.value() else queryset
+    field, options = "event", EventType.choices
 
 
-class MethodFilter(CountedFilter):
+class MethodFilter(ChoiceFilter):
     title = _("method")
     parameter_name = "method"
-    conditions = {method.value: Q(method=method.value) for method in CallbackSetting.Method}  # noqa: RUF012 - as above
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return CallbackSetting.Method.choices
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(method=self.value()) if self.value() else queryset
+    field, options = "method", CallbackSetting.Method.choices
 
 
 class CallbackList(FilteredByAffiliate, ReadOnlyAdmin):
@@ -119,7 +101,7 @@ class CallbackList(FilteredByAffiliate, ReadOnlyAdmin):
     list_icon = "link"
     empty_title = _("No callbacks yet")
     empty_text = _("Set up a callback in an affiliate's Settings tab.")
-    list_display = ("affiliate_column", "event_column", "method", "host_column", "state", "last", "links")
+    list_display = ("affiliate_column", "event_column", "host_column", "state", "last", "links")
     list_display_links = None
     list_filter = (StateFilter, EventFilter, MethodFilter, ("affiliate", AffiliateFilter))
     list_select_related = ("affiliate",)

@@ -29,7 +29,7 @@ from callbacks.setup.bulk import choice
 from config.monitoring import alarms, mail, preferences
 from config.request import actor, allow_going_back
 from config.security import encryption, roles, security_log, two_factor
-from config.security.sign_in import NewPasswordForm
+from config.security.sign_in import LoginForm, NewPasswordForm
 from config.theme.templatetags.theme import rounded_share
 from orders.models import Order
 
@@ -96,6 +96,7 @@ class PostbacksAdminSite(AdminSite):
     index_title = _("Overview")
     site_url = None
     empty_value_display = "\N{EN DASH}"
+    login_form = LoginForm
     enable_nav_sidebar = False  # Django's; ours is in each_context
 
     def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Callable[..., Any]:  # type: ignore[override]  # the stubs promise the very type of the view

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from django import forms
+from django.contrib import messages
 from django.core import signing
 from django.db import connection, models
 from django.http import HttpRequest, HttpResponse
@@ -123,4 +124,12 @@ class EditingAdmin(BaseAdmin):
         return form.changes_to(type(form)(instance=stored))
 
     def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        obj.is_unchanged = not message
         return super().log_change(request, obj, message) if message else None
+
+    def response_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
+        """Django says that it was changed, whatever was saved."""
+        if not getattr(obj, "is_unchanged", False):
+            return super().response_change(request, obj)
+        messages.info(request, _("Nothing was changed."))
+        return self.response_post_save_change(request, obj)

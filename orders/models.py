@@ -29,7 +29,9 @@ RATE_PLACES = 6
 
 def validate_number(number: str) -> None:
     if number in {".", ".."}:
-        raise ValidationError(_("A number cannot be dots only. Add something to it, such as #."), code="dots_only")
+        raise ValidationError(
+            _("An order number cannot be only dots. Add another character, such as #."), code="dots_only"
+        )
 
 
 def validate_currency(code: str) -> None:

@@ -23,6 +23,7 @@ SHOWN = (
     *("affiliates/portal/*.py", "templates/portal/*.html", "templates/theme/*.html", "templates/[45]*.html"),
     *(f"templates/admin/callbacks/log/{name}.html" for name in PARTS),
     *(f"templates/admin/callbacks/setup/{name}.html" for name in ("template", "endpoint_health")),
+    "templates/admin/callbacks/reports/nothing_sent.html",
     *("config/theme/templatetags/*.py", "callbacks/templatetags/deliveries.py"),
     *(
         "callbacks/egress/outcome.py",

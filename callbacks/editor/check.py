@@ -150,7 +150,7 @@ def _warnings(pieces: tuple[Piece, ...], *, sends_json: bool) -> Iterator[Proble
         message = _("Nothing after # is sent, so {variables} does not reach the tracker.", variables=joined(unsent))
         yield Problem("variable_in_fragment", message, unsent)
     elif fragment:
-        message = _("“#{fragment}” is not sent: a URL is sent only up to the #.", fragment=fragment)
+        message = _("“#{fragment}” is not sent. Nothing after # reaches the tracker.", fragment=fragment)
         yield Problem("text_in_fragment", message)
     parts = targets.split(outline.url)
     if parts.scheme == "http":

@@ -9,6 +9,7 @@ from urllib.parse import urljoin, urlsplit
 from callbacks.editor import check, macros, meanings, statuses, trackers, url_parts
 from callbacks.postback import syntax
 
+SIGNS_BEFORE = frozenset({"=$", "=#", "=%", "=@"})  # ${{payout}}
 CLICK_ID = meanings.VARIABLE_OF[meanings.CLICK_ID]
 
 
@@ -78,10 +79,16 @@ def _of_macro(macro: macros.Macro, click_id: str) -> Correction:
 
 
 def _of_unknown_variable(template: str, fault: syntax.Fault, click_id: str) -> Correction:
-    suggestion = macros.meant(template, fault).replace("{{" + CLICK_ID, "{{" + click_id, 1) if fault.name else ""
+    suggestion = (
+        macros.meant(template, fault).replace("{{" + CLICK_ID, "{{" + click_id, 1)
+        if fault.name and macros.is_understood(template, fault)
+        else ""
+    )
     start, end = fault.start, fault.start + len(fault.fragment)
     while template[start - 1 : start] == "{" and template[end : end + 1] == "}":  # {{{payout}}}
         start, end = start - 1, end + 1
+    if template[start - 2 : start] in SIGNS_BEFORE:
+        start -= 1
     # NAME stands for what only a person knows.
     return Correction(template[start:end], start, end, suggestion="" if ".NAME" in suggestion else suggestion)
 

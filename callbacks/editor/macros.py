@@ -7,9 +7,9 @@ Networks and trackers write `{sub1}`, `[CLICKID]`, `#s2#`, `##X##`, `${x}`, `%x%
 
 import difflib
 import re
-from bisect import bisect_right
 from collections.abc import Container
 from dataclasses import dataclass
+from functools import lru_cache
 
 from callbacks.editor import spellings, statuses, trackers, url_parts
 from callbacks.editor.meanings import (
@@ -28,6 +28,14 @@ from callbacks.postback import syntax, variables
 
 FAMILIES = frozenset({"link", "query", *(name.partition(".")[0] for name in variables.NAMES)})
 FILTERS = re.compile(r"\|\s*+(?:default|map)\s*+:.*", re.DOTALL)
+PLAIN_NAMES = frozenset(map(without_punctuation, variables.NAMES))
+# By their name without punctuation, and by what follows its dot; of two the first in the alphabet.
+VARIABLE_LIKE = {
+    without_punctuation(part): variable
+    for variable in sorted(variables.NAMES, reverse=True)
+    for part in (variable.partition(".")[2], variable)
+    if part
+}
 HOST = "host"  # the meaning of a placeholder that stands in the host's place, where no variable may
 
 
@@ -53,7 +61,7 @@ class Macro:
 def find(template: str) -> tuple[Macro, ...]:
     """All other systems' placeholders in `template`, in order; they do not overlap."""
     masked = syntax.masked(template)
-    values = sorted(url_parts.values(template), key=lambda value: value.start)
+    values = url_parts.values(template)
     spans = {*spellings.in_text(masked)}.union(*(spellings.in_value(masked, value) for value in values))
     host_start, host_end = url_parts.authority_span(template)
     spans.update(match.span() for match in spellings.IN_HOST.finditer(masked, host_start, host_end))
@@ -65,9 +73,7 @@ def find(template: str) -> tuple[Macro, ...]:
         if start < host_end:
             found.append(Macro(template[start:end], start, end, HOST))
             continue
-        at = bisect_right(values, start, key=lambda value: value.start) - 1
-        parameter = values[at].parameter if at >= 0 and start <= values[at].end else ""
-        found.append(_macro(template, start, end, parameter, recognised))
+        found.append(_macro(template, start, end, _parameter_at(template, start), recognised))
     return tuple(found)
 
 
@@ -87,16 +93,36 @@ def empty(template: str, parameters: Container[str]) -> tuple[Macro, ...]:
 def meant(template: str, fault: syntax.Fault) -> str:
     """What to write for a variable that does not exist, `fault`, with its filters; NAME is what only a person knows."""
     recognised = trackers.recognise(template)
-    value = next((one for one in url_parts.values(template) if one.start <= fault.start < one.end), None)
-    parameter = value.parameter if value else ""
+    parameter = _parameter_at(template, fault.start)
     name = fault.name
     variable = ""
     if name and not _is_like_ours(name):
         meaning = _meaning_of(name, parameter, recognised)
         variable = VARIABLE_OF[meaning] if meaning else ""
+        if not meaning and spellings.NUMBERED.fullmatch(name):
+            variable = variables.LINK_QUERY + name
     inside = fault.fragment.partition("|")
     filters = inside[1] + inside[2].removesuffix("}}")
     return _suggestion(template, variable or nearest(name), filters, parameter, recognised)
+
+
+def is_understood(template: str, fault: syntax.Fault) -> bool:
+    """Whether `meant` says what was meant; else it is only the name that looks most like it."""
+    name = fault.name.strip().lower()
+    written = meant(template, fault).strip("{}").partition("|")[0].strip()
+    return bool(
+        _meaning_of(name, _parameter_at(template, fault.start), trackers.recognise(template))
+        or spellings.NUMBERED.fullmatch(name)
+        or _variable_like(name)
+        or written.startswith(variables.LINK_QUERY)
+        or difflib.get_close_matches(name, [written.lower()], n=1, cutoff=0.8)
+    )
+
+
+def _parameter_at(template: str, position: int) -> str:
+    """The name of the parameter whose value holds this position; "" if there is none."""
+    value = url_parts.value_at(template, position)
+    return value.parameter if value else ""
 
 
 def _is_like_ours(name: str) -> bool:
@@ -106,11 +132,12 @@ def _is_like_ours(name: str) -> bool:
     plain = without_punctuation(lowered)
     return (
         ("." in lowered and family in FAMILIES)
-        or plain in {without_punctuation(own) for own in variables.NAMES}
+        or plain in PLAIN_NAMES
         or bool(difflib.get_close_matches(lowered, variables.NAMES, n=1, cutoff=0.85))
     )
 
 
+@lru_cache(maxsize=1024)
 def nearest(name: str) -> str:
     """The variable that somebody who wrote `name` most likely meant."""
     lowered = name.strip().lower() or "order.number"
@@ -131,11 +158,7 @@ def nearest(name: str) -> str:
 
 def _variable_like(name: str) -> str | None:
     """The variable whose name this is but for punctuation, or whose meaning it has."""
-    plain = without_punctuation(name)
-    for variable in sorted(variables.NAMES):
-        if plain and plain in {without_punctuation(part) for part in (variable, variable.partition(".")[2])}:
-            return variable
-    return VARIABLE_OF.get(meaning_of(name))
+    return VARIABLE_LIKE.get(without_punctuation(name)) or VARIABLE_OF.get(meaning_of(name))
 
 
 def _macro(template: str, start: int, end: int, parameter: str, recognised: tuple[Tracker, ...]) -> Macro:
@@ -176,6 +199,8 @@ def _meaning_of(name: str, parameter: str, recognised: tuple[Tracker, ...]) -> s
     if not of_tracker and parameter in {one.click_id for one in recognised if one.click_id}:
         of_tracker = CLICK_ID  # whatever the other system calls it: `subid=$tid`
     named = meaning_of(name)
+    if not named and meaning_of(parameter):
+        named = meaning_of(spellings.WORDS_AROUND.sub("", name))  # `tid=REPLACE_CLICK_ID` is the click
     # What is no money is not sent as such: `adv_sub={order_id}` is the order's number.
     if named in {ORDER, STATUS, CURRENCY} and of_tracker in {PAYOUT, AMOUNT}:
         return named

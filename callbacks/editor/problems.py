@@ -27,13 +27,13 @@ def from_macros(found: Sequence[Macro]) -> Problem:
             "{placeholders} is a placeholder of another system and would be sent literally, not replaced by values.",
             placeholders=texts[0],
         )
-        brief = _("{finding} Correct it below, or tick “send as typed”.", finding=finding)
+        brief = _("{finding} Correct it below, or tick “Send as typed”.", finding=finding)
     else:
         finding = _(
             "{placeholders} are placeholders of another system and would be sent literally, not replaced by values.",
             placeholders=joined(texts),
         )
-        brief = _("{finding} Correct them below, or tick “send as typed”.", finding=finding)
+        brief = _("{finding} Correct them below, or tick “Send as typed”.", finding=finding)
     written = [macro for macro in found if macro.suggestion and not macro.should_go]
     message = _("{message} {remedy}", message=finding, remedy=_remedy(found, written))
     suggestions = dict.fromkeys(macro.suggestion for macro in written)
@@ -41,22 +41,26 @@ def from_macros(found: Sequence[Macro]) -> Problem:
 
 
 def _remedy(found: Sequence[Macro], written: Sequence[Macro]) -> str:
+    suggested: dict[str, set[str]] = {}
+    for macro in found:
+        suggested.setdefault(macro.text, set()).add(macro.suggestion)
+    ambiguous = frozenset(text for text, variables in suggested.items() if len(variables) > 1)
     ways = list(
         dict.fromkeys(
-            _("{variable} for {placeholder}", variable=macro.suggestion, placeholder=_label(macro, found))
+            _("{variable} for {placeholder}", variable=macro.suggestion, placeholder=_label(macro, ambiguous))
             for macro in written
         )
     )
     if any(macro.meaning == HOST for macro in found):
         ways.append(_("the tracker's own host before the path"))
     if any(not macro.suggestion and not macro.should_go and macro.meaning != HOST for macro in found):
-        ways.append(_("a variable for the rest") if ways else _("a variable there"))
+        ways.append(_("a variable for the rest") if ways else _("a variable instead"))
     left_out = joined(tuple(dict.fromkeys(f"{macro.parameter}={macro.text}" for macro in found if macro.should_go)))
     if not left_out:
-        return _("Write {ways}, or tick “send as typed”.", ways=joined(ways))
+        return _("Write {ways}, or tick “Send as typed”.", ways=joined(ways))
     if not ways:
-        return _("Remove {parameters}, or tick “send as typed”.", parameters=left_out)
-    return _("Write {ways}, remove {parameters}, or tick “send as typed”.", ways=joined(ways), parameters=left_out)
+        return _("Remove {parameters}, or tick “Send as typed”.", parameters=left_out)
+    return _("Write {ways}, remove {parameters}, or tick “Send as typed”.", ways=joined(ways), parameters=left_out)
 
 
 def from_variables_in_host(found: Iterable[VariableRef]) -> Problem:
@@ -113,15 +117,18 @@ def _unbalanced_braces(_template: str, faults: Sequence[Fault]) -> Problem:
     return Problem("unbalanced_braces", message, fragments)
 
 
-def _label(macro: Macro, found: Sequence[Macro]) -> str:
+def _label(macro: Macro, ambiguous: frozenset[str]) -> str:
     """The macro's text, with its parameter if the same text means several things."""
-    several = len({other.suggestion for other in found if other.text == macro.text}) > 1
-    return f"{macro.parameter}={macro.text}" if several and macro.parameter else macro.text
+    return f"{macro.parameter}={macro.text}" if macro.text in ambiguous and macro.parameter else macro.text
 
 
 def _unknown_filter(_template: str, faults: Sequence[Fault]) -> Problem:
     said = reduce(lambda some, one: _("{message} {remedy}", message=some, remedy=one), map(_of_filter, faults))
-    message = _("{faults} There are two filters, each with a text in quotes: {filters}.", faults=said, filters=FILTERS)
+    message = _(
+        "{faults} The filters are default and map, as in {filters}. The text must be in quotes.",
+        faults=said,
+        filters=FILTERS,
+    )
     return Problem("unknown_filter", message, tuple(fault.fragment for fault in faults))
 
 
@@ -129,8 +136,8 @@ def _of_filter(fault: Fault) -> str:
     if not fault.name:
         return _("A filter is missing after | in {variable}.", variable=fault.fragment)
     if fault.name in {"default", "map"}:
-        return _("The filter {filter} is not complete in {variable}.", filter=fault.name, variable=fault.fragment)
-    return _("There is no filter {filter}, as in {variable}.", filter=fault.name, variable=fault.fragment)
+        return _("The filter {filter} in {variable} is not complete.", filter=fault.name, variable=fault.fragment)
+    return _("The filter {filter} in {variable} does not exist.", filter=fault.name, variable=fault.fragment)
 
 
 SENTENCES = {

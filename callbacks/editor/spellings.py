@@ -54,8 +54,8 @@ OWNER = (
 # A whole value or segment that is a placeholder by its capitals or its form.
 WHOLE = re.compile(
     r"REPLACE(?:_?[A-Z0-9])*|OPTIONAL(?:_[A-Z0-9]+)*|X{3,}|MACRO|PLACEHOLDER|CHANGE_?ME|TODO|TBD|FIXME"
-    r"|(?:YOUR|INSERT|ENTER|PASTE)[_-][A-Z0-9_-]+|(?:your|insert|enter|paste)[_-][a-z0-9_-]+"
-    r"|[A-Z][A-Z0-9_]*_HERE|(?:[a-z0-9]+[_-])*(?:id|amount|key|token|code|domain|value)[_-]here"
+    r"|(?:YOUR|INSERT|ENTER|PASTE)[_-][A-Za-z0-9_-]+|(?:your|insert|enter|paste)[_-][a-z0-9_-]+"
+    r"|[A-Za-z][A-Za-z0-9_]*_HERE|(?:[a-z0-9]+[_-])*(?:id|amount|key|token|code|domain|value)[_-]here"
     r"|__[A-Z][A-Z0-9_]*__|__[a-z][a-z0-9]*(?:_id|id|ref|sub[0-9]?)__"
     rf"|(?:YOUR)?{OWNER}_?(?:ID|REF)[0-9]?|(?:[A-Z][A-Z0-9]*_)+{SURE_FIELD}[0-9]?|{OWNER}_{FIELD}[0-9]?"
     r"|(?:AFF_?)?SUB_?(?:ID)?_?[0-9]{1,2}|AFF_?SUB"
@@ -65,14 +65,16 @@ WHOLE = re.compile(
 )
 # In the place of a value whose parameter says what belongs there.
 LEFTOVER = re.compile(rf"replace|optional|x{{3,}}|[^\w\s{syntax.FILLER}]{{2,}}|…|�", re.IGNORECASE)
-SIGNS_AROUND = "!\"#$%&'()*+,-./:;<=>?@[\\]^`{|}~¤§°«»‹›“”‘’「」【】"  # noqa: RUF001 - quotes
+SIGNS_AROUND = "!\"#$%&'()*+,-./:;<=>?@[\\]^`{|}~¤§°«»‹›“”‘’「」【】〈〉⟨⟩¬•"  # noqa: RUF001 - quotes
 STRONG = frozenset("*^!|~(")  # around a name of any kind they make a placeholder
-MIRRORED = str.maketrans("()[]{}<>«»‹›“”‘’「」【】", ")(][}{><»«›‹”“’‘」「】【")  # noqa: RUF001 - quotes
+MIRRORED = str.maketrans("()[]{}<>«»‹›“”‘’「」【】〈〉⟨⟩", ")(][}{><»«›‹”“’‘」「】【〉〈⟩⟨")  # noqa: RUF001 - quotes
 # Of a known name also on one side alone: `:clickid`, `[clickid`.
 LED = re.compile(r"[:@$%\\\[<(~|^*]{1,3}[A-Za-z_][\w.-]*|[A-Za-z_][\w.-]*[\]>)~|^*%]{1,3}")
 NAME = re.compile(r"[A-Za-z_][\w.-]*")
 IDENTIFIER = re.compile(r"(?:id|ref)[0-9]?\Z", re.IGNORECASE)
 MOST_SIGNS = 5
+SHORTEST_WORD = 3
+WORDS_AROUND = re.compile(r"(?:REPLACE|YOUR|INSERT|ENTER|PASTE|OPTIONAL)[_-]|[_-]HERE\Z", re.IGNORECASE)
 HIT_PATH = re.compile(r"x{2}(\w+?)x{2}", re.IGNORECASE)
 NUMBERED = re.compile(r"(?:aff_?)?sub_?(?:id)?_?[0-9]+", re.IGNORECASE)
 
@@ -105,7 +107,8 @@ def is_whole(text: str, parameter: str) -> bool:
     if WHOLE.fullmatch(text) or (meaning_of(parameter) and LEFTOVER.fullmatch(text)):
         return True
     if NAME.fullmatch(text):
-        return _is_word(text, parameter)
+        is_underlined = text.startswith("__") and text.endswith("__") and is_known(text.strip("_"))
+        return is_underlined or _is_word(text, parameter) or _is_own_name(text, parameter)
     if syntax.FILLER in text or UNBALANCED.match(text):
         return False
     plain = decoded(text)
@@ -119,8 +122,11 @@ def name_in(text: str) -> str:
     inner = decoded(text).strip(f"{SIGNS_AROUND}_ ")
     if found := HIT_PATH.fullmatch(inner):
         inner = found[1]
-    if NAME.fullmatch(inner) or is_known(inner):
+    if is_known(inner):
         return inner
+    if NAME.fullmatch(inner):
+        field = inner.rpartition(".")[2]  # {conversion.payout}
+        return field if is_known(field) else inner
     names = NAME.findall(inner)
     return next((name for name in reversed(names) if is_known(name)), inner)
 
@@ -139,6 +145,11 @@ def decoded(text: str) -> str:
     return text
 
 
+def _is_own_name(word: str, parameter: str) -> bool:
+    """Whether a word in capitals is the name of its parameter, or the end of it: `sscid=SSCID`, `a_token=TOKEN`."""
+    return len(word) >= SHORTEST_WORD and word.isupper() and f"_{parameter}".upper().endswith(f"_{word}")
+
+
 def _is_word(word: str, parameter: str) -> bool:
     """Whether a bare word is what the parameter is for: in capitals (SUM), or an identifier (`clickid=clickId`)."""
     meaning = meaning_of(word)
@@ -148,8 +159,8 @@ def _is_word(word: str, parameter: str) -> bool:
 
 def _is_wrapped(text: str, parameter: str) -> bool:
     """Whether signs stand around a name, or one before it: `(payout)`, `*x*`, `:clickid`."""
-    inner = text.strip(SIGNS_AROUND)
-    if not NAME.fullmatch(inner.strip(" ")):
+    inner = text.strip(f"{SIGNS_AROUND} " if text[:1] in SIGNS_AROUND else SIGNS_AROUND)
+    if not NAME.fullmatch(inner):
         return False
     before, _name, after = text.partition(inner)
     if len(before) > MOST_SIGNS or len(after) > MOST_SIGNS or not (before or after):

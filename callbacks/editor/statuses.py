@@ -5,6 +5,7 @@ Most trackers take any word as a status. The others have `statuses` in their rec
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote_plus
 
 from callbacks.editor import trackers, url_parts
@@ -27,6 +28,7 @@ class Misunderstood:
     parameter: str
 
 
+@lru_cache(maxsize=256)
 def known_words(template: str) -> dict[str, tuple[str, ...]]:
     """For each of our statuses the words that the tracker of this URL takes for it, the best first.
 

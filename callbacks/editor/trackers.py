@@ -64,9 +64,9 @@ TRACKERS = (
             "Voluum counts each pair of cid and txid once. A second postback with the same cid and txid is ignored."
         ),
         must_switch_on=_(
-            "Without a txid, turn on “Accept duplicate postbacks” in the options of the affiliate network, or only the "
-            "first order of a click is counted. If “Only accept postbacks from whitelisted IPs” is on, add the IP "
-            "address of this server."
+            "If you do not send a txid, turn on “Accept duplicate postbacks” in the options of the affiliate network. "
+            "Otherwise only the first order of a click is counted. If “Only accept postbacks from whitelisted IPs” is "
+            "on, add the IP address of this server."
         ),
     ),
     Tracker(
@@ -79,8 +79,8 @@ TRACKERS = (
         # docs.bemob.com: "Performing Conversion Test", "Postback Settings of Affiliate Network"
         second_postback=_("BeMob uses the txid to avoid counting a conversion twice."),
         must_switch_on=_(
-            "In the additional options of the affiliate network: turn on the postback statuses if you send a status, "
-            "and check the options for duplicate postbacks and for whitelisted IP addresses."
+            "In the additional options of the affiliate network: if you send a status, turn on the postback statuses. "
+            "Check the options for duplicate postbacks and for whitelisted IP addresses."
         ),
     ),
     Tracker(
@@ -156,8 +156,8 @@ TRACKERS = (
             "click ID and goal). It can change the status only while the conversion is pending."
         ),
         must_switch_on=_(
-            "If a secure postback code or an IP whitelist is set for the offer or the advertiser, add "
-            "secure=… to the URL and the IP address of this server to the list."
+            "If a secure postback code is set for the offer or the advertiser, add secure=… to the URL. If an IP "
+            "whitelist is set, add the IP address of this server to it."
         ),
     ),
     Tracker(
@@ -202,7 +202,9 @@ TRACKERS = (
         dispensable=_names("coupon_code email event_id adv_event_id adv1 adv2 adv3 adv4 adv5"),
         meanings={"transaction_id": CLICK_ID, "amount": PAYOUT},
         # helpdesk.everflow.io: "Session Definition; Rules for Duplicate Clicks & Conversions"
-        second_postback=_("A second conversion of the same visitor is a duplicate, unless the offer allows those."),
+        second_postback=_(
+            "A second conversion of the same visitor is a duplicate, unless the offer allows duplicates."
+        ),
         must_switch_on=_(
             "If one click can lead to several orders, turn on “Allow Duplicate Conversions” under Attribution in the "
             "settings of the offer."
@@ -235,6 +237,15 @@ TRACKERS = (
             "If “Conversions from Whitelist Only” is ticked for the offer, add the IP address of this server to the "
             "pixel whitelist."
         ),
+    ),
+    Tracker(
+        "Offer18",
+        "tid",
+        r"/p(?:\.php)?/?",
+        needs=_names("m tid"),
+        knows=_names("m tid t status payout sale adv_sub1 adv_sub2 adv_sub3 adv_sub4 adv_sub5"),
+        hosts=_names("offer18.com o18.click"),
+        dispensable=_names("adv_sub1 adv_sub2 adv_sub3 adv_sub4 adv_sub5"),
     ),
     Tracker(
         "Taboola",

@@ -4,8 +4,10 @@ It only gives positions. What is called is read by `callbacks.egress.targets`.
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from callbacks.postback import syntax
 
@@ -33,8 +35,20 @@ def authority_span(template: str) -> tuple[int, int]:
     return (0, 0) if parts["scheme"] else (0, len(re.split("[/?#]", masked, maxsplit=1)[0]))
 
 
-def values(template: str) -> Iterator[Value]:
+@lru_cache(maxsize=256)
+def values(template: str) -> tuple[Value, ...]:
     """Each segment of the path, and what follows the `=` of a parameter, also in the path and in the fragment."""
+    return tuple(_values(template))
+
+
+def value_at(template: str, position: int) -> Value | None:
+    """The value that begins at or before this position and ends at or after it."""
+    found = values(template)
+    at = bisect_right(found, position, key=lambda value: value.start) - 1
+    return found[at] if at >= 0 and position <= found[at].end else None
+
+
+def _values(template: str) -> Iterator[Value]:
     masked = syntax.masked(template)
     parts = _parts(masked)
     for separators, group in (("/;", "path"), ("?&;#", "rest")):

@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST, require_safe
 
-from affiliates.filters import AffiliateFilter, FilteredByAffiliate
+from affiliates.filters import AFFILIATE, AffiliateFilter, FilteredByAffiliate
 from callbacks.delivery import resend, superseded
 from callbacks.log import conditions, export, live
 from callbacks.log.filters import (
@@ -84,6 +84,11 @@ class DeliveryAdmin(FilteredByAffiliate, ReadOnlyAdmin):
     state = column(gettext_lazy("State"), "admin/callbacks/log/live_state.html", "delivery")
     last_code = column(gettext_lazy("Last code"), "admin/callbacks/log/code.html", "delivery")
     next_attempt = column(gettext_lazy("Next attempt"), "admin/callbacks/log/next_attempt.html", "delivery")
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        """Without a column for the affiliate if all deliveries are of the same one."""
+        is_of_one = key_in(request.GET.get(AFFILIATE, "")) is not None
+        return [name for name in self.list_display if not (is_of_one and name == "affiliate_column")]
 
     # --- finding -------------------------------------------------------------
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[DeliveryList]:

@@ -6,7 +6,7 @@ The filter by affiliate is `affiliates.filters`, that by date `config.listing.fi
 from collections.abc import Mapping
 from functools import reduce
 from operator import or_
-from typing import Any, ClassVar
+from typing import Any
 
 from django.contrib import admin
 from django.db.models import Q
@@ -19,7 +19,7 @@ from callbacks.log import conditions, selection
 from callbacks.log.conditions import Deliveries
 from callbacks.models import CallbackSetting, Delivery, Job
 from callbacks.models.setting import EVENTS
-from config.listing.filters import CountedFilter
+from config.listing.filters import ChoiceFilter, CountedFilter
 from config.listing.keys import key_in
 
 MAX_HOSTS = MAX_CALLBACKS = 100  # in their filters
@@ -37,16 +37,10 @@ class StateFilter(CountedFilter):
         return conditions.in_state(queryset, self.value() or "")
 
 
-class EventFilter(CountedFilter):
+class EventFilter(ChoiceFilter):
     title = gettext_lazy("event")
     parameter_name = "event__exact"
-    conditions: ClassVar = {event: Q(event=event) for event, _ in EVENTS}
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return EVENTS
-
-    def queryset(self, request: HttpRequest, queryset: Deliveries) -> Deliveries:
-        return queryset.filter(event=self.value()) if self.value() else queryset
+    field, options = "event", EVENTS
 
 
 class OriginFilter(CountedFilter):

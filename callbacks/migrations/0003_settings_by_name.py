@@ -55,7 +55,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AlterModelOptions(
             name="callbacksetting",
-            options={"ordering": ["affiliate", "event", "pk"]},
+            options={
+                "verbose_name": "callback",
+                "verbose_name_plural": "callbacks",
+                "ordering": ["affiliate", "event", "pk"],
+            },
         ),
         migrations.RemoveConstraint(
             model_name="callbacksetting",

@@ -49,11 +49,11 @@ class SettingChange(models.Model):
         CHANGED = "changed", "changed"
         PAUSED = "paused", "paused"
         RESUMED = "resumed", "resumed"
-        ROTATED = "rotated", "gave a new signing secret to"
-        REMOVED = "removed", "removed"
-        GONE = "gone", "paused by itself"
-        FAILING = "failing", "paused by itself"
-        PASSED = "passed", "resumed by itself"
+        ROTATED = "rotated", "rotated the signing secret of"
+        REMOVED = "removed", "deleted"
+        GONE = "gone", "paused automatically"
+        FAILING = "failing", "paused automatically"
+        PASSED = "passed", "resumed automatically"
 
     affiliate = models.ForeignKey(Affiliate, on_delete=models.CASCADE, related_name="setting_changes")
     setting = models.ForeignKey(CallbackSetting, on_delete=models.SET_NULL, null=True, related_name="history")

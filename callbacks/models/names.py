@@ -11,7 +11,7 @@ LONGEST = 40
 AT_MOST = 5  # callbacks of one affiliate for one event
 NO_PLACE_LEFT = Problem(
     "too_many_callbacks",
-    _("There are already {count} callbacks for this event, the maximum. Change or remove one of them.", count=AT_MOST),
+    _("There are already {count} callbacks for this event, the maximum. Change or delete one of them.", count=AT_MOST),
 )
 
 

@@ -98,6 +98,8 @@ class CallbackSetting(models.Model):
     known_names: list[str] | None = None  # of the affiliate's other callbacks for this event, if the caller read them
 
     class Meta:
+        verbose_name = _("callback")
+        verbose_name_plural = _("callbacks")
         ordering: ClassVar = ["affiliate", "event", "pk"]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["affiliate", "event", "name"], name="callback_name_once_per_event"),

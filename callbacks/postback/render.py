@@ -140,8 +140,7 @@ def _unusable(code: str, found: str) -> RenderError:
 
 def _dots(what: str, value: str) -> RenderError:
     message = _(
-        "Not sent: {what} became “{value}”, which in the path of a URL means another folder. "
-        "Move the variable to the query, after the question mark.",
+        "Not sent: {what} became “{value}”, which changes the path of the URL. Use the variable after the ? instead.",
         what=what,
         value=value,
     )

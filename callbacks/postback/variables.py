@@ -60,7 +60,7 @@ VARIABLES: tuple[Variable, ...] = (
     ),
     Variable(
         "order.amount",
-        Sentence("Order total, with the currency's decimal places"),
+        Sentence("The order total, with the currency's decimal places"),
         "58.00",
         ALWAYS,
         lambda e, _: money.plain(e.order.amount, e.order.currency),
@@ -72,19 +72,27 @@ VARIABLES: tuple[Variable, ...] = (
         ALWAYS,
         lambda e, _: money.plain(e.order.commission, e.order.currency),
     ),
-    Variable("order.currency", Sentence("ISO 4217 currency code"), "USD", ALWAYS, lambda e, _: e.order.currency),
-    Variable("order.status", Sentence("new, approved or rejected"), "approved", ALWAYS, lambda e, _: e.order.status),
+    Variable("order.currency", Sentence("The currency code (ISO 4217)"), "USD", ALWAYS, lambda e, _: e.order.currency),
+    Variable(
+        "order.status",
+        Sentence("The order's status: new, approved or rejected"),
+        "approved",
+        ALWAYS,
+        lambda e, _: e.order.status,
+    ),
     Variable(
         "order.created_at",
-        Sentence("When the order was made, RFC 3339 in UTC"),
+        Sentence("When the order was created, RFC 3339 in UTC"),
         "2026-03-14T09:26:53Z",
         ALWAYS,
         lambda e, _: rfc3339(e.created_at),
     ),
-    Variable("event", Sentence("order.created or order.updated"), "order.created", ALWAYS, lambda e, _: e.type),
+    Variable(
+        "event", Sentence("The event: order.created or order.updated"), "order.created", ALWAYS, lambda e, _: e.type
+    ),
     Variable(
         "event.id",
-        Sentence("The delivery's UUID, the same on every attempt, so that a receiver can drop duplicates"),
+        Sentence("The delivery's UUID, the same on every attempt, so that the receiver can ignore duplicates"),
         "0b9f8a52-6f0e-4a3c-9d55-2f1f4b6f1c11",
         ALWAYS,
         lambda e, _: e.event_id,
@@ -98,7 +106,7 @@ VARIABLES: tuple[Variable, ...] = (
     ),
     Variable(
         EVENT_AT_UNIX,
-        Sentence("The same in seconds since 1970"),
+        Sentence("When the event happened, in seconds since 1970, the same on every attempt"),
         "1773480413",
         ALWAYS,
         lambda e, _: event_times(e.happened_at)[EVENT_AT_UNIX],
@@ -106,7 +114,7 @@ VARIABLES: tuple[Variable, ...] = (
     Variable("affiliate.code", Sentence("The affiliate's referral code"), "joe", ALWAYS, lambda e, _: e.affiliate_code),
     Variable(
         "link.query.NAME",
-        Sentence("First value of the query parameter NAME of the referral link the customer came through"),
+        Sentence("Query parameter NAME of the referral link (the first, if it is repeated)"),
         "summer",
         EMPTY,
         lambda _, __: "",  # a family of names: `snapshot` adds a member for each parameter of the link

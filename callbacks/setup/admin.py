@@ -34,7 +34,9 @@ class WebhookForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptab
         fields = ("url",)
         widgets: ClassVar = {"url": forms.URLInput(attrs={"placeholder": "https://shop.example/webhooks"})}
         help_texts: ClassVar = {
-            "url": gettext_lazy("Receives signed JSON by POST. The next page shows the signing secret.")
+            "url": gettext_lazy(
+                "Notifications are sent here as signed JSON by POST. The next page shows the signing secret."
+            )
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -102,18 +104,18 @@ class WebhookAdmin(BaseAdmin):
         if count:
             messages.success(request, _("Test sent. See the answer under Deliveries."))
         else:
-            messages.error(request, _("Nothing was sent, because the webhook is paused. Resume it first."))
+            messages.error(request, _("Nothing was sent: the webhook is paused. Resume it first."))
 
-    @admin.action(description=gettext_lazy("Create new signing secret"), permissions=["change"])
+    @admin.action(description=gettext_lazy("Rotate signing secret"), permissions=["change"])
     @method_decorator(password_again)
     def rotate(self, request: HttpRequest, webhooks_: QuerySet[CallbackSetting]) -> HttpResponse:
         if webhooks_.count() != 1:
-            messages.error(request, _("Choose a single webhook: its new secret is shown only once."))
+            messages.error(request, _("Select only one webhook: its new signing secret is shown only once."))
             return redirect(request.get_full_path())
         with transaction.atomic():
             webhook = webhooks_.select_for_update(no_key=True, of=("self",)).get()
             signing_secrets.rotate(webhook)
-            security_log.note(request, "secret_rotated", about=webhook, says="Gave it a new signing secret.")
+            security_log.note(request, "secret_rotated", about=webhook, says="Rotated the signing secret.")
         return self._made(request, webhook)
 
     @admin.action(description=gettext_lazy("Resume"), permissions=["change"])

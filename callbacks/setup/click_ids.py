@@ -50,7 +50,7 @@ def warnings(template: str, links: Links) -> tuple[Problem, ...]:
         len(links),
     ) % {"count": len(without), "total": len(links)}
     if others := _others(without):
-        said += " " + _("They have %(variable)s.") % {"variable": f"{{{{{others[0]}}}}}"}
+        said += " " + _("Use %(variable)s, which these links have.") % {"variable": f"{{{{{others[0]}}}}}"}
     return (Problem("click_id_empty", said, (SUB_ID,), tuple(f"{{{{{other}}}}}" for other in others[:1])),)
 
 

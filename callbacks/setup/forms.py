@@ -85,7 +85,7 @@ class CallbackSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # not sub
         if not self.instance.has_own_name:
             self.initial["name"] = ""
         name.label = _("Name")
-        name.help_text = _("To tell several callbacks for one event apart, such as “Voluum”.")
+        name.help_text = _("Helps to tell callbacks for the same event apart, such as “Voluum”.")
         self.fields["send_as_typed"].help_text = _("Placeholders of other systems are sent literally, not replaced.")
         only_statuses.label = FILTERS[EventType(self.instance.event)]
         only_statuses.help_text = NO_FILTER[EventType(self.instance.event)]

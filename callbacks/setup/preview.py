@@ -89,7 +89,11 @@ def examples(setting: CallbackSetting, order: Order | None) -> list[Example]:
             continue
         rows.append(Example(v.name, v.meaning, v.if_none, "" if order else v.example))
         own = sorted((name, value) for name, value in values.items() if name.startswith(LINK_QUERY))
-        rows += [Example(name, _("In this order's link"), "", value) for name, value in own if _can_be_written(name)]
+        rows += [
+            Example(name, _("Parameter of this order's link"), "", value)
+            for name, value in own
+            if _can_be_written(name)
+        ]
     rows.sort(key=lambda row: row.name != SUB_ID)
     return rows
 
@@ -174,7 +178,7 @@ def _why_empty(name: str, order: Order | None) -> str:
         }.get(name, _("this order has no value for it"))
     if not given:
         return _("the link of this order has no sub_id")
-    said = _("the link of this order has no sub_id, but %(names)s.") % {"names": ", ".join(given)}
+    said = _("the link of this order has no sub_id. It has %(names)s.") % {"names": ", ".join(given)}
     clicks = [LINK_QUERY + own for own in given if meanings.is_click_id(own) and _can_be_written(LINK_QUERY + own)]
     if clicks:
         said += " " + _("Use %(variable)s if that is the click ID.") % {"variable": f"{{{{{clicks[0]}}}}}"}

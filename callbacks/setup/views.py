@@ -115,7 +115,7 @@ def _with_new_secret(request: HttpRequest, affiliate_id: int, event: EventType, 
         setting = setting_or_404(affiliate_id, event, pk, is_locked=True)
         signing_secrets.rotate(setting)
         history.note_rotated(setting, actor(request))
-        security_log.note(request, "secret_rotated", about=setting, says="Gave it a new signing secret.")
+        security_log.note(request, "secret_rotated", about=setting, says="Rotated the signing secret.")
     return setting
 
 
@@ -126,7 +126,7 @@ def remove(request: HttpRequest, affiliate_id: int, event: EventType, pk: int) -
     if request.method != "POST":
         setting = setting_or_404(affiliate_id, event, pk)
         waiting = setting.deliveries.filter(status__in=["pending", "sending"]).count()
-        title = _("Remove %(callback)s") % {"callback": in_sentence(setting)}
+        title = _("Delete %(callback)s") % {"callback": in_sentence(setting)}
         context = context_of(request, setting, title) | {"waiting": waiting}
         return render(request, "admin/callbacks/setup/remove.html", context)
     with transaction.atomic():
@@ -134,7 +134,7 @@ def remove(request: HttpRequest, affiliate_id: int, event: EventType, pk: int) -
         log_change(request, setting, DELETION)
         history.note_removed(setting, actor(request))
         setting.delete()
-    messages.success(request, _("%(callback)s removed.") % {"callback": setting})
+    messages.success(request, _("%(callback)s deleted.") % {"callback": setting})
     return go_to(request, settings_url(setting))
 
 

@@ -1,8 +1,8 @@
 """The admin's filters: by date, and those that show how many rows each choice has."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
@@ -34,6 +34,23 @@ class CountedFilter(admin.SimpleListFilter):
         values = [None, *(str(value) for value, _ in self.lookup_choices)]
         for value, choice in zip(values, super().choices(changelist), strict=True):
             yield {**choice, "count": counts.get(value, "")}
+
+
+class ChoiceFilter(CountedFilter):
+    """By a column or annotation that has one of some values: `field` and `options`, pairs of value and label."""
+
+    field: ClassVar[str]
+    options: ClassVar[Sequence[tuple[str, Any]]]
+
+    @property
+    def conditions(self) -> Mapping[str, Q]:
+        return {value: Q((self.field, value)) for value, _label in self.options}
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, Any]]:
+        return self.options
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter((self.field, self.value())) if self.value() else queryset
 
 
 class PeriodFilter(admin.SimpleListFilter):

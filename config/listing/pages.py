@@ -11,7 +11,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.contrib.admin.views.main import ChangeList
+from django.contrib.admin.views.main import SEARCH_VAR, ChangeList, ChangeListSearchForm
 from django.db import IntegrityError
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
@@ -23,8 +23,20 @@ from config.listing.filters import CountedFilter
 from config.listing.keys import AFTER, BEFORE, Keys, Limits, all_rows, key_in, page_of
 
 MAX_NAMED = 5  # parameters that a message names
+MAX_SEARCHED = 1000  # characters; a link may be long
 MAX_COUNTED = 1000  # rows beside a choice of a filter
 COUNTING = Limits(time_s=0.05, size=2_000)  # what it may take to count them
+
+
+class SearchForm(ChangeListSearchForm):
+    """Django's, which refuses what is too long for a search; SQLite raises for a pattern of 50,000 bytes."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        too_long = _("The search text is too long, ignored.")
+        self.fields[SEARCH_VAR] = forms.CharField(
+            required=False, strip=False, max_length=MAX_SEARCHED, error_messages={"max_length": too_long}
+        )
 
 
 class DeclaredList(ChangeList):
@@ -33,6 +45,8 @@ class DeclaredList(ChangeList):
     Django's own looks up whatever the address says, such as a regular expression in any column. Here that is left out,
     and so is a value that a filter does not know or cannot read; a message names it.
     """
+
+    search_form_class = SearchForm
 
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         super().__init__(request, *args, **kwargs)

@@ -150,6 +150,7 @@ class NewAccountForm(RoleForm, UserCreationForm):  # type: ignore[type-arg]  # n
         for name in ("password1", "password2"):
             self.fields[name].required = True  # Django requires them only later, so the label would say "optional"
         self.fields["password2"].label = _("Repeat password")
+        self.fields["password2"].help_text = ""
 
 
 class PasswordForm(AdminPasswordChangeForm):  # type: ignore[type-arg]  # not subscriptable at run time
@@ -159,6 +160,7 @@ class PasswordForm(AdminPasswordChangeForm):  # type: ignore[type-arg]  # not su
         super().__init__(*args, **kwargs)
         self.fields.pop("usable_password", None)
         self.fields["password2"].label = _("Repeat password")
+        self.fields["password2"].help_text = ""
 
 
 class RoleFilter(admin.SimpleListFilter):
@@ -235,7 +237,7 @@ class AccountAdmin(EditingAdmin, UserAdmin):  # type: ignore[type-arg]  # not su
             return _("Affiliate") if hasattr(user, "affiliate") else _("None")
         return next(str(name) for known, name, _may in CHOICES if known == key)
 
-    is_on = column(gettext_lazy("Log-in"), "admin/auth/user/state.html", "user", ordering="is_active")
+    is_on = column(gettext_lazy("Can log in"), "admin/auth/user/state.html", "user", ordering="is_active")
     last_seen = column(gettext_lazy("Last seen"), "admin/auth/user/last_seen.html", "user", ordering="last_login")
 
     # --- the log of security -------------------------------------------------

@@ -18,7 +18,7 @@ from axes.signals import user_locked_out
 from django import forms
 from django.conf import settings
 from django.contrib import admin
-from django.contrib.admin.forms import AdminPasswordChangeForm
+from django.contrib.admin.forms import AdminAuthenticationForm, AdminPasswordChangeForm
 from django.contrib.auth import authenticate
 from django.contrib.auth.hashers import Argon2PasswordHasher
 from django.contrib.auth.models import User
@@ -254,16 +254,29 @@ def is_own_password(request: HttpRequest, password: str) -> bool:
     return found is not None and found.pk == user.pk
 
 
+class LoginForm(AdminAuthenticationForm):
+    """Django's, with an error that says what to check."""
+
+    error_messages = AdminAuthenticationForm.error_messages | {
+        "invalid_login": gettext_lazy(
+            "Wrong username or password, or this account cannot use the panel. Upper and lower case letters matter."
+        )
+    }
+
+
 class NewPasswordForm(AdminPasswordChangeForm):
-    """Asks for one's own old password and a new one."""
+    """Asks for one's own current password and a new one."""
 
     def __init__(self, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.request = request
+        self.fields["old_password"].label = _("Current password")
+        self.fields["new_password2"].label = _("Repeat new password")
+        self.fields["new_password2"].help_text = ""
 
     def clean_old_password(self) -> str:
         if not is_own_password(self.request, str(self.cleaned_data["old_password"])):
-            raise forms.ValidationError(self.error_messages["password_incorrect"], code="password_incorrect")
+            raise forms.ValidationError(_("Wrong password."), code="password_incorrect")
         return str(self.cleaned_data["old_password"])
 
 

@@ -128,7 +128,7 @@ def test_profile_of_viewer_offers_no_change() -> None:
     affiliate, client = AffiliateFactory(), client_with("view_affiliate")
     CallbackSettingFactory(affiliate=affiliate)
     text = client.get(of(affiliate, "settings/")).content.decode()
-    for offered in ("Edit", "Set up", "Pause", "Remove", "Set password", "Change<"):
+    for offered in ("Edit", "Set up", "Pause", "Delete", "Set password", "Change<"):
         assert offered not in text
     assert client.get(of(affiliate, "settings/portal/")).status_code == 403
     assert client.post(of(affiliate, "settings/portal/off/")).status_code == 403

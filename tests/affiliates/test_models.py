@@ -81,7 +81,7 @@ def test_form_refuses_a_rate_that_is_no_percentage(admin_client, joe: Affiliate,
     answer = rated(admin_client, joe, rate)
     assert [error.code for error in answer.context["adminform"].form.errors.as_data()["commission_rate"]] == [code]
     if rate == "0.15":
-        assert "Did you mean 15\N{NO-BREAK SPACE}%? Then enter 15." in answer.content.decode()
+        assert "For 15\N{NO-BREAK SPACE}%, enter 15." in answer.content.decode()
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,17 @@ def test_list_finds_by_host_and_affiliate_and_leaves_webhooks_out(admin_client: 
     assert "shop.example" not in text
 
 
+def test_affiliate_heads_each_row_of_a_list_without_links_to_pages_of_its_rows(
+    admin_client: Client, joe: Affiliate
+) -> None:
+    callback("one.example", affiliate=joe)
+    page = admin_client.get(LIST).content.decode()
+    row = page[page.index("<tbody>") : page.index("</tbody>")]
+    assert row.count("<th ") == row.count("</th>") == 1
+    assert 'data-label="Affiliate"' not in row
+    assert 'data-label="Host"' in row
+
+
 def test_list_takes_as_many_queries_for_thirty_as_for_one(admin_client: Client) -> None:
     assert_same_queries(lambda: admin_client.get(LIST), lambda: sent(CallbackSettingFactory()))
 
@@ -109,3 +120,9 @@ def test_list_is_for_those_who_may_see_callbacks() -> None:
     for page in (LIST, f"{LIST}export/"):
         assert client_with("view_delivery").get(page).status_code == 403
         assert client_with("view_callbacksetting").get(page).status_code == 200
+
+
+def test_callback_that_failed_for_long_is_paused_automatically(admin_client: Client) -> None:
+    CallbackSetting.objects.filter(pk=callback("failed.example").pk).update(is_active=False, pause_reason="failing")
+    assert hosts(admin_client, "?state=gone") == ["failed.example"]
+    assert hosts(admin_client, "?state=paused") == []

@@ -4,7 +4,7 @@ import re
 
 from playwright.sync_api import expect
 
-from tests.e2e.browser import faults, faults_in_every_look, sign_in
+from tests.e2e.browser import add_order, faults, faults_in_every_look, sign_in
 
 
 def test_theme_chosen_by_hand_stays_whatever_the_system_says(merchant, stack):
@@ -69,14 +69,16 @@ def test_filter_opens_by_keyboard_and_closes_with_escape(merchant, stack):
 
 
 def test_actions_appear_with_the_first_chosen_row(merchant, stack):
-    merchant.goto(f"{stack.base_url}/admin/callbacks/delivery/")
+    merchant.goto(f"{stack.base_url}/admin/affiliates/affiliate/1/deliveries/?status__exact=succeeded&origin=event")
     run = merchant.get_by_role("button", name="Run")
     expect(run).to_be_hidden()
     merchant.locator(".action-select").first.check()
     expect(run).to_be_visible()
+    merchant.locator(".action-select").last.check()
     merchant.get_by_label("Action:").select_option(label="Resend")
     run.click()
-    expect(merchant.get_by_role("status")).to_contain_text("Resent.")
+    expect(merchant.get_by_role("status")).to_contain_text("2 deliveries resent.")
+    expect(merchant.get_by_role("status")).to_contain_text("The trackers may count them twice.")
 
 
 def test_lists_work_without_scripts(merchant_without_scripts, stack):
@@ -90,9 +92,9 @@ def test_lists_work_without_scripts(merchant_without_scripts, stack):
     expect(page.locator("#result_list tbody tr").first).to_contain_text("Rejected")
     expect(page.locator("#result_list tbody tr", has_not_text="Rejected")).to_have_count(0)
     page.get_by_text("Affiliate", exact=True).first.click()
-    page.get_by_label("Name, code or e-mail").fill("o")
+    page.get_by_label("Name, code or e-mail").fill("co")
     page.get_by_label("Name, code or e-mail").press("Enter")
-    expect(page.locator(".filter-choice")).to_contain_text("Several affiliates match “o”. Choose one:")
+    expect(page.locator(".filter-choice")).to_contain_text("Several affiliates match “co”. Choose one:")
     page.get_by_role("link", name="Joe's Coffee Blog (joe)").click()
     expect(page.locator("details.filter.is-set summary")).to_have_text(
         ["Status: Rejected", "Affiliate: Joe's Coffee Blog"]
@@ -101,20 +103,31 @@ def test_lists_work_without_scripts(merchant_without_scripts, stack):
 
 def test_deliveries_of_an_affiliate_and_of_a_callback_are_found(merchant, stack):
     page = merchant
+    rows = page.locator("#result_list tbody tr")
     page.goto(f"{stack.base_url}/admin/callbacks/delivery/")
+    expect(page).to_have_title(re.compile("^Deliveries"))
+    page.locator("summary", has_text="Answer").click()
+    page.get_by_role("link", name=re.compile("^2xx that means no")).click()
+    expect(rows.filter(has_text="Joe's Coffee Blog")).to_contain_text("looks like a refusal")
     page.locator("summary", has_text="Affiliate").click()
     page.get_by_label("Name, code or e-mail").press_sequentially("coffee")
     expect(page.locator("datalist option").first).to_have_attribute("value", "Joe's Coffee Blog (joe)")
     page.get_by_role("button", name="Show").first.click()
-    expect(page.locator("details.filter.is-set summary")).to_contain_text("Affiliate: Joe's Coffee Blog")
+    expect(page.locator("details.filter.is-set summary")).to_have_text(
+        ["Affiliate: Joe's Coffee Blog", "Answer: 2xx that means no"]
+    )
     page.get_by_role("link", name="All callbacks").click()
-    page.get_by_role("searchbox").fill("joe")
+    page.get_by_role("searchbox").fill("localhost")  # a host
     page.get_by_role("searchbox").press("Enter")
-    row = page.locator("#result_list tbody tr").first
-    expect(row).to_contain_text(re.compile("Active|Failing|Never sent|Paused|Changed"))
+    expect(rows.filter(has_text="Gadget Corner").first).to_contain_text("Failing")
+    page.get_by_role("searchbox").fill("Joe's Coffee")
+    page.get_by_role("searchbox").press("Enter")
+    row = rows.filter(has_text="Order created").first
+    expect(row).to_contain_text(re.compile("Working|Failing|Nothing sent yet|Paused|Changed"))
     row.get_by_role("link", name="Settings").click()
     page.locator("#order-created").get_by_role("link", name="All deliveries").click()
-    expect(page.locator(".tabs [aria-current]")).to_have_text("Deliveries")
+    tab = page.locator(".tabs").get_by_role("link", name="Deliveries")
+    expect(tab).to_have_attribute("aria-current", "page")
     expect(page.locator("details.filter.is-set summary")).to_contain_text("Callback: Order created callback of Joe")
     page.locator("summary", has_text="State").click()
     expect(page.locator(".filter[open] li", has_text="Succeeded").locator(".filter-count")).to_have_text(
@@ -122,6 +135,44 @@ def test_deliveries_of_an_affiliate_and_of_a_callback_are_found(merchant, stack)
     )
     page.keyboard.press("Escape")
     assert faults_in_every_look(page) == []
+    tab.click()
+    expect(page.locator("details.filter.is-set")).to_have_count(0)
+    expect(rows.first).to_be_visible()
+
+
+def test_affiliate_is_added_with_a_rate_in_percent_and_blocked_instead_of_deleted(merchant, stack):
+    page = merchant
+    page.goto(f"{stack.base_url}/admin/affiliates/affiliate/add/")
+    for label, typed in (("Name", "Ends Soon"), ("E-mail", "ends@e.example"), ("Code", "ends")):
+        page.get_by_label(label, exact=True).fill(typed)
+    rate = page.get_by_label("Commission rate")
+    rate.fill("0.15")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_role("alert")).to_contain_text("Did you mean 15 %?")
+    rate.fill("12.5")
+    page.get_by_role("button", name="Save", exact=True).click()
+    add_order(page, "#940001", "https://shop.example/?ref=ends")
+    order = page.locator("#result_list").get_by_role("link", name="#940001")
+    order.click()
+    expect(page.get_by_role("main")).to_contain_text("7.25")
+    page.get_by_role("button", name="Save", exact=True).click()  # unchanged
+    order.click()
+    page.get_by_label("Amount").fill("60")
+    page.get_by_role("button", name="Save", exact=True).click()
+    order.click()
+    page.get_by_role("link", name="History").click()
+    expect(page.locator("tbody tr")).to_contain_text(["Added.", "Amount: 58.00 → 60.00."])
+
+    page.get_by_role("link", name="All Affiliates").click()
+    page.get_by_role("link", name="Ends Soon").click()
+    expect(rate).to_have_value(re.compile(r"12\.5\s%"))
+    page.get_by_role("link", name="Delete").click()
+    expect(page.get_by_text("has orders, which stay in your records.")).to_be_visible()
+    assert faults(page) == []
+    page.get_by_role("button", name="Block instead").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Blocked")
+    page.get_by_role("link", name="Settings", exact=True).click()
+    expect(page.locator("#s2s-callback")).to_contain_text("This affiliate is blocked. No postbacks are sent")
 
 
 def test_affiliate_of_an_order_is_suggested_while_it_is_typed(merchant, stack):

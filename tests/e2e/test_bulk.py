@@ -18,10 +18,10 @@ for n in range(9):
     if n == 8:
         CallbackSetting.objects.create(affiliate=crowd, event="order.created", url="https://gone.example/?a=1")
 """
-PLAIN = """
+SCRIPTLESS = """
 from affiliates.models import Affiliate
 for n in range(3):
-    Affiliate.objects.create(name=f"Plain {n}", email=f"p{n}@plain.example", code=f"plain{n}")
+    Affiliate.objects.create(name=f"Scriptless {n}", email=f"s{n}@scriptless.example", code=f"scriptless{n}")
 """
 FALL_SILENT = """
 from callbacks.models import CallbackSetting
@@ -98,10 +98,10 @@ def test_merchant_sets_the_same_callback_up_for_many_and_replaces_its_host(
 def test_same_callback_and_another_host_work_without_scripts(
     stack: Installation, merchant_without_scripts: Page
 ) -> None:
-    stack.manage("shell", code=PLAIN)
+    stack.manage("shell", code=SCRIPTLESS)
     page = merchant_without_scripts
     page.get_by_role("link", name="All Affiliates").click()
-    page.get_by_role("searchbox").fill("Plain")
+    page.get_by_role("searchbox").fill("Scriptless")
     page.keyboard.press("Enter")
     boxes = page.locator(".action-select")
     expect(boxes).to_have_count(3)
@@ -110,14 +110,14 @@ def test_same_callback_and_another_host_work_without_scripts(
     page.get_by_label("Action:").select_option("Set up the same callback")
     page.get_by_role("button", name="Run").click()
     page.get_by_label("Order updated").check(force=True)
-    page.get_by_label("URL").fill("https://joe.voluumtrk.com/postback?cid={clickid}")
+    page.get_by_label("URL").fill("https://scriptless.voluumtrk.com/postback?cid={clickid}")
     page.get_by_role("textbox", name="Name", exact=True).fill("Without scripts")
     page.get_by_role("button", name="Update preview").click()
     page.get_by_role("button", name="Use {{link.sub_id}} for cid={clickid}").click()
-    expect(page.get_by_label("URL")).to_have_value("https://joe.voluumtrk.com/postback?cid={{link.sub_id}}")
+    expect(page.get_by_label("URL")).to_have_value("https://scriptless.voluumtrk.com/postback?cid={{link.sub_id}}")
     expect(page.get_by_label("Order updated")).to_be_checked()
     page.get_by_role("button", name="Preview", exact=True).click()
-    expect(page.locator('[data-effect="new"]')).to_contain_text("Plain 0, Plain 1, Plain 2")
+    expect(page.locator('[data-effect="new"]')).to_contain_text("Scriptless 0, Scriptless 1, Scriptless 2")
     page.get_by_role("button", name="Set up for 3 affiliates").click()
     expect(page.get_by_role("status")).to_contain_text(
         "Order updated callback “Without scripts”: set up for 3 affiliates."
@@ -126,7 +126,7 @@ def test_same_callback_and_another_host_work_without_scripts(
     page.go_back()  # to the preview, and then to the form, which are answers to a POST
     expect(page.get_by_role("button", name="Set up for 3 affiliates")).to_be_visible()
     page.go_back()
-    expect(page.get_by_label("URL")).to_have_value("https://joe.voluumtrk.com/postback?cid={{link.sub_id}}")
+    expect(page.get_by_label("URL")).to_have_value("https://scriptless.voluumtrk.com/postback?cid={{link.sub_id}}")
 
     page.set_viewport_size({"width": 390, "height": 800})
     page.get_by_role("link", name="Menu", exact=True).click()
@@ -134,7 +134,7 @@ def test_same_callback_and_another_host_work_without_scripts(
     expect(page.get_by_role("link", name="Replace a host")).to_be_hidden()
     page.get_by_role("link", name="Menu", exact=True).click()
     page.get_by_role("link", name="Replace a host").click()
-    page.get_by_role("link", name="Replace joe.voluumtrk.com").click()
+    page.get_by_role("link", name="Replace scriptless.voluumtrk.com").click()
     page.get_by_label("New host").fill("192.168.1.1")
     page.get_by_role("button", name="Preview", exact=True).click()
     expect(page.locator('[data-code="blocked_address"]')).to_be_visible()
@@ -144,4 +144,4 @@ def test_same_callback_and_another_host_work_without_scripts(
     page.get_by_role("button", name="Replace in 3 callbacks").click()
     expect(page.get_by_role("status")).to_contain_text("to tracker.example:8443 in 3 callbacks.")
     page.go_back()
-    expect(page.get_by_role("heading", name="No callback has the host joe.voluumtrk.com")).to_be_visible()
+    expect(page.get_by_role("heading", name="No callback has the host scriptless.voluumtrk.com")).to_be_visible()

@@ -54,14 +54,27 @@ def test_merchant_sets_a_callback_and_sees_the_order_arrive(
     expect(page.locator(".timeline")).to_contain_text("Order saved, delivery recorded")
     expect(page.get_by_role("heading", level=1)).to_contain_text("Succeeded")
 
+    expect(page.get_by_text("If you resend it, the tracker may count it twice.")).to_be_visible()
     page.get_by_role("button", name="Resend").click()
     expect(page.get_by_role("status")).to_contain_text("Resent.")
+    expect(page.get_by_role("status")).to_contain_text("1 delivery had already succeeded.")
     wait_until(lambda: len(session_receiver.requests_at("/walk")) == 2, 5)
     assert session_receiver.requests_at("/walk")[1].header("webhook-id") == request.header("webhook-id")
 
     open_settings(page, "Trail Reviews")
     expect(row_of(page, "created")).to_contain_text("Working")
     expect(row_of(page, "created")).to_contain_text("order #910001")
+
+    row_of(page, "created").get_by_role("button", name="Pause").click()
+    add_order(page, "#910002", "https://shop.example/p?ref=trail&sub_id=meanwhile")
+    open_settings(page, "Trail Reviews")
+    row_of(page, "created").get_by_role("button", name="Resume").click()
+    expect(row_of(page, "created")).to_contain_text("1 event was skipped while paused.")
+    row_of(page, "created").get_by_role("link", name="Send it now").click()
+    expect(page.get_by_role("row", name="1 to resend")).to_be_visible()
+    page.get_by_role("button", name="Start resending").click()
+    wait_until(lambda: len(session_receiver.requests_at("/walk")) == 3, 10)
+    assert session_receiver.requests_at("/walk")[2].target.endswith("&subid=meanwhile")
 
 
 def test_window_refusing_a_url_stays_open_with_the_text(merchant: Page) -> None:
@@ -81,7 +94,7 @@ def test_window_refusing_a_url_stays_open_with_the_text(merchant: Page) -> None:
     expect(field).to_be_focused()
     expect(field).to_have_accessible_description(
         "There is no variable {{clickid}}. Did you mean {{link.sub_id}}? {sub1} is a placeholder of another system and"
-        " would be sent literally, not replaced by values. Correct it below, or tick “send as typed”."
+        " would be sent literally, not replaced by values. Correct it below, or tick “Send as typed”."
     )
     expect(window.get_by_label("JSON: the whole event")).to_be_checked()
     expect(window.get_by_label("Send as typed")).to_be_visible()
@@ -188,8 +201,8 @@ def test_pages_without_scripts_do_all_of_it(merchant_without_scripts: Page) -> N
     page.get_by_role("button", name="Submit").click()
     expect(page.get_by_role("status")).to_contain_text("Order updated callback of Marta Deals saved.")
     expect(row).to_contain_text(typed)
-    row.get_by_role("link", name="Remove").click()
-    page.get_by_role("button", name="Remove").click()
+    row.get_by_role("link", name="Delete").click()
+    page.get_by_role("button", name="Delete").click()
     expect(row).to_contain_text("Not set")
 
 
@@ -210,9 +223,13 @@ def test_affiliate_signs_in_with_the_password_that_the_merchant_set(stack: Insta
     expect(page.get_by_text("You are viewing the portal as Trail Reviews.")).to_be_visible()
     page.get_by_role("link", name="E-mail notifications").click()
     expect(page.get_by_role("button", name="Save")).to_have_count(0)
+    assert any("portal_viewed" in line for line in stack.lines)
     page.get_by_role("link", name="Back to the panel").click()  # and is still the merchant
     page.locator("#portal-access").get_by_role("link", name="/portal/").click()
     page.get_by_label("E-mail").fill(" Hello@TrailReviews.example ")
+    page.get_by_label("Password").fill("not the passphrase")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("alert")).to_contain_text("e-mail")
     page.get_by_label("Password").fill("a long enough passphrase")
     page.get_by_role("button", name="Log in").click()
     expect(page.get_by_text("Order created callback")).to_be_visible()

@@ -61,8 +61,11 @@ def test_page_of_a_delivery_counts_down_and_shows_the_answer_when_it_comes(
     first = countdown.inner_text()
     expect(countdown).not_to_have_text(first)
     expect(story.get_by_role("heading", name="The tracker answered 503 Service Unavailable.")).to_have_count(2)
+    expect(merchant.locator("#delivery-head")).to_contain_text("Attempt 3 of 10")
     assert is_same_page(merchant)
     assert faults(merchant) == []
+    merchant.goto(f"{stack.base_url}/admin/callbacks/delivery/?q=700002")
+    expect(merchant.locator("#result_list tbody tr")).to_contain_text("Attempt 3 of 10")
 
 
 def test_overview_draws_charts_in_either_theme_has_them_as_a_table_and_leads_to_the_deliveries(

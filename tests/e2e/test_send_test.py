@@ -1,5 +1,6 @@
 """A callback is tried out before it is saved: the button in its window, in a browser on the real stack."""
 
+import gzip
 import re
 import time
 
@@ -20,6 +21,8 @@ for name, code in (("Trying Tom", "tom"), ("Plain Pam", "pam")):
     Order.objects.create(number=f"#{code}-LINKED", affiliate=affiliate, link=link, amount="58.00", currency="USD")
     Order.objects.create(number=f"#{code}-COUPON", affiliate=affiliate, amount="20.00", currency="USD")
 """
+BLANK_BELOW_THE_FOOT = """dialog => dialog.getBoundingClientRect().bottom
+  - dialog.querySelector(".dialog-foot").getBoundingClientRect().bottom"""
 TEMPLATE = "?o={{order.number}}&c={{link.sub_id}}"
 
 
@@ -58,6 +61,7 @@ def test_merchant_sends_a_test_and_sees_what_the_tracker_answers(window: Locator
     expect(window.locator("[data-said]")).to_have_text("Test sent. The tracker answered 200 OK.")
     expect(result).to_be_in_viewport()
     expect(send).to_be_focused()
+    assert window.evaluate(BLANK_BELOW_THE_FOOT) <= 1
     assert [request.target for request in session_receiver.requests_at("/tom")] == ["/tom?o=%23tom-LINKED&c=x%26y"]
     assert faults(page) == []
 
@@ -103,7 +107,7 @@ def test_test_of_what_cannot_be_called_says_why(window: Locator, session_receive
     )
     window.get_by_label("URL").fill("https://nowhere.invalid/x" + TEMPLATE)
     window.get_by_role("button", name="Send test").click()
-    expect(window.locator("#setup-test")).to_contain_text("nowhere.invalid was not found, or leads")
+    expect(window.locator("#setup-test")).to_contain_text("nowhere.invalid was not found, or resolves")
     assert faults(window.page) == []
 
 
@@ -141,14 +145,16 @@ def test_merchant_without_scripts_sends_a_test_and_submits_what_was_typed(
     merchant_without_scripts: Page, affiliates: None, session_receiver: Receiver
 ) -> None:
     page = merchant_without_scripts
-    session_receiver.answer("/pam", Answer(404, body=b"unknown click"))
+    packed = gzip.compress('{"error": "unknown click: “é”"}'.encode("cp1252"))
+    headers = ("Content-Type", "application/json; charset=windows-1252"), ("Content-Encoding", "gzip")
+    session_receiver.answer("/pam", Answer(404, headers, packed))
     open_window(page, "Plain Pam", "created")
     typed = session_receiver.url("/pam") + TEMPLATE
     page.get_by_label("URL").fill(typed)
     page.get_by_label("Preview with order").select_option(index=1)
     page.get_by_role("button", name="Send test").click()
     expect(page.get_by_role("region", name="Test result")).to_contain_text("The tracker answered 404 Not Found.")
-    expect(page.get_by_label("Answer", exact=True)).to_have_text("unknown click")
+    expect(page.get_by_label("Answer", exact=True)).to_have_text('{\n  "error": "unknown click: “é”"\n}')
     assert [request.target for request in session_receiver.requests_at("/pam")] == ["/pam?o=%23pam-LINKED&c=x%26y"]
     expect(page.get_by_label("URL")).to_have_value(typed)
     page.get_by_role("button", name="Submit").click()
@@ -164,8 +170,8 @@ def test_enter_in_any_field_submits(window: Locator) -> None:
     expect(window).to_be_hidden()
     row = row_of(window.page, "created")
     expect(row).to_contain_text("Entered")
-    row.get_by_role("link", name="Remove").click()
-    window.page.get_by_role("button", name="Remove").click()
+    row.get_by_role("link", name="Delete").click()
+    window.page.get_by_role("button", name="Delete").click()
     expect(row_of(window.page, "created")).to_contain_text("Not set")
 
 
@@ -201,10 +207,10 @@ def test_window_of_a_callback_that_was_removed_meanwhile_says_so(window: Locator
     row_of(page, "created").get_by_role("link", name="Edit").click()
     other = page.context.new_page()
     other.goto(page.url)
-    row_of(other, "created").get_by_role("link", name="Remove").click()
-    other.get_by_role("button", name="Remove").click()
+    row_of(other, "created").get_by_role("link", name="Delete").click()
+    other.get_by_role("button", name="Delete").click()
     expect(row_of(other, "created")).to_contain_text("Not set")
     window.get_by_role("button", name="Submit").click()
-    expect(window.get_by_role("alert")).to_contain_text("Somebody removed this callback.")
+    expect(window.get_by_role("alert")).to_contain_text("Somebody deleted this callback.")
     expect(window.get_by_role("alert").locator("svg use[href$='#alert']")).to_have_count(1)
     expect(window.get_by_label("URL")).to_have_value(session_receiver.url("/x") + TEMPLATE)

@@ -16,6 +16,10 @@ Order.objects.create(number="#LINKED", affiliate=pirate, link=link, amount="58.0
 Order.objects.create(number="#COUPON", affiliate=pirate, amount="20.00", currency="USD")
 """
 TYPED = "https://joe.voluumtrk.com/postback?cid={clickid}&payout={{order.commission}}"
+DOCUMENTED_WITH_MARKUP = """<https://yourpostback.com>?\\
+order={{order.number}}\\
+\\&amount={{order.amount}}\\
+\\&subid={{link.sub\\_id}}"""
 TAKEN = "https://joe.voluumtrk.com/postback?cid={{link.sub_id}}&payout={{order.commission}}"
 
 
@@ -25,9 +29,17 @@ def test_merchant_pastes_a_voluum_url_and_takes_the_suggestion(stack: Installati
     window = open_window(page, "Paste Pirate", "created")
     field, check, preview = window.get_by_label("URL"), window.locator("#setup-check"), window.locator("#setup-preview")
     expect(preview).to_contain_text("A preview appears once you enter a URL")
+    field.fill(DOCUMENTED_WITH_MARKUP)
+    expect(check.locator(".repairs [data-repair]")).to_have_count(3)
+    expect(preview.locator(".wire")).to_contain_text("https://yourpostback.com/?order=%23COUPON&amount=20.00&subid=")
+    field.fill("https://track.me/{{order.number}}/postback?subid={{link.sub_id}}&status=sale")
+    expect(check.locator(".findings")).to_contain_text("The path contains {{order.number}}.")
+    expect(check.locator(".tracker")).to_contain_text("Looks like")  # its host is nobody's
+    field.fill("")
     field.press_sequentially(TYPED)
 
     expect(check.locator(".tracker")).to_contain_text("Voluum postback. It identifies the click by cid.")
+    expect(check.locator(".tracker-facts")).to_contain_text("Second postback")
     expect(check.locator('[data-code="foreign_placeholder"]')).to_be_visible()
     expect(check.locator(".corrections li")).to_contain_text("{{link.sub_id}}")
     expect(preview).to_contain_text("With the suggested variables:")
@@ -46,6 +58,7 @@ def test_merchant_pastes_a_voluum_url_and_takes_the_suggestion(stack: Installati
 
     variables = window.get_by_role("group", name="Variables with the values of order #COUPON")
     expect(variables.get_by_role("button", name="order.amount")).to_contain_text("20.00")
+    expect(variables.get_by_role("button").first).to_contain_text("link.")
     window.get_by_label("Preview with order").select_option(index=1)
     expect(preview.locator(".wire")).to_have_text("GEThttps://joe.voluumtrk.com/postback?cid=w%26x&payout=5.80")
     variables = window.get_by_role("group", name="Variables with the values of order #LINKED")

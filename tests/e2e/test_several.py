@@ -53,6 +53,8 @@ def test_merchant_adds_a_second_url_for_approved_orders_and_rotates_a_secret(
 
     page.get_by_role("link", name="Add another URL for order created").click()
     expect(window.get_by_label("URL")).to_be_focused()
+    window.get_by_label("URL").fill(session_receiver.url("/one") + TEMPLATE)
+    expect(window.locator('[data-code="same_url"]')).to_contain_text("already sends these events to the same URL.")
     window.get_by_label("URL").fill(session_receiver.url("/two") + TEMPLATE)
     window.get_by_label("Name").fill("Keitaro")
     window.locator("summary", has_text="Status filter").click()
@@ -61,7 +63,7 @@ def test_merchant_adds_a_second_url_for_approved_orders_and_rotates_a_secret(
     window.get_by_role("button", name="Submit").click()
     expect(window).to_be_hidden()
     second = page.locator(".callback", has_text="Keitaro")
-    expect(second).to_contain_text("Only for orders with status approved.")
+    expect(second).to_contain_text("Only orders whose status is approved.")
     kept = stack.manage("shell", code=READ_SECRET).split()[-1]
     expect(second.get_by_label("Signing secret of the order created callback Keitaro")).to_have_value(kept)
     expect(page.locator("#setting-changes")).to_contain_text("set up the order created callback “Keitaro”")
@@ -102,7 +104,7 @@ def test_merchant_adds_a_second_url_for_approved_orders_and_rotates_a_secret(
     assert faults(page) == []
     expect(window.get_by_label("URL")).to_have_value(typed)
     window.get_by_role("link", name="Cancel").click()
-    expect(page.locator("#setting-changes")).to_contain_text("gave a new signing secret to")
+    expect(page.locator("#setting-changes")).to_contain_text("rotated the signing secret of")
     page.reload()
     expect(page.get_by_label("Signing secret of the order created callback")).to_have_count(0)
 

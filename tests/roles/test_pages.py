@@ -49,7 +49,7 @@ def test_support_is_offered_nothing_that_is_refused(world: World, support: Clien
 
 def test_merchant_is_offered_what_support_is_not(world: World) -> None:
     settings = f"/admin/affiliates/affiliate/{world.joe.pk}/settings/"
-    for button in ("Pause<", "Edit<", "Remove<", "Add another URL<", "Set up<", "portal-open", "Turn off<"):
+    for button in ("Pause<", "Edit<", "Delete<", "Add another URL<", "Set up<", "portal-open", "Turn off<"):
         offered = [person for person in ("support", "merchant") if button in text_of(world.client(person), settings)]
         assert offered == ["merchant"], button
 

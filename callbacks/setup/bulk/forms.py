@@ -36,12 +36,12 @@ class SameCallbackForm(CallbackSettingForm):
         assert isinstance(event, forms.TypedChoiceField)
         event.choices = EventType.choices
         self.fields["name"].help_text = _(
-            "An existing callback is found by its name. Leave it empty for the default name, “%(name)s”."
+            "Affiliates can have several callbacks for one event, told apart by name. Leave empty for “%(name)s”."
         ) % {"name": names.DEFAULT}
         only_statuses.label = _("Only for these statuses")
         only_statuses.help_text = _(
-            "Tick none to send all. An “order created” callback checks the status of the order, an “order updated” "
-            "callback its new status."
+            "Tick none to send all. For “order created” this is the status of the order; for “order updated”, the "
+            "status that it changes to."
         )
 
     @property
@@ -53,8 +53,8 @@ class SameCallbackForm(CallbackSettingForm):
     def rules(self) -> list[tuple[Any, str]]:
         """The choices about affiliates who have a callback for the event already, each with a sentence."""
         sentences = {
-            Existing.CHANGE: _("Affiliates without a callback of this name get a new one in addition to theirs."),
-            Existing.KEEP: _("Affiliates without a callback of this name get a new one in addition to theirs."),
+            Existing.CHANGE: _("Affiliates without a callback of this name get an additional one."),
+            Existing.KEEP: _("Affiliates without a callback of this name get an additional one."),
             Existing.ABSENT: _("Only affiliates without any callback for this event get a new one."),
         }
         return [(radio, sentences[Existing(radio.data["value"])]) for radio in self["existing"]]
@@ -89,7 +89,9 @@ class ReplaceHostForm(forms.Form):
             field.widget.attrs |= {"spellcheck": "false", "autocapitalize": "off", "autocomplete": "off"}
             field.error_messages["required"] = hosts.ALONE
         self.fields["old"].help_text = _("Include the port if the URLs have one.")
-        self.fields["new"].help_text = _("host or host:port. The rest of the URL does not change.")
+        self.fields["new"].help_text = _(
+            "Only the host, such as tracker.example or tracker.example:8443. The rest of the URL does not change."
+        )
 
     def clean_old(self) -> str:
         return self._host("old")

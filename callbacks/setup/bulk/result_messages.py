@@ -24,7 +24,7 @@ def add_same_callback(request: HttpRequest, title: str, result: same_callback.Re
         )
     if done:
         affiliate = result.first(*same_callback.DONE)[0].affiliate
-        link = format_html('<a href="{}">{}</a>', affiliate.settings_url, _("See it at %s") % affiliate.name)
+        link = format_html('<a href="{}">{}</a>', affiliate.settings_url, _("View the callback of %s") % affiliate.name)
         messages.success(request, format_html("{}: {}. {}", title, ", ".join(done), link))
     elif same := result.count(Effect.SAME):
         text = ngettext(

@@ -152,11 +152,15 @@ def initials(name: str) -> str:
 # --- lists -------------------------------------------------------------------
 @register.filter
 def labelled(cells: Iterable[str], headers: Sequence[dict[str, Any]]) -> list[str]:
-    """The cells of a row, each with the name of its column, which narrow windows show beside the value."""
-    return [
-        SafeString(cell.replace("<td", format_html('<td data-label="{}"', _label(header)), 1))
-        for cell, header in zip(cells, headers, strict=False)
-    ]
+    """The cells of a row, each with the name of its column, which narrow windows show beside the value.
+
+    A list without links to pages of its rows has none that heads a row: then it is the first one with a label.
+    """
+    row = [(cell, _label(header)) for cell, header in zip(cells, headers, strict=False)]
+    heading = next((cell for cell, label in row if label), "")
+    if not any(cell.startswith("<th") for cell, _ in row):
+        row = [(f"<th{cell[3:-5]}</th>" if cell is heading else cell, label) for cell, label in row]
+    return [SafeString(cell.replace("<td", format_html('<td data-label="{}"', label), 1)) for cell, label in row]
 
 
 def _label(header: dict[str, Any]) -> str:

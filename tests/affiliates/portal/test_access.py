@@ -118,7 +118,7 @@ def test_portal_row_says_when_they_signed_in(admin_client: Client) -> None:
     user.last_login = timezone.now()
     user.save()
     text = admin_client.get(settings).content.decode()
-    assert "Last login:" in text
+    assert "Last log-in:" in text
     assert "http://testserver/portal/" in text
 
 

@@ -124,6 +124,25 @@ def test_corrected_template_means_what_the_tracker_expects(template: str, correc
 
 
 @pytest.mark.parametrize(
+    ("text", "corrected"),
+    [
+        ("{{country}}", "{{country}}"),
+        ("{{offer_id}}", "{{offer_id}}"),
+        ("{{coupon}}", "{{coupon}}"),
+        ("{{affiliate.id}}", "{{affiliate.id}}"),
+        ("{{sub2}}", "{{link.query.sub2}}"),
+        ("{{order.numbr}}", "{{order.number}}"),
+        ("${{payout}}", "{{order.commission}}"),
+        ("{{link.foo}}", "{{link.query.foo}}"),
+    ],
+)
+def test_unknown_variable_is_only_corrected_where_its_name_says_what_it_is(text: str, corrected: str) -> None:
+    template = f"https://t.example/p?zz={text}"
+    assert check(template, CLOSED).problems[0].suggestions[0].startswith("{{")
+    assert corrections.corrected(template) == f"https://t.example/p?zz={corrected}"
+
+
+@pytest.mark.parametrize(
     ("template", "expected"),
     [
         ("https://t.example/{{order.number}}?s={{link.sub_id}}", ["variable_in_path"]),

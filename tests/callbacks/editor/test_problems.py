@@ -50,8 +50,11 @@ def test_check_several_unknown_variables_share_one_sentence() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("https://t.example/{{order.number|upper}}", "There is no filter upper, as in {{order.number|upper}}."),
-        ("https://t.example/{{order.number|default}}", "The filter default is not complete in"),
+        ("https://t.example/{{order.number|upper}}", "The filter upper in {{order.number|upper}} does not exist."),
+        (
+            "https://t.example/{{order.number|default}}",
+            "The filter default in {{order.number|default}} is not complete",
+        ),
         ("https://t.example/{{order.number|}}", "A filter is missing after | in {{order.number|}}."),
         ("https://t.example/{{order.number|upper}}", '{{link.sub_id|default:"none"}} and {{order.status|map:"new=hold'),
         ("https://t.example/?o={{order.number}&x=1", "The braces do not match at {{order.number}."),
@@ -71,14 +74,14 @@ def test_check_several_unknown_variables_share_one_sentence() -> None:
             "https://t.example/?x={foo}",
             "{foo} is a placeholder of another system and would be sent literally, not replaced by values.",
         ),
-        ("https://t.example/?x={foo}", "Write a variable there, or tick “send as typed”."),
+        ("https://t.example/?x={foo}", "Write a variable instead, or tick “Send as typed”."),
         ("https://t.example/?x={foo}&cid={y}", "Write {{link.sub_id}} for {y} and a variable for the rest, or tick"),
         ("https://t.example/?payout=OPTIONAL&txid=OPTIONAL", "{{order.number}} for txid=OPTIONAL"),
         (
             "https://t.example/?payout=OPTIONAL&et=OPTIONAL",
             "Write {{order.commission}} for payout=OPTIONAL, remove et=OPTIONAL, or tick",
         ),
-        ("https://t.example/?et=OPTIONAL", "values. Remove et=OPTIONAL, or tick “send as typed”."),
+        ("https://t.example/?et=OPTIONAL", "values. Remove et=OPTIONAL, or tick “Send as typed”."),
         ("https://t.example/?" + "a" * MAX_LENGTH, "The URL has 2,067 characters; the limit is 2,048."),
     ],
 )

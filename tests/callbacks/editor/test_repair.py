@@ -99,6 +99,7 @@ def test_repair_what_may_be_meant_is_left_alone(text: str) -> None:
 DAMAGE = (
     "& amp; #38; &#x26; &quot; &curren; ¤ cy= \\ / \" ' “ ” » « < > {{ }} %7B%7B %7D%7D order.number |default: "
     "https: // \\u005c u0026 a \n \u200b \u00a0 ? = ¬ ® < > é ｛ ｛｛ ｝ ？ ＝ ＆ . 。 , <br> ( ) [ ] % 25 "  # noqa: RUF001
+    "curl -s ** ``` ~~~ <img src= </a> url: , ); HTTP/1.1 =3D %3D %26 %3F \\x26 ^& [.] hxxps:// {{+ %20}} \ufe0f | "
     "?url= google.com/url?q= /v3/__ __; ! * urldefense.com /v2/url?u= -3A - 1. ／ ：／／ ＠"  # noqa: RUF001 - full width
 )
 SNIPPETS = st.sampled_from([*DAMAGE.split(" "), " "])

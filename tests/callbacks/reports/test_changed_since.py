@@ -128,7 +128,7 @@ def test_callback_whose_deliveries_are_all_deleted_does_not_say_that_nothing_was
 ) -> None:
     setting = CallbackSettingFactory(affiliate=joe)
     assert shown(joe) == ("silent", "silent")
-    assert "Nothing sent yet." in text_of(admin_client, settings_of(joe))
+    assert "Nothing sent yet" in text_of(admin_client, settings_of(joe))
     Pruned.objects.create(kind="deliveries", before=timezone.now() - timedelta(days=1))
     assert shown(joe) == ("silent", "silent")  # the callback is younger
     CallbackSetting.objects.update(created_at=timezone.now() - timedelta(days=2))

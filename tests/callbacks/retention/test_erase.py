@@ -166,7 +166,7 @@ def test_forget_by_the_page_says_what_it_does_and_notes_no_number(joe: Affiliate
     client = client_with("view_order", "delete_order")
     page = client.get(f"/admin/orders/order/{order.pk}/forget/").content.decode()
     assert "No postback is sent." in page
-    assert "1 postback of this order is still waiting and will not be sent." in page
+    assert "1 pending delivery will not be sent." in page
     assert "Forget order…" in client.get(f"/admin/orders/order/{order.pk}/change/").content.decode()
     answer = client.post(f"/admin/orders/order/{order.pk}/forget/", follow=True)
     assert "The order and all data about it were deleted." in answer.content.decode()

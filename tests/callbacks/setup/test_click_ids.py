@@ -71,7 +71,7 @@ def test_sub_id_that_some_links_lack_is_warned_of_beside_the_url(joe: Affiliate,
     said = check(admin_client, joe, "https://t.example/?cid={{link.sub_id}}")
     assert 'data-code="click_id_empty"' in said
     assert "The links of 2 of the latest 3 orders have no sub_id, so this variable is empty there." in said
-    assert "They have {{link.query.clickid}}." in said
+    assert "Use {{link.query.clickid}}, which these links have." in said
 
 
 @pytest.mark.parametrize("url", ["https://t.example/?cid={{link.query.clickid}}", "https://t.example/?cid="])

@@ -49,12 +49,15 @@ def test_preview_without_an_order_shows_examples_of_this_affiliate(joe: Affiliat
         (
             "link.sub_id",
             "https://shop.example/?ref=joe&click=7",
-            ("the link of this order has no sub_id, but ref, click. Use {{link.query.click}} if that is the click ID."),
+            (
+                "the link of this order has no sub_id. It has ref, click. "
+                "Use {{link.query.click}} if that is the click ID."
+            ),
         ),
         (
             "link.sub_id",
             "https://shop.example/?ref=joe&utm_source=x",
-            "the link of this order has no sub_id, but ref, utm_source.",
+            "the link of this order has no sub_id. It has ref, utm_source.",
         ),
         ("link.sub_id", "https://shop.example/", "the link of this order has no sub_id"),
         ("link.query.x", "https://shop.example/?ref=joe", "the link of this order has no parameter x"),
@@ -86,7 +89,7 @@ def test_preview_of_what_cannot_be_sent_for_this_order_says_so(joe: Affiliate) -
     order = OrderFactory(affiliate=joe, number="..")
     found = previewed(joe, "https://t.example/{{order.number}}/x", order)
     assert found.request is None
-    assert "means another folder" in found.problem
+    assert "changes the path of the URL" in found.problem
 
 
 # --- the list of variables -----------------------------------------------------------

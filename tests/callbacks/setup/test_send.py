@@ -168,7 +168,7 @@ def test_send_test_of_what_cannot_be_filled_in_sends_and_keeps_nothing(
     OrderFactory(affiliate=joe, number="..")
     text = send_test(admin_client, joe, receiver.url("/{{order.number}}/x")).content.decode()
     assert "Nothing was sent." in text
-    assert "means another folder" in text
+    assert "changes the path of the URL" in text
     assert not Attempt.objects.exists()
     assert receiver.wait_for(0) == []
 

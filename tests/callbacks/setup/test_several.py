@@ -139,7 +139,7 @@ def test_setup_with_status_filter_keeps_and_shows_it(admin_client: Client, joe: 
     admin_client.post(path, chosen)
     assert CallbackSetting.objects.get().only_statuses == ["approved", "rejected"]
     row = text_of(admin_client, settings_of(joe))
-    assert "Only when the status becomes <strong>approved or rejected</strong>." in row
+    assert "Only when the status changes to <strong>approved or rejected</strong>." in row
     assert '<details class="more" open>' in text_of(admin_client, path)
     assert admin_client.post(path, chosen | {"only_statuses": ["shipped"]}).status_code == 422
     admin_client.post(path, {"method": "GET", "url": URL})
@@ -151,7 +151,7 @@ def test_callback_is_switched_and_removed_by_itself(admin_client: Client, joe: A
     admin_client.post(of(joe, f"created/{second.pk}/pause/"))
     assert dict(CallbackSetting.objects.values_list("pk", "is_active")) == {first.pk: True, second.pk: False}
     question = admin_client.get(of(joe, f"created/{second.pk}/remove/")).content.decode()
-    assert "Remove order created callback “Callback 2”?" in question
+    assert "Delete order created callback “Callback 2”?" in question
     admin_client.post(of(joe, f"created/{second.pk}/remove/"))
     assert CallbackSetting.objects.get() == first
 

@@ -160,7 +160,7 @@ def test_setup_of_gone_address_is_on_again_only_with_another(
     admin_client: Client, joe: Affiliate, url: str, is_active: bool
 ) -> None:
     CallbackSettingFactory(affiliate=joe, url=URL, is_active=False, pause_reason="gone")
-    assert "answered 410 Gone" in row_of(admin_client, joe)
+    assert "410 Gone" in row_of(admin_client, joe)
     admin_client.post(of(joe), {"method": "GET", "url": url})
     setting = CallbackSetting.objects.get()
     assert (setting.is_active, setting.pause_reason) == (is_active, "" if is_active else "gone")
@@ -228,11 +228,11 @@ def test_callback_removed_asks_first_and_keeps_the_log(admin_client: Client, joe
     page = of(joe, f"created/{CallbackSettingFactory(affiliate=joe).pk}/remove/")
     OrderFactory(affiliate=joe)
     question = admin_client.get(page).content.decode()
-    assert "Remove order created callback?" in question
+    assert "Delete order created callback?" in question
     assert "1 pending delivery will not be sent." in question
     assert CallbackSetting.objects.exists()
     answer = admin_client.post(page, follow=True)
-    assert "Order created callback of Joe removed." in answer.content.decode()
+    assert "Order created callback of Joe deleted." in answer.content.decode()
     assert not CallbackSetting.objects.exists()
     assert Delivery.objects.get().setting is None
     assert "Set up" in row_of(admin_client, joe)

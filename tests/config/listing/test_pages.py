@@ -136,3 +136,12 @@ def test_title_of_a_list_is_its_name(admin_client, url, title):
     assert page.context["cl"].title == title
     for wrong in ("Select ", "to view<", "to change<"):
         assert wrong not in page.content.decode().partition("<main")[0]
+
+
+@pytest.mark.parametrize("url", ["/admin/affiliates/affiliate/", "/admin/callbacks/all/"])
+def test_search_for_what_is_too_long_is_left_out_and_said(admin_client, url):
+    """SQLite takes no pattern as long as this."""
+    CallbackSettingFactory(url="https://a.example/?o={{order.number}}")
+    page = admin_client.get(url, {"q": "a" * 60_000})
+    assert "The search text is too long, ignored." in page.content.decode()
+    assert len(page.context["cl"].result_list) == 1

@@ -106,7 +106,7 @@ def test_secrets_shown_and_rotated_are_noted(admin_client: Client, caplog):
     admin_client.post(f"{path}callbacks/created/{setting.pk}/secret/", follow=True)
     admin_client.get(path)
     assert events(caplog) == ["secret_rotated", "secret_shown"]
-    assert "Gave it a new signing secret." in history_of(setting)
+    assert "Rotated the signing secret." in history_of(setting)
     secret = CallbackSetting.objects.get().secret
     assert secret not in caplog.text
     assert setting.secret not in caplog.text

@@ -83,7 +83,9 @@ function show(form, html) {
     const present = form.querySelector(`#${part.id}`);
     if (!present || isSame(present, part)) continue;
     const focused = present.contains(document.activeElement) ? document.activeElement.id : "";
-    present.replaceWith(document.importNode(part, true));
+    const copy = document.importNode(part, true);
+    for (const details of copy.querySelectorAll("details")) details.open = Boolean(present.querySelector("details[open]"));
+    present.replaceWith(copy);
     if (focused) document.getElementById(focused)?.focus();
     if (part.querySelector("[data-insert]")) offerVariables(form);
   }

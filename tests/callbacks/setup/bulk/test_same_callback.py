@@ -296,7 +296,7 @@ def test_same_callback_is_set_up_for_those_who_were_chosen(admin_client: Client)
     assert [(c.setting, c.action, c.user_name) for c in changes] == [(s, "created", "admin") for s in settings]
     log = LogEntry.objects.filter(action_flag=1).order_by("object_repr")
     assert {entry.object_repr for entry in log} == {str(setting) for setting in settings}
-    assert "Order created callback “Voluum”: set up for 3 affiliates. See it at" in text
+    assert "Order created callback “Voluum”: set up for 3 affiliates. View the callback of" in text
 
 
 def test_callback_of_the_same_name_is_changed_and_others_stay(admin_client: Client) -> None:

@@ -14,7 +14,7 @@ document.addEventListener("click", async (event) => {
     button.closest("details")?.setAttribute("open", "");
     field.focus();
     field.select();
-    label.textContent = "Press Ctrl+C";
+    label.textContent = label.dataset.select;
   }
   setTimeout(() => { label.textContent = label.dataset.label; }, 2500);
 });

@@ -1,4 +1,4 @@
-// The menu of the narrow sidebar, the lists that open below a filter, and where typing begins in a new form.
+// The menu of the narrow sidebar, the lists that open below a filter, the open tab, and where typing begins in a new form.
 const side = document.querySelector(".side");
 const menu = document.querySelector(".side-menu");
 menu?.addEventListener("click", () => {
@@ -26,5 +26,11 @@ document.addEventListener("toggle", (event) => {
   const over = list.getBoundingClientRect().right + 16 - document.documentElement.clientWidth;
   if (over > 0) list.style.transform = `translateX(${-over}px)`;
 }, true);
+
+// Of tabs that are wider than the window, the one that is open is seen.
+for (const tabs of document.querySelectorAll(".tabs")) {
+  const open = tabs.querySelector("[aria-current]");
+  if (open) tabs.scrollLeft = open.offsetLeft - tabs.offsetLeft - (tabs.clientWidth - open.offsetWidth) / 2;
+}
 
 document.querySelector("form[data-focus-first]")?.querySelector(":is(input:not([type=hidden]), select, textarea, button):enabled")?.focus();
