@@ -4,6 +4,7 @@ import gzip
 import random
 import time
 import zlib
+from functools import partial
 
 import pytest
 
@@ -12,6 +13,8 @@ from callbacks.egress.excerpt import CHARSETS, indented, text_of
 from tests.callbacks.egress.hostile import BOMB
 from tests.callbacks.egress.sending import outcome_of
 from tests.receiver import Answer, Receiver
+
+gzipped = partial(gzip.compress, mtime=0)  # the same in each second, as the names of tests must be
 
 JSON = b'{"status":"error","message":"click not found"}'
 PIXEL = bytes.fromhex("47494638396101000100800000ffffff00000021f90401000000002c00000000010001000002024401003b")
@@ -61,12 +64,12 @@ def test_every_charset_gives_text_that_a_database_can_hold(charset: str) -> None
 @pytest.mark.parametrize(
     ("coding", "body"),
     [
-        ("gzip", gzip.compress(JSON)),
-        ("X-GZip", gzip.compress(JSON)),
+        ("gzip", gzipped(JSON)),
+        ("X-GZip", gzipped(JSON)),
         ("deflate", zlib.compress(JSON)),
         ("deflate", zlib.compress(JSON)[2:-4]),
         ("identity", JSON),
-        ("deflate, gzip", gzip.compress(zlib.compress(JSON))),
+        ("deflate, gzip", gzipped(zlib.compress(JSON))),
         ("gzip", JSON),  # named as packed, and is not
     ],
 )
@@ -82,9 +85,13 @@ def test_packed_answer_is_kept_unpacked_and_its_refusal_is_seen(coding: str, bod
         (b"\x0b\x02\x80OK\x03" * 2, {"content_encoding": "br"}, "[compressed (br), 12 bytes, not shown]"),
         (b"\x28\xb5\x2f\xfd" * 203, {"content_encoding": "zstd"}, "[compressed (zstd), 812 bytes, not shown]"),
         (b"\x1f\x8bnot really", {"content_encoding": "gzip"}, "[compressed (gzip), 12 bytes, not shown]"),
+        # Cut off before anything of it could be unpacked: it is no empty answer.
+        (gzipped(JSON)[:10], {"content_encoding": "gzip"}, "[compressed (gzip), 10 bytes, not shown]"),
+        (b"\x1f", {"content_encoding": "gzip"}, "[compressed (gzip), 1 byte, not shown]"),
+        (zlib.compress(JSON)[:2], {"content_encoding": "deflate"}, "[compressed (deflate), 2 bytes, not shown]"),
         (b"\xff", {"content_encoding": "a b\tc"}, "[compressed (unknown), 1 byte, not shown]"),
         (
-            gzip.compress(b"x"),
+            gzipped(b"x"),
             {"content_encoding": "gzip, gzip, gzip, gzip, gzip"},
             "[compressed (gzip, gzip, gzip, unknown), 21 bytes, not shown]",
         ),
@@ -92,13 +99,25 @@ def test_packed_answer_is_kept_unpacked_and_its_refusal_is_seen(coding: str, bod
         (PIXEL, {"content_type": "text/html"}, "[binary data, 43 bytes, not shown]"),
         (PIXEL, {}, "[binary data, 43 bytes, not shown]"),
         (PIXEL, {"content_type": "<b>\N{RIGHT-TO-LEFT OVERRIDE}/x"}, "[binary data, 43 bytes, not shown]"),
-        (gzip.compress(PIXEL), {"content_type": "image/gif", "content_encoding": "gzip"}, None),
-        (gzip.compress(JSON), {}, f"[binary data, {len(gzip.compress(JSON))} bytes, not shown]"),
+        (gzipped(PIXEL), {"content_type": "image/gif", "content_encoding": "gzip"}, None),
+        (gzipped(JSON), {}, f"[binary data, {len(gzipped(JSON))} bytes, not shown]"),
     ],
 )
 def test_what_is_no_text_is_named_with_its_size(body: bytes, headers: dict[str, str], name: str | None) -> None:
     assert kept(body, **headers) == (name or f"[image/gif, {len(body)} bytes, not shown]")
     assert soft_failures.find(kept(body, **headers)) == ""
+
+
+def test_packed_answer_without_content_is_empty_and_what_could_be_unpacked_of_a_part_is_shown() -> None:
+    assert kept(gzipped(b""), content_encoding="gzip") == ""
+    assert kept(gzipped(JSON * 9)[:-12], content_encoding="gzip").startswith(JSON.decode())
+
+
+def test_codings_in_several_headers_are_one_list() -> None:
+    packed = gzipped(zlib.compress(JSON))
+    for names in (("deflate", "gzip"), ("deflate, gzip", "identity"), ("", "deflate", "gzip")):
+        headers = [("Content-Encoding", name) for name in names]
+        assert text_of(packed, len(packed), headers, limit=4096) == JSON.decode()
 
 
 def test_text_under_the_type_of_an_image_is_shown() -> None:
@@ -110,7 +129,7 @@ def test_bomb_costs_no_more_than_its_first_bytes(depth: int) -> None:
     """A thousandth of its size, in a thousandth again: what is unpacked of each is as much as is kept."""
     body = BOMB
     for _ in range(depth - 1):
-        body = gzip.compress(body)
+        body = gzipped(body)
     began = time.thread_time()
     text = kept(body, content_encoding=", ".join(["gzip"] * depth))
     assert time.thread_time() - began < 0.02
@@ -118,7 +137,7 @@ def test_bomb_costs_no_more_than_its_first_bytes(depth: int) -> None:
 
 
 def test_packed_text_is_kept_up_to_the_limit_without_half_a_character(receiver: Receiver) -> None:
-    body = gzip.compress(b"x" * 4095 + "€".encode() * 500_000)
+    body = gzipped(b"x" * 4095 + "€".encode() * 500_000)
     outcome = outcome_of(receiver, Answer(headers=(("Content-Encoding", "gzip"),), body=body))
     assert outcome.response_excerpt == "x" * 4095
 
