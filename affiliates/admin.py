@@ -178,10 +178,10 @@ class AffiliateAdmin(EditingAdmin):
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """Delete, or block those who cannot be deleted."""
-        if "_block" not in request.POST:
+        affiliate = self.get_object(request, object_id) if "_block" in request.POST else None
+        if affiliate is None:
             return super().delete_view(request, object_id, extra_context)
-        affiliate = self.get_object(request, object_id)
-        if affiliate is None or not self.has_change_permission(request, affiliate):
+        if not self.has_change_permission(request, affiliate):
             raise PermissionDenied
         self.block(request, Affiliate.objects.filter(pk=affiliate.pk))
         return redirect(affiliate)

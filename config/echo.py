@@ -49,7 +49,9 @@ def receive(request: HttpRequest, path: str) -> HttpResponse:
             status=status,
         )
     )
-    return HttpResponse("ok\n" if status < 300 else f"status {status}, as asked for\n", "text/plain", status)
+    answer = HttpResponse("ok\n" if status < 300 else f"status {status}, as asked for\n", "text/plain", status)
+    vars(answer)["_has_been_logged"] = True  # it is as wanted, and no error of this installation
+    return answer
 
 
 @admin.site.admin_view

@@ -47,7 +47,10 @@ def text_of(body: bytes, size: int, headers: Iterable[tuple[str, str]], *, limit
     """
     if not body.translate(None, PLAIN):  # nothing that is packed looks so
         return body.decode("ascii")
-    given = {name.lower(): value for name, value in headers if name.lower() in {"content-type", "content-encoding"}}
+    given: dict[str, str] = {}
+    for name, value in headers:
+        if (name := name.lower()) in {"content-type", "content-encoding"}:  # one that is repeated is a list
+            given[name] = f"{given[name]},{value}" if name in given else value
     length = f"more than {size - 1:,} bytes" if is_open else f"{size:,} byte{'' if size == 1 else 's'}"
     is_cut = size > len(body)
     if codings := _codings(given.get("content-encoding", "")):
@@ -78,11 +81,13 @@ def _unpacked(body: bytes, codings: list[str], limit: int) -> bytes | None:
         return None
     for coding in reversed(codings):
         for window in ZIP_WINDOWS[coding]:
+            unpacking = zlib.decompressobj(window)
             try:
-                unpacked = zlib.decompressobj(window).decompress(body, limit)
+                unpacked = unpacking.decompress(body, limit)
             except zlib.error:
                 continue
-            break
+            if unpacked or unpacking.eof:  # else it was cut off before anything of it could be read
+                break
         else:
             return None
         body = unpacked

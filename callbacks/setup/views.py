@@ -55,8 +55,8 @@ def switch(request: HttpRequest, affiliate_id: int, event: EventType, pk: int, *
         was_active = setting.is_active
         setting.is_active, setting.pause_reason = is_active, reasons.NONE if is_active else reasons.PERSON
         setting.save(update_fields=["is_active", "pause_reason", "updated_at"])
-        log_change(request, setting, CHANGE)
         if was_active != is_active:
+            log_change(request, setting, CHANGE)
             history.note_switched(setting, actor(request))
             if is_active:
                 health.resumed([setting.pk])

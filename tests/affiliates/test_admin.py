@@ -170,6 +170,13 @@ def test_affiliate_who_cannot_be_deleted_is_blocked_instead(admin_client: Client
     assert "Already blocked." in admin_client.get(path).content.decode()
 
 
+@pytest.mark.parametrize("pressed", ["_block", "post"])
+def test_affiliate_whom_somebody_deleted_meanwhile_is_said_not_to_exist(admin_client: Client, pressed: str) -> None:
+    answer = admin_client.post(f"{LIST}4242/delete/", {pressed: "yes"}, follow=True)
+    assert answer.redirect_chain == [("/admin/", 302)]
+    assert "t exist" in answer.content.decode()
+
+
 def test_affiliates_who_cannot_be_deleted_are_blocked_instead(admin_client: Client) -> None:
     picked = [kept_by(what).pk for what in ("orders", "deliveries")] + [AffiliateFactory().pk]
     asked = admin_client.post(LIST, {"action": "delete_selected", "_selected_action": picked}).content.decode()

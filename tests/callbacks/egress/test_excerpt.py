@@ -82,6 +82,10 @@ def test_packed_answer_is_kept_unpacked_and_its_refusal_is_seen(coding: str, bod
         (b"\x0b\x02\x80OK\x03" * 2, {"content_encoding": "br"}, "[compressed (br), 12 bytes, not shown]"),
         (b"\x28\xb5\x2f\xfd" * 203, {"content_encoding": "zstd"}, "[compressed (zstd), 812 bytes, not shown]"),
         (b"\x1f\x8bnot really", {"content_encoding": "gzip"}, "[compressed (gzip), 12 bytes, not shown]"),
+        # Cut off before anything of it could be unpacked: it is no empty answer.
+        (gzip.compress(JSON)[:10], {"content_encoding": "gzip"}, "[compressed (gzip), 10 bytes, not shown]"),
+        (b"\x1f", {"content_encoding": "gzip"}, "[compressed (gzip), 1 byte, not shown]"),
+        (zlib.compress(JSON)[:2], {"content_encoding": "deflate"}, "[compressed (deflate), 2 bytes, not shown]"),
         (b"\xff", {"content_encoding": "a b\tc"}, "[compressed (unknown), 1 byte, not shown]"),
         (
             gzip.compress(b"x"),
@@ -99,6 +103,18 @@ def test_packed_answer_is_kept_unpacked_and_its_refusal_is_seen(coding: str, bod
 def test_what_is_no_text_is_named_with_its_size(body: bytes, headers: dict[str, str], name: str | None) -> None:
     assert kept(body, **headers) == (name or f"[image/gif, {len(body)} bytes, not shown]")
     assert soft_failures.find(kept(body, **headers)) == ""
+
+
+def test_packed_answer_without_content_is_empty_and_what_could_be_unpacked_of_a_part_is_shown() -> None:
+    assert kept(gzip.compress(b""), content_encoding="gzip") == ""
+    assert kept(gzip.compress(JSON * 9)[:-12], content_encoding="gzip").startswith(JSON.decode())
+
+
+def test_codings_in_several_headers_are_one_list() -> None:
+    packed = gzip.compress(zlib.compress(JSON))
+    for names in (("deflate", "gzip"), ("deflate, gzip", "identity"), ("", "deflate", "gzip")):
+        headers = [("Content-Encoding", name) for name in names]
+        assert text_of(packed, len(packed), headers, limit=4096) == JSON.decode()
 
 
 def test_text_under_the_type_of_an_image_is_shown() -> None:

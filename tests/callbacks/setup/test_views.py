@@ -224,6 +224,16 @@ def test_callback_paused_and_resumed_says_so(admin_client: Client, joe: Affiliat
     assert (setting.is_active, setting.pause_reason) == (True, "")
 
 
+@pytest.mark.parametrize("rest", ["pause/", "resume/"])
+def test_callback_paused_or_resumed_in_two_tabs_has_changed_once(
+    admin_client: Client, joe: Affiliate, rest: str
+) -> None:
+    page = of(joe, f"created/{CallbackSettingFactory(affiliate=joe, is_active=rest == 'pause/').pk}/")
+    for _tab in range(2):
+        assert admin_client.post(f"{page}{rest}").status_code == 302
+    assert (LogEntry.objects.count(), joe.setting_changes.count()) == (1, 1)
+
+
 def test_callback_removed_asks_first_and_keeps_the_log(admin_client: Client, joe: Affiliate) -> None:
     page = of(joe, f"created/{CallbackSettingFactory(affiliate=joe).pk}/remove/")
     OrderFactory(affiliate=joe)
