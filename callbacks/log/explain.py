@@ -180,10 +180,7 @@ def waits_for(delivery: Delivery, troubled: dict[str, TroubledHost] | None = Non
         return said % {"host": setting.host, "count": host.failures, "seconds": every}
     if setting.is_held and setting.held_until:
         until = f"{timezone.localtime(setting.held_until):%-d %b %Y, %H:%M:%S} {timezone.get_current_timezone_name()}"
-        said = _(
-            "The tracker asked us to wait: nothing is sent to this callback before %(until)s. "
-            "Waiting does not use up attempts."
-        )
+        said = _("On hold: the tracker asked us to wait until %(until)s. Waiting does not use up attempts.")
         return said % {"until": until}
     if delivery.next_attempt_at is not None and delivery.next_attempt_at > timezone.now():
         return _("Retries automatically.")

@@ -276,10 +276,10 @@ def test_host_that_is_this_machine_in_any_notation_is_a_problem(host: str) -> No
 @pytest.mark.parametrize(
     ("host", "words"),
     [
-        ("0", "means 0.0.0.0"),
+        ("0", "resolves to 0.0.0.0"),
         ("4294967295", "the broadcast address"),
-        ("2852039166", "means 169.254.169.254, a cloud metadata address"),
-        ("metadata.google.internal", "means 169.254.169.254, a cloud metadata address"),
+        ("2852039166", "resolves to 169.254.169.254, a cloud metadata address"),
+        ("metadata.google.internal", "resolves to 169.254.169.254, a cloud metadata address"),
         ("10.1", "a private address"),
         ("[64:ff9b::7f00:1]", "NAT64"),
         ("[fe80::1%25eth0]", "a link-local address"),

@@ -123,7 +123,7 @@ def test_explain_callback_that_was_asked_to_wait_says_until_when(joe: Affiliate,
     callbacks_for(joe, URL)
     order = OrderFactory(affiliate=joe)
     CallbackSetting.objects.update(held_until=timezone.now() + timedelta(hours=1))
-    assert "The tracker asked us to wait: nothing is sent to this callback before" in explained(order).sentence
+    assert "On hold: the tracker asked us to wait until" in explained(order).sentence
     assert "On hold: the tracker asked us to wait." in admin_client.get(joe.settings_url).content.decode()
 
 

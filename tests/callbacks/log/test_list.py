@@ -398,7 +398,6 @@ def test_answers_that_mean_no_are_found_and_shown(admin_client: Client, setting:
     assert found(admin_client, "?answer=no") == ["#1"]
     assert found(admin_client, "?answer=unchecked") == ["#3"]
     assert "not checked" in admin_client.get(LIST).content.decode()
-    assert (
-        admin_client.get(LIST).content.decode().count("This answer looks like a refusal") == 2
-    )  # as a title, and to be heard
+    listed = admin_client.get(LIST).content.decode()
+    assert listed.count("This answer looks like a refusal") == 2  # as a title, and to be heard
     assert "Looks like a refusal" in admin_client.get(refused.get_absolute_url()).content.decode()

@@ -177,7 +177,7 @@ def test_reconciliation_of_a_month_survives_pruning(joe: Affiliate) -> None:
 
     before, rows = figures(), list(reconciliation.csv_rows(joe, month))
     assert before[0][1] == {
-        "delivered": 2, "failed": 1, "waiting": 0, "skipped": 1, "missing": 1, "no callback": 0,
+        "succeeded": 2, "failed": 1, "pending": 0, "skipped": 1, "missing": 1, "no callback": 0,
     }  # fmt: skip
     prune.run()
     assert not Delivery.objects.exists()
@@ -185,12 +185,12 @@ def test_reconciliation_of_a_month_survives_pruning(joe: Affiliate) -> None:
     found = reconciliation.reconcile(joe, month)
     assert "have been deleted" in found.note
     after = list(reconciliation.csv_rows(joe, month))
-    assert {row[9] for row in rows} > {"delivered", "missing"}
+    assert {row[9] for row in rows} > {"succeeded", "missing"}
     assert {row[9] for row in after} == {"no longer kept"}
     recent = reconciliation.Month.of(timezone.now())
     OrderFactory(affiliate=joe)
     assert reconciliation.reconcile(joe, recent).note == ""
-    assert reconciliation.reconcile(joe, recent).lines[0].counts["waiting"] == 1
+    assert reconciliation.reconcile(joe, recent).lines[0].counts["pending"] == 1
 
 
 def test_reconciliation_counts_an_order_once_whose_deliveries_go_one_after_the_other(joe: Affiliate) -> None:
@@ -204,6 +204,6 @@ def test_reconciliation_counts_an_order_once_whose_deliveries_go_one_after_the_o
     month = reconciliation.Month.of(Order.objects.get().created_at)
     for _ in range(2):
         prune.run()
-        assert reconciliation.reconcile(joe, month).lines[0].counts == {"delivered": 1}
+        assert reconciliation.reconcile(joe, month).lines[0].counts == {"succeeded": 1}
         Delivery.objects.update(created_at=datetime.now(UTC) - timedelta(days=401))
     assert not Delivery.objects.exists()
