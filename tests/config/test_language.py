@@ -4,6 +4,8 @@ import gettext
 
 import pytest
 
+from callbacks.egress.wording import Sentence
+from config.language import translated
 from tests import messages
 
 
@@ -88,3 +90,9 @@ def test_panel_stays_in_english(admin_client, path):
     assert page.headers["Content-Language"] == "en"
     refused = admin_client.post("/admin/affiliates/affiliate/add/", {}, headers=SPANISH).content.decode()
     assert "This field is required." in refused
+
+
+def test_sentence_is_filled_in_once_whatever_its_values_hold():
+    filled = Sentence("Order {number} of {shop}", number="{shop}{0.__class__}%(x)s", shop=Sentence("{{link.sub_id}}"))
+    assert translated(filled) == filled == "Order {shop}{0.__class__}%(x)s of {{link.sub_id}}"
+    assert translated("{a stored text}") == "{a stored text}"

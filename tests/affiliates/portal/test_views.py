@@ -12,6 +12,7 @@ from affiliates.models import Affiliate, Link
 from callbacks.delivery import queue, settle
 from callbacks.egress.outcome import Outcome, Request
 from callbacks.models import Attempt, CallbackSetting, Delivery, EndpointHealth
+from config.monitoring import mail
 from tests.factories import AffiliateFactory, OrderFactory, callbacks_for
 from tests.queries import assert_same_queries
 
@@ -145,6 +146,11 @@ def test_portal_log_in_takes_the_e_mail_as_people_type_it(client: Client, typed:
     joe = with_login(email="joe@blog.example")
     assert client.post("/portal/login/", {"username": typed, "password": PASSWORD})["Location"] == "/portal/"
     assert client.get("/portal/").context["affiliate"] == joe
+
+
+def test_portal_log_in_notes_the_language_for_e_mails(client: Client, joe: Affiliate) -> None:
+    client.post("/portal/login/", {"username": joe.email, "password": PASSWORD}, headers={"accept-language": "es"})
+    assert mail.language_of(joe.user) == "es"
 
 
 def test_portal_log_in_prefers_nobody_of_two_with_one_name(client: Client) -> None:

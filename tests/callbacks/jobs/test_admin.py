@@ -178,14 +178,21 @@ def test_page_of_a_finished_job_counts_its_results_and_leads_to_each(
     Delivery.objects.update(**later)
     others = [OrderFactory(affiliate=joe).deliveries.get().pk, OrderFactory().pk]
     if kind == "resend":
+        # Resent before the job began, and after its range: neither is the job's.
+        early = OrderFactory(affiliate=joe).deliveries.get()
+        Delivery.objects.filter(pk=early.pk).update(status="succeeded", next_attempt_at=None)
+        before = timezone.now() - timedelta(days=1)
+        Attempt.objects.create(delivery=early, trigger="manual", method="GET", created_at=before)
         job = to_resend(status__exact="failed", affiliate__id__exact=str(joe.pk))
-        Job.objects.update(last=others[0] - 1)
+        Job.objects.update(last=early.pk)
         job.refresh_from_db()
     else:
         job = to_backfill(CallbackSettingFactory(affiliate=joe, name="new"))
     assert results_of(job) is None
     do_all(job)
     queued = list(Delivery.objects.filter(Q(next_trigger="manual") | Q(origin="backfill")).order_by("pk"))
+    if kind == "resend":
+        OrderFactory(affiliate=joe).deliveries.update(next_trigger="manual")
     for delivery, (status, kind_) in zip(queued, [("succeeded", ""), ("failed", "status")], strict=False):
         Attempt.objects.create(
             delivery=delivery, trigger="manual", method="GET", error_kind=kind_, created_at=timezone.now()

@@ -54,7 +54,7 @@ def test_send_test_of_what_is_typed_sends_the_chosen_order_and_saves_no_callback
     assert request.header("webhook-id") == str(delivery.event_id) == delivery.variables["event.id"]
     assert (delivery.origin, delivery.status, delivery.order, delivery.affiliate) == ("test", "succeeded", old, joe)
     assert (delivery.setting, delivery.attempt_count, delivery.next_attempt_at) == (None, 1, None)
-    assert (delivery.last_status_code, delivery.last_error_kind) == (200, "")
+    assert (delivery.last_status_code, delivery.last_error_kind, delivery.is_soft_failure) == (200, "", False)
     assert (attempt.url, attempt.status_code, attempt.response_excerpt) == (receiver.url(request.target), 200, "ok")
     text = answer.content.decode()
     assert "The tracker answered 200 OK." in text
