@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from affiliates import search
 from affiliates.models import Affiliate
 from config.listing.keys import AFTER, BEFORE, key_in
+from config.request import may_see
 
 AFFILIATE = "affiliate__id__exact"  # the key of the chosen one, in the address of a list
 TYPED = "affiliate"  # what was typed to find one
@@ -24,12 +25,13 @@ class AffiliateFilter(admin.RelatedFieldListFilter):
     """
 
     template = "admin/affiliates/filter.html"
-    is_fixed = False  # on the page of one affiliate
+    is_fixed = False  # on the page of one affiliate, and for who may not see affiliates
 
     def __init__(
         self, field: Any, request: HttpRequest, params: Any, model: Any, model_admin: Any, field_path: str
     ) -> None:
-        self.typed = params.pop(TYPED, [""])[-1].strip()[: search.MAX_LENGTH]
+        params.pop(TYPED, None)
+        self.typed, self.is_fixed = _typed(request), not may_see(request, Affiliate)
         self.offered = search.suggest(self.typed) if self.typed else []
         self.has_more = len(self.offered) == search.MAX_SUGGESTED
         self.suggest_url = reverse("admin:affiliates_affiliate_suggest")
@@ -76,7 +78,7 @@ class FilteredByAffiliate(admin.ModelAdmin):  # type: ignore[type-arg]  # not su
     """A list with an `AffiliateFilter`: what is typed there leads to the list of the affiliate that it names."""
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        typed = request.GET.get(TYPED, "").strip()[: search.MAX_LENGTH]
+        typed = _typed(request)
         if request.method == "GET" and TYPED in request.GET and (affiliate := _named(typed) or not typed):
             query = request.GET.copy()
             for name in (TYPED, AFFILIATE, BEFORE, AFTER):
@@ -85,6 +87,11 @@ class FilteredByAffiliate(admin.ModelAdmin):  # type: ignore[type-arg]  # not su
                 query[AFFILIATE] = str(affiliate.pk)
             return redirect(f"{request.path}?{query.urlencode()}")
         return super().changelist_view(request, extra_context)
+
+
+def _typed(request: HttpRequest) -> str:
+    """What is to be found; "" for who may not see affiliates, who would learn by it who there is."""
+    return request.GET.get(TYPED, "").strip()[: search.MAX_LENGTH] if may_see(request, Affiliate) else ""
 
 
 def _named(text: str) -> Affiliate | None:

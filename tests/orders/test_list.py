@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from affiliates.models import Affiliate
 from orders.models import Order
-from tests.factories import AffiliateFactory, CallbackSettingFactory, LinkFactory, OrderFactory
+from tests.factories import AffiliateFactory, CallbackSettingFactory, LinkFactory, OrderFactory, client_with
 
 pytestmark = pytest.mark.django_db
 
@@ -78,3 +78,12 @@ def test_affiliate_filter_offers_those_who_are_meant_and_shows_nothing_meanwhile
     unknown = admin_client.get(url, {"affiliate": "<b>nobody"})
     assert "No affiliate matches “&lt;b&gt;nobody”." in unknown.content.decode()
     assert list(unknown.context["cl"].result_list) == []
+
+
+def test_affiliate_filter_tells_nobody_who_may_not_see_affiliates():
+    joe = AffiliateFactory(name="Joe", email="joe@secret.example")
+    staff, log = client_with("view_delivery"), "/admin/callbacks/delivery/"
+    assert staff.get(log, {"affiliate": "secret"}).headers["Location"] == f"{log}?"
+    assert "data-suggest" not in staff.get(log).content.decode()
+    found = client_with("view_delivery", "view_affiliate").get(log, {"affiliate": "secret"})
+    assert found.headers["Location"] == f"{log}?affiliate__id__exact={joe.pk}"
