@@ -129,6 +129,7 @@ def collect() -> None:
     mark, manifest = root / "collected", root / "staticfiles.json"
     try:
         root.mkdir(parents=True, exist_ok=True)
+        root.chmod(0o700)  # public files, but nobody else on the machine looks into DATA_DIR
         with (root / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # another container may have the same volume
             wanted = _fingerprint()
