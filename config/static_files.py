@@ -129,7 +129,6 @@ def collect() -> None:
     mark, manifest = root / "collected", root / "staticfiles.json"
     try:
         root.mkdir(parents=True, exist_ok=True)
-        root.chmod(0o700)  # public files, but nobody else on the machine looks into DATA_DIR
         with (root / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # another container may have the same volume
             wanted = _fingerprint()
@@ -138,6 +137,9 @@ def collect() -> None:
             mark.unlink(missing_ok=True)
             manifest.unlink(missing_ok=True)
             call_command("collectstatic", interactive=False, verbosity=0)
+            for path in (root, *root.rglob("*")):  # as all of DATA_DIR
+                path.chmod(0o700 if path.is_dir() else 0o600)
+            mark.touch(0o600)
             mark.write_text(wanted, "utf-8")
     except OSError as error:
         log.warning("static_files_not_collected", error=str(error))
