@@ -137,6 +137,9 @@ def collect() -> None:
             mark.unlink(missing_ok=True)
             manifest.unlink(missing_ok=True)
             call_command("collectstatic", interactive=False, verbosity=0)
+            for path in (root, *root.rglob("*")):  # as all of DATA_DIR
+                path.chmod(0o700 if path.is_dir() else 0o600)
+            mark.touch(0o600)
             mark.write_text(wanted, "utf-8")
     except OSError as error:
         log.warning("static_files_not_collected", error=str(error))

@@ -114,7 +114,7 @@ def _(site: Site) -> str | None:
     if found := wrong(answers(), lambda answer: answer.seconds < 5 and answer.status in {200, 302}):
         return found
     page = site.staff.get("/admin/affiliates/link/?url__regex=(.*)*x$").text
-    return "" if "left out: url__regex" in page else "no message"
+    return "" if "ignored: url__regex" in page else "no message"
 
 
 @attempt("1.4", "nonsense for ids, months and texts", "no status from 500 on")

@@ -107,14 +107,14 @@ def test_deliveries_of_an_affiliate_and_of_a_callback_are_found(merchant, stack)
     page.goto(f"{stack.base_url}/admin/callbacks/delivery/")
     expect(page).to_have_title(re.compile("^Deliveries"))
     page.locator("summary", has_text="Answer").click()
-    page.get_by_role("link", name=re.compile("^2xx that means no")).click()
+    page.get_by_role("link", name=re.compile("^2xx, looks like a refusal")).click()
     expect(rows.filter(has_text="Joe's Coffee Blog")).to_contain_text("looks like a refusal")
     page.locator("summary", has_text="Affiliate").click()
     page.get_by_label("Name, code or e-mail").press_sequentially("coffee")
     expect(page.locator("datalist option").first).to_have_attribute("value", "Joe's Coffee Blog (joe)")
     page.get_by_role("button", name="Show").first.click()
     expect(page.locator("details.filter.is-set summary")).to_have_text(
-        ["Affiliate: Joe's Coffee Blog", "Answer: 2xx that means no"]
+        ["Affiliate: Joe's Coffee Blog", "Answer: 2xx, looks like a refusal"]
     )
     page.get_by_role("link", name="All callbacks").click()
     page.get_by_role("searchbox").fill("localhost")  # a host
@@ -148,7 +148,7 @@ def test_affiliate_is_added_with_a_rate_in_percent_and_blocked_instead_of_delete
     rate = page.get_by_label("Commission rate")
     rate.fill("0.15")
     page.get_by_role("button", name="Save", exact=True).click()
-    expect(page.get_by_role("alert")).to_contain_text("Did you mean 15 %?")
+    expect(page.get_by_role("alert")).to_contain_text("For 15 %, enter 15.")
     rate.fill("12.5")
     page.get_by_role("button", name="Save", exact=True).click()
     add_order(page, "#940001", "https://shop.example/?ref=ends")

@@ -94,7 +94,7 @@ def test_merchant_sends_past_orders_to_a_new_callback(
     affiliate = made(stack, session_receiver, "rowan", PAST, 12)
     merchant.goto(f"{stack.base_url}/admin/affiliates/affiliate/{affiliate}/settings/")
     assert faults_in_every_look(merchant) == []
-    merchant.get_by_role("link", name="Send past orders to order created callback").click()
+    merchant.get_by_role("link", name="Send past orders to the order created callback").click()
     expect(merchant.get_by_role("row", name="12 to send")).to_be_visible()
     assert faults_in_every_look(merchant) == []
     expect(merchant.get_by_text("order=rowan-0")).to_be_visible()
@@ -131,7 +131,7 @@ def test_resend_and_backfill_work_without_scripts(
         page.get_by_role("link", name="Reload").click()
     expect(page.get_by_text("8 postbacks were queued")).to_be_visible()
     page.goto(f"{stack.base_url}/admin/affiliates/affiliate/{affiliate}/settings/")
-    page.get_by_role("link", name="Send past orders to order created callback").click()
+    page.get_by_role("link", name="Send past orders to the order created callback").click()
     expect(page.get_by_text("There are no orders to send for these days.")).to_be_visible()
     page.get_by_label("Also orders that were already sent to this callback").check()
     page.get_by_role("button", name="Count").click()

@@ -85,7 +85,7 @@ def test_overview_draws_charts_in_either_theme_has_them_as_a_table_and_leads_to_
     )
     merchant.get_by_role("link", name="30 days").click()
     expect(merchant.get_by_role("link", name="30 days")).to_have_attribute("aria-current", "true")
-    merchant.get_by_text("As a table").click()
+    merchant.get_by_text("Show as table").click()
     expect(merchant.locator(".charts tbody tr")).to_have_count(30)
     merchant.locator(".charts tbody a").first.click()
     expect(merchant.get_by_role("heading", name="Deliveries")).to_be_visible()
@@ -105,7 +105,7 @@ def test_overview_filters_and_reconciliation_work_without_scripts(
     page = merchant_without_scripts
     page.goto(f"{stack.base_url}/admin/")
     expect(page.locator("canvas").first).to_be_hidden()
-    page.get_by_text("As a table").click()
+    page.get_by_text("Show as table").click()
     expect(page.locator(".charts tbody tr")).to_have_count(24)
     page.goto(f"{stack.base_url}/admin/callbacks/delivery/")
     page.locator("details.filter summary", has_text="Date").click()

@@ -16,6 +16,8 @@ SET_UP = """
 from affiliates.models import Affiliate, Link
 from orders.models import Order
 for name, code in (("Trying Tom", "tom"), ("Plain Pam", "pam")):
+    if Affiliate.objects.filter(code=code).exists():  # these tests come in two parts where others run beside them
+        continue
     affiliate = Affiliate.objects.create(name=name, email=code + "@t.example", code=code)
     link = Link.objects.create(affiliate=affiliate, url=f"https://shop.example/?ref={code}&sub_id=x%26y")
     Order.objects.create(number=f"#{code}-LINKED", affiliate=affiliate, link=link, amount="58.00", currency="USD")
