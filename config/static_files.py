@@ -84,6 +84,15 @@ def _modules(name: str, places: dict[str, int]) -> Iterator[str]:
 class Storage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  # WhiteNoise brings no types
     """WhiteNoise's, with bundles. What was not collected keeps its plain name, under which it is served too."""
 
+    def load_manifest(self) -> tuple[dict[str, str], str]:
+        """One that cannot be read, of which a full disk has left a part, say, is none."""
+        try:
+            hashed: tuple[dict[str, str], str] = super().load_manifest()
+        except (OSError, ValueError) as error:
+            log.warning("static_files_not_collected", error=str(error))
+            return {}, ""
+        return hashed
+
     def stored_name(self, name: str) -> str:
         return str(self.hashed_files.get(self.hash_key(self.clean_name(name)), name))
 

@@ -149,6 +149,19 @@ def test_plain_names_are_used_and_served_where_nothing_was_collected(settings, t
     assert not settings.STATIC_ROOT.exists()
 
 
+@pytest.mark.parametrize("damage", ["cut off", "a folder"])
+def test_manifest_that_cannot_be_read_keeps_nobody_from_starting(collected, caplog, damage):
+    manifest = collected / "staticfiles.json"
+    text = manifest.read_text()
+    manifest.unlink()
+    if damage == "a folder":
+        manifest.mkdir()
+    else:
+        manifest.write_text(text[:50])
+    assert static_files.Storage().stored_name("site.css") == "site.css"
+    assert "static_files_not_collected" in caplog.text
+
+
 def test_files_that_cannot_be_written_are_said_and_keep_nobody_from_starting(settings, tmp_path, caplog):
     (tmp_path / "theme").write_text("")  # where a folder is to be
     settings.STATIC_ROOT = tmp_path
