@@ -113,7 +113,7 @@ def test_overview_filters_and_reconciliation_work_without_scripts(
     page.get_by_role("button", name="Apply").click()
     expect(page.get_by_role("heading", name="No matches")).to_be_visible()
     page.goto(f"{stack.base_url}/admin/affiliates/affiliate/1/reconciliation/")
-    expect(page.get_by_role("heading", name="What their tracker was told")).to_be_visible()
+    expect(page.get_by_role("heading", name="Postbacks to their tracker")).to_be_visible()
 
 
 def test_log_is_handed_out_as_csv(stack: Installation, merchant: Page) -> None:
