@@ -39,6 +39,9 @@ IN_PARAMETER = re.compile(
     r"(?<![\w$)\]}])\${1,2}[A-Za-z_]\w*(?:\[[\w'\"]*\])*\${0,2}"  # $tid, $_GET['tid']; not US$ or $5
     r"|\$\([A-Za-z_][\w.-]*\)|\$\[[A-Za-z_][\w.-]*\]"
 )
+# Several of them as one value: (payout)-(clickid), ~a~~b~, CLICKREF-PAYOUT.
+JOINED = re.compile(r"\([\w.-]{1,40}\)|~[\w.-]{1,40}~|@[\w.-]{1,40}@|[Xx]{2}[A-Za-z]\w{0,30}?[Xx]{2}|[A-Z][A-Z0-9_]*")
+JOINTS = re.compile(r"[-_:.,|+ ]*")
 UNBALANCED = re.compile(r"\{\{|[^{}]*\{[^{}]*\}\}")
 JSON = re.compile("[\"',]")
 SIGNED = (ANYWHERE, IN_VALUE, IN_PARAMETER)
@@ -95,6 +98,11 @@ def in_value(masked: str, value: Value) -> Iterator[tuple[int, int]]:
         return
     if is_whole(text, value.parameter):
         yield value.start, value.end
+        return
+    joined = list(JOINED.finditer(text))
+    are_all = all(IN_VALUE.fullmatch(one.group()) or is_whole(one.group(), value.parameter) for one in joined)
+    if len(joined) > 1 and are_all and JOINTS.fullmatch(JOINED.sub("", text)):
+        yield from ((value.start + one.start(), value.start + one.end()) for one in joined)
         return
     yield from (match.span() for match in IN_VALUE.finditer(masked, value.start, value.end))
     for match in IN_PARAMETER.finditer(masked, value.start, value.end):

@@ -23,7 +23,7 @@ class Migration(migrations.Migration):
                 blank=True,
                 choices=[
                     ("", ""),
-                    ("paused", "The callback was paused when this happened."),
+                    ("paused", "The callback was paused at the time of the event."),
                     (
                         "filtered",
                         "The callback is limited to certain statuses, and the order does not have one of them.",

@@ -64,7 +64,7 @@ class Delivery(models.Model):
 
     class SkipReason(models.TextChoices):
         NONE = "", ""
-        PAUSED = "paused", _("The callback was paused when this happened.")
+        PAUSED = "paused", _("The callback was paused at the time of the event.")
         FILTERED = (
             "filtered",
             _("The callback is limited to certain statuses, and the order does not have one of them."),

@@ -69,6 +69,13 @@ def test_placeholder_of_any_spelling_is_asked_about(parameter: str, text: str, s
     assert not syntax.scan(corrected)[1]
 
 
+@pytest.mark.parametrize(("text", "each"), PLACEHOLDERS["joined"])
+def test_placeholders_that_are_joined_in_one_value_are_all_asked_about(text: str, each: list[str]) -> None:
+    for template in (f"https://t.example/p?x={text}&y=1", f"https://t.example/p/{text}/y?x=1"):
+        assert [macro.text for macro in find(template)] == each
+        assert check(template, CLOSED).problems[0].code == "foreign_placeholder"
+
+
 @pytest.mark.parametrize("template", PLACEHOLDERS["ordinary"])
 def test_text_that_only_looks_like_a_placeholder_is_not_asked_about(template: str) -> None:
     assert find(template) == ()

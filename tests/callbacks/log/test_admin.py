@@ -205,7 +205,7 @@ def test_delivery_page_shows_frozen_values_and_which_are_empty(admin_client: Cli
     [
         ("pending", {}, "Attempt 1 of 10: pending"),
         ("sending", {}, "Attempt 1 of 10: sending now"),
-        ("skipped", {}, "The callback was paused when this happened."),
+        ("skipped", {}, "The callback was paused at the time of the event."),
         ("skipped", {"skip_reason": "filtered"}, "The callback is limited to certain statuses"),
         ("failed", {}, "No further attempt will be made."),
     ],

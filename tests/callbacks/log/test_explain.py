@@ -47,7 +47,7 @@ def come_to(order: Order, status: str, detail: str = "", **fields: Any) -> None:
          "Not sent: the variables in the URL could not be filled in. The path would climb."),
         ("failed", "x leads to 127.0.0.1.", {"last_error_kind": "blocked_address"}, "failed",
          "Not sent: this address is not allowed. x leads to 127.0.0.1."),
-        ("skipped", "", {"skip_reason": "paused"}, "skipped", "Not sent. The callback was paused when this happened."),
+        ("skipped", "", {"skip_reason": "paused"}, "skipped", "Not sent. The callback was paused at the time of the event."),
         ("skipped", "", {"skip_reason": "affiliate_blocked"}, "skipped",
          "Not sent. The affiliate is blocked, so nothing is sent to their tracker."),
         ("sending", "", {}, "sending", "Sending now."),

@@ -244,7 +244,7 @@ def test_export_holds_what_the_filter_selects_newest_first(admin_client: Client,
     assert first["Callback"] == setting.name
     assert first["Affiliate code"] == setting.affiliate.code
     assert datetime.fromisoformat(first["Time (UTC)"])
-    assert exported(admin_client, "?q=%236")[0]["Reason"] == "The callback was paused when this happened."
+    assert exported(admin_client, "?q=%236")[0]["Reason"] == "The callback was paused at the time of the event."
     assert [row["State"] for row in exported(admin_client)] == ["retrying", "skipped", *["failed"] * 5]
 
 

@@ -186,7 +186,7 @@ def test_csv_has_a_row_for_each_order_and_callback(admin_client: Client, joe: Af
         ("#0", "no callback", "No callback was set up when this order was placed."),
         ("#1", "succeeded", ""),
         ("#2", "failed", "The tracker answered 404 Not Found."),
-        ("#3", "skipped", "The callback was paused when this happened."),
+        ("#3", "skipped", "The callback was paused at the time of the event."),
         ("#4", "missing", "No delivery was recorded for this order."),
     ]
     assert tuple(rows[0]) == tuple(heading.format(zone="UTC") for heading in reconciliation.HEADINGS)
