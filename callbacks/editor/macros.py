@@ -10,6 +10,7 @@ import re
 from collections.abc import Container
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 from callbacks.editor import spellings, statuses, trackers, url_parts
 from callbacks.editor.meanings import (
@@ -66,15 +67,20 @@ def find(template: str) -> tuple[Macro, ...]:
     host_start, host_end = url_parts.authority_span(template)
     spans.update(match.span() for match in spellings.IN_HOST.finditer(masked, host_start, host_end))
     recognised = trackers.recognise(template)
-    found: list[Macro] = []
+    kept: list[tuple[int, int]] = []
     for start, end in sorted(spans, key=lambda span: (span[0], -span[1])):
-        if found and start < found[-1].end:
-            continue
-        if start < host_end:
-            found.append(Macro(template[start:end], start, end, HOST))
-            continue
-        found.append(_macro(template, start, end, _parameter_at(template, start), recognised))
-    return tuple(found)
+        if not kept or start >= kept[-1][1]:
+            kept.append((start, end))
+    # Of several in one value no one is what the parameter is for.
+    joined = {
+        span for pair in pairwise(kept) if spellings.JOINTS.fullmatch(template, pair[0][1], pair[1][0]) for span in pair
+    }
+    return tuple(
+        Macro(template[start:end], start, end, HOST)
+        if start < host_end
+        else _macro(template, start, end, "" if (start, end) in joined else _parameter_at(template, start), recognised)
+        for start, end in kept
+    )
 
 
 def empty(template: str, parameters: Container[str]) -> tuple[Macro, ...]:

@@ -76,6 +76,11 @@ def test_placeholders_that_are_joined_in_one_value_are_all_asked_about(text: str
         assert check(template, CLOSED).problems[0].code == "foreign_placeholder"
 
 
+def test_placeholder_that_is_joined_to_another_is_not_what_its_parameter_is_for() -> None:
+    payout, unknown = find("https://t.example/p?payout=(payout)(x)")
+    assert (payout.suggestion, unknown.suggestion) == ("{{order.commission}}", "")
+
+
 @pytest.mark.parametrize("template", PLACEHOLDERS["ordinary"])
 def test_text_that_only_looks_like_a_placeholder_is_not_asked_about(template: str) -> None:
     assert find(template) == ()
