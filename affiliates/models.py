@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import unicodedata
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -178,6 +179,56 @@ class AffiliateAlias(models.Model):
 
     def __str__(self) -> str:
         return self.code
+
+
+def folded_coupon(code: str) -> str:
+    """A coupon's code as it is compared: letter case and white space at its ends do not matter."""
+    return unicodedata.normalize("NFKC", code).strip().casefold()
+
+
+class FoldedCodeField(models.CharField):  # type: ignore[type-arg]  # not subscriptable at run time
+    """Filled from the code at every insert and update."""
+
+    def pre_save(self, model_instance: models.Model, add: bool) -> str:
+        assert isinstance(model_instance, Coupon)
+        folded = model_instance.folded = folded_coupon(model_instance.code)
+        return folded
+
+
+class Coupon(models.Model):
+    """A discount code whose orders are an affiliate's."""
+
+    affiliate = models.ForeignKey(
+        Affiliate, on_delete=models.CASCADE, related_name="coupons", verbose_name=_("affiliate")
+    )
+    code = models.CharField(_("code"), max_length=100, validators=[validate_text])
+    folded = FoldedCodeField(max_length=200, unique=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("coupon")
+        verbose_name_plural = _("coupons")
+        default_permissions = ()
+        ordering: ClassVar = ["code"]
+        constraints: ClassVar = [models.CheckConstraint(condition=~Q(folded=""), name="coupon_not_empty")]
+
+    def __str__(self) -> str:
+        return self.code
+
+    def clean(self) -> None:
+        """Refuse the coupon of another affiliate, in whatever letter case."""
+        self.folded = folded_coupon(self.code)
+        if not self.folded:
+            raise ValidationError({"code": ValidationError(_("Enter a code."), code="blank")})
+        taken = Coupon.objects.filter(folded=self.folded).exclude(pk=self.pk).select_related("affiliate").first()
+        if taken:
+            raise ValidationError(
+                {
+                    "code": ValidationError(
+                        _("%(name)s already has this coupon."), code="unique", params={"name": taken.affiliate.name}
+                    )
+                }
+            )
 
 
 class LinkQuerySet(models.QuerySet["Link"]):

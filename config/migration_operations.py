@@ -14,7 +14,7 @@ from typing import Any
 from django.contrib.postgres import operations
 from django.db import transaction
 from django.db.migrations.operations import AddConstraint, AddIndex, RemoveIndex
-from django.db.models import CheckConstraint
+from django.db.models import CheckConstraint, UniqueConstraint
 
 
 class AddIndexConcurrently(operations.AddIndexConcurrently):
@@ -52,6 +52,35 @@ class RemoveIndexConcurrently(operations.RemoveIndexConcurrently):
             RemoveIndex.database_backwards(self, app_label, schema_editor, from_state, to_state)
             return
         with _waiting_for_readers(schema_editor):
+            super().database_backwards(app_label, schema_editor, from_state, to_state)
+
+
+class AddUniqueConcurrently(operations.NotInTransactionMixin, AddConstraint):
+    """For a `UniqueConstraint` with a condition, which is a unique index."""
+
+    model_name: str
+    constraint: UniqueConstraint
+
+    def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        if _is_plain(self, app_label, schema_editor, to_state):
+            with transaction.atomic(schema_editor.connection.alias):  # SQLite makes the table anew
+                super().database_forwards(app_label, schema_editor, from_state, to_state)
+            return
+        self._ensure_not_in_transaction(schema_editor)
+        name = self.constraint.name
+        is_valid = _asked(schema_editor, "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)", name)
+        with _waiting_for_readers(schema_editor):
+            if is_valid is False:  # its building was broken off
+                schema_editor.execute(f"DROP INDEX CONCURRENTLY {schema_editor.quote_name(name)}")
+            if not is_valid:
+                model = to_state.apps.get_model(app_label, self.model_name)
+                statement = str(self.constraint.create_sql(model, schema_editor))
+                schema_editor.execute(
+                    statement.replace("CREATE UNIQUE INDEX", "CREATE UNIQUE INDEX CONCURRENTLY", 1), params=None
+                )
+
+    def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        with transaction.atomic(schema_editor.connection.alias):
             super().database_backwards(app_label, schema_editor, from_state, to_state)
 
 

@@ -63,6 +63,11 @@ class OrderForm(EditingForm):
             calculated = _("Leave empty to calculate it from the affiliate's rate: %(commission)s.")
             self.fields["commission"].help_text = calculated % {"commission": commission}
 
+    def _get_validation_exclusions(self) -> set[str]:
+        """A shop is never typed, but a number is unique within it."""
+        exclude: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]  # not in the stubs
+        return exclude - {"shop"}
+
     def clean_number(self) -> str:
         """What is typed is without blanks at its ends; the number of an old row may have some, and keeps them."""
         typed, stored = str(self.cleaned_data["number"]), str(self.initial.get("number", ""))

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig, ValidationError
-from django.db import DatabaseError, IntegrityError, InterfaceError
+from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
@@ -25,6 +25,7 @@ from config.db_outages import note, outage
 from config.security import security_log
 from orders import money
 from orders.intake import place, tokens
+from orders.intake.incoming import KEEP, IncomingOrder, LeftOut
 from orders.intake.problems import AGAIN, GENERAL, Problem, Problems, answer
 from orders.models import AMOUNT_DIGITS, AMOUNT_PLACES, NUMBER_MAX_LENGTH, ApiToken, Order
 
@@ -190,7 +191,7 @@ api = NinjaAPI(
 )
 
 
-def _shown(order: Order, left_out: Iterable[place.LeftOut]) -> dict[str, Any]:
+def _shown(order: Order, left_out: Iterable[LeftOut]) -> dict[str, Any]:
     return {
         "number": order.number,
         "amount": money.plain(order.amount, order.currency),
@@ -213,13 +214,18 @@ def _shown(order: Order, left_out: Iterable[place.LeftOut]) -> dict[str, Any]:
 )
 def place_order(request: HttpRequest, order: OrderIn) -> Status[dict[str, Any]]:
     """201 for a new order, 200 for an existing one. Sending the same order twice changes nothing."""
-    given = order.model_dump(exclude_unset=True)
-    number, affiliate, link = given.pop("number"), given.pop("affiliate", None), given.pop("link", None)
-    fields = {name: value or None for name, value in given.items() if value or name == "commission"}
-    try:
-        placed = place.place(number, fields, affiliate_code=affiliate, link_url=link)
-    except IntegrityError:  # a request at the same time has just made this order
-        placed = place.place(number, fields, affiliate_code=affiliate, link_url=link)
+    placed = place.place(
+        IncomingOrder(
+            number=order.number,
+            amount=order.amount or None,
+            currency=order.currency or None,
+            status=order.status or None,
+            commission=(order.commission or None) if "commission" in order.model_fields_set else KEEP,
+            affiliate_code=order.affiliate,
+            link=order.link,
+            source=Order.Source.API,
+        )
+    )
     return Status(201 if placed.is_new else 200, _shown(placed.order, placed.warnings))
 
 

@@ -1,71 +1,77 @@
 """The one way in for all that hands over orders: saves one, and finds the affiliate and link of its referral URL."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from affiliates import search
 from affiliates.models import LINK_MAX_LENGTH, Affiliate, Link, can_be_kept, kept, validate_text
 from affiliates.referral import without_blanks
-from orders.models import NUMBER_MAX_LENGTH, Order, link_of_another
+from orders.intake.incoming import KEEP, IncomingOrder, LeftOut, Placed
+from orders.models import NUMBER_MAX_LENGTH, Order, Shop, link_of_another
 
-# Besides the number, the affiliate and the link.
-FIELDS = ("amount", "commission", "currency", "status")
+# Besides the number, the affiliate, the link and the commission.
+FIELDS = ("amount", "currency", "status")
 
 Reason = Order.NoAffiliate
 WITHOUT_AFFILIATE = "The order was stored without an affiliate."
 
 
-@dataclass(frozen=True, slots=True)
-class LeftOut:
-    """A part of an order that was left out, with the reason as a code and as a sentence."""
-
-    field: str
-    code: str
-    message: str
+class UnknownOrderError(Exception):
+    """There is no order with this external id, and what came is not enough to make one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """An order as it was saved, whether it is a new one, and what was left out."""
+def place(incoming: IncomingOrder) -> Placed:
+    """Save the order that came in: a new one, or the changes to the one that is there.
 
-    order: Order
-    is_new: bool
-    warnings: tuple[LeftOut, ...] = ()
-
-
-def place(number: str, fields: Mapping[str, Any], *, affiliate_code: str | None, link_url: str | None) -> Placed:
-    """Save the order with this number: a new one, or the changes to the one that is there.
-
-    Of `fields`, those of `FIELDS` that are named are set and the rest stay. `affiliate_code` and `link_url` likewise:
-    None leaves what is there, "" clears it; an affiliate that is cleared takes its link along, unless another link is
-    given. A code or a link that cannot be used refuses nothing. It is left out with a warning: a new order then has no
-    affiliate, and keeps the reason and what was given. Raises `ValidationError` with the fields' names and codes.
+    It is found by the shop's external id, else by its number. A code or a link that cannot be used refuses nothing. It
+    is left out with a warning: a new order then has no affiliate, and keeps the reason and what was given. Raises
+    `ValidationError` with the fields' names and codes, or `UnknownOrderError`.
     """
+    try:
+        return _place(incoming)
+    except IntegrityError:  # a request at the same time has just made this order
+        return _place(incoming)
+
+
+def place_many(incoming: Sequence[IncomingOrder]) -> list[Placed | ValidationError | UnknownOrderError]:
+    """As `place` for each, in their order; what is refused is in the place of its result and spoils no other."""
+    results: list[Placed | ValidationError | UnknownOrderError] = []
+    for each in incoming:
+        try:
+            results.append(place(each))
+        except (ValidationError, UnknownOrderError) as error:
+            results.append(error)
+    return results
+
+
+def _place(incoming: IncomingOrder) -> Placed:
     with transaction.atomic():
-        order = find(number, lock=True)
+        order = find(incoming.number, incoming.shop, incoming.external_id, lock=True)
         is_new = order is None
-        order = order or Order(number=number)
+        order = order or Order(number=incoming.number, shop=incoming.shop, external_id=incoming.external_id)
         for name in FIELDS:
-            if name in fields:
-                setattr(order, name, fields[name])
-        warnings = _set_affiliate_and_link(order, affiliate_code, link_url)
+            if (value := getattr(incoming, name)) is not None:
+                setattr(order, name, value)
+        if incoming.commission is not KEEP:
+            order.commission = incoming.commission  # `save` computes it if it is None
+        warnings = _set_affiliate_and_link(order, incoming.affiliate_code, incoming.link)
         order.full_clean(exclude=set() if is_new else {"number"})  # it was found by its number
         order.save()
-    return Placed(order, is_new, tuple(warnings or warnings_of(order)))
+    return Placed(order, is_new, tuple(warnings or warnings_of(order)), order.before != order.after)
 
 
-def find(number: str, *, lock: bool = False) -> Order | None:
-    """The order with this number, whether or not white space is at its ends."""
+def find(number: str, shop: Shop | None = None, external_id: str = "", *, lock: bool = False) -> Order | None:
+    """The shop's order with this external id, else with this number, whether or not white space is at its ends."""
     numbers = [text for text in (number, without_blanks(number)) if _can_be_number(text)]
-    orders = Order.objects.filter(number__in=numbers).select_related("affiliate", "link")
+    orders = Order.objects.select_related("affiliate", "link").filter(shop=shop)
     if lock:
         orders = orders.select_for_update(no_key=True, of=("self",))
-    found = {order.number: order for order in orders}
+    if external_id and (known := orders.filter(external_id=external_id).first()):
+        return known
+    found = {order.number: order for order in orders.filter(number__in=numbers)}
     return next((found[text] for text in numbers if text in found), None)
 
 

@@ -25,6 +25,7 @@ UNUSED: set[tuple[str, ...]] = set()
 REPEATABLE = (
     ours.AddIndexConcurrently,
     ours.RemoveIndexConcurrently,
+    ours.AddUniqueConcurrently,
     ours.AddConstraintNotValid,
     ours.ValidateConstraint,
 )
@@ -53,7 +54,9 @@ def faults_of(migration: Migration, state: ProjectState) -> Iterator[str]:  # no
                 yield "alters a column while others wait"
             case ops.AddIndex() if (app, model) in HOT and not isinstance(operation, ours.AddIndexConcurrently):
                 yield "builds an index while others wait"
-            case ops.AddConstraint() if (app, model) in HOT and not isinstance(operation, ours.AddConstraintNotValid):
+            case ops.AddConstraint() if (app, model) in HOT and not isinstance(
+                operation, ours.AddConstraintNotValid | ours.AddUniqueConcurrently
+            ):
                 yield "checks rows while others wait"
             case ops.AlterUniqueTogether() if (app, model) in HOT:
                 yield "builds an index while others wait"
@@ -62,12 +65,15 @@ def faults_of(migration: Migration, state: ProjectState) -> Iterator[str]:  # no
 def _is_indexed_or_checked(state: ProjectState, app: str, operation: ops.AddField) -> bool:
     field: Any = state.apps.get_model(app, operation.model_name)._meta.get_field(operation.name)
     is_key = field.remote_field is not None and field.db_constraint
-    return bool(field.db_index or field.unique or is_key or field.db_check(connection))
+    is_json = isinstance(field, models.JSONField)  # only SQLite checks it, and an empty column need not be read
+    return bool(field.db_index or field.unique or is_key or (not is_json and field.db_check(connection)))
 
 
 def _changes_table(before: ProjectState, after: ProjectState, app: str, operation: ops.AlterField) -> bool:
     name = operation.model_name
-    fields = [state.apps.get_model(app, name)._meta.get_field(operation.name) for state in (before, after)]
+    fields: list[Any] = [state.apps.get_model(app, name)._meta.get_field(operation.name) for state in (before, after)]
+    if fields[0].unique and not fields[1].unique:
+        fields[0]._unique = False  # a constraint that is dropped is dropped at once
     return connection.schema_editor()._field_should_be_altered(*fields)
 
 

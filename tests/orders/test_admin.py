@@ -9,6 +9,7 @@ from django.utils.html import escape
 
 from affiliates.models import Affiliate, Link
 from callbacks.models import CallbackSetting, Delivery
+from orders.intake.incoming import IncomingOrder
 from orders.intake.place import place
 from orders.models import Order
 from tests.factories import AffiliateFactory, CallbackSettingFactory, OrderFactory
@@ -202,7 +203,7 @@ def test_order_form_partial_refund_keeps_the_rate_of_the_order(admin_client, joe
 # --- orders without an affiliate -----------------------------------------------
 def test_order_without_affiliate_says_why_and_is_told_once_it_has_one(admin_client, joe):
     CallbackSettingFactory(affiliate=joe)
-    place("#1", {"amount": 5}, affiliate_code=None, link_url="https://shop.example/<b>x y?ref=joe&sub_id=fb")
+    place(IncomingOrder(number="#1", amount=Decimal(5), link="https://shop.example/<b>x y?ref=joe&sub_id=fb"))
     order = Order.objects.get()
     for url in (LIST, change_url(order)):
         assert "The link contains a space." in page(admin_client.get(url))
@@ -219,7 +220,7 @@ def test_orders_without_an_affiliate_are_a_filter_and_a_figure(admin_client, joe
     CallbackSettingFactory(affiliate=joe)
     OrderFactory(affiliate=joe, number="#joe")
     OrderFactory(affiliate=None, number="#direct")
-    place("#lost", {"amount": 5}, affiliate_code="nobody", link_url=None)
+    place(IncomingOrder(number="#lost", amount=Decimal(5), affiliate_code="nobody"))
 
     def found(query):
         return [order.number for order in admin_client.get(LIST + query).context["cl"].result_list]

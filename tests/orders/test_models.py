@@ -439,7 +439,7 @@ def test_save_with_deferred_fields_writes_what_it_computed() -> None:
     order = Order.objects.only("number").get()
     order.link = LinkFactory()
     order.save()
-    assert order.get_deferred_fields() == {"amount", "currency", "status", "created_at"}
+    assert {"amount", "currency", "status", "created_at"} <= order.get_deferred_fields()
     assert (order.after and order.after.affiliate_id) == order.link.affiliate_id
     assert order.updated_at > saved_at
     assert_as_in_row(order)

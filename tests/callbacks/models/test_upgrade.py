@@ -224,7 +224,8 @@ PERMISSIONS = {  # by model, and so by table and content type
     "callbacks.callbacksetting": ALL, "callbacks.delivery": "view resend", "callbacks.troubledhost": ALL,
     "callbacks.attempt": ALL, "callbacks.hour": ALL, "callbacks.counted": ALL, "callbacks.settingchange": "",
     "callbacks.endpointhealth": "", "callbacks.errand": "", "callbacks.turn": "", "callbacks.pruned": "",
-    "callbacks.keptresult": "", "callbacks.keptorders": "",
+    "callbacks.keptresult": "", "callbacks.keptorders": "", "affiliates.coupon": "", "orders.shop": ALL,
+    "orders.message": "view", "orders.refund": "", "orders.idempotentanswer": "",
 }  # fmt: skip
 TASKS = {
     "callbacks.tasks.pump", "callbacks.tasks.sweep", "callbacks.tasks.step_errands", "callbacks.tasks.tally",

@@ -4,7 +4,8 @@ import pytest
 from django.core.exceptions import ValidationError
 
 from affiliates.models import Affiliate, Link
-from orders.intake.place import Placed, place, resolve_link
+from orders.intake.incoming import IncomingOrder, Placed
+from orders.intake.place import place, resolve_link
 from orders.models import Order
 from tests.factories import AffiliateFactory, LinkFactory
 
@@ -72,7 +73,7 @@ def test_resolve_link_naming_nobody_is_refused(joe: Affiliate, url: str) -> None
 
 
 def placed_with(number: str = "#1", affiliate: str | None = None, link: str | None = None, **fields: Any) -> Placed:
-    return place(number, fields, affiliate_code=affiliate, link_url=link)
+    return place(IncomingOrder(number=number, affiliate_code=affiliate, link=link, **fields))
 
 
 def test_place_new_order_through_a_link_belongs_to_its_affiliate(joe: Affiliate) -> None:

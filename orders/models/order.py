@@ -1,4 +1,4 @@
-"""Orders, and what changed at each save of one; tokens of the API."""
+"""Orders, and what changed at each save of one; their refunds."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable
@@ -18,6 +18,7 @@ from affiliates import search
 from affiliates.models import LINK_MAX_LENGTH, Affiliate, Link, PlainDecimalField, can_be_kept, validate_text
 from affiliates.referral import without_blanks
 from orders import money
+from orders.models.shop import Shop
 from orders.signals import orders_created, orders_deleted
 
 DELETED_AT_ONCE = 500
@@ -65,11 +66,15 @@ class OrderState:
 
     @property
     def basis(self) -> tuple[Any, ...]:
-        """What a commission is computed from, besides the order's rate."""
+        """What a commission is computed from, besides the order's rate and `commission_on`."""
         return self.amount, self.currency, self.affiliate_id
 
 
 WATCHED = tuple(OrderState.__slots__)
+
+
+EXTERNAL_ID_MAX_LENGTH = 64
+COUPON_MAX_LENGTH = 255
 
 
 class OrderQuerySet(models.QuerySet["Order"]):
@@ -159,14 +164,76 @@ class Order(models.Model):
         NO_REFERRAL = "no_referral", _("The link contains no affiliate code.")
         UNKNOWN_REFERRAL = "unknown_referral", _("No affiliate has the code in the link.")
         UNKNOWN_AFFILIATE = "unknown_affiliate", _("No affiliate has this code.")
+        NOTHING_GIVEN = "nothing_given", _("The order came with no referral link and no coupon.")
+        UNKNOWN_COUPON = "unknown_coupon", _("The coupon belongs to no affiliate.")
+        SELF_REFERRAL = "self_referral", _("The customer is the affiliate.")
+
+    class Source(models.TextChoices):
+        """What decided to whom an order belongs."""
+
+        LINK = "link", _("Referral link")
+        COUPON = "coupon", _("Coupon")
+        API = "api", _("API")
+        CSV = "csv", _("CSV file")
+        MANUAL = "manual", _("Entered by hand")
 
     number = models.CharField(
         _("number"),
         max_length=NUMBER_MAX_LENGTH,
-        unique=True,
         validators=[validate_text, validate_number],
         help_text=_("As your shop shows it, such as #100001."),
-        error_messages={"unique": _("An order with this number already exists.")},
+    )
+    # No constraint and no index of its own: the unique constraints below have one.
+    shop = models.ForeignKey(
+        Shop,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        editable=False,
+        db_constraint=False,
+        db_index=False,
+        related_name="orders",
+        verbose_name=_("shop"),
+    )
+    external_id = models.CharField(
+        max_length=EXTERNAL_ID_MAX_LENGTH,
+        blank=True,
+        editable=False,
+        default="",
+        db_default="",
+        validators=[validate_text],
+        help_text="The shop's own key of the order.",
+    )
+    source = models.CharField(
+        _("source"), max_length=16, blank=True, editable=False, choices=Source, default="", db_default=""
+    )
+    attribution = models.JSONField(
+        null=True,
+        editable=False,
+        help_text="What each source said of the affiliate: a list of {source, given, affiliate, reason}.",
+    )
+    is_self_referral = models.BooleanField(
+        editable=False, default=False, db_default=False, help_text="Whether the customer's e-mail is the affiliate's."
+    )
+    coupon = models.CharField(
+        _("coupon"),
+        max_length=COUPON_MAX_LENGTH,
+        blank=True,
+        editable=False,
+        default="",
+        db_default="",
+        help_text="The codes that the customer used, with commas between them.",
+    )
+    items = models.IntegerField(null=True, editable=False, help_text="How many; empty if it is not known.")
+    customer_is_new = models.BooleanField(null=True, editable=False, help_text="Empty if it is not known.")
+    ordered_at = models.DateTimeField(
+        null=True, editable=False, help_text="When the customer ordered, by the shop's clock."
+    )
+    source_updated_at = models.DateTimeField(
+        null=True, editable=False, help_text="When the shop changed it last, by the message applied last."
+    )
+    source_triggered_at = models.DateTimeField(
+        null=True, editable=False, help_text="When the message applied last was made. Decides within a second."
     )
     affiliate = models.ForeignKey(
         Affiliate, models.PROTECT, null=True, blank=True, related_name="orders", verbose_name=_("affiliate")
@@ -197,6 +264,29 @@ class Order(models.Model):
         editable=False,
         help_text="The affiliate's rate when the order became theirs; empty in rows from before it was kept.",
     )
+    subtotal = PlainDecimalField(
+        _("subtotal"),
+        max_digits=AMOUNT_DIGITS,
+        decimal_places=AMOUNT_PLACES,
+        null=True,
+        editable=False,
+        help_text="The amount without shipping and tax; empty if it is not known.",
+    )
+    refunded = PlainDecimalField(
+        _("refunded"),
+        max_digits=AMOUNT_DIGITS,
+        decimal_places=AMOUNT_PLACES,
+        editable=False,
+        default=Decimal(0),
+        db_default=Decimal(0),
+    )
+    commission_on = PlainDecimalField(
+        max_digits=AMOUNT_DIGITS,
+        decimal_places=AMOUNT_PLACES,
+        null=True,
+        editable=False,
+        help_text="What the commission is calculated from; empty if from the amount.",
+    )
     currency = CurrencyField(_("currency"), max_length=3, default="USD", validators=[validate_currency])
     status = models.CharField(_("status"), max_length=16, choices=Status, default=Status.NEW)
     no_affiliate_reason = models.CharField(
@@ -217,17 +307,44 @@ class Order(models.Model):
 
     before: OrderState | None = None
     after: OrderState | None = None
+    _commission_on_before: Decimal | None = None
+    _is_base_saved = True
 
     class Meta:
         verbose_name = _("order")
         verbose_name_plural = _("orders")
         ordering: ClassVar = ["-pk"]
         constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["number"],
+                condition=Q(shop=None),
+                name="order_number_once",
+                violation_error_code="unique",
+                violation_error_message=_("An order with this number already exists."),
+            ),
+            models.UniqueConstraint(
+                fields=["shop", "number"],
+                condition=Q(shop__isnull=False),
+                name="order_number_once_per_shop",
+                violation_error_code="unique",
+                violation_error_message=_("An order with this number already exists."),
+            ),
+            models.UniqueConstraint(
+                fields=["shop", "external_id"],
+                condition=~Q(external_id=""),
+                name="order_external_id_once",
+                violation_error_code="unique",
+                violation_error_message=_("An order with this ID already exists."),
+            ),
             models.CheckConstraint(condition=~Q(number=""), name="order_number_not_empty"),
             models.CheckConstraint(condition=Q(currency__regex=r"^[A-Z]{3}$"), name="order_one_currency_code"),
             models.CheckConstraint(condition=Q(status__in=["new", "approved", "rejected"]), name="order_status_known"),
         ]
-        indexes: ClassVar = [models.Index(fields=["affiliate", "-id"], name="order_of_affiliate")]
+        indexes: ClassVar = [
+            models.Index(fields=["affiliate", "-id"], name="order_of_affiliate"),
+            # The operator class also finds by the beginning of a number.
+            models.Index(fields=["number"], name="order_number", opclasses=["varchar_pattern_ops"]),
+        ]
 
     def __str__(self) -> str:
         return self.number
@@ -284,7 +401,7 @@ class Order(models.Model):
         if (named := kwargs.get("update_fields")) is not None:
             named = kwargs["update_fields"] = frozenset(named)
         with transaction.atomic(using=using):
-            self._lock_row(using)
+            self._lock_row(using, named)
             saved = self._columns_to_save(named)
             self._evaluate_expressions(saved, using)
             computed = self.fill_in(saved)
@@ -334,14 +451,17 @@ class Order(models.Model):
 
     def _settle_commission(self, before: OrderState | None, after: OrderState) -> set[str]:
         """Keep the commission that was given, or compute it. Returns the names of the columns that were set."""
+        base = self.commission_on if before is None or self._is_base_saved else self._commission_on_before
         if after.commission is not None:  # which is what was there, if it is not saved
             if before is None or before.commission != after.commission:
                 self.commission_given = True
                 return {"commission_given"}
-            if self.commission_given or before.basis == after.basis:
+            is_same = before.basis == after.basis and base == self._commission_on_before
+            if self.commission_given or is_same:
                 return set()
         self.commission_given = False
-        self.commission = money.rounded(after.amount * (self.commission_rate or Decimal(0)), after.currency)
+        base = after.amount if base is None else base
+        self.commission = money.rounded(base * (self.commission_rate or Decimal(0)), after.currency)
         self.after = replace(after, commission=self.commission)
         return {"commission", "commission_given"}
 
@@ -366,14 +486,18 @@ class Order(models.Model):
         assert affiliate is not None
         return affiliate
 
-    def _lock_row(self, using: str) -> None:
+    def _lock_row(self, using: str, update_fields: AbstractSet[str] | None) -> None:
         """Set `before`. What `save` maintains is taken from the row too: the rate, whether a commission was given."""
         self.before = None
         if self.pk is not None:
             rows = Order._base_manager.using(using).select_for_update(no_key=True).filter(pk=self.pk)
-            if row := next(iter(rows.values_list(*WATCHED, "commission_given", "commission_rate")), None):
-                *watched, self.commission_given, self.commission_rate = row
+            maintained = ("commission_given", "commission_rate", "commission_on")
+            if row := next(iter(rows.values_list(*WATCHED, *maintained)), None):
+                *watched, self.commission_given, self.commission_rate, self._commission_on_before = row
                 self.before = OrderState(*watched)
+                self._is_base_saved = "commission_on" in (
+                    update_fields or {"commission_on"} - self.get_deferred_fields()
+                )
 
     def _columns_to_save(self, update_fields: AbstractSet[str] | None) -> set[str]:
         """The watched columns that `Model.save` will write, by attribute name."""
@@ -393,25 +517,26 @@ class Order(models.Model):
                 setattr(self, name.removeprefix("new_"), value)
 
 
-class ApiToken(models.Model):
-    """Lets a program hand over orders. Only the digest is kept: the token itself is shown once, when it is made."""
+class Refund(models.Model):
+    """Money of an order that was given back, by the shop's own key."""
 
-    name = models.CharField(_("name"), max_length=100, unique=True)
-    digest = models.CharField(max_length=64, unique=True, editable=False)
+    order = models.ForeignKey(Order, models.CASCADE, related_name="refunds")
+    external_id = models.CharField(max_length=EXTERNAL_ID_MAX_LENGTH)
+    amount = models.DecimalField(max_digits=AMOUNT_DIGITS, decimal_places=AMOUNT_PLACES)
+    refunded_at = models.DateTimeField(null=True, help_text="By the shop's clock; empty if it does not say.")
     created_at = models.DateTimeField(auto_now_add=True)
-    last_used_at = models.DateTimeField(null=True, editable=False, help_text="To the minute.")
-    expires_at = models.DateTimeField(null=True, editable=False, help_text="Empty if it never does.")
 
     class Meta:
-        verbose_name = _("API token")
-        verbose_name_plural = _("API tokens")
+        verbose_name = _("refund")
+        verbose_name_plural = _("refunds")
+        ordering: ClassVar = ["pk"]
+        default_permissions = ()
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["order", "external_id"], name="refund_once_per_order"),
+        ]
 
     def __str__(self) -> str:
-        return self.name
-
-    @property
-    def is_expired(self) -> bool:
-        return self.expires_at is not None and self.expires_at <= timezone.now()
+        return self.external_id
 
 
 def _rate_of_row(row: OrderState, rate: Decimal) -> Decimal:

@@ -1,0 +1,46 @@
+"""The tables: orders and their refunds, shops and their messages, tokens of the API."""
+
+from orders.models.message import Message
+from orders.models.order import (
+    AMOUNT_DIGITS,
+    AMOUNT_PLACES,
+    COUPON_MAX_LENGTH,
+    EXTERNAL_ID_MAX_LENGTH,
+    NUMBER_MAX_LENGTH,
+    RATE_PLACES,
+    WATCHED,
+    CurrencyField,
+    Order,
+    OrderQuerySet,
+    OrderState,
+    Refund,
+    link_of_another,
+    validate_currency,
+    validate_number,
+    validate_statuses,
+)
+from orders.models.shop import Shop
+from orders.models.token import ApiToken, IdempotentAnswer
+
+__all__ = [
+    "AMOUNT_DIGITS",
+    "AMOUNT_PLACES",
+    "COUPON_MAX_LENGTH",
+    "EXTERNAL_ID_MAX_LENGTH",
+    "NUMBER_MAX_LENGTH",
+    "RATE_PLACES",
+    "WATCHED",
+    "ApiToken",
+    "CurrencyField",
+    "IdempotentAnswer",
+    "Message",
+    "Order",
+    "OrderQuerySet",
+    "OrderState",
+    "Refund",
+    "Shop",
+    "link_of_another",
+    "validate_currency",
+    "validate_number",
+    "validate_statuses",
+]
