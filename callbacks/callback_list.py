@@ -8,8 +8,8 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Case, F, Q, QuerySet, Subquery, TextChoices, Value, When
-from django.db.models.functions import Now
+from django.db.models import Case, OuterRef, Q, QuerySet, Subquery, TextChoices, Value, When
+from django.db.models.functions import Coalesce, Now
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
@@ -55,11 +55,12 @@ CHIPS = {state.value: state.value for state in State} | {State.NOT_APPROVED.valu
 
 
 def with_state(callbacks: QuerySet[CallbackSetting]) -> QuerySet[CallbackSetting]:
-    """Callbacks with `its_state`, and with what was sent last for them."""
+    """Callbacks with `its_state`, and with when something was sent last for them."""
     last = sent_last()
-    sent = callbacks.annotate(
-        last_sent_at=Subquery(last.values("last_attempt_at")[:1]),
-        last_kind=Subquery(last.values("last_error_kind")[:1]),
+    outcome = Case(
+        When(last_attempt_at__lte=OuterRef("request_changed_at"), then=Value(State.CHANGED.value)),
+        When(last_error_kind="", then=Value(State.WORKING.value)),
+        default=Value(State.FAILING.value),
     )
     by_itself = Q(is_active=False, pause_reason__in=[PauseReason.GONE, PauseReason.FAILING])
     state = Case(
@@ -67,12 +68,9 @@ def with_state(callbacks: QuerySet[CallbackSetting]) -> QuerySet[CallbackSetting
         When(is_active=False, then=Value(State.PAUSED.value)),
         When(~Q(affiliate__status=Affiliate.Status.APPROVED), then=Value(State.NOT_APPROVED.value)),
         When(held_until__gt=Now(), then=Value(State.HELD.value)),
-        When(last_sent_at=None, then=Value(State.SILENT.value)),
-        When(request_changed_at__gte=F("last_sent_at"), then=Value(State.CHANGED.value)),
-        When(last_kind="", then=Value(State.WORKING.value)),
-        default=Value(State.FAILING.value),
+        default=Coalesce(Subquery(last.values_list(outcome)[:1]), Value(State.SILENT.value)),
     )
-    return sent.annotate(its_state=state)
+    return callbacks.annotate(its_state=state, last_sent_at=Subquery(last.values("last_attempt_at")[:1]))
 
 
 class StateFilter(ChoiceFilter):

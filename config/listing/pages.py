@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from functools import reduce
 from operator import and_
@@ -20,12 +21,12 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from config.listing.filters import CountedFilter
-from config.listing.keys import AFTER, BEFORE, Keys, Limits, all_rows, key_in, page_of
+from config.listing.keys import AFTER, BEFORE, NO_KEYS, Keys, Limits, all_rows, key_in, page_of
 
 MAX_NAMED = 5  # parameters that a message names
 MAX_SEARCHED = 1000  # characters; a link may be long
 MAX_COUNTED = 1000  # rows beside a choice of a filter
-COUNTING = Limits(time_s=0.05, size=2_000)  # what it may take to count them
+COUNTING = Limits(time_s=0.03, size=2_000)  # what it may take to count those of all filters
 
 
 class SearchForm(ChangeListSearchForm):
@@ -173,12 +174,25 @@ class LongChangeList(DeclaredList):
         chosen = [spec for spec in counted if spec.value() is not None]
         others = [spec for spec in counted if spec not in chosen]
         found: dict[str, dict[str | None, str]] = {}
+        limits = replace(COUNTING, time_s=COUNTING.time_s / (len(chosen) + bool(others) or 1))
         for specs in filter(None, [others, *([spec] for spec in chosen)]):
             conditions = {(str(s.parameter_name), value): q for s in specs for value, q in s.conditions.items()}
-            rows = self.queryset if specs is others else self._rows_without(specs[0])
-            for (name, value), text in _count(rows, conditions, self.keys).items():
+            if specs is others:
+                has_more = self.page.stopped_at is not None
+                counts = _count(self.queryset, conditions, self._keys_of_rows, limits, has_more=has_more)
+            else:
+                counts = _count(self._rows_without(specs[0]), conditions, self.keys, limits)
+            for (name, value), text in counts.items():
                 found.setdefault(name, {})[value] = text
         return found
+
+    @property
+    def _keys_of_rows(self) -> Keys:
+        """Between which keys the rows of the list lie. The first page knows if it is not full: no others are read."""
+        rows, is_first = self.page.rows, self.before is None and self.after is None
+        if not is_first or len(rows) == self.list_per_page:
+            return self.keys
+        return Keys(rows[-1].pk, rows[0].pk) if rows else NO_KEYS
 
     def _rows_without(self, left_out: Any) -> QuerySet[Any]:
         """The rows of the list without one of its filters."""
@@ -212,8 +226,13 @@ class LongChangeList(DeclaredList):
         return "" if pk is None else str(self.get_query_string({name: pk}))
 
 
-def _count(rows: QuerySet[Any], conditions: Mapping[Any, Q], keys: Keys) -> dict[Any, str]:
-    """How many of `rows` meet each of the conditions: `12`, or `12+` if not all could be looked at, or `1,000+`."""
+def _count(
+    rows: QuerySet[Any], conditions: Mapping[Any, Q], keys: Keys, limits: Limits, *, has_more: bool = False
+) -> dict[Any, str]:
+    """How many of `rows` meet each of the conditions: `12`, or `12+` if not all could be looked at, or `1,000+`.
+
+    `has_more`: there may be further ones, outside of `keys`.
+    """
     newest = all_rows(rows.model).order_by("-pk").values_list("pk", flat=True).first()
     if newest is None:
         return dict.fromkeys(conditions, "0")
@@ -222,12 +241,12 @@ def _count(rows: QuerySet[Any], conditions: Mapping[Any, Q], keys: Keys) -> dict
     each = {name: Count("pk", filter=conditions[key]) for name, key in names.items()}
     counts: Counter[Any] = Counter()
     until = keys.last
-    for begin, until in COUNTING.ranges(keys.last, keys.first, -1):
+    for begin, until in limits.ranges(keys.last, keys.first, -1):
         found = rows.order_by().filter(pk__range=(until, begin)).aggregate(**each)
         counts.update({names[name]: count for name, count in found.items()})
         if all(counts[key] >= MAX_COUNTED for key in conditions):
             break
-    is_all = until <= keys.first
+    is_all = until <= keys.first and not has_more
     return {key: _in_words(counts[key], is_all=is_all) for key in conditions}
 
 
