@@ -145,8 +145,8 @@ def milliseconds(value: float | None) -> str:
 
 @register.filter
 def breakable(name: str) -> SafeString:
-    """The name of a variable that may end a line after a point or an underscore, as in `link.query.` `utm_source`."""
-    return format_html_join(mark_safe("<wbr>"), "{}", ((part,) for part in re.split("(?<=[._])", name)))
+    """A name of a variable, or a whole one, that may end a line after a sign in it: `link.query.` `utm_source`."""
+    return format_html_join(mark_safe("<wbr>"), "{}", ((part,) for part in re.split("(?<=[._|:,])", name)))
 
 
 @register.filter
