@@ -50,6 +50,7 @@ class DeclaredList(ChangeList):
     search_form_class = SearchForm
 
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        self.request = request
         super().__init__(request, *args, **kwargs)
         # Django's says "Select delivery to view".
         self.title: Any = capfirst(getattr(self.model_admin, "list_title", "") or self.opts.verbose_name_plural)
@@ -73,6 +74,49 @@ class DeclaredList(ChangeList):
         except IncorrectLookupParameters:  # there is no such page
             self.page_num = 1
             super().get_results(request)
+
+    @cached_property
+    def counts(self) -> dict[str, dict[str | None, str]]:
+        """How many rows each choice of a `CountedFilter` has, by the filter's parameter and the choice.
+
+        As with the rows themselves, the newest are looked at first, and only for some time: `12+` are twelve or more.
+        """
+        counted = [spec for spec in self.filter_specs if isinstance(spec, CountedFilter)]
+        chosen = [spec for spec in counted if spec.value() is not None]
+        others = [spec for spec in counted if spec not in chosen]
+        found: dict[str, dict[str | None, str]] = {}
+        limits = replace(COUNTING, time_s=COUNTING.time_s / (len(chosen) + bool(others) or 1))
+        for specs in filter(None, [others, *([spec] for spec in chosen)]):
+            conditions = {(str(s.parameter_name), value): q for s in specs for value, q in s.conditions.items()}
+            if specs is others:
+                counts = _count(self.queryset, conditions, self._keys_of_rows, limits, has_more=self._has_more)
+            else:
+                counts = _count(self._rows_without(specs[0]), conditions, self.keys, limits)
+            for (name, value), text in counts.items():
+                found.setdefault(name, {})[value] = text
+        return found
+
+    @property
+    def _keys_of_rows(self) -> Keys:
+        """Between which keys the rows of the list lie, as far as is known."""
+        return self.keys
+
+    @property
+    def _has_more(self) -> bool:
+        """Whether there may be rows outside of them."""
+        return False
+
+    def _rows_without(self, left_out: Any) -> QuerySet[Any]:
+        """The rows of the list without one of its filters."""
+        rows = self.root_queryset
+        for spec in self.filter_specs:
+            narrowed = None if spec is left_out else spec.queryset(self.request, rows)
+            rows = rows if narrowed is None else narrowed
+        return self.model_admin.get_search_results(self.request, rows, self.query)[0]
+
+    @property
+    def keys(self) -> Keys:
+        return reduce(and_, (spec.keys for spec in self.filter_specs if hasattr(spec, "keys")), Keys())
 
     def _leave_out(self, request: HttpRequest, names: Iterable[str]) -> None:
         names = sorted(names)
@@ -141,7 +185,6 @@ class LongChangeList(DeclaredList):
     limits = Limits()
 
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
-        self.request = request
         self.before, self.after = (key_in(request.GET.get(name, "")) for name in (BEFORE, AFTER))
         super().__init__(request, *args, **kwargs)
 
@@ -164,47 +207,17 @@ class LongChangeList(DeclaredList):
     def prepare(self, rows: list[Any]) -> None:
         """Read what the rows of a page need besides themselves, for all of them at once."""
 
-    @cached_property
-    def counts(self) -> dict[str, dict[str | None, str]]:
-        """How many rows each choice of a `CountedFilter` has, by the filter's parameter and the choice.
-
-        As with the rows themselves, the newest are looked at first, and only for some time: `12+` are twelve or more.
-        """
-        counted = [spec for spec in self.filter_specs if isinstance(spec, CountedFilter)]
-        chosen = [spec for spec in counted if spec.value() is not None]
-        others = [spec for spec in counted if spec not in chosen]
-        found: dict[str, dict[str | None, str]] = {}
-        limits = replace(COUNTING, time_s=COUNTING.time_s / (len(chosen) + bool(others) or 1))
-        for specs in filter(None, [others, *([spec] for spec in chosen)]):
-            conditions = {(str(s.parameter_name), value): q for s in specs for value, q in s.conditions.items()}
-            if specs is others:
-                has_more = self.page.stopped_at is not None
-                counts = _count(self.queryset, conditions, self._keys_of_rows, limits, has_more=has_more)
-            else:
-                counts = _count(self._rows_without(specs[0]), conditions, self.keys, limits)
-            for (name, value), text in counts.items():
-                found.setdefault(name, {})[value] = text
-        return found
-
     @property
     def _keys_of_rows(self) -> Keys:
-        """Between which keys the rows of the list lie. The first page knows if it is not full: no others are read."""
+        """The first page knows if it is not full: no others are read."""
         rows, is_first = self.page.rows, self.before is None and self.after is None
         if not is_first or len(rows) == self.list_per_page:
             return self.keys
         return Keys(rows[-1].pk, rows[0].pk) if rows else NO_KEYS
 
-    def _rows_without(self, left_out: Any) -> QuerySet[Any]:
-        """The rows of the list without one of its filters."""
-        rows = self.root_queryset
-        for spec in self.filter_specs:
-            narrowed = None if spec is left_out else spec.queryset(self.request, rows)
-            rows = rows if narrowed is None else narrowed
-        return self.model_admin.get_search_results(self.request, rows, self.query)[0]
-
     @property
-    def keys(self) -> Keys:
-        return reduce(and_, (spec.keys for spec in self.filter_specs if hasattr(spec, "keys")), Keys())
+    def _has_more(self) -> bool:
+        return self.page.stopped_at is not None
 
     @cached_property
     def searched_back_to(self) -> datetime | None:
