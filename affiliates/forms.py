@@ -66,11 +66,14 @@ class PercentField(forms.DecimalField):
     widget = forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"})
 
     def to_python(self, value: Any) -> Decimal | None:  # type: ignore[override]  # the stubs inherit that of integers
-        text = "".join(str(value if value is not None else "").split())
+        text = str(value if value is not None else "").strip()
         if not text:
             return None
+        number = text.removesuffix("%").rstrip()
+        if len(number.split()) > 1:
+            raise ValidationError(_("Enter the percentage without spaces, such as 15 or 12.5."), code="spaces")
         try:
-            typed = read_decimal(text.removesuffix("%").replace(",", "."))
+            typed = read_decimal(number.replace(",", "."))
         except ValidationError as error:
             raise ValidationError(_("Enter a percentage, such as 15 or 12.5."), code="invalid") from error
         if not 0 <= typed <= 100:

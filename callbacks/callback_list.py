@@ -8,8 +8,8 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Case, F, Q, QuerySet, Subquery, TextChoices, Value, When
-from django.db.models.functions import Now
+from django.db.models import Case, F, OuterRef, Q, QuerySet, Subquery, TextChoices, Value, When
+from django.db.models.functions import Coalesce, Now
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
@@ -26,12 +26,12 @@ from callbacks.reports.callback_health import sent_last
 from config.listing.columns import ReadOnlyAdmin, column
 from config.listing.csv_download import csv_response
 from config.listing.filters import ChoiceFilter
-from config.listing.pages import LongChangeList
 from config.security import security_log
 from config.theme.templatetags.theme import chip
 
 PauseReason = CallbackSetting.PauseReason
 BATCH_SIZE = 1000
+LAST_SENT = F("last_sent_at").asc(nulls_first=True)  # on both databases, and "Never" last the other way round
 HEADINGS = ("Affiliate", "Affiliate code", "Event", "Callback", "Method", "Host", "URL", "State", "Last sent ({zone})")
 _COLUMNS = (
     "pk", "affiliate__name", "affiliate__code", "event", "name", "method", "host", "url", "its_state", "last_sent_at",
@@ -55,11 +55,12 @@ CHIPS = {state.value: state.value for state in State} | {State.NOT_APPROVED.valu
 
 
 def with_state(callbacks: QuerySet[CallbackSetting]) -> QuerySet[CallbackSetting]:
-    """Callbacks with `its_state`, and with what was sent last for them."""
+    """Callbacks with `its_state`, and with when something was sent last for them."""
     last = sent_last()
-    sent = callbacks.annotate(
-        last_sent_at=Subquery(last.values("last_attempt_at")[:1]),
-        last_kind=Subquery(last.values("last_error_kind")[:1]),
+    outcome = Case(
+        When(last_attempt_at__lte=OuterRef("request_changed_at"), then=Value(State.CHANGED.value)),
+        When(last_error_kind="", then=Value(State.WORKING.value)),
+        default=Value(State.FAILING.value),
     )
     by_itself = Q(is_active=False, pause_reason__in=[PauseReason.GONE, PauseReason.FAILING])
     state = Case(
@@ -67,12 +68,9 @@ def with_state(callbacks: QuerySet[CallbackSetting]) -> QuerySet[CallbackSetting
         When(is_active=False, then=Value(State.PAUSED.value)),
         When(~Q(affiliate__status=Affiliate.Status.APPROVED), then=Value(State.NOT_APPROVED.value)),
         When(held_until__gt=Now(), then=Value(State.HELD.value)),
-        When(last_sent_at=None, then=Value(State.SILENT.value)),
-        When(request_changed_at__gte=F("last_sent_at"), then=Value(State.CHANGED.value)),
-        When(last_kind="", then=Value(State.WORKING.value)),
-        default=Value(State.FAILING.value),
+        default=Coalesce(Subquery(last.values_list(outcome)[:1]), Value(State.SILENT.value)),
     )
-    return sent.annotate(its_state=state)
+    return callbacks.annotate(its_state=state, last_sent_at=Subquery(last.values("last_attempt_at")[:1]))
 
 
 class StateFilter(ChoiceFilter):
@@ -109,16 +107,18 @@ class CallbackList(FilteredByAffiliate, ReadOnlyAdmin):
     search_fields = ("host",)  # and as `get_search_results` says
     search_help_text = _("Host or affiliate")
     show_full_result_count = False
-    sortable_by = ()  # newest first, as all long lists
+    ordering = ("-pk",)
     actions = None
 
-    affiliate_column = column(_("Affiliate"), "admin/callbacks/callback_list/affiliate.html", "callback")
+    affiliate_column = column(
+        _("Affiliate"), "admin/callbacks/callback_list/affiliate.html", "callback", ordering="affiliate__name"
+    )
     event_column = column(_("Event"), "admin/callbacks/callback_list/event.html", "callback")
-    host_column = column(_("Host"), "admin/callbacks/callback_list/host.html", "callback")
-    last = column(_("Last sent"), "admin/callbacks/callback_list/last.html", "callback")
+    host_column = column(_("Host"), "admin/callbacks/callback_list/host.html", "callback", ordering="host")
+    last = column(_("Last sent"), "admin/callbacks/callback_list/last.html", "callback", ordering=LAST_SENT)
     links = column(_("Open"), "admin/callbacks/callback_list/links.html", "callback")
 
-    @admin.display(description=_("State"))
+    @admin.display(description=_("State"), ordering="its_state")
     def state(self, callback: Any) -> str:
         return render_to_string(
             "theme/chip.html", chip(CHIPS[callback.its_state], str(State(callback.its_state).label))
@@ -135,9 +135,6 @@ class CallbackList(FilteredByAffiliate, ReadOnlyAdmin):
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return request.user.has_perm("callbacks.view_callbacksetting")
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[LongChangeList]:
-        return LongChangeList
-
     def get_queryset(self, request: HttpRequest) -> QuerySet[CallbackSetting]:
         return with_state(super().get_queryset(request).filter(event__in=EventType.values))
 
@@ -146,7 +143,6 @@ class CallbackList(FilteredByAffiliate, ReadOnlyAdmin):
         if not self.has_view_permission(request):
             raise PermissionDenied
         changelist = self.get_changelist_instance(request)
-        assert isinstance(changelist, LongChangeList)
         security_log.note(request, "export", what="callbacks", filters=",".join(request.GET))
         return csv_response(f"callbacks-{timezone.localdate()}.csv", HEADINGS, csv_rows(changelist.queryset))
 

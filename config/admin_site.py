@@ -128,6 +128,11 @@ class PostbacksAdminSite(AdminSite):
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         return super().index(request, _overview(request) | (extra_context or {}))
 
+    def app_index(self, request: HttpRequest, app_label: str, extra_context: dict[str, Any] | None = None) -> Any:
+        """The overview too: an app has no page of its own."""
+        context = {"title": self.index_title} | _overview(request) | (extra_context or {})
+        return super().app_index(request, app_label, context)
+
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponseBase:  # type: ignore[override]  # the stubs know no redirect
         request.current_app = self.name
         return OwnPassword.as_view(extra_context=self.each_context(request) | (extra_context or {}))(request)

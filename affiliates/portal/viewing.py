@@ -14,7 +14,6 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
-from django.views.decorators.cache import never_cache
 
 from affiliates.models import Affiliate
 from config.request import actor
@@ -45,7 +44,7 @@ def for_affiliates(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespo
             return redirect("portal:login")
         return view(request, affiliate, *args, **kwargs)
 
-    return never_cache(wrapped)
+    return wrapped
 
 
 def is_viewed(request: HttpRequest) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
 
+from django.db.models import OuterRef, Subquery
 from django.template.loader import render_to_string
 from django.utils import timezone
 
@@ -33,10 +34,11 @@ def mark_soft_failures(deliveries: Collection[Delivery]) -> None:
     unchecked = [d for d in deliveries if d.is_soft_failure is None and d.status == Delivery.Status.SUCCEEDED]
     if not unchecked:
         return
-    attempts = Attempt.objects.filter(delivery__in=unchecked).exclude(response_excerpt="")
-    answers = dict(attempts.order_by("pk").values_list("delivery", "response_excerpt"))
+    last = Attempt.objects.filter(delivery=OuterRef("pk")).order_by("-pk").values("response_excerpt")[:1]
+    rows = Delivery.objects.order_by().filter(pk__in=[delivery.pk for delivery in unchecked])
+    answers = dict(rows.values_list("pk", Subquery(last)))
     for delivery in unchecked:
-        delivery.is_soft_failure = bool(soft_failures.find(answers.get(delivery.pk, "")))
+        delivery.is_soft_failure = bool(soft_failures.find(answers.get(delivery.pk) or ""))
 
 
 def version_of(delivery: Delivery) -> str:

@@ -80,6 +80,12 @@ class WebhookAdmin(BaseAdmin):
     def has_change_permission(self, request: HttpRequest, obj: CallbackSetting | None = None) -> bool:
         return obj is None and super().has_change_permission(request)
 
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Without what is kept about how a webhook does, which nobody sees as a thing of its own."""
+        found, _count, perms_needed, protected = super().get_deleted_objects(objs, request)
+        webhooks_ = [each for each in found if not isinstance(each, list)]
+        return webhooks_, {self.opts.verbose_name_plural: len(webhooks_)}, perms_needed, protected
+
     @method_decorator(password_again)
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None

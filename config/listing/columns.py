@@ -12,7 +12,7 @@ from config.listing.pages import BaseAdmin
 CREATED = "theme/created.html"  # when a row was made
 
 
-def column(title: Any, template: str, row: str = "row", *, ordering: str | None = None) -> Callable[[Any, Any], str]:
+def column(title: Any, template: str, row: str = "row", *, ordering: Any = None) -> Callable[[Any, Any], str]:
     """A column whose cells are rendered from `template`, in which each row has the name `row`.
 
     `title` may be a text that is translated when it is shown.

@@ -16,7 +16,7 @@ from config.listing.period import Period
 
 
 class CountedFilter(admin.SimpleListFilter):
-    """Shows beside each choice how many rows of the list it has. Its list is a `LongChangeList`, which counts them.
+    """Shows beside each choice how many rows of the list it has. Its list is a `DeclaredList`, which counts them.
 
     `conditions` are those of the choices, by value. They are written for counting: `queryset` may say the same in a
     way that an index serves.

@@ -47,16 +47,19 @@ class Keys:
         return Keys(max(self.first, other.first), min(self.last, other.last))
 
 
+NO_KEYS = Keys(first=1, last=0)
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Of one search through a table: for how long, and how many keys at a time.
 
-    The first range has `size` keys. A range that took no longer than `fast_s` is followed by one four times as long.
+    The first range has `size` keys. Each further one has up to four times as many as the one before, but no more than
+    can be read in the time that is left, at the pace so far.
     """
 
-    time_s: float = 0.1
+    time_s: float = 0.06
     size: int = 10_000
-    fast_s: float = 0.015
 
     def ranges(self, begin: int, end: int, step: int) -> Iterator[tuple[int, int]]:
         """Ranges of keys, both ends included. The caller reads each one before it asks for the next.
@@ -70,10 +73,10 @@ class Limits:
             range_started_at = time.monotonic()
             yield begin, until
             now = time.monotonic()
-            if now - started_at > self.time_s:
+            left_s, took_s = self.time_s - (now - started_at), now - range_started_at
+            if left_s <= 0:
                 return
-            if now - range_started_at < self.fast_s:
-                size *= 4
+            size = max(1, int(size * min(4, left_s / took_s if took_s else 4)))
             begin = until + step
 
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from functools import reduce
 from operator import and_
@@ -20,12 +21,12 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from config.listing.filters import CountedFilter
-from config.listing.keys import AFTER, BEFORE, Keys, Limits, all_rows, key_in, page_of
+from config.listing.keys import AFTER, BEFORE, NO_KEYS, Keys, Limits, all_rows, key_in, page_of
 
 MAX_NAMED = 5  # parameters that a message names
 MAX_SEARCHED = 1000  # characters; a link may be long
 MAX_COUNTED = 1000  # rows beside a choice of a filter
-COUNTING = Limits(time_s=0.05, size=2_000)  # what it may take to count them
+COUNTING = Limits(time_s=0.03, size=2_000)  # what it may take to count those of all filters
 
 
 class SearchForm(ChangeListSearchForm):
@@ -49,6 +50,7 @@ class DeclaredList(ChangeList):
     search_form_class = SearchForm
 
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        self.request = request
         super().__init__(request, *args, **kwargs)
         # Django's says "Select delivery to view".
         self.title: Any = capfirst(getattr(self.model_admin, "list_title", "") or self.opts.verbose_name_plural)
@@ -72,6 +74,49 @@ class DeclaredList(ChangeList):
         except IncorrectLookupParameters:  # there is no such page
             self.page_num = 1
             super().get_results(request)
+
+    @cached_property
+    def counts(self) -> dict[str, dict[str | None, str]]:
+        """How many rows each choice of a `CountedFilter` has, by the filter's parameter and the choice.
+
+        As with the rows themselves, the newest are looked at first, and only for some time: `12+` are twelve or more.
+        """
+        counted = [spec for spec in self.filter_specs if isinstance(spec, CountedFilter)]
+        chosen = [spec for spec in counted if spec.value() is not None]
+        others = [spec for spec in counted if spec not in chosen]
+        found: dict[str, dict[str | None, str]] = {}
+        limits = replace(COUNTING, time_s=COUNTING.time_s / (len(chosen) + bool(others) or 1))
+        for specs in filter(None, [others, *([spec] for spec in chosen)]):
+            conditions = {(str(s.parameter_name), value): q for s in specs for value, q in s.conditions.items()}
+            if specs is others:
+                counts = _count(self.queryset, conditions, self._keys_of_rows, limits, has_more=self._has_more)
+            else:
+                counts = _count(self._rows_without(specs[0]), conditions, self.keys, limits)
+            for (name, value), text in counts.items():
+                found.setdefault(name, {})[value] = text
+        return found
+
+    @property
+    def _keys_of_rows(self) -> Keys:
+        """Between which keys the rows of the list lie, as far as is known."""
+        return self.keys
+
+    @property
+    def _has_more(self) -> bool:
+        """Whether there may be rows outside of them."""
+        return False
+
+    def _rows_without(self, left_out: Any) -> QuerySet[Any]:
+        """The rows of the list without one of its filters."""
+        rows = self.root_queryset
+        for spec in self.filter_specs:
+            narrowed = None if spec is left_out else spec.queryset(self.request, rows)
+            rows = rows if narrowed is None else narrowed
+        return self.model_admin.get_search_results(self.request, rows, self.query)[0]
+
+    @property
+    def keys(self) -> Keys:
+        return reduce(and_, (spec.keys for spec in self.filter_specs if hasattr(spec, "keys")), Keys())
 
     def _leave_out(self, request: HttpRequest, names: Iterable[str]) -> None:
         names = sorted(names)
@@ -140,7 +185,6 @@ class LongChangeList(DeclaredList):
     limits = Limits()
 
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
-        self.request = request
         self.before, self.after = (key_in(request.GET.get(name, "")) for name in (BEFORE, AFTER))
         super().__init__(request, *args, **kwargs)
 
@@ -163,34 +207,17 @@ class LongChangeList(DeclaredList):
     def prepare(self, rows: list[Any]) -> None:
         """Read what the rows of a page need besides themselves, for all of them at once."""
 
-    @cached_property
-    def counts(self) -> dict[str, dict[str | None, str]]:
-        """How many rows each choice of a `CountedFilter` has, by the filter's parameter and the choice.
-
-        As with the rows themselves, the newest are looked at first, and only for some time: `12+` are twelve or more.
-        """
-        counted = [spec for spec in self.filter_specs if isinstance(spec, CountedFilter)]
-        chosen = [spec for spec in counted if spec.value() is not None]
-        others = [spec for spec in counted if spec not in chosen]
-        found: dict[str, dict[str | None, str]] = {}
-        for specs in filter(None, [others, *([spec] for spec in chosen)]):
-            conditions = {(str(s.parameter_name), value): q for s in specs for value, q in s.conditions.items()}
-            rows = self.queryset if specs is others else self._rows_without(specs[0])
-            for (name, value), text in _count(rows, conditions, self.keys).items():
-                found.setdefault(name, {})[value] = text
-        return found
-
-    def _rows_without(self, left_out: Any) -> QuerySet[Any]:
-        """The rows of the list without one of its filters."""
-        rows = self.root_queryset
-        for spec in self.filter_specs:
-            narrowed = None if spec is left_out else spec.queryset(self.request, rows)
-            rows = rows if narrowed is None else narrowed
-        return self.model_admin.get_search_results(self.request, rows, self.query)[0]
+    @property
+    def _keys_of_rows(self) -> Keys:
+        """The first page knows if it is not full: no others are read."""
+        rows, is_first = self.page.rows, self.before is None and self.after is None
+        if not is_first or len(rows) == self.list_per_page:
+            return self.keys
+        return Keys(rows[-1].pk, rows[0].pk) if rows else NO_KEYS
 
     @property
-    def keys(self) -> Keys:
-        return reduce(and_, (spec.keys for spec in self.filter_specs if hasattr(spec, "keys")), Keys())
+    def _has_more(self) -> bool:
+        return self.page.stopped_at is not None
 
     @cached_property
     def searched_back_to(self) -> datetime | None:
@@ -212,8 +239,13 @@ class LongChangeList(DeclaredList):
         return "" if pk is None else str(self.get_query_string({name: pk}))
 
 
-def _count(rows: QuerySet[Any], conditions: Mapping[Any, Q], keys: Keys) -> dict[Any, str]:
-    """How many of `rows` meet each of the conditions: `12`, or `12+` if not all could be looked at, or `1,000+`."""
+def _count(
+    rows: QuerySet[Any], conditions: Mapping[Any, Q], keys: Keys, limits: Limits, *, has_more: bool = False
+) -> dict[Any, str]:
+    """How many of `rows` meet each of the conditions: `12`, or `12+` if not all could be looked at, or `1,000+`.
+
+    `has_more`: there may be further ones, outside of `keys`.
+    """
     newest = all_rows(rows.model).order_by("-pk").values_list("pk", flat=True).first()
     if newest is None:
         return dict.fromkeys(conditions, "0")
@@ -222,12 +254,12 @@ def _count(rows: QuerySet[Any], conditions: Mapping[Any, Q], keys: Keys) -> dict
     each = {name: Count("pk", filter=conditions[key]) for name, key in names.items()}
     counts: Counter[Any] = Counter()
     until = keys.last
-    for begin, until in COUNTING.ranges(keys.last, keys.first, -1):
+    for begin, until in limits.ranges(keys.last, keys.first, -1):
         found = rows.order_by().filter(pk__range=(until, begin)).aggregate(**each)
         counts.update({names[name]: count for name, count in found.items()})
         if all(counts[key] >= MAX_COUNTED for key in conditions):
             break
-    is_all = until <= keys.first
+    is_all = until <= keys.first and not has_more
     return {key: _in_words(counts[key], is_all=is_all) for key in conditions}
 
 

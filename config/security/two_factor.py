@@ -16,7 +16,6 @@ from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from config.models import Authenticator, authenticator_of, is_required_of, is_verified, verify
@@ -61,7 +60,6 @@ class CodeForm(forms.Form):
 
 
 # --- to log in -----------------------------------------------------------------------
-@never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def second_factor(request: HttpRequest) -> HttpResponse:
     """Ask for the code of somebody who has typed the password, at either door."""

@@ -73,6 +73,7 @@ def rated(client, joe: Affiliate, rate: str):
         ),
         *((rate, "not_a_share") for rate in ("150", "-1", "100.0001", "-0.5 %")),
         *((rate, "fraction") for rate in ("0.15", "0,15", "0.5")),
+        *((rate, "spaces") for rate in ("1 5", "1\N{NO-BREAK SPACE}5 %", "12. 5", "1\n5")),
         ("12.34567", "too_many_decimals"),
         ("", "required"),
     ],

@@ -96,6 +96,21 @@ def test_list_takes_as_many_queries_for_thirty_as_for_one(admin_client: Client) 
     assert_same_queries(lambda: admin_client.get(LIST), lambda: sent(CallbackSettingFactory()))
 
 
+def test_list_is_sorted_by_what_its_columns_show(admin_client: Client) -> None:
+    affiliates = [AffiliateFactory(name=name) for name in ("Bea", "Cem", "Ada")]
+    made = [
+        callback(host, affiliate=a) for host, a in zip(("z.example", "x.example", "y.example"), affiliates, strict=True)
+    ]
+    sent(made[1])
+    sent(made[0], "timeout")
+    page = admin_client.get(LIST).content.decode()
+    orders = {"0": "yzx", "2": "xyz", "3": "zyx", "4": "yxz", "-4": "zxy", "": "yxz"}
+    for order, expected in orders.items():
+        assert [host[0] for host in hosts(admin_client, f"?o={order}")] == list(expected), order
+        assert not order or order == "-4" or f'href="?o={order}"' in page
+    assert hosts(admin_client, "?o=3&state=working") == ["x.example"]
+
+
 def test_list_of_ten_thousand_is_quick(admin_client: Client) -> None:
     affiliates = Affiliate.objects.bulk_create(AffiliateFactory.build_batch(5000))
     CallbackSetting.objects.bulk_create(
@@ -103,11 +118,17 @@ def test_list_of_ten_thousand_is_quick(admin_client: Client) -> None:
         for a in affiliates
         for event in ("order.created", "order.updated")
     )
-    for query in ("", "?state=failing", "?state=silent", f"?q=t{affiliates[2].pk}.ex"):
+    for query in ("", "?o=3", "?o=0", "?state=failing", "?state=silent", f"?q=t{affiliates[2].pk}.ex"):
         began = time.process_time()
         page = admin_client.get(LIST + query)
         assert time.process_time() - began < 2
-        assert len(page.context["cl"].result_list) == {"": 50, "?state=failing": 0, "?state=silent": 50}.get(query, 2)
+        assert len(page.context["cl"].result_list) == {
+            "": 50,
+            "?o=3": 50,
+            "?o=0": 50,
+            "?state=failing": 0,
+            "?state=silent": 50,
+        }.get(query, 2)
 
 
 def test_export_holds_what_the_filters_select(

@@ -100,6 +100,9 @@ def test_overview_shows_the_states_and_the_latest_failures(admin_client):
     assert re.search(r'tile is-bad".*?tile-number">7<', text, re.DOTALL)
     assert text.count('data-state="failed"') == 5
     assert "Four steps" not in text
+    of_app = page(admin_client.get(f"{INDEX}callbacks/"))
+    assert of_app.count('data-state="failed"') == 5
+    assert "Four steps" not in of_app
 
 
 def test_overview_of_staff_without_permissions_shows_no_deliveries():

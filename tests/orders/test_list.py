@@ -73,6 +73,8 @@ def test_affiliate_filter_offers_those_who_are_meant_and_shows_nothing_meanwhile
     assert list(page.context["cl"].result_list) == []
     text = page.content.decode()
     assert "Several affiliates match “joe”." in text
+    assert "No affiliate chosen" in text
+    assert "No matches" not in text
     for joe in joes:
         assert f'href="?affiliate__id__exact={joe.pk}"' in text
     unknown = admin_client.get(url, {"affiliate": "<b>nobody"})

@@ -1,5 +1,6 @@
 """Tags and filters for the parts that many pages share: icons, chips of state, times, amounts, list cells."""
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -11,7 +12,7 @@ from django.contrib.admin.views.main import PAGE_VAR
 from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.formats import localize
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
@@ -140,6 +141,12 @@ def milliseconds(value: float | None) -> str:
     if value >= 1000:
         return f"{localize(round(value / 1000, 1))} s"
     return f"{value:.0f} ms" if value >= 9.95 else f"{localize(round(value, 1))} ms"
+
+
+@register.filter
+def breakable(name: str) -> SafeString:
+    """A name of a variable, or a whole one, that may end a line after a sign in it: `link.query.` `utm_source`."""
+    return format_html_join(mark_safe("<wbr>"), "{}", ((part,) for part in re.split("(?<=[._|:,])", name)))
 
 
 @register.filter

@@ -110,7 +110,7 @@ def test_portal_delivery_shows_what_was_sent_and_answered(client: Client, joe: A
     assert "https://tracker.example/postback?order=A-1" in text
     assert "thanks for telling" in text
     assert "X-A: b" in text
-    assert "link.sub_id" in text
+    assert "link.sub_id" in text.replace("<wbr>", "")
 
 
 def test_portal_of_another_is_not_found(client: Client, joe: Affiliate) -> None:

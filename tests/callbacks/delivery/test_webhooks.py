@@ -150,6 +150,14 @@ def test_pages_show_a_webhook_and_its_deliveries(webhook, admin_client) -> None:
         assert admin_client.get(path).status_code == 200, path
 
 
+def test_deleting_a_webhook_names_it_alone(webhook, admin_client) -> None:
+    EndpointHealth.objects.create(setting=webhook)
+    page = admin_client.get(f"/admin/callbacks/callbacksetting/{webhook.pk}/delete/").content.decode()
+    assert f"<strong>{webhook}</strong> will be deleted permanently." in page
+    admin_client.post(f"/admin/callbacks/callbacksetting/{webhook.pk}/delete/", {"post": "yes"})
+    assert not CallbackSetting.objects.exists()
+
+
 def test_webhook_is_no_callback_of_an_affiliate(webhook, admin_client) -> None:
     affiliate = AffiliateFactory()
     assert '<li class="is-done"><div><h3>Set up their S2S callback' not in admin_client.get("/admin/").content.decode()

@@ -192,7 +192,7 @@ def test_delivery_page_shows_frozen_values_and_which_are_empty(admin_client: Cli
     delivery = deliver(setting, "#7")
     text = page_of(admin_client, delivery)
     for name in ("order.amount", "event.id", "link.query.ref", "link.hash"):
-        assert f"<dt>{name}</dt>" in text
+        assert f">{name}</dt>" in text.replace("<wbr>", "")
     assert str(delivery.event_id) in text
     assert "empty: not in the link" in text
     OrderFactory(number="#8", affiliate=delivery.affiliate)

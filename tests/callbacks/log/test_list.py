@@ -15,8 +15,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from callbacks.log import export
-from callbacks.models import CallbackSetting, Delivery
+from callbacks.log import conditions, export
+from callbacks.models import Attempt, CallbackSetting, Delivery
 from config.listing import csv_download, pages
 from config.listing.keys import Keys, Limits
 from config.listing.pages import LongChangeList
@@ -372,6 +372,34 @@ def test_filters_count_up_to_a_bound_and_for_some_time(
     assert (counts["succeeded"], counts["failed"]) == ("2+", "")
 
 
+def test_counting_a_short_list_reads_its_rows_alone(
+    admin_client: Client, setting: CallbackSetting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many there are of others: the page knows already between which keys all of its rows are."""
+    monkeypatch.setattr(pages, "COUNTING", Limits(time_s=60.0, size=1))
+    for n in range(20):
+        deliver(setting, f"#{n}", "failed" if n in {9, 11} else "succeeded")
+    with CaptureQueriesContext(connection) as queries:
+        counts = admin_client.get(f"{LIST}?q=%239").context["cl"].counts
+    assert counts["status__exact"] == dict.fromkeys(conditions.STATES, "0") | {"failed": "1"}
+    assert sum("counted_0" in query["sql"] for query in queries) == 1
+    with CaptureQueriesContext(connection) as queries:
+        counts = admin_client.get(f"{LIST}?q=nothing-like-it").context["cl"].counts
+    assert set(counts["status__exact"].values()) == {"0"}
+    assert not any("counted_0" in query["sql"] for query in queries)
+
+
+def test_counts_of_a_list_that_looked_only_so_far_are_of_what_it_saw(
+    admin_client: Client, setting: CallbackSetting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(9):
+        status, code = ("failed", 500) if n in {1, 8} else ("succeeded", 200)
+        deliver(setting, f"#{n}", status, last_status_code=code)
+    monkeypatch.setattr(LongChangeList, "limits", Limits(time_s=-1.0, size=5))
+    counts = admin_client.get(f"{LIST}?code=5xx").context["cl"].counts["status__exact"]
+    assert (counts["failed"], counts["succeeded"]) == ("1+", "")
+
+
 # --- attempts, and answers that mean no ----------------------------------------------
 @pytest.mark.parametrize(
     ("status", "fields", "expected"),
@@ -390,6 +418,18 @@ def test_list_and_page_say_which_attempt_of_how_many_is_next(
     for url in (LIST, delivery.get_absolute_url()):
         assert re.search(f"{expected}[<:]", admin_client.get(url).content.decode()), url
     assert f"{expected}<" in updates(admin_client, delivery.pk)["deliveries"][str(delivery.pk)]["parts"]["next_attempt"]
+
+
+def test_answer_that_was_not_checked_is_that_of_the_last_attempt(
+    admin_client: Client, setting: CallbackSetting
+) -> None:
+    rows = [deliver(setting, f"#{n}", attempt_count=2) for n in range(2)]
+    for delivery, answers in zip(rows, (["success=false", ""], ["", "success=false"]), strict=True):
+        for answer in answers:
+            sent = {"trigger": "initial", "method": "GET", "created_at": timezone.now()}
+            Attempt.objects.create(delivery=delivery, response_excerpt=answer, **sent)
+    listed = {row.order_number: row for row in admin_client.get(LIST).context["cl"].result_list}
+    assert [listed[f"#{n}"].is_soft_failure for n in range(2)] == [False, True]
 
 
 def test_answers_that_mean_no_are_found_and_shown(admin_client: Client, setting: CallbackSetting) -> None:

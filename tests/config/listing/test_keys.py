@@ -1,5 +1,6 @@
 """Pages of long lists: complete whatever the gaps, bounded in time, and the first key since a moment."""
 
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -57,7 +58,7 @@ def test_pages_stay_within_the_keys_that_a_filter_lets_through(rows: list[int]) 
 
 
 def test_page_that_ran_out_of_time_says_where_it_stopped(rows: list[int]) -> None:
-    limits = Limits(time_s=-1.0, size=5, fast_s=-1.0)
+    limits = Limits(time_s=-1.0, size=5)
     oldest = Affiliate.objects.filter(pk=rows[-1])
     page = page_of(oldest, 10, limits=limits)
     assert keys(page) == []
@@ -70,6 +71,17 @@ def test_page_that_ran_out_of_time_says_where_it_stopped(rows: list[int]) -> Non
     newest = page_of(Affiliate.objects.filter(pk=rows[0]), 10, after=rows[-1], limits=limits)
     assert newest.stopped_at is not None
     assert (keys(newest), newest.newer) == ([], newest.stopped_at)
+
+
+@pytest.mark.parametrize("keys_a_second", [20_000, 300_000, 100_000_000])
+def test_search_takes_the_time_that_it_may_and_no_more(monkeypatch: pytest.MonkeyPatch, keys_a_second: int) -> None:
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    first = last = 10**9
+    for begin, last in Limits(time_s=0.1, size=1_000).ranges(first, 0, -1):
+        now += (begin - last + 1) / keys_a_second
+    assert 0.099 < now < 0.101
+    assert first - last + 1 == pytest.approx(0.1 * keys_a_second, rel=0.01)
 
 
 def test_page_of_nothing_is_empty() -> None:

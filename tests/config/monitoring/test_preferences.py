@@ -1,13 +1,14 @@
 """The pages on which people choose how often they are written to, and what the panel says of e-mails."""
 
 import pytest
+from django.contrib.auth.models import User
 from django.utils import timezone
 
 from affiliates.portal import access
 from config.models import AlarmState, Email, EmailChoice
 from config.monitoring import mail
 from config.monitoring.mail import Notice
-from tests.factories import AffiliateFactory
+from tests.factories import AffiliateFactory, client_with
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 PANEL, PORTAL = "/admin/email-notifications/", "/portal/email-notifications/"
@@ -51,6 +52,14 @@ def test_pages_say_that_we_write_only_if_we_do(client, administrator, affiliate,
     assert not access.written_address(type(affiliate).objects.get())
 
 
+def test_page_of_staff_who_may_see_no_deliveries_says_only_their_address(settings):
+    settings.EMAIL_URL = "smtp://127.0.0.1:1"
+    for permissions, said in (((), "Your e-mail address is"), (("view_delivery",), "We write to")):
+        client = client_with(*permissions)
+        User.objects.filter(pk=client.session["_auth_user_id"]).update(email="staff@x.example")
+        assert f"{said} <strong>staff@x.example</strong>" in client.get(PANEL).content.decode()
+
+
 def test_settings_tab_says_that_we_write_only_if_we_do(client, administrator, affiliate, settings):
     client.force_login(administrator, backend="django.contrib.auth.backends.ModelBackend")
 
@@ -63,6 +72,10 @@ def test_settings_tab_says_that_we_write_only_if_we_do(client, administrator, af
     mail.choose(affiliate.user, EmailChoice.When.NEVER)
     assert not says()
     mail.choose(affiliate.user, EmailChoice.When.DAILY)
+    assert says()
+    User.objects.filter(pk=affiliate.user.pk).update(is_active=False)
+    assert not says()
+    User.objects.update(is_active=True)
     assert says()
     affiliate.refresh_from_db()
     access.revoke(affiliate)

@@ -28,6 +28,11 @@ def test_percent_is_as_short_as_it_can_be(rate, shown):
     assert theme.percent(Decimal(rate)) == shown.replace(" ", "\N{NO-BREAK SPACE}")
 
 
+def test_name_breaks_after_its_points_and_is_no_markup():
+    assert theme.breakable("link.query.utm_source") == "link.<wbr>query.<wbr>utm_<wbr>source"
+    assert theme.breakable("link.query.<b>") == "link.<wbr>query.<wbr>&lt;b&gt;"
+
+
 @pytest.mark.parametrize(
     ("percents", "shown"),
     [(0, "0 %"), (0.01, "0.1 %"), (12, "12 %"), (66.666, "66.7 %"), (99.96, "99.9 %"), (100, "100 %")],
