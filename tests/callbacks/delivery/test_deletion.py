@@ -11,7 +11,6 @@ from django.test.utils import CaptureQueriesContext
 from affiliates.models import Affiliate
 from callbacks.delivery import dispatcher, order_events, outbox
 from callbacks.models import CallbackSetting, Delivery
-from orders import models
 from orders.models import Order
 from tests.factories import AffiliateFactory, LinkFactory, OrderFactory, callbacks_for
 from tests.receiver import Receiver
@@ -70,7 +69,7 @@ def test_many_orders_are_deleted_in_as_many_queries_as_two(
         return len(captured)
 
     assert queries(2) == queries(60)
-    monkeypatch.setattr(models, "DELETED_AT_ONCE", 7)
+    monkeypatch.setattr("orders.models.order.DELETED_AT_ONCE", 7)
     assert queries(20) < 3 * queries(7)
     assert Delivery.objects.filter(event="order.updated").count() == 89
     assert Order.objects.all().delete() == (0, {})
