@@ -144,6 +144,12 @@ def test_order_given_to_another_and_back_adds_up(order: Order, affiliate: Affili
     assert save(order, amount=60)[0] == "-10.00"
 
 
+def test_rejection_that_waits_when_the_order_comes_back_was_not_told(order: Order, affiliate: Affiliate) -> None:
+    save(order, affiliate=None)
+    assert save(order, affiliate=affiliate, amount=70) == ("12.00", "1.80")
+    assert newest().event == "order.created"
+
+
 def test_deleted_order_takes_back_what_was_told(order: Order) -> None:
     save(order, amount=50)
     end("succeeded")
@@ -282,10 +288,13 @@ def test_snapshot_of_a_save_of_some_columns_has_the_others_of_the_row(order: Ord
     order.coupon, order.amount = "OURS", Decimal(50)
     order.save(update_fields=["amount"])
     assert (newest().variables["order.coupon"], newest().variables["order.items"]) == ("ROW", "1")
+    order.amount = Decimal(40)
+    order.save(update_fields=["amount", "coupon"])
+    assert newest().variables["order.coupon"] == "OURS"
     loaded = Order.objects.only("status").get()
     loaded.status = "approved"
     loaded.save()
-    assert newest().variables["order.coupon"] == "ROW"
+    assert newest().variables["order.coupon"] == "OURS"
 
 
 @pytest.mark.parametrize(("is_new", "text"), [(True, "true"), (False, "false"), (None, "")])
