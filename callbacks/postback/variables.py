@@ -214,16 +214,16 @@ def changes(now: Mapping[str, str], told: Mapping[str, str] | None) -> dict[str,
     A rejected order counts as nothing, so all changes of an order add up to what it is worth. If nothing was told, or
     in another currency, the change is the whole.
     """
-    currency = now[CURRENCY]
-    before = told if told and told[CURRENCY] == currency else None
+    currency = now.get(CURRENCY, "")
+    before = told if told and told.get(CURRENCY) == currency else {}
     return {
-        name + CHANGE: money.plain(
-            _counted(Decimal(now[name]), now[STATUS])
-            - (_counted(Decimal(before[name]), before[STATUS]) if before else Decimal(0)),
-            currency,
-        )
+        name + CHANGE: money.plain(_counted_of(now, name) - _counted_of(before, name), currency)
         for name in (AMOUNT, COMMISSION)
     }
+
+
+def _counted_of(variables: Mapping[str, str], name: str) -> Decimal:
+    return _counted(Decimal(variables.get(name) or 0), variables.get(STATUS, ""))
 
 
 def _counted(amount: Decimal, status: str) -> Decimal:

@@ -211,6 +211,14 @@ def test_delivery_of_an_older_release_was_told_too(order: Order) -> None:
     assert change_of(newest())[0] == "-50.00"
 
 
+def test_delivery_without_amounts_stops_nothing(order: Order) -> None:
+    Delivery.objects.update(variables={"order.number": "#1"})
+    assert save(order, amount=50)[0] == "50.00"
+    Delivery.objects.update(variables={"order.number": "#1"})
+    order.delete()
+    assert change_of(newest())[0] == "0.00"
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_changes_that_arrive_add_up_to_what_the_order_is_worth(seed: int) -> None:
     history = History(seed, pauses=False, fails_for_good=False)
