@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 from django.db import connection, transaction
 from django.utils import timezone
 
-from callbacks.delivery import order_events, superseded, wakeup
+from callbacks.delivery import order_events, superseded, told, wakeup
 from callbacks.delivery.order_events import OrderEvent
 from callbacks.delivery.queue import AFFILIATE_REASONS
 from callbacks.models import Delivery, EventType, sql
 from callbacks.models.delivery import new_event_id
-from callbacks.postback.variables import Event, snapshot
+from callbacks.postback.variables import Event, changes, snapshot
 from config.monitoring import logs, metrics
 from orders.models import Order
 
@@ -35,6 +35,10 @@ class Subscription(NamedTuple):
     affiliate_status: str
     affiliate_code: str
     host: str
+
+    @property
+    def callback(self) -> told.Callback:
+        return told.Callback(self.affiliate_id, self.setting_id, self.event, self.host)
 
 
 def record(orders: Iterable[Order]) -> int:
@@ -81,9 +85,14 @@ def record_events(
     if not pairs:
         return 0
     links = order_events.link_urls(event for event, _ in pairs)
-    rows = [_row(event, subscription, links.get(event.state.link_id or 0, ""), origin) for event, subscription in pairs]
+    changed = {event.order.pk for event, _ in pairs if _may_replace(event, origin)}
+    before = told.Told(changed)
+    rows = [
+        _row(event, subscription, links.get(event.state.link_id or 0, ""), origin, before)
+        for event, subscription in pairs
+    ]
     sql.insert(Delivery._meta.db_table, _COLUMNS, rows)  # noqa: SLF001 - Django's documented name
-    if changed := {event.order.pk for event, _ in pairs if _may_replace(event, origin)}:
+    if changed:
         superseded.end(orders=changed)
     transaction.on_commit(partial(_count, rows), robust=True)
     count = len([row for row in rows if row[_COLUMNS.index("status")] == Status.PENDING])
@@ -107,7 +116,9 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def _row(event: OrderEvent, subscription: Subscription, link_url: str, origin: str) -> tuple[Any, ...]:
+def _row(
+    event: OrderEvent, subscription: Subscription, link_url: str, origin: str, before: told.Told
+) -> tuple[Any, ...]:
     event_id, happened_at = new_event_id(), timezone.now()
     variables = snapshot(
         Event(
@@ -121,6 +132,7 @@ def _row(event: OrderEvent, subscription: Subscription, link_url: str, origin: s
         )
     )
     variables = _repeated(event.told, variables) if event.told else variables
+    variables |= changes(variables, before.last(event.order.pk, subscription.callback, origin))
     reason = _reason_to_skip(subscription, event)
     now = connection.ops.adapt_datetimefield_value(happened_at)
     return (
@@ -158,10 +170,10 @@ def _where_no_created_goes(pairs: list[tuple[OrderEvent, Subscription]]) -> list
     return [(e, s) for e, s in pairs if not e.is_return or (e.order.pk, s.affiliate_id, s.host) not in told]
 
 
-def _repeated(told: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, str]:
+def _repeated(repeated: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, str]:
     """The variables last told, with the status and what else is of the new event itself."""
     own = [name for name in variables if name == "order.status" or name.partition(".")[0] == "event"]
-    return {**told, **{name: variables[name] for name in own}}
+    return {**repeated, **{name: variables[name] for name in own}}
 
 
 def _reason_to_skip(subscription: Subscription, event: OrderEvent) -> Delivery.SkipReason:

@@ -16,12 +16,12 @@ from callbacks.delivery import order_events
 from callbacks.delivery.order_events import OrderEvent
 from callbacks.models import CallbackSetting, Delivery, EventType
 from callbacks.models.retention import deliveries_kept_since, is_no_longer_kept
-from callbacks.postback.variables import EVENT_AT, EVENT_AT_UNIX, LINK_QUERY, Event, snapshot
+from callbacks.postback.variables import AMOUNT, COMMISSION, CURRENCY, LINK_QUERY, STATUS, Event, snapshot
 from orders.models import Order, OrderState
 
 CHUNK, LOCKED = 500, 50  # orders that are read at a time, and orders that are locked at a time
-# Variables that are not of the order: they differ between two events of an order that did not change.
-NOT_COMPARED = frozenset({"event", "event.id", EVENT_AT, EVENT_AT_UNIX, "affiliate.code"})
+# Besides the parameters of the link. The other variables may differ although nothing happened that is an event.
+COMPARED = frozenset({"order.number", AMOUNT, COMMISSION, CURRENCY, STATUS, "link.sub_id", "link.path", "link.hash"})
 
 
 def missed(
@@ -102,5 +102,5 @@ def _has_changed(order: Order, state: OrderState, link_url: str, recorded: Mappi
     """Whether a value differs from the recorded one. Variables that a later release added or dropped do not count."""
     now = snapshot(Event("", "", state, order.created_at, "", link_url))
     names = {name for name in recorded.keys() | now.keys() if name.startswith(LINK_QUERY)}
-    names |= (recorded.keys() & now.keys()) - NOT_COMPARED
+    names |= recorded.keys() & now.keys() & COMPARED
     return any(recorded.get(name, "") != now.get(name, "") for name in names)

@@ -28,7 +28,7 @@ def newer_than(delivery: str, *, is_open: bool = False) -> str:
 
     `is_open`: a newer one that is not over yet. It has neither parameters nor percent signs.
     """
-    status = _variable("n", "order.status")
+    status = variable("n", "order.status")
     host = "(SELECT host FROM callbacks_callbacksetting WHERE id = {}.setting_id)"
     return f"""EXISTS (
       SELECT 1 FROM callbacks_delivery n
@@ -38,7 +38,7 @@ def newer_than(delivery: str, *, is_open: bool = False) -> str:
           OR (n.event = 'order.created' AND {delivery}.event = 'order.updated' AND n.origin = 'event')
           OR (n.event = 'order.updated' AND {delivery}.event = 'order.created' AND n.status IN ('succeeded', 'sending')
             AND {host.format("n")} = {host.format(delivery)}))
-        AND (n.skip_reason <> 'filtered' OR {status} <> {_variable(delivery, "order.status")})
+        AND (n.skip_reason <> 'filtered' OR {status} <> {variable(delivery, "order.status")})
         {"AND n.status IN ('pending', 'sending')" if is_open else ""})"""  # noqa: S608 - no values
 
 
@@ -46,12 +46,13 @@ def made_again(delivery: str) -> str:
     """The SQL condition that the order of `delivery` is deleted, and its affiliate has a newer one with its number."""
     return f"""EXISTS (
       SELECT 1 FROM orders_order o
-      WHERE o.number = {_variable(delivery, "order.number")} AND o.affiliate_id = {delivery}.affiliate_id
+      WHERE o.number = {variable(delivery, "order.number")} AND o.affiliate_id = {delivery}.affiliate_id
         AND o.id > {delivery}.order_id AND {delivery}.origin <> 'test'
         AND NOT EXISTS (SELECT 1 FROM orders_order gone WHERE gone.id = {delivery}.order_id))"""  # noqa: S608
 
 
-def _variable(table: str, name: str) -> str:
+def variable(table: str, name: str) -> str:
+    """The SQL of a variable of the delivery in this table or alias, as text; NULL if it has none of this name."""
     if connection.vendor == "sqlite":
         return f"json_extract({table}.variables, '$.\"{name}\"')"
     return f"{table}.variables ->> '{name}'"

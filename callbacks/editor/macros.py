@@ -35,7 +35,7 @@ VARIABLE_LIKE = {
     without_punctuation(part): variable
     for variable in sorted(variables.NAMES, reverse=True)
     for part in (variable.partition(".")[2], variable)
-    if part
+    if part and part != "source"  # which is where the visitor came from, in other systems
 }
 HOST = "host"  # the meaning of a placeholder that stands in the host's place, where no variable may
 

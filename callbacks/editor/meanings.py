@@ -5,6 +5,7 @@ from functools import lru_cache
 
 CLICK_ID, PAYOUT, AMOUNT = "click id", "payout", "order amount"
 ORDER, STATUS, CURRENCY = "transaction", "status", "currency"
+COUPON, SUBTOTAL, REFUND, ITEMS, NEW_CUSTOMER = "coupon", "subtotal", "refund", "items", "new customer"
 VARIABLE_OF = {
     CLICK_ID: "link.sub_id",
     PAYOUT: "order.commission",
@@ -12,6 +13,11 @@ VARIABLE_OF = {
     ORDER: "order.number",
     STATUS: "order.status",
     CURRENCY: "order.currency",
+    COUPON: "order.coupon",
+    SUBTOTAL: "order.subtotal",
+    REFUND: "order.refunded",
+    ITEMS: "order.items",
+    NEW_CUSTOMER: "customer.is_new",
 }
 # The names are written without punctuation. They are those of the trackers in `callbacks.editor.trackers` and of the
 # affiliate networks whose URLs people paste.
@@ -31,11 +37,16 @@ MEANINGS: dict[str, str] = {
             "awc sscid aclid cjevent irclickid obclickid",
         ),
         (PAYOUT, "payout revenue sum affiliateearnings commissionamount commission price rev amt earnings profit"),
-        (AMOUNT, "amount saleamount orderamount ordertotal total orderprice ordervalue value"),
+        (AMOUNT, "amount saleamount orderamount ordertotal total orderprice ordervalue value totalamount"),
         (ORDER, "transactionid transaction transid txid tid tx orderid order ordernumber orderno ref ord txnid"),
         (ORDER, "rdtkeventid conversionid"),
         (STATUS, "status goal eventtype et type cnvstatus orderstatus conversionstatus"),
         (CURRENCY, "currency cnvcurrency currencycode cur"),
+        (COUPON, "coupon coupons couponcode couponcodes promocode orderpromocode voucher vouchercode discountcode"),
+        (SUBTOTAL, "subtotal ordersubtotal"),
+        (REFUND, "refund refunded refundamount amountrefunded refundedamount totalrefunded"),
+        (ITEMS, "items itemcount itemscount numberofitems numitems"),
+        (NEW_CUSTOMER, "isnewcustomer newcustomer customerisnew firsttimecustomer"),
     )
     for name in names.split()
 }

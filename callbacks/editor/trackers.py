@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from callbacks.editor import url_parts
-from callbacks.editor.meanings import AMOUNT, CLICK_ID, CURRENCY, ORDER, PAYOUT, STATUS
+from callbacks.editor.meanings import AMOUNT, CLICK_ID, COUPON, CURRENCY, ORDER, PAYOUT, STATUS
 from callbacks.egress.wording import Sentence as _
 from callbacks.postback import syntax
 
@@ -199,7 +199,7 @@ TRACKERS = (
         needs=_names("nid transaction_id"),
         knows=_names("nid oid aid transaction_id amount order_id coupon_code email verification_token event_id")
         | _names("adv1 adv2 adv3 adv4 adv5 adv_event_id"),
-        dispensable=_names("coupon_code email event_id adv_event_id adv1 adv2 adv3 adv4 adv5"),
+        dispensable=_names("email event_id adv_event_id adv1 adv2 adv3 adv4 adv5"),
         meanings={"transaction_id": CLICK_ID, "amount": PAYOUT},
         # helpdesk.everflow.io: "Session Definition; Rules for Duplicate Clicks & Conversions"
         second_postback=_(
@@ -256,6 +256,15 @@ TRACKERS = (
         meanings={"name": STATUS},
         # developers.taboola.com: "Conversion deduplication"
         second_postback=_("Taboola removes duplicates: the same event of the same click with the same orderid."),
+    ),
+    # developer.awin.com: "Direct S2S Integration"
+    Tracker(
+        "Awin",
+        "cks",
+        r"/sread\.(?:php|img)",
+        knows=_names("tt tv merchant amount ch parts vc cr ref testmode cks"),
+        hosts=_names("awin1.com"),
+        meanings={"vc": COUPON, "cr": CURRENCY},
     ),
     Tracker("Google Floodlight", "", r"/ddm/activity/.*", hosts=_names("ad.doubleclick.net fls.doubleclick.net")),
 )

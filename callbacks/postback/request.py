@@ -14,6 +14,7 @@ from callbacks.postback.render import render
 from callbacks.postback.variables import EVENT_AT, LINK_QUERY, event_times
 
 DATA = "data"  # the variable that holds the JSON of a webhook without an order
+NO_TEXT = frozenset({"order.items", "customer.is_new"})  # in JSON a number and a truth value, or null
 FORM, JSON = "application/x-www-form-urlencoded", "application/json"
 
 
@@ -73,13 +74,24 @@ def _data(variables: Mapping[str, str]) -> dict[str, Any]:
         return data
     return {
         "order": _members(variables, "order."),
-        "link": _members(variables, "link.") | {"query": _members(variables, LINK_QUERY)},
+        "customer": _members(variables, "customer."),
+        "link": _members(variables, "link.") | {"query": _query(variables)},
         "affiliate": _members(variables, "affiliate."),
     }
 
 
-def _members(variables: Mapping[str, str], prefix: str) -> dict[str, str]:
-    nested = () if prefix == LINK_QUERY else (LINK_QUERY,)
+def _members(variables: Mapping[str, str], prefix: str) -> dict[str, Any]:
+    """`order.amount.change` is the member `amount_change` of `order`."""
     return {
-        n.removeprefix(prefix): v for n, v in variables.items() if n.startswith(prefix) and not n.startswith(nested)
+        name.removeprefix(prefix).replace(".", "_"): _unknown_or_read(text) if name in NO_TEXT else text
+        for name, text in variables.items()
+        if name.startswith(prefix) and not name.startswith(LINK_QUERY)
     }
+
+
+def _unknown_or_read(text: str) -> Any:
+    return json.loads(text) if text else None
+
+
+def _query(variables: Mapping[str, str]) -> dict[str, str]:
+    return {name.removeprefix(LINK_QUERY): text for name, text in variables.items() if name.startswith(LINK_QUERY)}

@@ -3,9 +3,10 @@
 The form, the preview, the documentation, the checks and the rendering all read this table.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from affiliates import referral
@@ -17,12 +18,15 @@ if TYPE_CHECKING:
 
 LINK_QUERY = "link.query."
 EVENT_AT, EVENT_AT_UNIX = "event.at", "event.at.unix"
+AMOUNT, COMMISSION, CURRENCY, STATUS = "order.amount", "order.commission", "order.currency", "order.status"
+CHANGE = ".change"
+REJECTED = "rejected"
 EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event of an order, with all data of a snapshot: `created_at` is the order's, `happened_at` the event's.
+    """An event of an order, with all data of a snapshot. `happened_at` is the event's, `created_at` when it was stored.
 
     `link_url` is "" if the order came through no link.
     """
@@ -59,33 +63,91 @@ VARIABLES: tuple[Variable, ...] = (
         lambda e, _: e.order.number,
     ),
     Variable(
-        "order.amount",
+        AMOUNT,
         Sentence("The order total, with the currency's decimal places"),
         "58.00",
         ALWAYS,
         lambda e, _: money.plain(e.order.amount, e.order.currency),
     ),
     Variable(
-        "order.commission",
+        COMMISSION,
         Sentence("The commission for this order"),
         "8.75",
         ALWAYS,
         lambda e, _: money.plain(e.order.commission, e.order.currency),
     ),
-    Variable("order.currency", Sentence("The currency code (ISO 4217)"), "USD", ALWAYS, lambda e, _: e.order.currency),
+    Variable(CURRENCY, Sentence("The currency code (ISO 4217)"), "USD", ALWAYS, lambda e, _: e.order.currency),
     Variable(
-        "order.status",
+        STATUS,
         Sentence("The order's status: new, approved or rejected"),
         "approved",
         ALWAYS,
         lambda e, _: e.order.status,
     ),
     Variable(
+        AMOUNT + CHANGE,
+        Sentence(
+            "How much the amount changed since the tracker was last told, such as -10.00; at first the whole amount"
+        ),
+        "58.00",
+        ALWAYS,
+        lambda e, _: money.plain(_counted(e.order.amount, e.order.status), e.order.currency),
+    ),
+    Variable(
+        COMMISSION + CHANGE,
+        Sentence("How much the commission changed since the tracker was last told; at first the whole commission"),
+        "8.75",
+        ALWAYS,
+        lambda e, _: money.plain(_counted(e.order.commission, e.order.status), e.order.currency),
+    ),
+    Variable(
+        "order.subtotal",
+        Sentence("The amount without shipping and tax"),
+        "50.00",
+        EMPTY,
+        lambda e, _: "" if e.order.subtotal is None else money.plain(e.order.subtotal, e.order.currency),
+    ),
+    Variable(
+        "order.refunded",
+        Sentence("How much was refunded, 0.00 if nothing"),
+        "0.00",
+        ALWAYS,
+        lambda e, _: money.plain(e.order.refunded, e.order.currency),
+    ),
+    Variable(
+        "order.coupon",
+        Sentence("The coupon codes that the customer used, with commas between them"),
+        "SUMMER10",
+        EMPTY,
+        lambda e, _: e.order.coupon,
+    ),
+    Variable(
+        "order.items",
+        Sentence("How many items were ordered"),
+        "2",
+        EMPTY,
+        lambda e, _: "" if e.order.items is None else str(e.order.items),
+    ),
+    Variable(
+        "order.source",
+        Sentence("How the order came to the affiliate: link, coupon, api, csv or manual"),
+        "link",
+        EMPTY,
+        lambda e, _: e.order.source,
+    ),
+    Variable(
+        "customer.is_new",
+        Sentence("Whether the customer is new: true or false"),
+        "true",
+        EMPTY,
+        lambda e, _: "" if e.order.customer_is_new is None else str(e.order.customer_is_new).lower(),
+    ),
+    Variable(
         "order.created_at",
         Sentence("When the order was created, RFC 3339 in UTC"),
         "2026-03-14T09:26:53Z",
         ALWAYS,
-        lambda e, _: rfc3339(e.created_at),
+        lambda e, _: rfc3339(e.order.ordered_at or e.created_at),
     ),
     Variable(
         "event", Sentence("The event: order.created or order.updated"), "order.created", ALWAYS, lambda e, _: e.type
@@ -144,6 +206,28 @@ def rfc3339(moment: datetime) -> str:
 def event_times(happened_at: datetime) -> dict[str, str]:
     """The variables that say when an event happened."""
     return {EVENT_AT: rfc3339(happened_at), EVENT_AT_UNIX: str(int(happened_at.timestamp()))}
+
+
+def changes(now: Mapping[str, str], told: Mapping[str, str] | None) -> dict[str, str]:
+    """The variables that say how the amounts of `now` differ from those that were `told` last.
+
+    A rejected order counts as nothing, so all changes of an order add up to what it is worth. If nothing was told, or
+    in another currency, the change is the whole.
+    """
+    currency = now.get(CURRENCY, "")
+    before = told if told and told.get(CURRENCY) == currency else {}
+    return {
+        name + CHANGE: money.plain(_counted_of(now, name) - _counted_of(before, name), currency)
+        for name in (AMOUNT, COMMISSION)
+    }
+
+
+def _counted_of(variables: Mapping[str, str], name: str) -> Decimal:
+    return _counted(Decimal(variables.get(name) or 0), variables.get(STATUS, ""))
+
+
+def _counted(amount: Decimal, status: str) -> Decimal:
+    return Decimal(0) if status == REJECTED else amount
 
 
 def is_known(name: str) -> bool:

@@ -12,14 +12,15 @@ from django.utils.translation import gettext as _
 
 from affiliates import referral
 from affiliates.models import Affiliate
+from callbacks.delivery.told import Callback, Told
 from callbacks.editor import meanings
 from callbacks.egress.outcome import Request
-from callbacks.models import CallbackSetting
+from callbacks.models import CallbackSetting, Delivery
 from callbacks.postback import syntax
 from callbacks.postback.render import RenderError
 from callbacks.postback.request import build, user_agent
 from callbacks.postback.signing import SecretError
-from callbacks.postback.variables import LINK_QUERY, VARIABLES, Event, snapshot
+from callbacks.postback.variables import CHANGE, LINK_QUERY, VARIABLES, Event, changes, snapshot
 from orders.models import Order
 
 NEWEST = 20
@@ -81,7 +82,7 @@ def examples(setting: CallbackSetting, order: Order | None) -> list[Example]:
     """The table of variables with the values of `order`, else with examples. Those of the link stand first: the click
     ID is one of them, and each tracker wants that.
     """
-    values = values_of(setting, order)
+    values = _with_changes(setting, order, values_of(setting, order))
     rows = []
     for v in sorted(VARIABLES, key=lambda variable: not variable.name.startswith("link.")):
         if v.name != NAME:
@@ -110,6 +111,8 @@ def preview(
     pieces = syntax.scan(template)[0]
     references = {piece.source: piece for piece in pieces if isinstance(piece, syntax.VariableRef)}
     values = values_of(setting, order, event_id)
+    if setting.body_format == "json" or any(p.name.endswith(CHANGE) for p in references.values()):
+        values = _with_changes(setting, order, values)
     if order is None:
         values = {p.name: EXAMPLES[NAME] for p in references.values() if p.name.startswith(LINK_QUERY)} | values
     shown = tuple(_value(reference, values, order) for reference in references.values())
@@ -134,7 +137,7 @@ def preview(
 
 
 def values_of(setting: CallbackSetting, order: Order | None, event_id: str = EXAMPLES["event.id"]) -> dict[str, str]:
-    """All variables of an event of this callback for `order`, or examples with what is known of the affiliate.
+    """All variables of the first event of this callback for `order`, or examples with what is known of the affiliate.
 
     Each delivery has an `event_id` of its own.
     """
@@ -154,6 +157,14 @@ def values_of(setting: CallbackSetting, order: Order | None, event_id: str = EXA
     return snapshot(event)
 
 
+def _with_changes(setting: CallbackSetting, order: Order | None, values: dict[str, str]) -> dict[str, str]:
+    """The variables with the changes since this callback was last told."""
+    if order is None or setting.pk is None:
+        return values
+    callback = Callback(setting.affiliate.pk, setting.pk, str(setting.event), setting.host)
+    return values | changes(values, Told([order.pk]).last(order.pk, callback, Delivery.Origin.BACKFILL))
+
+
 def _can_be_written(name: str) -> bool:
     """Whether `name` stays itself between braces."""
     pieces, faults = syntax.scan("{{" + name + "}}")
@@ -166,6 +177,8 @@ def _value(reference: syntax.VariableRef, values: dict[str, str], order: Order |
 
 
 def _why_empty(name: str, order: Order | None) -> str:
+    if not name.startswith("link."):
+        return _("this order has no value for it")
     if order is None or order.link is None:
         return _("this order has no link")
     if name.startswith(LINK_QUERY):

@@ -21,7 +21,7 @@ from callbacks.egress.outcome import Failure, Outcome, Request, explain_failure,
 from callbacks.models import CallbackSetting, Delivery, EventType
 from callbacks.models.delivery import new_event_id
 from callbacks.postback.request import build
-from callbacks.postback.variables import Event, snapshot
+from callbacks.postback.variables import STATUS, Event, changes, snapshot
 from callbacks.reports import hourly
 from orders.models import Order, OrderState
 
@@ -73,7 +73,9 @@ def add_orders(links: Mapping[str, Sequence[Link]], first_number: int, now: date
     past = []
     for number, (at, code) in enumerate(sorted([*came, *((now - ago, code) for code, ago in STORIES)]), first_number):
         link, story = chance.choice(links[code]), (code, now - at)
-        order = Order(number=f"#{number}", affiliate=link.affiliate, link=link, amount=chance.choice(PRICES))
+        order = Order(
+            number=f"#{number}", affiliate=link.affiliate, link=link, amount=chance.choice(PRICES), source="link"
+        )
         changed_at = at + chance.uniform(0.5, 3) * DAY
         is_changed = (
             chance.random() < 0.85
@@ -133,7 +135,9 @@ def _delivery(
     affiliate, link, event_id = each.order.affiliate, each.order.link, new_event_id()
     assert affiliate is not None
     assert link is not None
-    happened = Event(event.value, str(event_id), state, each.came_at, affiliate.code, link.url, at)
+    variables = snapshot(Event(event.value, str(event_id), state, each.came_at, affiliate.code, link.url, at))
+    if event == EventType.UPDATED:  # only its status has changed
+        variables |= changes(variables, variables | {STATUS: Order.Status.NEW.value})
     delivery = Delivery(
         event_id=event_id,
         setting=callback,
@@ -141,7 +145,7 @@ def _delivery(
         order=each.order,
         event=event,
         next_attempt_at=at,
-        variables=snapshot(happened),
+        variables=variables,
     )
     is_paused = affiliate.code == PAUSED and now - PAUSED_FROM < at < now - PAUSED_UNTIL
     if is_paused or (callback.only_statuses and state.status not in callback.only_statuses):

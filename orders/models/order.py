@@ -3,7 +3,8 @@
 from collections import Counter
 from collections.abc import Collection, Iterable
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -54,7 +55,10 @@ def link_of_another(owner: Affiliate) -> ValidationError:
 
 @dataclass(frozen=True, slots=True)
 class OrderState:
-    """The columns of an order whose change is an event, as they stand in its row."""
+    """The columns of an order whose change is an event, as they stand in its row.
+
+    Then those that an event tells as well: two states that differ in nothing else are equal.
+    """
 
     number: str
     affiliate_id: int | None
@@ -63,6 +67,13 @@ class OrderState:
     commission: Decimal
     currency: str
     status: str
+    coupon: str = field(default="", compare=False)
+    subtotal: Decimal | None = field(default=None, compare=False)
+    refunded: Decimal = field(default=Decimal(0), compare=False)
+    source: str = field(default="", compare=False)
+    items: int | None = field(default=None, compare=False)
+    customer_is_new: bool | None = field(default=None, compare=False)
+    ordered_at: datetime | None = field(default=None, compare=False)
 
     @property
     def basis(self) -> tuple[Any, ...]:
@@ -70,7 +81,8 @@ class OrderState:
         return self.amount, self.currency, self.affiliate_id
 
 
-WATCHED = tuple(OrderState.__slots__)
+TOLD = tuple(each.name for each in fields(OrderState))
+WATCHED = tuple(each.name for each in fields(OrderState) if each.compare)
 
 
 EXTERNAL_ID_MAX_LENGTH = 64
@@ -411,7 +423,7 @@ class Order(models.Model):
                 self.updated_at = timezone.now()  # so that it is written even if it was deferred
             super().save(**kwargs)
 
-    def fill_in(self, saved: AbstractSet[str] = frozenset(WATCHED)) -> set[str]:
+    def fill_in(self, saved: AbstractSet[str] = frozenset(TOLD)) -> set[str]:
         """Bring the columns that are about to be saved into their stored form, compute what is missing, set `after`.
 
         Columns that are not saved count as they are in the row. Returns the names of the columns that were computed,
@@ -447,7 +459,7 @@ class Order(models.Model):
         return computed
 
     def current_state(self) -> OrderState:
-        return OrderState(**{name: getattr(self, name) for name in WATCHED})
+        return OrderState(**{name: getattr(self, name) for name in TOLD})
 
     def _settle_commission(self, before: OrderState | None, after: OrderState) -> set[str]:
         """Keep the commission that was given, or compute it. Returns the names of the columns that were set."""
@@ -492,20 +504,20 @@ class Order(models.Model):
         if self.pk is not None:
             rows = Order._base_manager.using(using).select_for_update(no_key=True).filter(pk=self.pk)
             maintained = ("commission_given", "commission_rate", "commission_on")
-            if row := next(iter(rows.values_list(*WATCHED, *maintained)), None):
-                *watched, self.commission_given, self.commission_rate, self._commission_on_before = row
-                self.before = OrderState(*watched)
+            if row := next(iter(rows.values_list(*TOLD, *maintained)), None):
+                *told, self.commission_given, self.commission_rate, self._commission_on_before = row
+                self.before = OrderState(*told)
                 self._is_base_saved = "commission_on" in (
                     update_fields or {"commission_on"} - self.get_deferred_fields()
                 )
 
     def _columns_to_save(self, update_fields: AbstractSet[str] | None) -> set[str]:
-        """The watched columns that `Model.save` will write, by attribute name."""
+        """The columns of an `OrderState` that `Model.save` will write, by attribute name."""
         if self.before is None:
-            return set(WATCHED)
+            return set(TOLD)
         if update_fields is None:
-            return set(WATCHED) - self.get_deferred_fields()
-        return {name for name in WATCHED if {name, _field(name).name} & update_fields}
+            return set(TOLD) - self.get_deferred_fields()
+        return {name for name in TOLD if {name, _field(name).name} & update_fields}
 
     def _evaluate_expressions(self, saved: AbstractSet[str], using: str) -> None:
         """Turn `order.amount = F("amount") + 1` into its value, which the lock on the row keeps true."""

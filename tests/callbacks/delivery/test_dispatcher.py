@@ -73,7 +73,10 @@ def test_run_post_json_sends_the_event_and_the_public_library_verifies_it(receiv
         "order": {
             "number": "#100001", "amount": "58.00", "commission": "8.70", "currency": "USD", "status": "new",
             "created_at": order.created_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "amount_change": "58.00", "commission_change": "8.70", "subtotal": "", "refunded": "0.00", "coupon": "",
+            "items": None, "source": "",
         },
+        "customer": {"is_new": None},
         "link": {
             "sub_id": "a&b", "path": "/", "hash": "",
             "query": {"ref": order.affiliate.code if order.affiliate else "", "sub_id": "a&b"},
@@ -394,3 +397,30 @@ def test_run_event_times_are_the_same_on_every_attempt(receiver: Receiver) -> No
     dispatcher.run()
     expected = [("at", at.strftime("%Y-%m-%dT%H:%M:%SZ")), ("unix", str(int(at.timestamp())))]
     assert [request.query for request in receiver.wait_for(2)] == [expected, expected]
+
+
+@pytest.mark.parametrize("body_format", ["form", "json"])
+def test_run_sends_variables_that_an_older_release_did_not_know_empty(receiver: Receiver, body_format: str) -> None:
+    order_for(
+        receiver.url("/pb?c={{order.amount.change}}&n={{customer.is_new}}"), method="POST", body_format=body_format
+    )
+    delivery = only_delivery()
+    for name in ("order.amount.change", "order.commission.change", "order.items", "customer.is_new"):
+        del delivery.variables[name]
+    delivery.save()
+    dispatcher.run()
+    (request,) = receiver.wait_for(1)
+    assert request.target == "/pb?c=&n="
+    if body_format == "json":
+        data = json.loads(request.body)["data"]
+        assert (data["customer"], data["order"].get("items")) == ({}, None)
+
+
+def test_run_post_json_has_numbers_and_truth_values(receiver: Receiver) -> None:
+    affiliate = AffiliateFactory()
+    callbacks_for(affiliate, receiver.url("/post"), method="POST", body_format="json")
+    OrderFactory(affiliate=affiliate, items=3, customer_is_new=True, coupon="A,B", subtotal=50)
+    dispatcher.run()
+    data = json.loads(receiver.wait_for(1)[0].body)["data"]
+    assert (data["order"]["items"], data["customer"]) == (3, {"is_new": True})
+    assert (data["order"]["coupon"], data["order"]["subtotal"]) == ("A,B", "50.00")

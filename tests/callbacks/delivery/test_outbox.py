@@ -33,6 +33,8 @@ def test_record_new_order_is_created_with_a_frozen_snapshot(affiliate: Affiliate
         "order.number": "#7", "order.amount": "58.00", "order.commission": "8.70", "order.currency": "USD",
         "order.status": "new", "order.created_at": order.created_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "event": "order.created", "event.id": str(delivery.event_id), "affiliate.code": affiliate.code,
+        "order.amount.change": "58.00", "order.commission.change": "8.70", "order.subtotal": "",
+        "order.refunded": "0.00", "order.coupon": "", "order.items": "", "order.source": "", "customer.is_new": "",
         "event.at": delivery.created_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "event.at.unix": str(int(delivery.created_at.timestamp())),
         "link.sub_id": "fb", "link.path": "/p", "link.hash": "top",

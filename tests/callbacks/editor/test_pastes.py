@@ -19,6 +19,8 @@ from tests.callbacks.templates import CLOSED
 FOLDER = Path(__file__).resolve().parents[2] / "cases"
 PASTES: dict[str, Any] = json.loads((FOLDER / "pastes.json").read_text("utf-8"))
 PLACEHOLDERS: dict[str, Any] = json.loads((FOLDER / "placeholders.json").read_text("utf-8"))
+AWIN = "https://www.awin1.com/sread.php?tt=ss&merchant=1"
+EVERFLOW = "https://t.example/?nid=1&transaction_id={{link.sub_id}}"
 KEITARO = "https://k.example/1a2b/postback"
 NUMBERS = '{{order.status|map:"new=2,approved=1,rejected=rejected"}}'
 WORDS = '{{order.status|map:"new=hold,approved=lead,rejected=rejected"}}'
@@ -126,6 +128,18 @@ def test_text_that_only_looks_like_a_placeholder_is_not_asked_about(template: st
             )
         ),
         (
+            f"{AWIN}&amount={{{{totalAmount}}}}&vc={{{{voucher_code}}}}&cr={{{{currencyCode}}}}&cks={{{{awc}}}}",
+            f"{AWIN}&amount={{{{order.amount}}}}&vc={{{{order.coupon}}}}&cr={{{{order.currency}}}}&cks={{{{link.sub_id}}}}",
+        ),
+        (
+            f"{EVERFLOW}&amount=&coupon_code=",
+            f"{EVERFLOW}&amount={{{{order.commission}}}}&coupon_code={{{{order.coupon}}}}",
+        ),
+        (
+            "https://t.example/p?a={OrderPromoCode}&b=[ORDER_SUBTOTAL]&c={refund_amount}&d=#is_new_customer#&e={source}",
+            "https://t.example/p?a={{order.coupon}}&b={{order.subtotal}}&c={{order.refunded}}&d={{customer.is_new}}&e={source}",
+        ),
+        (
             f"{KEITARO}?sub_id={{sub1}}&status={{status}}&lead_status=hold&sale_status=lead",
             f"{KEITARO}?sub_id={{{{link.sub_id}}}}&status={WORDS}&lead_status=hold&sale_status=lead",
         ),
@@ -140,7 +154,9 @@ def test_corrected_template_means_what_the_tracker_expects(template: str, correc
     [
         ("{{country}}", "{{country}}"),
         ("{{offer_id}}", "{{offer_id}}"),
-        ("{{coupon}}", "{{coupon}}"),
+        ("{{coupon}}", "{{order.coupon}}"),
+        ("{{source}}", "{{source}}"),
+        ("{{customer.id}}", "{{customer.id}}"),
         ("{{affiliate.id}}", "{{affiliate.id}}"),
         ("{{sub2}}", "{{link.query.sub2}}"),
         ("{{order.numbr}}", "{{order.number}}"),

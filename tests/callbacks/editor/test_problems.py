@@ -29,6 +29,11 @@ def message(text: str) -> str:
         ("link.gclid", "link.query.gclid"),
         ("affiliate_code", "affiliate.code"),
         ("order.creatd_at", "order.created_at"),
+        ("order.refund", "order.refunded"),
+        ("order.voucher", "order.coupon"),
+        ("order.sub_total", "order.subtotal"),
+        ("order.amount_change", "order.amount.change"),
+        ("customer.new", "customer.is_new"),
     ],
 )
 def test_check_unknown_variable_offers_the_nearest_name(written: str, meant: str) -> None:

@@ -39,6 +39,7 @@ EXAMPLES = [
     ("https://{CakeDomain.com}/p.ashx?o=1&e=2&r={{link.sub_id}}", ["CAKE"]),
     ("https://trc.taboola.com/actions-handler/log/3/s2s-action?click-id=CLICK_ID", ["Taboola"]),
     ("https://ad.doubleclick.net/ddm/activity/src=1;cat=x;u1={{link.sub_id}};ord=1", ["Google Floodlight"]),
+    ("https://www.awin1.com/sread.php?tt=ss&merchant=1&cks={{awc}}", ["Awin"]),
     ("https://joe.o18.click/p?m=1&tid={tid}", ["Offer18"]),
     ("https://t.example/p?m=1&tid={tid}&payout=1", ["Offer18"]),
     ("https://t.example/p?tid={tid}", []),
