@@ -13,7 +13,7 @@ from django.db.models import Case, Q, When
 from django.utils.translation import gettext as _
 
 from affiliates import referral
-from affiliates.models import Affiliate, AffiliateAlias, validate_text
+from affiliates.models import Affiliate, AffiliateAlias, is_storable
 
 MAX_SUGGESTED = 20  # below the field
 MAX_NAMED = 3  # in an error
@@ -81,8 +81,9 @@ def by_code(text: str) -> Affiliate | None:
 def by_codes(texts: Collection[str]) -> dict[str, Affiliate]:
     """As `by_code` for each, in at most five queries; what names nobody is not in it."""
     begun = {text: text[:MAX_LENGTH] for text in texts}
-    storable = {code for code in begun.values() if _is_storable(code)}
-    found = {affiliate.code: affiliate for affiliate in Affiliate.objects.filter(code__in=storable)} if storable else {}
+    storable = {code for code in begun.values() if is_storable(code)}
+    exactly = Affiliate.objects.filter(code__in=storable).order_by() if storable else ()
+    found = {affiliate.code: affiliate for affiliate in exactly}
     if missing := storable - found.keys():
         aliases = AffiliateAlias.objects.filter(code__in=missing).select_related("affiliate")
         found |= {alias.code: alias.affiliate for alias in aliases}
@@ -90,15 +91,6 @@ def by_codes(texts: Collection[str]) -> dict[str, Affiliate]:
         affiliates = Affiliate.objects.in_bulk(set(meant.values()))
         found |= {code: affiliates[pk] for code, pk in meant.items() if pk in affiliates}
     return {text: found[code] for text, code in begun.items() if code in found}
-
-
-def _is_storable(text: str) -> bool:
-    """Whether a column can hold it."""
-    try:
-        validate_text(text)
-    except ValidationError:
-        return False
-    return True
 
 
 def _meant_by(texts: Collection[str]) -> dict[str, int]:

@@ -16,7 +16,7 @@ from affiliates import search
 from affiliates.models import Affiliate, Link, can_be_kept, kept
 from affiliates.referral import without_blanks
 from orders.intake.incoming import IncomingOrder, LeftOut
-from orders.intake.sources import Saying, is_address, why_unusable
+from orders.intake.sources import Saying, is_address
 from orders.models import Order, Shop, link_of_another
 
 Reason = Order.NoAffiliate
@@ -144,14 +144,13 @@ def _set_link(order: Order, said: Collection[Saying], decided: Saying | None, re
     # A link that was handed over as such, and names nobody, is of whom the order is.
     bare = [saying for saying in links if saying.source == "link" and saying.affiliate is None and owner]
     for saying in sorted(named, key=lambda saying: saying is not decided) + bare:
-        unusable = why_unusable(saying.url)
-        url = kept(saying.url) if unusable else saying.url
-        is_kept = can_be_kept(url)
-        if unusable and saying.source == "link":
+        is_whole = saying.source == "link" and saying.problem is None
+        is_kept = is_whole or can_be_kept(saying.given)
+        if saying.problem:
             outcome = "The important parts of it were kept." if is_kept else "It was left out."
-            result.left_out.append(_warning(unusable, outcome))
+            result.left_out.append(_warning(saying.problem, outcome))
         if is_kept:
-            result.url = url
+            result.url = saying.url if is_whole else saying.given
             break
     if order.link and owner and order.link.affiliate_id != owner.pk:
         if not result.url:

@@ -22,8 +22,11 @@ FUTURE = timedelta(minutes=5)  # how far a shop's clock may be ahead of ours
 # What is stored as it came, if it came.
 FIELDS = ("amount", "subtotal", "refunded", "currency", "status", "ordered_at", "items", "customer_is_new")
 ROUNDED = ("subtotal", "refunded")
-# Found or made in the same transaction, so that looking again would find nothing else.
-FOUND = frozenset({"shop", "affiliate", "link"})
+# Found in the same transaction, or set here to what their columns hold.
+UNCHECKED = frozenset(
+    {"shop", "affiliate", "link", "source", "attribution", "is_self_referral", "coupon", "commission_rate"}
+    | {"no_affiliate_reason", "referral_given", "source_updated_at", "source_triggered_at", "commission_on"}
+)
 _COLUMNS = [
     field.attname
     for field in Order._meta.concrete_fields  # noqa: SLF001 - Django's documented name
@@ -87,9 +90,8 @@ class Draft:
 
         That nobody has its number was seen when it was looked for; the database holds it.
         """
-        self.order.full_clean(
-            exclude=FOUND if self.is_new else FOUND | {"number"}, validate_unique=False, validate_constraints=False
-        )
+        unchecked = UNCHECKED if self.is_new else UNCHECKED | {"number"}
+        self.order.full_clean(exclude=unchecked, validate_unique=False, validate_constraints=False)
         self.rows = refunds.settle(self.order, self.incoming, self.before.get("amount"))
 
     @property
@@ -127,7 +129,7 @@ def find_or_make_links(drafts: Iterable[Draft]) -> None:
     if not wanted:
         return
     owners, digests = {owner for owner, _ in wanted}, {digest for _, digest in wanted}
-    rows = Link.objects.filter(affiliate__in=owners, digest__in=digests)
+    rows = Link.objects.filter(affiliate__in=owners, digest__in=digests).order_by()
     links = {(link.affiliate_id, link.digest): link for link in rows}
     if missing := wanted.keys() - links.keys():
         new = [Link(affiliate_id=owner, url=wanted[owner, digest][0].url) for owner, digest in missing]

@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 from django.db import DataError, IntegrityError, transaction
 from django.db.models import QuerySet
 
-from affiliates.models import validate_text
+from affiliates.models import is_storable
 from affiliates.referral import without_blanks
 from orders.intake import refunds, sources
 from orders.intake.attribution import warnings_of
@@ -171,7 +171,7 @@ def find(number: str, shop: Shop | None = None, external_id: str = "", *, lock: 
     """The shop's order with this external id, else with this number, whether or not white space is at its ends."""
     orders, found = _orders(shop, lock=lock), None
     if external_id and _can_be(external_id, EXTERNAL_ID_MAX_LENGTH):
-        found = orders.filter(external_id=external_id).first()
+        found = next(iter(orders.filter(external_id=external_id)), None)
     if found is None and (numbers := _spellings(number)):
         by_number = {order.number: order for order in orders.filter(number__in=numbers)}
         found = next((by_number[text] for text in numbers if text in by_number), None)
@@ -181,7 +181,7 @@ def find(number: str, shop: Shop | None = None, external_id: str = "", *, lock: 
 
 
 def _orders(shop: Shop | None, *, lock: bool) -> QuerySet[Order]:
-    orders = Order.objects.select_related("affiliate", "link").filter(shop=shop)
+    orders = Order.objects.select_related("affiliate", "link").filter(shop=shop).order_by()
     return orders.select_for_update(no_key=True, of=("self",)) if lock else orders
 
 
@@ -200,8 +200,4 @@ def _spellings(number: str) -> list[str]:
 
 def _can_be(text: str, max_length: int) -> bool:
     """Whether a row may have this key. A query with other texts may be an error."""
-    try:
-        validate_text(text[:max_length])
-    except ValidationError:
-        return False
-    return 0 < len(text) <= max_length
+    return 0 < len(text) <= max_length and is_storable(text)

@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from django.core.exceptions import ValidationError
-
 from affiliates import search
-from affiliates.models import LINK_MAX_LENGTH, Affiliate, Coupon, Link, folded_coupon, kept
+from affiliates.models import LINK_MAX_LENGTH, Affiliate, Coupon, can_be_kept, folded_coupon, is_storable, kept
 from affiliates.referral import without_blanks
 from orders.intake.incoming import IncomingOrder
 from orders.models import COUPON_MAX_LENGTH, Order, Shop
@@ -20,6 +18,7 @@ from orders.models import COUPON_MAX_LENGTH, Order, Shop
 Reason = Order.NoAffiliate
 
 MAX_COUPONS = 20  # of an order that are looked at
+_SPACE = re.compile(r"\s")
 _UNSTORABLE = re.compile("[\0-\x1f\ud800-\udfff]")
 # Pages that customers never came through, although the shop notes them as landing pages. Some have a key in the query.
 _TECHNICAL = re.compile(
@@ -33,7 +32,8 @@ class Saying:
     """What one source says of an order's affiliate.
 
     `given` is what came, as far as it is kept; `code` the affiliate's code in it, `coupon` a coupon as it is compared,
-    `url` what a link of it would have. `reason` is why it says nothing that can be used: a value of `NoAffiliate`.
+    `url` what a link of it would have, and `problem` what is wrong with that. `reason` is why it says nothing that can
+    be used: a value of `NoAffiliate`.
     """
 
     source: str
@@ -41,6 +41,7 @@ class Saying:
     code: str = ""
     coupon: str = ""
     url: str = ""
+    problem: Order.NoAffiliate | None = None
     reason: str = ""
     affiliate: Affiliate | None = None
 
@@ -69,8 +70,10 @@ def read(incoming: IncomingOrder) -> list[Saying]:
     if url := without_blanks(incoming.cart_link or ""):
         said.append(_read_landing("cart", url, incoming.shop))
     if url := without_blanks(incoming.link or ""):
-        reason = why_unusable(url)
-        said.append(Saying("link", kept(url), search.code_in(url), url=url, reason=reason.value if reason else ""))
+        why = why_unusable(url)
+        said.append(
+            Saying("link", kept(url), search.code_in(url), url=url, problem=why, reason=why.value if why else "")
+        )
     if url := without_blanks(incoming.landing or ""):
         said.append(_read_landing("landing", url, incoming.shop))
     coupons: dict[str, str] = {}
@@ -120,7 +123,7 @@ def why_unusable(url: str) -> Reason | None:
     """Why nothing is done by this link alone; None if it is a whole web address."""
     if len(url) > LINK_MAX_LENGTH:
         return Reason.LINK_TOO_LONG
-    if any(character.isspace() for character in url):
+    if _SPACE.search(url):
         return Reason.LINK_HAS_SPACE
     if url.startswith(("/", "?", "#", ".")):
         return Reason.LINK_IS_PATH
@@ -128,11 +131,8 @@ def why_unusable(url: str) -> Reason | None:
 
 
 def is_address(url: str) -> bool:
-    try:
-        Link(url=url).clean_fields(exclude={"affiliate", "digest"})
-    except ValidationError:
-        return False
-    return True
+    """Whether a link row may hold this as it is, host and all."""
+    return len(url) <= LINK_MAX_LENGTH and not url.startswith("/") and is_storable(url) and can_be_kept(url)
 
 
 def _storable(text: str) -> str:
@@ -147,7 +147,7 @@ def identify(said: Collection[Saying], known: Affiliate | None = None) -> None:
     if unknown := codes - affiliates.keys():
         affiliates |= search.by_codes(unknown)
     folded = {saying.coupon for saying in said if saying.coupon}
-    coupons = Coupon.objects.select_related("affiliate").filter(folded__in=folded) if folded else ()
+    coupons = Coupon.objects.select_related("affiliate").filter(folded__in=folded).order_by() if folded else ()
     owners = {coupon.folded: coupon.affiliate for coupon in coupons}
     for saying in said:
         saying.affiliate = owners.get(saying.coupon) if saying.coupon else affiliates.get(saying.code)
