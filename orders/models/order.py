@@ -462,7 +462,8 @@ class Order(models.Model):
     def _use_referral_given(self, after: OrderState, affiliate: Affiliate) -> set[str]:
         """Give an order that has got its affiliate only now the link that it came with, unless that is another's."""
         computed = {"no_affiliate_reason", "referral_given"}
-        url = self.referral_given
+        is_coupon = self.no_affiliate_reason == Order.NoAffiliate.UNKNOWN_COUPON
+        url = "" if is_coupon else self.referral_given
         if after.link_id is None and can_be_kept(url) and search.named_by(url) in {None, affiliate}:
             self.link = Link.objects.find_or_make(affiliate, url)
             self.after = replace(after, link_id=self.link.pk)

@@ -200,6 +200,13 @@ def test_attribution_person_gives_the_affiliate_and_the_link_that_came_is_theirs
     assert whose(order)[1] == "https://shop.example/?ref=typo&sub_id=fb"
 
 
+def test_attribution_person_gives_the_affiliate_and_a_coupon_is_no_link(shop: Shop) -> None:
+    order = placed(shop, coupons=("/SALE",)).order
+    order.affiliate = AffiliateFactory(code="joe")
+    order.save()
+    assert whose(order)[1] is None
+
+
 def test_attribution_same_message_leaves_an_order_whose_coupon_is_anothers_now(
     shop: Shop, joe: Affiliate, marta: Affiliate
 ) -> None:

@@ -10,10 +10,12 @@ from django.utils import timezone
 
 from affiliates.models import Affiliate
 from callbacks.models import Delivery
+from orders.intake import place as intake
 from orders.intake.incoming import IncomingOrder, IncomingRefund, Placed
 from orders.intake.place import UnknownOrderError, find_all, place
 from orders.models import Order, Refund, Shop
 from tests.factories import AffiliateFactory, callbacks_for
+from tests.queries import count_queries
 
 pytestmark = pytest.mark.django_db
 
@@ -126,6 +128,28 @@ def test_order_of_a_shop_with_a_number_that_is_taken_is_refused_beside_the_numbe
         "external_id": ["unique"],
     }
     Order(number="#1", amount=1).full_clean()
+
+
+def test_place_order_that_another_process_makes_in_between_is_changed(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    placed(shop, amount="5")
+    found = [None, Order.objects.get()]  # not committed yet when it is looked for first
+    monkeypatch.setattr(intake, "find", lambda *_, **__: found.pop(0))
+    result = placed(shop, amount="6")
+    assert (result.is_new, Order.objects.get().amount) == (False, 6)
+
+
+def test_place_takes_few_queries(shop: Shop, joe: Affiliate) -> None:
+    from_shop = {"shop": shop, "landing": "/?ref=joe", "coupons": (), "refunds": (), "updated_at": AT}
+    by_api = {"link": "https://shop.example/?ref=joe", "commission": None}
+    for said, most in ((from_shop, 11), (by_api, 10)):  # with 4 for savepoints, 2 for the delivery
+        keys = [{"number": f"#{n}", "external_id": str(n) if said is from_shop else ""} for n in range(2)]
+        first, second = (IncomingOrder(amount="58.00", **key, **said) for key in keys)
+        place(first)
+        assert count_queries(lambda incoming=second: place(incoming)) <= most
+        assert count_queries(lambda incoming=second: place(incoming)) <= 3  # its savepoint, and the order
+    assert Order.objects.count() == 4
 
 
 # --- which message is older ------------------------------------------------------
