@@ -35,7 +35,7 @@ _COLUMNS = [
 
 
 class Draft:
-    """An order, and what came for it. Call `look_up` or set the sayings' affiliates, then `fill`, `check`, `save`."""
+    """An order, and what came for it. Unless `is_older`: identify what is `said`, then `fill`, `check` and `save`."""
 
     def __init__(self, order: Order, incoming: IncomingOrder) -> None:
         """Raises `ValidationError` (`number_taken`) if it is the number of an order with another external id."""
