@@ -72,9 +72,10 @@ def settle(order: Order, incoming: IncomingOrder, amount_before: Decimal | None)
 
 def rounded(amount: Any, currency: str) -> Any:
     """A total that no person typed, with the decimals of its currency. What is no amount stays as it is."""
+    if not isinstance(amount, Decimal) or not amount.is_finite() or abs(amount) >= _TOO_LARGE:
+        return amount
     code = currency.strip().upper()
-    is_number = isinstance(amount, Decimal) and amount.is_finite() and money.is_currency(code)
-    return money.rounded(amount, code) if is_number and abs(amount) < _TOO_LARGE else amount
+    return money.rounded(amount, code) if money.is_currency(code) else round(amount, AMOUNT_PLACES)
 
 
 def _list(order: Order, incoming: IncomingOrder, rows: RefundRows) -> None:

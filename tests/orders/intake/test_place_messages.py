@@ -288,3 +288,28 @@ def test_place_amount_without_subtotal_is_what_the_commission_is_of(shop: Shop, 
     placed(shop, amount="58", subtotal="50", landing="/?ref=joe")
     order = placed(shop, amount="40").order
     assert (order.commission, order.subtotal, order.commission_on) == (4, None, None)
+
+
+@pytest.mark.parametrize(
+    ("currency", "amount", "refused"),
+    [
+        ("JPY", "1200", None),
+        ("JPY", "1200.5", "too_many_decimals"),
+        ("KWD", "1.005", None),
+        ("KWD", "1.0005", "too_many_decimals"),
+        ("BTC", "1", "unknown_currency"),
+    ],
+)
+def test_place_amount_is_in_the_digits_of_its_currency(
+    shop: Shop, currency: str, amount: str, refused: str | None
+) -> None:
+    totals = {"amount": amount, "subtotal": Decimal("0.33335"), "refunds": (refund("1", "0.33335"),)}
+    try:
+        order = placed(shop, currency=currency, **totals).order
+    except ValidationError as error:
+        codes = [each.code for errors in error.error_dict.values() for each in errors]
+        assert codes[0] == refused
+    else:
+        order.refresh_from_db()
+        digits = {"JPY": Decimal(0), "KWD": Decimal("0.333")}[currency]
+        assert (refused, order.amount, order.subtotal, order.refunded) == (None, Decimal(amount), digits, digits)
