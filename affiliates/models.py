@@ -26,8 +26,13 @@ _PLAIN_DECIMAL = re.compile(r"-?[0-9]{1,40}(?:\.[0-9]{1,40})?")
 
 def validate_text(value: str) -> None:
     """Refuse what a database column cannot hold: control characters and halves of surrogate pairs."""
-    if _CONTROL.search(value):
+    if not is_storable(value):
         raise ValidationError(_("Remove the control characters."), code="control_character")
+
+
+def is_storable(text: str) -> bool:
+    """Whether a column can hold it."""
+    return not _CONTROL.search(text)
 
 
 # --- numbers -----------------------------------------------------------------

@@ -30,16 +30,17 @@ class IncomingRefund:
 class IncomingOrder:
     """What a door knows of an order. None: not said, so what is stored stays. Amounts may be text, which is checked.
 
-    `number` may be "" if `external_id` names an order that is there already.
+    `number` may be "" if `external_id` names an order that is there already; an order keeps its first number.
     `amount` is the total after all refunds, `subtotal` the same without shipping and tax, `refunded` what was given
-    back. `refunds` are all refunds; `new_refund` is one more, which lowers the amount unless it is known already.
+    back: the sum of `refunds` if it is not said. `refunds` are all refunds; `new_refund` is one more, which lowers the
+    amount unless that is said too or the refund is known already.
     `commission`: None is calculated from the rate; KEEP stays as it is.
     `affiliate_code` and `link` are named outright; "" clears them.
     `cart_link` is the landing URL that our own script left in the cart, `landing` the one that the shop noted itself,
     which often has no referral in it. `coupons` are the codes of real discounts.
     `customer` is the keyed hash of the customer's e-mail, "" if it is not known.
     `updated_at` and `triggered_at` put the messages of one order in order: older ones change nothing.
-    `source` is stored if neither a link nor a coupon decides.
+    `source` is stored if neither a link nor a coupon decides; None for a shop, which never undoes a person's choice.
     """
 
     number: str = ""

@@ -180,6 +180,9 @@ class Order(models.Model):
         UNKNOWN_COUPON = "unknown_coupon", _("The coupon belongs to no affiliate.")
         SELF_REFERRAL = "self_referral", _("The customer is the affiliate.")
 
+    # Reasons of orders that came with nothing to be recognized.
+    NAMED_NOBODY = ("", NoAffiliate.NOTHING_GIVEN.value, NoAffiliate.SELF_REFERRAL.value)
+
     class Source(models.TextChoices):
         """What decided to whom an order belongs."""
 
@@ -404,6 +407,27 @@ class Order(models.Model):
         if errors:
             raise ValidationError(errors)
 
+    def validate_constraints(self, exclude: Collection[str] | None = None) -> None:
+        """Refuse a number, and a shop's key, that another order has. The other constraints hold what fields check.
+
+        As Django, but in one query instead of six, and beside the field `number` for a shop's order too.
+        """
+        exclude = exclude or ()
+        same = Q(number=self.number) if "number" not in exclude else Q()
+        if self.external_id and "external_id" not in exclude:
+            same |= Q(external_id=self.external_id)
+        others = Order._base_manager.exclude(pk=self.pk).filter(same, shop=self.shop_id) if same else ()
+        errors = {}
+        for other in others:
+            if "number" not in exclude and other.number == self.number:
+                message = _("An order with this number already exists.")
+                errors["number"] = ValidationError(message, code="unique")
+            if "external_id" not in exclude and self.external_id and other.external_id == self.external_id:
+                message = _("An order with this ID already exists.")
+                errors["external_id"] = ValidationError(message, code="unique")
+        if errors:
+            raise ValidationError(errors)
+
     # --- saving --------------------------------------------------------------
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Save, and set `before` and `after`. Columns that are computed are written whatever `update_fields` names."""
@@ -450,7 +474,8 @@ class Order(models.Model):
     def _use_referral_given(self, after: OrderState, affiliate: Affiliate) -> set[str]:
         """Give an order that has got its affiliate only now the link that it came with, unless that is another's."""
         computed = {"no_affiliate_reason", "referral_given"}
-        url = self.referral_given
+        is_coupon = self.no_affiliate_reason == Order.NoAffiliate.UNKNOWN_COUPON
+        url = "" if is_coupon else self.referral_given
         if after.link_id is None and can_be_kept(url) and search.named_by(url) in {None, affiliate}:
             self.link = Link.objects.find_or_make(affiliate, url)
             self.after = replace(after, link_id=self.link.pk)
