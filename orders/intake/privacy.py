@@ -2,15 +2,14 @@
 
 import base64
 import re
-import unicodedata
 from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import unquote, unquote_plus
 
 from django.conf import settings
-from django.utils.crypto import salted_hmac
 
 from affiliates.models import kept
+from orders.intake.attribution import customer_hash
 
 LONGEST_URL: Final = 10_000
 _EMAIL = re.compile(r"@[\w-]{1,63}\.")
@@ -27,12 +26,9 @@ _PERSONAL: Final = {
 _PERSONAL_PARTS: Final = ("address", "customername", "email", "firstname", "fullname", "lastname", "phone")
 
 
-def customer_hash(email: Any) -> str | None:
-    """What tells whether two e-mail addresses are the same, and does not tell the address. None if it is no text."""
-    if not isinstance(email, str) or not email.strip():
-        return None
-    folded = unicodedata.normalize("NFKC", email[:1000]).strip().casefold()
-    return salted_hmac("orders.intake.customer", folded.encode("utf-8", "replace"), algorithm="sha256").hexdigest()
+def customer(email: Any) -> str | None:
+    """The shape of a customer's e-mail address, of which only the keyed hash is kept (see `json_body.pick`)."""
+    return customer_hash(email[:1000]) or None if isinstance(email, str) else None
 
 
 def address(value: Any) -> str | None:

@@ -230,9 +230,10 @@ def _notes_on_version(message: Message) -> str:
 
 def _sentences(error: ValidationError) -> str:
     """What is wrong, with the fields' names before it."""
-    names = {field.name: capfirst(getattr(field, "verbose_name", "")) for field in Order._meta.get_fields()}  # noqa: SLF001 - Django's documented name
+    fields = {field.name: field for field in Order._meta.fields}  # noqa: SLF001 - Django's documented name
     by_field: dict[str, list[ValidationError]] = getattr(error, "error_dict", {"": [error]})
-    found = (
-        (names.get(field), sentence) for field, errors in by_field.items() for e in errors for sentence in e.messages
-    )
-    return " ".join(f"{name}: {sentence}" if name else sentence for name, sentence in found)
+    sentences = []
+    for name, errors in by_field.items():
+        begin = f"{capfirst(fields[name].verbose_name)}: " if name in fields else ""
+        sentences += [f"{begin}{sentence}" for each in errors for sentence in each.messages]
+    return " ".join(sentences)

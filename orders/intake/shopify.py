@@ -70,7 +70,7 @@ def keep(topic: str, body: Any) -> dict[str, Any]:
     kept["note_attributes"] = [each for each in attributes if each.get("name") == translator.CART_KEY]
     kept["status"] = kept.pop("financial_status", "")
     kept["items"] = translator.count(body.get("line_items"))
-    kept["customer"] = privacy.customer_hash(body.get("email") or body.get("contact_email"))
+    kept["customer"] = privacy.customer(body.get("email") or body.get("contact_email"))
     return kept
 
 

@@ -60,7 +60,7 @@ def keep(topic: str, body: Any) -> dict[str, Any]:
     kept: dict[str, Any] = pick(named, ALLOWED) or {}
     customer = body.get("customer")
     email = customer.get("email") if isinstance(customer, dict) else customer or body.get("email")
-    kept["customer"] = privacy.customer_hash(email)
+    kept["customer"] = privacy.customer(email)
     return kept
 
 

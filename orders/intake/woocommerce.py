@@ -62,7 +62,7 @@ def keep(topic: str, body: Any) -> dict[str, Any]:
     kept["session_entry"] = privacy.address(given.get(SESSION_ENTRY))
     kept["items"] = translator.count(body.get("line_items"))
     billing = body.get("billing")
-    kept["customer"] = privacy.customer_hash(billing.get("email") if isinstance(billing, dict) else None)
+    kept["customer"] = privacy.customer(billing.get("email") if isinstance(billing, dict) else None)
     return kept
 
 
