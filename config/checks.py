@@ -24,7 +24,7 @@ from config.stack.data_dir import open_to_others
 
 SQLITE = "django.db.backends.sqlite3"
 IPV4_ONLY_NAME, LOOKUP_S = "ipv4only.arpa", 2.0
-ENGINES = {SQLITE, "django.db.backends.postgresql"}
+ENGINES = {SQLITE, "config.postgresql"}
 
 
 @register("postbacks")

@@ -148,6 +148,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "config.middleware.request_id",
+    "config.middleware.in_time",
     "orders.intake.problems.ProblemsMiddleware",
     "config.middleware.probes",
     "django.middleware.security.SecurityMiddleware",
@@ -205,6 +206,7 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     keep_private(DATA_DIR, DATABASE_FILES)  # they may lie elsewhere
 else:
     DATABASE_FILES = []
+    DATABASES["default"]["ENGINE"] = "config.postgresql"
     # A server that is gone says nothing. What waits for it is told after ten seconds instead of two hours; what the
     # operator's own DATABASE_URL says goes first.
     DATABASES["default"]["OPTIONS"] = {
