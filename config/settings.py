@@ -115,8 +115,9 @@ except ValueError as error:  # its text repeats nothing of the URL
     raise ImproperlyConfigured(f"CALLBACKS_PROXY_URL cannot be used. {error}") from None
 # A callback without any success for so long is paused; 0: never.
 CALLBACKS_PAUSE_AFTER_HOURS = env.int("CALLBACKS_PAUSE_AFTER_HOURS", 72)
-# The parameter of a referral link that names the affiliate: https://shop.example/?ref=CODE
-REFERRAL_PARAMETER = env.str("REFERRAL_PARAMETER", "ref")
+# The parameters of a referral link that may name the affiliate, as in https://shop.example/?ref=CODE; new links have
+# the first one.
+REFERRAL_PARAMETERS = tuple(name.strip() for name in env.list("REFERRAL_PARAMETER", default=["ref"]))
 
 # --- what is kept ------------------------------------------------------------
 _days = [env.str("RETENTION_ATTEMPTS_DAYS", "") or "90", env.str("RETENTION_DELIVERIES_DAYS", "") or "400"]

@@ -40,8 +40,8 @@ def test_checks_settings_of_the_tests_have_no_errors():
         ("CALLBACKS_CA_BUNDLE", "/nowhere/ca.pem", "E005"),
         ("CALLBACKS_PROXY_URL", "proxy.example:3128", "E007"),
         ("CALLBACKS_NAT64_PREFIXES", (ipaddress.ip_network("2001:db8::/33"),), "E008"),
-        ("REFERRAL_PARAMETER", "", "E006"),
-        ("REFERRAL_PARAMETER", "a=b", "E006"),
+        ("REFERRAL_PARAMETERS", (), "E006"),
+        ("REFERRAL_PARAMETERS", ("ref", "a=b"), "E006"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:Overriding setting DATABASES")  # it is read by the check alone
