@@ -105,11 +105,13 @@ def unreadable_requests(get_response: View) -> View:
     return middleware
 
 
-def intake(get_response: View) -> View:
-    """Let the messages of shops past all that is for people: sessions, cookies, log-ins, and what keeps forms safe."""
+def for_shops(get_response: View) -> View:
+    """Let what shops send, and the script in their pages, past all that is for people: sessions, cookies, log-ins, and
+    what keeps forms safe.
+    """
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
-        if not request.path_info.startswith("/intake/"):
+        if not request.path_info.startswith(("/intake/", "/t.js")):
             return get_response(request)
         request.get_host()  # raises if it is not allowed
         match = request.resolver_match = resolve(request.path_info)

@@ -158,7 +158,7 @@ MIDDLEWARE = [
     "config.middleware.headers",
     "config.language.middleware",
     "config.middleware.unreadable_requests",
-    "config.middleware.intake",
+    "config.middleware.for_shops",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
