@@ -5,7 +5,6 @@ An order's message holds its whole present state, so they need no particular ord
 
 import re
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -113,7 +112,6 @@ def _state(kept: Mapping[str, Any], shop: Shop) -> IncomingOrder | Ignored:
         amount=price,
         subtotal=subtotal,
         refunds=refunds,
-        refunded=sum((each.amount for each in refunds), Decimal(0)),
         currency=code or None,
         status=status,
         ordered_at=shopify_refunds.moment_of(kept),

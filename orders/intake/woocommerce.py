@@ -98,7 +98,6 @@ def translate(message: Message) -> IncomingOrder | Ignored:
         amount=amount,
         subtotal=subtotal,
         refunds=refunds,
-        refunded=refunded,
         currency=code or None,
         status=status,
         ordered_at=translator.moment(kept.get("date_created_gmt")),
