@@ -1,6 +1,7 @@
 """What every request passes before its view, and every answer after it: what belongs to no page of its own."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from http import HTTPStatus
 from typing import Any
 from uuid import uuid4
@@ -13,11 +14,15 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import resolve
 
+from config.db_locks import waiting_at_most
 from config.request import given_request_id
 from config.stack.web import body_limit
+from orders.intake.problems import GENERAL, answer
 
 View = Callable[[HttpRequest], HttpResponseBase]
 PROBES = ("/healthz", "/readyz", "/status", "/metrics")
+FOR_PROGRAMS = ("/api/", "/intake/")
+LOCK_S = 0.8  # and then there is time to say so within the second
 POLICY = "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()"
 
 
@@ -37,6 +42,18 @@ def request_id(get_response: View) -> View:
             response = get_response(request)
         response.headers["X-Request-ID"] = given
         return response
+
+    return middleware
+
+
+def in_time(get_response: View) -> View:
+    """Tell a program within a second that the database is busy: it asks again. WooCommerce never does, so it waits."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        path = request.path_info
+        is_hasty = path.startswith(FOR_PROGRAMS) and not path.startswith("/intake/woocommerce/")
+        with waiting_at_most(LOCK_S) if is_hasty else nullcontext():
+            return get_response(request)
 
     return middleware
 
@@ -71,16 +88,35 @@ def headers(get_response: View) -> View:
 def unreadable_requests(get_response: View) -> View:
     """Refuse what no view can use: a body that is too large, and an address with NUL, which no database text holds.
 
-    Forms refuse NUL themselves, and the API says itself that a body is too large.
+    Forms refuse NUL themselves.
     """
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         path, parameters = request.path_info, request.GET.lists()
-        if not path.startswith("/api/") and _length(request) > body_limit(path, request.content_type or ""):
+        limit = body_limit(path, request.content_type or "")
+        if _length(request) > limit:
+            if path.startswith(FOR_PROGRAMS):
+                return answer(413, [("", GENERAL[413][0], f"The body is larger than {limit / 2**20:.1f} MB.")])
             return render(request, "413.html", status=413)
         if "\0" in path or any("\0" in text for name, values in parameters for text in (name, *values)):
             return render(request, "400.html", status=400)
         return get_response(request)
+
+    return middleware
+
+
+def for_shops(get_response: View) -> View:
+    """Let what shops send, and the script in their pages, past all that is for people: sessions, cookies, log-ins, and
+    what keeps forms safe.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        if not request.path_info.startswith(("/intake/", "/t.js")):
+            return get_response(request)
+        request.get_host()  # raises if it is not allowed
+        match = request.resolver_match = resolve(request.path_info)
+        response: HttpResponseBase = match.func(request, *match.args, **match.kwargs)
+        return response
 
     return middleware
 

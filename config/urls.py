@@ -4,10 +4,12 @@ from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path, re_path
 
+from affiliates.storefront import views as storefront
 from config import echo, views
 from config.monitoring import scrape
 from orders.intake.api import api
 from orders.intake.problems import nothing_here
+from orders.intake.receive import receive
 
 urlpatterns = [
     path("", views.start),
@@ -19,6 +21,9 @@ urlpatterns = [
     re_path(r"^api/?\Z", nothing_here),
     path("api/", api.urls),
     re_path(r"^api/", nothing_here),
+    path("intake/<str:kind>/<str:uuid>", receive, name="intake"),
+    re_path(r"^intake(?:/|\Z)", nothing_here),
+    path("t.js", storefront.script, name="storefront"),
     path("healthz", views.healthz, name="healthz"),
     path("readyz", views.readyz, name="readyz"),
     path("metrics", scrape.show, name="metrics"),

@@ -32,6 +32,7 @@ KIB = 1024
 SMALL = 64 * KIB  # a log-in, a callback to the echo receiver
 FORM = 2560 * KIB  # the longest form has a line for each of thousands of callbacks
 MULTIPART = 256 * KIB  # a form in this encoding; there is no page with a file
+INTAKE = 10 * 1024 * KIB  # what a shop sends by itself: it cannot be asked to send an order in parts
 IN_MEMORY = 512 * KIB  # what is longer waits on disk
 DISCARDED = 64 * 1024 * KIB  # what is read of a body that is too large, so that its sender can read the answer
 
@@ -40,6 +41,8 @@ def body_limit(path: str, content_type: str) -> int:
     """The longest body that is kept of a request there, in bytes."""
     if content_type.strip().lower().startswith("multipart/"):
         return MULTIPART
+    if path.startswith("/intake/"):
+        return INTAKE
     if path.startswith("/api/") or (path.startswith("/admin/") and not path.startswith("/admin/login")):
         return FORM
     return SMALL
@@ -153,9 +156,11 @@ class Server(TcpWSGIServer):  # type: ignore[misc]  # waitress brings no types
 def serve(listener: socket.socket) -> None:
     """Serve the site at a socket that is bound already, until SIGTERM or SIGINT."""
     from config import db_locks
+    from config.postgresql import base
     from config.wsgi import application  # sets Django up
 
     db_locks.limit_waiting()
+    base.watch()
     most, allowed = resource.getrlimit(resource.RLIMIT_NOFILE)
     if most != resource.RLIM_INFINITY and most < 2 * CONNECTIONS:  # often 1,024, and each connection is a file
         wanted = 2 * CONNECTIONS if allowed == resource.RLIM_INFINITY else min(2 * CONNECTIONS, allowed)
