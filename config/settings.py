@@ -118,6 +118,12 @@ CALLBACKS_PAUSE_AFTER_HOURS = env.int("CALLBACKS_PAUSE_AFTER_HOURS", 72)
 # The parameter of a referral link that names the affiliate: https://shop.example/?ref=CODE
 REFERRAL_PARAMETER = env.str("REFERRAL_PARAMETER", "ref")
 
+# --- the API -----------------------------------------------------------------
+# Requests that each token may make in a minute; 0: any number.
+if not re.fullmatch("[0-9]{1,9}", _limit := env.str("API_RATE_LIMIT", "") or "30000"):
+    raise ImproperlyConfigured("API_RATE_LIMIT must be a number of requests a minute; 0 sets no limit.")
+API_RATE_LIMIT = int(_limit)
+
 # --- what is kept ------------------------------------------------------------
 _days = [env.str("RETENTION_ATTEMPTS_DAYS", "") or "90", env.str("RETENTION_DELIVERIES_DAYS", "") or "400"]
 if not all(re.fullmatch("[0-9]{1,5}", text) for text in _days):

@@ -5,8 +5,8 @@ from django.contrib import admin
 from django.urls import include, path, re_path
 
 from config import echo, views
+from config.api import api
 from config.monitoring import scrape
-from orders.intake.api import api
 from orders.intake.problems import nothing_here
 
 urlpatterns = [
