@@ -23,7 +23,7 @@ from config.security import security_log
 from orders.api import idempotency
 from orders.api.access import Scope, Token, token_of
 from orders.api.fields import Body, Moment
-from orders.api.lookup import orders_numbered
+from orders.api.lookup import orders_of
 from orders.api.pages import PageOut, PageQuery, page
 from orders.intake.problems import BODY, Problem, RefusedError, as_problems, errors
 from orders.models import Order
@@ -219,7 +219,7 @@ def list_deliveries(request: HttpRequest, query: Query[DeliveryQuery]) -> dict[s
     """The newest first, each with its attempts. Tests are left out."""
     found = conditions.in_state(_of_orders(), query.state or "")
     if query.order is not None:
-        keys = list(orders_numbered(query.order, query.shop).values_list("pk", flat=True))
+        keys = [order.pk for order in orders_of(query.order, query.shop)]
         found = found.filter(order__in=keys) if keys else found.filter(pk__in=conditions.of_deleted_orders(query.order))
     elif query.shop is not None:
         raise ValidationError({"shop": ValidationError("Send the number of an order, too.", code="order_missing")})

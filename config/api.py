@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 from ninja import NinjaAPI, Swagger
 from ninja.errors import AuthenticationError, HttpError, ValidationErrorContext
 from ninja.errors import ValidationError as RequestError
+from ninja.parser import Parser
 
 import affiliates.api
 import callbacks.api
@@ -19,8 +20,15 @@ import orders.intake.api
 from config.db_outages import note, outage
 from orders.api import access
 from orders.api.fields import problem_of
-from orders.api.parser import BadJsonError, StrictParser
+from orders.intake import json_body
+from orders.intake.json_body import BadJsonError
 from orders.intake.problems import AGAIN, GENERAL, RefusedError, answer, refused_fields
+
+
+class StrictParser(Parser):
+    def parse_body(self, request: HttpRequest) -> Any:
+        """Raises `BadJsonError`."""
+        return json_body.read(request.body)
 
 
 class API(NinjaAPI):
@@ -80,6 +88,7 @@ for router in (
 ):
     for path_view in router.path_operations.values():
         for operation in path_view.operations:
+            assert isinstance(operation.auth_param, access.Token)
             operation.description = f"{operation.description}\n\nScope: `{operation.auth_param.scope}`.".strip()
     api.add_router("", router)
 

@@ -3,7 +3,7 @@
 import difflib
 import re
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from django.core.exceptions import ValidationError
@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from affiliates.models import validate_text
-from orders.api.parser import JsonNumber
+from orders.intake.json_body import JsonNumber
 from orders.models import AMOUNT_DIGITS, AMOUNT_PLACES, COUPON_MAX_LENGTH
 
 MOST_COUPONS = 50
@@ -61,7 +61,7 @@ def moment(value: Any) -> datetime:
         found = None
     if found is None or found.tzinfo is None or not 1970 < found.year < 9999:
         raise PydanticCustomError("invalid", "Write the time as 2026-03-14T09:30:00Z, with its zone.")
-    return found
+    return found.astimezone(UTC)
 
 
 _DIGITS = AMOUNT_DIGITS - AMOUNT_PLACES

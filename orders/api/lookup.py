@@ -3,12 +3,12 @@
 import uuid
 
 from django.core.exceptions import ValidationError
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 
 from affiliates.models import validate_text
-from affiliates.referral import without_blanks
+from orders.intake import place
 from orders.intake.problems import RefusedError
-from orders.models import NUMBER_MAX_LENGTH, Order, Shop
+from orders.models import Order, Shop
 
 
 def shop_of(text: str | None) -> Shop | None:
@@ -26,23 +26,20 @@ def shop_of(text: str | None) -> Shop | None:
     return found
 
 
-def orders_numbered(number: str, shop: str | None) -> QuerySet[Order]:
-    """The orders with this number, whether or not white space is at its ends: of the named shop, else of all.
+def orders_of(number: str, shop: str | None) -> list[Order]:
+    """The order with this number, of the named shop. Without one the order of no shop, else those of all shops.
 
-    "" names no shop: orders that came from none.
+    "" names no shop.
     """
-    texts = {text for text in (number, without_blanks(number)) if len(text) <= NUMBER_MAX_LENGTH}
-    orders = Order.objects.filter(number__in=[text for text in texts if _can_be_kept(text)])
-    return orders if shop is None else orders.filter(shop=shop_of(shop))
+    if shop is None:
+        return place.find_all(number)
+    found = place.find(number, shop_of(shop))
+    return [found] if found else []
 
 
-def order_of(number: str, shop: str | None, *, is_locked: bool = False) -> Order:
+def order_of(number: str, shop: str | None) -> Order:
     """Raises `RefusedError`: 404 if there is none, 409 if several shops have one with this number."""
-    orders = orders_numbered(number, shop).select_related("affiliate", "link", "shop").order_by("pk")
-    if is_locked:
-        orders = orders.select_for_update(no_key=True, of=("self",))
-    found = list(orders[:10])
-    found = [order for order in found if order.number == number] or found
+    found = orders_of(number, shop)
     if not found:
         raise RefusedError(404, "number", "not_found", "There is no order with this number.")
     if len(found) > 1:

@@ -132,7 +132,7 @@ ShopQuery = Annotated[
     str | None,
     Field(
         description="The UUID or the name of a connected shop, needed if several shops have an order with this "
-        "number. Empty: none of them."
+        "number. Empty: an order of no connected shop."
     ),
 ]
 

@@ -6,7 +6,6 @@ They translate for `place`, which saves.
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
 from django.http import HttpRequest
 from ninja import Query, Router
 from ninja.responses import Status
@@ -141,9 +140,8 @@ def read_order(request: HttpRequest, number: str, shop: ShopQuery = None) -> dic
 )
 def change_order(request: HttpRequest, number: str, changes: OrderChange, shop: ShopQuery = None) -> dict[str, Any]:
     """As `POST /api/orders`, but only for an order that is there."""
-    with transaction.atomic():
-        order = order_of(number, shop, is_locked=True)
-        placed = place.place(incoming(changes, order.number, order.shop))
+    order = order_of(number, shop)
+    placed = place.place(incoming(changes, order.number, order.shop))
     return shown(placed.order, placed.warnings)
 
 
@@ -156,6 +154,5 @@ def change_order(request: HttpRequest, number: str, changes: OrderChange, shop: 
 )
 def delete_order(request: HttpRequest, number: str, shop: ShopQuery = None) -> Status[None]:
     """Trackers that were told of the order are told that it is rejected."""
-    with transaction.atomic():
-        order_of(number, shop, is_locked=True).delete()
+    order_of(number, shop).delete()
     return Status(204, None)
