@@ -65,6 +65,7 @@ def api(resources: Resources) -> Iterator[Figure]:
     with resources.installation("postgresql", urls) as ours, ours.worker(2, beat=True):
         headers = [f"Authorization: Bearer {ours.ask('token')}"]
         with _served(web_processes.command, ours.env, ours.directory) as site:
+            post([(f"{site}/api/orders", json.dumps(_order()).encode(), headers) for _ in range(50)])
             for what, count, target in (("singles", singles, 8), ("batches of 1,000", many, 40)):
                 orders = [_order() for _ in range(count)]
                 if what == "singles":
