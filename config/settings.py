@@ -119,6 +119,12 @@ CALLBACKS_PAUSE_AFTER_HOURS = env.int("CALLBACKS_PAUSE_AFTER_HOURS", 72)
 # the first one.
 REFERRAL_PARAMETERS = tuple(name.strip() for name in env.list("REFERRAL_PARAMETER", default=["ref"]))
 
+# --- the API -----------------------------------------------------------------
+# Requests that each token may make in a minute; 0: any number.
+if not re.fullmatch("[0-9]{1,9}", _limit := env.str("API_RATE_LIMIT", "") or "30000"):
+    raise ImproperlyConfigured("API_RATE_LIMIT must be a number of requests a minute; 0 sets no limit.")
+API_RATE_LIMIT = int(_limit)
+
 # --- what is kept ------------------------------------------------------------
 _days = [env.str("RETENTION_ATTEMPTS_DAYS", "") or "90", env.str("RETENTION_DELIVERIES_DAYS", "") or "400"]
 if not all(re.fullmatch("[0-9]{1,5}", text) for text in _days):
@@ -343,9 +349,7 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = BEHIND_PRO
 if SESSION_COOKIE_SECURE:  # no other host of the domain can set a cookie of such a name
     SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"  # one cookie less, and what it tells
-DATA_UPLOAD_MAX_MEMORY_SIZE = (
-    10 * 2**20
-)  # that of /intake/; the limits elsewhere, which are lower, are the middleware's
+DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 2**20  # that of /intake/; the middleware has the lower limits elsewhere
 FILE_UPLOAD_HANDLERS = ["config.middleware.NoUploads"]
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"

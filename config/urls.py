@@ -6,8 +6,8 @@ from django.urls import include, path, re_path
 
 from affiliates.storefront import views as storefront
 from config import echo, views
+from config.api import api
 from config.monitoring import scrape
-from orders.intake.api import api
 from orders.intake.problems import nothing_here
 from orders.intake.receive import receive
 

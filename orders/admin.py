@@ -210,13 +210,13 @@ class ApiTokenAdmin(BaseAdmin):
     """A token is made and revoked, never changed; only the page that follows its making shows it."""
 
     form = ApiTokenForm
-    fields = ("name", "days")
+    fields = ("name", "allowed", "days")
     list_title = gettext_lazy("API tokens")
-    list_subtitle = gettext_lazy("Your shop uses them to send orders through the API.")
+    list_subtitle = gettext_lazy("Your shop and other programs use them for the API.")
     list_icon = "key"
     empty_title = gettext_lazy("No tokens yet")
-    empty_text = gettext_lazy("Create one for each program that sends orders, so that you can revoke each on its own.")
-    list_display = ("name", "created", "last_used", "expires", "revoke")
+    empty_text = gettext_lazy("Create one for each program that uses the API, so that you can revoke each on its own.")
+    list_display = ("name", "may", "created", "last_used", "expires", "revoke")
     list_display_links = None
     ordering = ("name",)
     actions = None
@@ -226,7 +226,7 @@ class ApiTokenAdmin(BaseAdmin):
 
     def get_fields(self, request: HttpRequest, obj: ApiToken | None = None) -> Any:
         """What is typed for a new one, and what is known of one that is there."""
-        return self.fields if obj is None else ("name", "created", "last_used", "expires")
+        return self.fields if obj is None else ("name", "may", "created", "last_used", "expires")
 
     @method_decorator(password_again)
     def add_view(
@@ -236,8 +236,10 @@ class ApiTokenAdmin(BaseAdmin):
         return super().add_view(request, form_url, (extra_context or {}) | {"show_save_and_add_another": False})
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        obj.token = tokens.issue(obj, form.cleaned_data["days"])
-        security_log.note(request, "token_made", about=obj, token=obj.name, days=form.cleaned_data["days"] or "")
+        days, obj.scopes = form.cleaned_data["days"], form.cleaned_data["allowed"]
+        obj.token = tokens.issue(obj, days)
+        scopes = ",".join(obj.scopes)
+        security_log.note(request, "token_made", about=obj, token=obj.name, days=days or "", scopes=scopes)
 
     @method_decorator(password_again)
     def delete_view(
@@ -260,6 +262,7 @@ class ApiTokenAdmin(BaseAdmin):
         context = self.admin_site.each_context(request) | context
         return TemplateResponse(request, "admin/orders/apitoken/made.html", context)
 
+    may = column(gettext_lazy("It may"), "admin/orders/apitoken/may.html", "record")
     created = column(gettext_lazy("Created"), CREATED, ordering="created_at")
     last_used = column(
         gettext_lazy("Last used"), "admin/orders/apitoken/last_used.html", "record", ordering="last_used_at"

@@ -106,6 +106,13 @@ class OrderForm(EditingForm):
 
 
 class ApiTokenForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable at run time
+    allowed = forms.MultipleChoiceField(
+        label=gettext_lazy("It may"),
+        choices=ApiToken.Scope.choices,
+        initial=[ApiToken.Scope.ORDERS_WRITE],
+        widget=forms.CheckboxSelectMultiple,
+        help_text=gettext_lazy("Tick only what the program needs."),
+    )
     days = forms.IntegerField(
         label=gettext_lazy("Valid for (days)"),
         required=False,

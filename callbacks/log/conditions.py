@@ -120,10 +120,10 @@ def search(deliveries: Deliveries, text: str) -> Deliveries:
         return deliveries.filter(event_id=uuid.UUID(term))
     except ValueError:
         found = Delivery.objects.order_by().filter(order__in=find_by_number(term)).values_list("pk", flat=True)
-        return deliveries.filter(pk__in=[*found[:MAX_FOUND], *_of_deleted_orders(term)])
+        return deliveries.filter(pk__in=[*found[:MAX_FOUND], *of_deleted_orders(term)])
 
 
-def _of_deleted_orders(number: str) -> list[int]:
+def of_deleted_orders(number: str) -> list[int]:
     """The keys of those among the latest deliveries whose order had exactly this number, and is gone."""
     newest = Delivery.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
     latest = Delivery.objects.order_by().filter(pk__gt=newest - LATEST).exclude(origin=Origin.TEST)

@@ -11,12 +11,14 @@ import structlog
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import models
+from django.utils.translation import gettext
 from django.utils.translation import gettext_noop as _noop
 
 from affiliates.models import Affiliate
 from callbacks.models import names
 from callbacks.models.setting import CallbackSetting, EventType
 from callbacks.postback import signing
+from orders.models import ApiToken
 
 log = structlog.get_logger(__name__)
 
@@ -71,11 +73,14 @@ class SettingChange(models.Model):
         indexes: ClassVar = [models.Index(fields=["affiliate", "-id"], name="setting_change_of_affiliate")]
 
 
+Actor = User | ApiToken  # who may do it: a person, or a program
 Action = SettingChange.Action
 PAUSES = (Action.PAUSED, Action.GONE, Action.FAILING)
 
 
-def name_of(user: User) -> str:
+def name_of(user: Actor) -> str:
+    if isinstance(user, ApiToken):
+        return gettext("API token %(name)s") % {"name": user.name}
     return user.get_full_name() or user.get_username()
 
 
@@ -97,11 +102,11 @@ def saved_last(setting: CallbackSetting) -> SettingChange | None:
     return setting.history.filter(action__in=[Action.CREATED, Action.CHANGED]).first()
 
 
-def note_created(setting: CallbackSetting, user: User) -> None:
+def note_created(setting: CallbackSetting, user: Actor) -> None:
     _note(setting, Action.CREATED, user, {}, values_of(setting))
 
 
-def note_changed(setting: CallbackSetting, user: User, before: Mapping[str, str]) -> None:
+def note_changed(setting: CallbackSetting, user: Actor, before: Mapping[str, str]) -> None:
     """Note how the values differ from `before`, those until now; nothing if they do not."""
     if before != (after := values_of(setting)):
         _note(setting, Action.CHANGED, user, before, after)
@@ -141,22 +146,22 @@ def note_rotated(setting: CallbackSetting, user: User) -> None:
     _note(setting, Action.ROTATED, user, {"secret": before}, {"secret": after})
 
 
-def note_removed(setting: CallbackSetting, user: User) -> None:
+def note_removed(setting: CallbackSetting, user: Actor) -> None:
     """To be called before it is deleted."""
     _note(setting, Action.REMOVED, user, values_of(setting), {})
 
 
 def _note(
-    setting: CallbackSetting, action: str, user: User | None, before: Mapping[str, str], after: Mapping[str, str]
+    setting: CallbackSetting, action: str, user: Actor | None, before: Mapping[str, str], after: Mapping[str, str]
 ) -> None:
     if setting.affiliate_id:  # that of a webhook is in the admin's history
         _change(setting, action, user, before, after).save()
     if action in PAUSES:
-        log.warning("callback_paused", callback=setting.pk, user=user.pk if user else "")
+        log.warning("callback_paused", callback=setting.pk, user=user.pk if isinstance(user, User) else "")
 
 
 def _change(
-    setting: CallbackSetting, action: str, user: User | None, before: Mapping[str, str], after: Mapping[str, str]
+    setting: CallbackSetting, action: str, user: Actor | None, before: Mapping[str, str], after: Mapping[str, str]
 ) -> SettingChange:
     assert setting.affiliate_id is not None  # webhooks have no changes
     values = {field: (before.get(field, ""), after.get(field, "")) for field in LABELS}
@@ -165,7 +170,7 @@ def _change(
         setting=setting,
         event=setting.event,
         name=setting.name,
-        user=user,
+        user=user if isinstance(user, User) else None,
         user_name=name_of(user) if user else "",
         action=action,
         changes=[{"field": field, "old": old, "new": new} for field, (old, new) in values.items() if old != new],

@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 from django.db.backends.postgresql import base
 
-SILENT_S = 0.4  # how long a statement waits until it knocks; later it waits longer each time
+SILENT_S = 0.3  # how long a statement waits until it knocks; later it waits longer each time
 KNOCK_S = 0.3  # two ways to the server and back
 AWAY_S = 1.0  # after nobody answered: for so long nobody else tries
 SSL_REQUEST = b"\0\0\0\x08\x04\xd2\x16\x2f"  # PostgreSQL's manual, "Message Formats"

@@ -6,6 +6,7 @@ hosts that are not allowed, errors of ours.
 
 from collections.abc import Callable, Iterable, Mapping
 
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from ninja import Schema
@@ -45,7 +46,23 @@ GENERAL = {
 }
 
 
-KNOWN = GENERAL.keys() | {200, 201}  # statuses of answers
+KNOWN = GENERAL.keys() | {200, 201, 202, 204, 409, 422}  # statuses of answers
+
+
+class RefusedError(Exception):
+    """Raised by a route to be answered with this status and problem."""
+
+    def __init__(self, status: int, field: str, code: str, message: str) -> None:
+        super().__init__(code)
+        self.status, self.problem = status, (field, code, message)
+
+
+def errors(*statuses: int) -> dict[int, type[Problems]]:
+    """What a route says in its `response` of the errors that it may answer, besides those of every route."""
+    return dict.fromkeys((400, 401, 403, 429, 500, 503, *statuses), Problems)
+
+
+BODY = (413, 415, 422)  # what a route with a body may answer besides
 
 
 def answer(
@@ -53,8 +70,22 @@ def answer(
 ) -> JsonResponse:
     """The answer with these problems, each a field, a code and a sentence; without any, what `status` means."""
     general = GENERAL.get(status) or GENERAL[500 if status >= 500 else 400]
-    named = [{"field": field, "code": code, "message": text} for field, code, text in problems or [("", *general)]]
-    return JsonResponse({"errors": named}, status=status, headers=headers)
+    return JsonResponse({"errors": as_problems(problems or [("", *general)])}, status=status, headers=headers)
+
+
+def as_problems(named: Iterable[tuple[str, str, str]]) -> list[dict[str, str]]:
+    """Each a `Problem`."""
+    return [{"field": field, "code": code, "message": text} for field, code, text in named]
+
+
+def refused_fields(error: ValidationError) -> list[tuple[str, str, str]]:
+    """What Django's validation refuses: each a field, a code and a sentence."""
+    by_field = getattr(error, "error_dict", {"": [error]})
+    return [
+        (name if name != "__all__" else "", str(e.code or "invalid"), " ".join(e.messages))
+        for name, found in by_field.items()
+        for e in found
+    ]
 
 
 class ProblemsMiddleware:

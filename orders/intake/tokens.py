@@ -1,6 +1,7 @@
-"""Makes and recognises the tokens of programs that hand over orders."""
+"""Makes and recognises the tokens of programs that use the API."""
 
 import secrets
+from collections.abc import Iterable
 from datetime import timedelta
 
 from django.db.models import Q
@@ -14,12 +15,14 @@ MOST_DAYS = 3650
 USE_NOTED_EVERY = timedelta(minutes=1)  # more would be a write for each request
 
 
-def create(name: str, days: int | None = None) -> str:
+def create(name: str, days: int | None = None, scopes: Iterable[str] = ()) -> str:
     """Make a token called `name` and return it; it cannot be read again. An existing name gets a new token.
 
-    It is valid for `days`, without them for ever.
+    It is valid for `days`, without them for ever. Without `scopes` it keeps those that it had, or may write orders.
     """
-    return issue(ApiToken.objects.filter(name=name).first() or ApiToken(name=name), days)
+    record = ApiToken.objects.filter(name=name).first() or ApiToken(name=name)
+    record.scopes = sorted(set(scopes)) or record.scopes
+    return issue(record, days)
 
 
 def issue(record: ApiToken, days: int | None = None) -> str:

@@ -52,6 +52,14 @@ class ApiToken(models.Model):
     def is_expired(self) -> bool:
         return self.expires_at is not None and self.expires_at <= timezone.now()
 
+    @property
+    def scope_labels(self) -> list[str]:
+        return [str(scope.label) for scope in ApiToken.Scope if scope in self.scopes]
+
+    def allows(self, scope: str) -> bool:
+        """Whether it has this scope, or the one that includes it."""
+        return scope in self.scopes or scope.replace(":read", ":write") in self.scopes
+
 
 class IdempotentAnswer(models.Model):
     """The answer to a request with an Idempotency-Key, to be given again for 24 hours."""

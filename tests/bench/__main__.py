@@ -28,7 +28,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.bench import drain, growth, hanging, history, intake, latency, memory, pages, pruning, saving
+from tests.bench import doors, drain, growth, hanging, history, intake, latency, memory, pages, pruning, saving
 from tests.bench.figures import Figure, table
 from tests.bench.processes import ROOT
 from tests.bench.resources import FULL, QUICK, Resources
@@ -39,6 +39,8 @@ PARTS: dict[str, Callable[[Resources], Iterator[Figure]]] = {
     "save": saving.measure,
     "memory": memory.measure,
     "intake": intake.measure,
+    "messages": doors.messages,
+    "api": doors.api,
     "hanging": hanging.measure,
     "history": history.measure,
     "pages": pages.measure,

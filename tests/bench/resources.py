@@ -35,6 +35,9 @@ class Sizes:
     old: int = 1_000_000
     few: int = 1_000
     intake: int = 10_000
+    messages: int = 3_000
+    singles: int = 2_000
+    batches: int = 10
     hanging: int = 5_000
 
 
@@ -51,6 +54,9 @@ QUICK = Sizes(
     old=10_000,
     few=200,
     intake=500,
+    messages=300,
+    singles=200,
+    batches=1,
     hanging=100,
 )
 

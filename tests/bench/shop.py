@@ -23,7 +23,7 @@ from callbacks.delivery import wakeup  # noqa: E402
 from callbacks.models import Attempt, CallbackSetting, Delivery  # noqa: E402
 from config.celery import app  # noqa: E402
 from orders.intake import tokens  # noqa: E402
-from orders.models import Order  # noqa: E402
+from orders.models import Order, Shop  # noqa: E402
 from tests.bench import actions, old_deliveries, timing  # noqa: E402
 
 # A template as trackers ask for it. `n` is what the receiver knows an order by.
@@ -51,6 +51,12 @@ def prepare(urls: list[str]) -> int:
         if url:
             CallbackSetting.objects.create(affiliate=affiliate, event="order.created", method="GET", url=url + TEMPLATE)
     return len(urls)
+
+
+def connect_shop() -> tuple[str, str]:
+    """The path of a Shopify shop, and its secret."""
+    shop = Shop.make(Shop.Kind.SHOPIFY, "Bench", "a-secret-of-the-benchmark")
+    return shop.path, "a-secret-of-the-benchmark"
 
 
 def token() -> str:
@@ -161,6 +167,7 @@ if __name__ == "__main__":
         {
             "prepare": prepare,
             "token": token,
+            "connect_shop": connect_shop,
             "record": record,
             "drain": drain,
             "save_at_pace": save_at_pace,

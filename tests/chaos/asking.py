@@ -1,12 +1,27 @@
 """Many programs that ask a web process at the same time, and how long the slowest of them waited for its answer."""
 
+import base64
+import hmac
 import http.client
 import time
 from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
+Question = tuple[str, str, dict[str, str]]  # path, body, headers
 MANY = 40  # more than a web process has threads
+
+
+def questions(token: str) -> list[Question]:
+    """An order for the API, and another one as the message of a new Shopify shop."""
+    from orders.models import Shop
+
+    shop = Shop.make("shopify", "Shop", "the-secret-of-the-shop")
+    body = '{"id": 2, "name": "#2", "total_price": "1.00", "currency": "USD"}'
+    signature = base64.b64encode(hmac.digest(shop.secret.encode(), body.encode(), "sha256")).decode()
+    headers = {"X-Shopify-Hmac-Sha256": signature, "X-Shopify-Topic": "orders/create", "X-Shopify-Webhook-Id": "1"}
+    of_api = ("/api/orders", '{"number": "#1", "amount": "1"}', {"Authorization": f"Bearer {token}"})
+    return [of_api, (shop.path, body, headers)]
 
 
 def ask(port: int, path: str, body: str, headers: Mapping[str, str]) -> tuple[int, float]:

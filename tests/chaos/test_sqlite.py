@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import closing
 
 from callbacks.models import Attempt
-from tests.chaos.asking import ask
+from tests.chaos.asking import ask, questions
 from tests.chaos.surroundings import Surroundings, size
 from tests.receiver import Answer, Receiver
 
@@ -74,13 +74,13 @@ def test_database_locked_makes_nobody_send_anything_twice(
 def test_programs_are_told_within_a_second_that_sqlite_is_locked_and_their_repetition_lands(
     around: Surroundings, report: Callable[..., None]
 ) -> None:
-    port, headers = around.web().port, {"Authorization": f"Bearer {around.token()}"}
-    order = ("/api/orders", '{"number": "#1", "amount": "1"}', headers)
+    port, asked = around.web().port, questions(around.token())
     with closing(sqlite3.connect(file_of(around), isolation_level=None, timeout=20)) as writer:
         writer.execute("BEGIN IMMEDIATE")
-        status, seconds = ask(port, *order)
+        answers = [ask(port, *question) for question in asked]
         writer.execute("ROLLBACK")
-    report("SQLite locked: 503", None, f"after {seconds:.2f} s")
-    assert status == 503
-    assert seconds < 1
-    assert ask(port, *order)[0] == 201
+    worst = max(seconds for _, seconds in answers)
+    report("SQLite locked: 503", None, f"after {worst:.2f} s at worst")
+    assert {status for status, _ in answers} == {503}
+    assert worst < 1
+    assert [ask(port, *question)[0] for question in asked] == [201, 200]

@@ -14,7 +14,7 @@ LIST, ADD = "/admin/orders/apitoken/", "/admin/orders/apitoken/add/"
 
 
 def test_token_made_in_the_admin_is_shown_once_and_works(admin_client):
-    answer = admin_client.post(ADD, {"name": "shop"})
+    answer = admin_client.post(ADD, {"name": "shop", "allowed": ["orders:write"]})
     assert "no-store" in answer["Cache-Control"]
     (token,) = set(re.findall(r'value="(apb_[\w-]+)"', answer.content.decode()))
     assert tokens.find(token) == ApiToken.objects.get(name="shop")
@@ -24,7 +24,7 @@ def test_token_made_in_the_admin_is_shown_once_and_works(admin_client):
 
 def test_token_of_a_taken_name_is_refused_and_the_old_one_stays(admin_client):
     token = tokens.create("shop")
-    answer = admin_client.post(ADD, {"name": "shop"})
+    answer = admin_client.post(ADD, {"name": "shop", "allowed": ["orders:write"]})
     assert 'data-code="unique"' in answer.content.decode()
     assert tokens.find(token)
 

@@ -245,7 +245,9 @@ URLS = {
     "admin:callbacks_errand_": f"{STANDARD} continue progress stop",
     "admin:orders_apitoken_": STANDARD,
     "admin:orders_order_": STANDARD,
-    "api:": "api-root openapi-json openapi-view place_order read_order",
+    "api:": "api-root openapi-json openapi-view place_order read_order place_orders list_orders change_order "
+    "delete_order list_affiliates read_affiliate save_affiliate read_callback save_callback delete_callback "
+    "list_deliveries resend_delivery",
     "callbacks:": "backfill changes check leave-skipped pause remove resume rotate send-test set-up set-up-another",
     "many:": "apply check choose done fill replace-host",
     "retention:": "forget",

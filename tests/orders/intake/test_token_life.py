@@ -13,6 +13,7 @@ from orders.models import ApiToken
 from tests.queries import count_queries
 
 pytestmark = pytest.mark.django_db
+MAY_WRITE = {"allowed": ["orders:write"]}
 
 
 def ask(token: str) -> tuple[int, dict]:
@@ -81,7 +82,7 @@ def test_create_token_takes_days():
 
 
 def test_panel_makes_and_lists_tokens_with_an_end(admin_client: Client, caplog):
-    made = admin_client.post("/admin/orders/apitoken/add/", {"name": "till", "days": "7"})
+    made = admin_client.post("/admin/orders/apitoken/add/", {"name": "till", "days": "7"} | MAY_WRITE)
     token = ApiToken.objects.get()
     assert timedelta(days=6) < token.expires_at - timezone.now() < timedelta(days=7, minutes=1)
     assert "event=token_made" in caplog.text
@@ -89,9 +90,11 @@ def test_panel_makes_and_lists_tokens_with_an_end(admin_client: Client, caplog):
     assert "Last used" in page
     assert "Expires" in page
     for wrong in ("0", "-1", "x", "9" * 40):
-        text = admin_client.post("/admin/orders/apitoken/add/", {"name": "other", "days": wrong}).content.decode()
+        text = admin_client.post(
+            "/admin/orders/apitoken/add/", {"name": "other", "days": wrong} | MAY_WRITE
+        ).content.decode()
         assert "errorlist" in text, wrong
-    assert admin_client.post("/admin/orders/apitoken/add/", {"name": "ever", "days": ""}).status_code == 200
+    assert admin_client.post("/admin/orders/apitoken/add/", {"name": "ever", "days": ""} | MAY_WRITE).status_code == 200
     assert ApiToken.objects.get(name="ever").expires_at is None
     assert made.status_code == 200
     admin_client.post(f"/admin/orders/apitoken/{token.pk}/delete/", {"post": "yes"})
