@@ -111,7 +111,7 @@ class NoAffiliateFilter(admin.SimpleListFilter):
         if self.value() == "all":
             return queryset.filter(affiliate=None)
         if self.value() == "named":
-            return queryset.filter(affiliate=None).exclude(no_affiliate_reason="")
+            return queryset.filter(affiliate=None).exclude(no_affiliate_reason__in=Order.NAMED_NOBODY)
         return queryset
 
 
