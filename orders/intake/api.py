@@ -15,7 +15,7 @@ from affiliates import search
 from config.listing.period import Bound, Period
 from orders.api import idempotency
 from orders.api.access import Scope, Token
-from orders.api.fields import problem_of
+from orders.api.fields import AddressText, problem_of
 from orders.api.lookup import order_of, shop_of
 from orders.api.order_schemas import (
     Batch,
@@ -27,11 +27,13 @@ from orders.api.order_schemas import (
     OrdersOut,
     ShopQuery,
     incoming,
+    refused,
+    result_of,
     shown,
 )
 from orders.api.pages import page
 from orders.intake import place
-from orders.intake.problems import BODY, as_problems, errors, refused_fields
+from orders.intake.problems import BODY, errors
 from orders.models import Order, Shop
 
 router = Router(tags=["Orders"])
@@ -77,21 +79,11 @@ def place_orders(request: HttpRequest, batch: Batch) -> dict[str, Any]:
             results.append(None)
         except FieldsError as error:
             found = error.errors(include_url=False, include_input=False, include_context=False)
-            results.append(_refused(problem_of(e, e["loc"], OrderIn) for e in found))
+            results.append(refused([problem_of(e, e["loc"], OrderIn) for e in found]))
         except ValidationError as error:
-            results.append(_refused(refused_fields(error)))
+            results.append(result_of(error))
     placed = iter(place.place_many(accepted))
-    return {"results": [result or _result(next(placed)) for result in results]}
-
-
-def _refused(problems: Any) -> dict[str, Any]:
-    return {"status": 422, "errors": as_problems(problems)}
-
-
-def _result(placed: Any) -> dict[str, Any]:
-    if isinstance(placed, ValidationError):
-        return _refused(refused_fields(placed))
-    return {"status": 201 if placed.is_new else 200, "order": shown(placed.order, placed.warnings)}
+    return {"results": [result or result_of(next(placed)) for result in results]}
 
 
 @router.get(
@@ -125,7 +117,7 @@ def list_orders(request: HttpRequest, query: Query[OrderQuery]) -> dict[str, Any
     operation_id="read_order",
     exclude_unset=True,
 )
-def read_order(request: HttpRequest, number: str, shop: ShopQuery = None) -> dict[str, Any]:
+def read_order(request: HttpRequest, number: AddressText, shop: ShopQuery = None) -> dict[str, Any]:
     order = order_of(number, shop)
     return shown(order, place.warnings_of(order))
 
@@ -138,7 +130,9 @@ def read_order(request: HttpRequest, number: str, shop: ShopQuery = None) -> dic
     operation_id="change_order",
     exclude_unset=True,
 )
-def change_order(request: HttpRequest, number: str, changes: OrderChange, shop: ShopQuery = None) -> dict[str, Any]:
+def change_order(
+    request: HttpRequest, number: AddressText, changes: OrderChange, shop: ShopQuery = None
+) -> dict[str, Any]:
     """As `POST /api/orders`, but only for an order that is there."""
     order = order_of(number, shop)
     placed = place.place(incoming(changes, order.number, order.shop))
@@ -152,7 +146,7 @@ def change_order(request: HttpRequest, number: str, changes: OrderChange, shop: 
     summary="Delete an order",
     operation_id="delete_order",
 )
-def delete_order(request: HttpRequest, number: str, shop: ShopQuery = None) -> Status[None]:
+def delete_order(request: HttpRequest, number: AddressText, shop: ShopQuery = None) -> Status[None]:
     """Trackers that were told of the order are told that it is rejected."""
     order_of(number, shop).delete()
     return Status(204, None)
