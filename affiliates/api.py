@@ -13,7 +13,7 @@ from affiliates import search
 from affiliates.models import Affiliate, Coupon, folded_coupon
 from affiliates.portal import access as portal
 from orders.api.access import Scope, Token
-from orders.api.fields import AddressText, Amount, Body, Coupons
+from orders.api.fields import Amount, Body, Coupons, UrlText
 from orders.api.pages import PageOut, PageQuery, page
 from orders.intake.problems import BODY, Problem, RefusedError, as_problems, errors
 
@@ -73,7 +73,7 @@ def list_affiliates(request: HttpRequest, query: Query[PageQuery]) -> dict[str, 
     summary="Read an affiliate",
     operation_id="read_affiliate",
 )
-def read_affiliate(request: HttpRequest, code: AddressText) -> dict[str, Any]:
+def read_affiliate(request: HttpRequest, code: UrlText) -> dict[str, Any]:
     """An old code finds its affiliate too."""
     return _shown(affiliate_of(code))
 
@@ -85,7 +85,7 @@ def read_affiliate(request: HttpRequest, code: AddressText) -> dict[str, Any]:
     summary="Create or change an affiliate",
     operation_id="save_affiliate",
 )
-def save_affiliate(request: HttpRequest, code: AddressText, affiliate: AffiliateIn) -> Status[dict[str, Any]]:
+def save_affiliate(request: HttpRequest, code: UrlText, affiliate: AffiliateIn) -> Status[dict[str, Any]]:
     """201 for a new affiliate, 200 for an existing one. Portal access is given in the panel."""
     try:
         return _save(code, affiliate)

@@ -74,7 +74,7 @@ Amount = Annotated[
     WithJsonSchema({"anyOf": [{"type": "string", "pattern": _PATTERN}, {"type": "number"}]}),
 ]
 # What may stand in an address: all but NUL, with which it is refused before it is read.
-AddressText = Annotated[str, WithJsonSchema({"type": "string", "pattern": r"^[^\x00]*$"})]
+UrlText = Annotated[str, WithJsonSchema({"type": "string", "pattern": r"^[^\x00]*$"})]
 Count = Annotated[
     int, BeforeValidator(_count), WithJsonSchema({"type": "integer", "minimum": 0, "maximum": 999_999_999})
 ]

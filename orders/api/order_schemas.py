@@ -6,10 +6,11 @@ from typing import Annotated, Any, Literal
 
 from django.core.exceptions import ValidationError
 from ninja import Field, Schema
+from ninja.params.models import Query
 from pydantic import SkipValidation, StrictBool
 
 from orders import money
-from orders.api.fields import AddressText, Amount, Body, Count, Coupons, Moment
+from orders.api.fields import Amount, Body, Count, Coupons, Moment, UrlText
 from orders.api.pages import PageOut, PageQuery
 from orders.intake.incoming import KEEP, IncomingOrder, LeftOut, Placed
 from orders.intake.problems import Problem, as_problems, refused_fields
@@ -124,18 +125,16 @@ class Batch(Body):
 
 class OrderQuery(PageQuery):
     status: Order.Status | None = None
-    affiliate: AddressText | None = Field(None, description="An affiliate's code.")
-    shop: AddressText | None = Field(None, description="The UUID or the name of a connected shop. Empty: none.")
+    affiliate: UrlText | None = Field(None, description="An affiliate's code.")
+    shop: UrlText | None = Field(None, description="The UUID or the name of a connected shop. Empty: none.")
     since: Moment | None = Field(None, description="Received at that time or later.")
 
 
-ShopQuery = Annotated[
-    AddressText | None,
-    Field(
-        description="The UUID or the name of a connected shop, needed if several shops have an order with this "
-        "number. Empty: an order of no connected shop."
-    ),
-]
+SHOP: Any = Query(
+    None,
+    description="The UUID or the name of a connected shop, needed if several shops have an order with this number. "
+    "Empty: an order of no connected shop.",
+)
 
 
 # --- what is answered ----------------------------------------------------------

@@ -3,6 +3,7 @@
 They translate for `place`, which saves.
 """
 
+from functools import cache
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -15,9 +16,10 @@ from affiliates import search
 from config.listing.period import Bound, Period
 from orders.api import idempotency
 from orders.api.access import Scope, Token
-from orders.api.fields import AddressText, problem_of
+from orders.api.fields import UrlText, problem_of
 from orders.api.lookup import order_of, shop_of
 from orders.api.order_schemas import (
+    SHOP,
     Batch,
     BatchOut,
     OrderChange,
@@ -25,7 +27,6 @@ from orders.api.order_schemas import (
     OrderOut,
     OrderQuery,
     OrdersOut,
-    ShopQuery,
     incoming,
     refused,
     result_of,
@@ -34,7 +35,7 @@ from orders.api.order_schemas import (
 from orders.api.pages import page
 from orders.intake import place
 from orders.intake.problems import BODY, errors
-from orders.models import Order, Shop
+from orders.models import Order
 
 router = Router(tags=["Orders"])
 
@@ -67,15 +68,13 @@ def place_order(request: HttpRequest, order: OrderIn) -> Status[dict[str, Any]]:
 @idempotency.once
 def place_orders(request: HttpRequest, batch: Batch) -> dict[str, Any]:
     """Up to 1,000 orders, each as in `POST /api/orders`. One that is refused spoils no other. Counts as one request."""
-    shops: dict[str | None, Shop | None] = {}
+    shop_named = cache(shop_of)
     results: list[dict[str, Any] | None] = []
     accepted = []
     for each in batch.orders:
         try:
             order = OrderIn.model_validate(each)
-            if order.shop not in shops:
-                shops[order.shop] = shop_of(order.shop)
-            accepted.append(incoming(order, order.number, shops[order.shop]))
+            accepted.append(incoming(order, order.number, shop_named(order.shop)))
             results.append(None)
         except FieldsError as error:
             found = error.errors(include_url=False, include_input=False, include_context=False)
@@ -117,9 +116,8 @@ def list_orders(request: HttpRequest, query: Query[OrderQuery]) -> dict[str, Any
     operation_id="read_order",
     exclude_unset=True,
 )
-def read_order(request: HttpRequest, number: AddressText, shop: ShopQuery = None) -> dict[str, Any]:
-    order = order_of(number, shop)
-    return shown(order, place.warnings_of(order))
+def read_order(request: HttpRequest, number: UrlText, shop: UrlText | None = SHOP) -> dict[str, Any]:
+    return shown(order := order_of(number, shop), place.warnings_of(order))
 
 
 @router.patch(
@@ -131,11 +129,11 @@ def read_order(request: HttpRequest, number: AddressText, shop: ShopQuery = None
     exclude_unset=True,
 )
 def change_order(
-    request: HttpRequest, number: AddressText, changes: OrderChange, shop: ShopQuery = None
+    request: HttpRequest, number: UrlText, changes: OrderChange, shop: UrlText | None = SHOP
 ) -> dict[str, Any]:
     """As `POST /api/orders`, but only for an order that is there."""
-    order = order_of(number, shop)
-    placed = place.place(incoming(changes, order.number, order.shop))
+    known = order_of(number, shop)
+    placed = place.place(incoming(changes, known.number, known.shop))
     return shown(placed.order, placed.warnings)
 
 
@@ -146,7 +144,7 @@ def change_order(
     summary="Delete an order",
     operation_id="delete_order",
 )
-def delete_order(request: HttpRequest, number: AddressText, shop: ShopQuery = None) -> Status[None]:
+def delete_order(request: HttpRequest, number: UrlText, shop: UrlText | None = SHOP) -> Status[None]:
     """Trackers that were told of the order are told that it is rejected."""
     order_of(number, shop).delete()
     return Status(204, None)
