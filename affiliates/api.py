@@ -19,6 +19,7 @@ from orders.intake.problems import BODY, Problem, RefusedError, as_problems, err
 
 router = Router(tags=["Affiliates"])
 FIELDS = ("name", "email", "status", "commission_rate")
+NEEDED = {"name": "An affiliate needs a name.", "email": "An affiliate needs an e-mail address."}
 
 
 class AffiliateIn(Body):
@@ -102,6 +103,8 @@ def _save(code: str, given: AffiliateIn) -> Status[dict[str, Any]]:
     email_before = saved.email
     for name, value in values.items():
         setattr(saved, name, value)
+    if missing := {name: why for name, why in NEEDED.items() if not getattr(saved, name)}:
+        raise ValidationError({name: ValidationError(why, code="blank") for name, why in missing.items()})
     saved.full_clean()
     has_new_login = saved.user_id is not None and saved.email != email_before
     if has_new_login:
