@@ -5,7 +5,6 @@ An order's message holds its whole present state, so they need no particular ord
 
 import re
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -96,6 +95,8 @@ def _state(kept: Mapping[str, Any], shop: Shop) -> IncomingOrder | Ignored:
     in_shop = kept.get("current_total_price_set", {}).get("shop_money", {})
     if len(in_shop) == 2:  # both from one place: beside it is what the customer saw, in another currency
         total, code = in_shop["amount"], in_shop["currency_code"]
+    if not code:
+        return translator.without_currency()
     price = translator.rounded(total, code)
     refunds = tuple(shopify_refunds.of_order(kept, code))
     if refunds and price == 0:
@@ -111,13 +112,12 @@ def _state(kept: Mapping[str, Any], shop: Shop) -> IncomingOrder | Ignored:
         amount=price,
         subtotal=subtotal,
         refunds=refunds,
-        refunded=sum((each.amount for each in refunds), Decimal(0)),
         currency=code or None,
         status=status,
         ordered_at=shopify_refunds.moment_of(kept),
         updated_at=translator.moment(kept.get("updated_at")),
         cart_link=next((each["value"] for each in kept.get("note_attributes", ()) if each.get("value")), None),
-        landing=kept.get("landing_site") or (f"/?{settings.REFERRAL_PARAMETER}={quote(ref)}" if ref else None),
+        landing=kept.get("landing_site") or (f"/?{settings.REFERRAL_PARAMETERS[0]}={quote(ref)}" if ref else None),
         coupons=tuple(_coupons(kept)),
         items=kept.get("items"),
         customer=kept.get("customer") or "",

@@ -4,6 +4,8 @@ import json
 import subprocess
 import time
 from datetime import timedelta
+from decimal import Decimal
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -14,6 +16,7 @@ from django.utils import timezone
 
 from orders.intake.receive import apply
 from orders.models import Message, Order, Shop
+from tests.callbacks.panel import at_once
 from tests.factories import AffiliateFactory
 from tests.queries import count_queries
 from tests.shop_messages import (
@@ -209,7 +212,7 @@ def test_unknown_topic_is_noted(shop: Shop, woocommerce: Shop) -> None:
         (b"[]", "names no order"), (b"null", "names no order"), (b"1", "names no order"), (b'"x"', "names no order"),
         (b'{"id": 1e3}', "names no order"), (b'{"id": -1}', "names no order"), (b'{"id": "\\u0000"}', "names no order"),
         (b'{"id": ' + b"9" * 5000 + b"}", "names no order"), (b'{"id": {"id": 1}}', "names no order"),
-        (b'{"id": 1, "name": "#1"}', "Amount: A new order needs an amount."),
+        (b'{"id": 1, "name": "#1", "currency": "USD"}', "Amount: A new order needs an amount."),
     ],
 )  # fmt: skip
 def test_signed_nonsense_is_noted_with_the_reason(shop: Shop, body: bytes, reason: str) -> None:
@@ -245,6 +248,27 @@ def test_without_the_database_the_shop_is_told_to_come_back(shop: Shop, database
     answer = send(shop, shopify_order())
     assert (answer.status_code, answer.headers["Retry-After"], code_of(answer)) == (503, "30", "unavailable")
     assert time.monotonic() - began < 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_messages_about_one_order_at_once_make_one(shop: Shop, woocommerce: Shop) -> None:
+    """Shopify tells of a new order by several topics in the same moment, and repeats what it got no answer for."""
+
+    def tell(number: int) -> int:
+        topic = ("orders/create", "orders/paid", "refunds/create")[number % 3]
+        paid_back = {"kind": "refund", "status": "success", "amount": "5.00", "currency": None}
+        refund = {"id": 7, "order_id": shopify_order()["id"], "transactions": [paid_back]}
+        body = refund if topic == "refunds/create" else shopify_order()
+        while (answer := send(shop, body, topic, {"X-Shopify-Webhook-Id": f"key {number % 6}"})).status_code == 503:
+            pass  # the machine is slow, and Shopify comes again
+        return answer.status_code
+
+    assert at_once([partial(tell, number) for number in range(12)]) == [200] * 12
+    order = Order.objects.get()
+    paid_back = sum(order.refunds.values_list("amount", flat=True))  # the last message is an order's or the refund's
+    assert (order.refunded, order.amount, Message.objects.count()) == (paid_back, Decimal("414.95") - paid_back, 6)
+    assert sorted(Message.objects.values_list("outcome", flat=True)).count(Outcome.CREATED) == 1
+    assert Outcome.WAITING not in Message.objects.values_list("outcome", flat=True)
 
 
 def test_queries_of_a_message_are_few(shop: Shop, woocommerce: Shop) -> None:
