@@ -13,12 +13,13 @@ from affiliates import search
 from affiliates.models import Affiliate, Coupon, folded_coupon
 from affiliates.portal import access as portal
 from orders.api.access import Scope, Token
-from orders.api.fields import Amount, Body, Coupons
+from orders.api.fields import Amount, Body, Coupons, UrlText
 from orders.api.pages import PageOut, PageQuery, page
 from orders.intake.problems import BODY, Problem, RefusedError, as_problems, errors
 
 router = Router(tags=["Affiliates"])
 FIELDS = ("name", "email", "status", "commission_rate")
+NEEDED = {"name": "An affiliate needs a name.", "email": "An affiliate needs an e-mail address."}
 
 
 class AffiliateIn(Body):
@@ -73,7 +74,7 @@ def list_affiliates(request: HttpRequest, query: Query[PageQuery]) -> dict[str, 
     summary="Read an affiliate",
     operation_id="read_affiliate",
 )
-def read_affiliate(request: HttpRequest, code: str) -> dict[str, Any]:
+def read_affiliate(request: HttpRequest, code: UrlText) -> dict[str, Any]:
     """An old code finds its affiliate too."""
     return _shown(affiliate_of(code))
 
@@ -85,7 +86,7 @@ def read_affiliate(request: HttpRequest, code: str) -> dict[str, Any]:
     summary="Create or change an affiliate",
     operation_id="save_affiliate",
 )
-def save_affiliate(request: HttpRequest, code: str, affiliate: AffiliateIn) -> Status[dict[str, Any]]:
+def save_affiliate(request: HttpRequest, code: UrlText, affiliate: AffiliateIn) -> Status[dict[str, Any]]:
     """201 for a new affiliate, 200 for an existing one. Portal access is given in the panel."""
     try:
         return _save(code, affiliate)
@@ -102,6 +103,8 @@ def _save(code: str, given: AffiliateIn) -> Status[dict[str, Any]]:
     email_before = saved.email
     for name, value in values.items():
         setattr(saved, name, value)
+    if missing := {name: why for name, why in NEEDED.items() if not getattr(saved, name)}:
+        raise ValidationError({name: ValidationError(why, code="blank") for name, why in missing.items()})
     saved.full_clean()
     has_new_login = saved.user_id is not None and saved.email != email_before
     if has_new_login:

@@ -2,13 +2,14 @@
 
 import uuid
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from ninja import Field, Query, Router, Schema
+from ninja.params.models import Query as QueryParam
 from ninja.responses import Status
 
 from affiliates.api import affiliate_of
@@ -22,7 +23,7 @@ from config.listing.period import Bound, Period
 from config.security import security_log
 from orders.api import idempotency
 from orders.api.access import Scope, Token, token_of
-from orders.api.fields import Body, Moment
+from orders.api.fields import Body, Moment, UrlText
 from orders.api.lookup import orders_of
 from orders.api.pages import PageOut, PageQuery, page
 from orders.intake.problems import BODY, Problem, RefusedError, as_problems, errors
@@ -32,10 +33,9 @@ callbacks = Router(tags=["Callbacks"])
 deliveries = Router(tags=["Deliveries"])
 PATH = "/affiliates/{code}/callbacks/{event}"
 FIELDS = ("method", "url", "body_format", "send_as_typed", "only_statuses")
-Name = Annotated[
-    str | None,
-    Field(description="The callback's name, needed if the affiliate has several for this event. Any letter case."),
-]
+NAME: Any = QueryParam(
+    None, description="The callback's name, needed if the affiliate has several for this event. Any letter case."
+)
 
 
 # --- callbacks -------------------------------------------------------------------
@@ -79,7 +79,7 @@ class CallbackOut(Schema):
     operation_id="read_callback",
     exclude_unset=True,
 )
-def read_callback(request: HttpRequest, code: str, event: EventType, name: Name = None) -> dict[str, Any]:
+def read_callback(request: HttpRequest, code: UrlText, event: EventType, name: UrlText | None = NAME) -> dict[str, Any]:
     return _shown(_callback(affiliate_of(code), event, name))
 
 
@@ -92,7 +92,7 @@ def read_callback(request: HttpRequest, code: str, event: EventType, name: Name 
     exclude_unset=True,
 )
 def save_callback(
-    request: HttpRequest, code: str, event: EventType, callback: CallbackIn, name: Name = None
+    request: HttpRequest, code: UrlText, event: EventType, callback: CallbackIn, name: UrlText | None = NAME
 ) -> Status[dict[str, Any]]:
     """201 for a new callback, 200 for an existing one. The URL is checked as in the panel."""
     with transaction.atomic():
@@ -125,7 +125,7 @@ def save_callback(
     summary="Delete a callback",
     operation_id="delete_callback",
 )
-def delete_callback(request: HttpRequest, code: str, event: EventType, name: Name = None) -> Status[None]:
+def delete_callback(request: HttpRequest, code: UrlText, event: EventType, name: UrlText | None = NAME) -> Status[None]:
     """What was sent for it stays in the log."""
     with transaction.atomic():
         setting = _callback(affiliate_of(code, is_locked=True), event, name)
@@ -202,8 +202,8 @@ class ResentOut(DeliveryOut):
 
 
 class DeliveryQuery(PageQuery):
-    order: str | None = Field(None, description="An order's number.")
-    shop: str | None = Field(None, description="The UUID or the name of the order's shop. Empty: none.")
+    order: UrlText | None = Field(None, description="An order's number.")
+    shop: UrlText | None = Field(None, description="The UUID or the name of the order's shop. Empty: none.")
     state: Literal["succeeded", "failed", "pending", "retrying", "sending", "skipped"] | None = None
     since: Moment | None = Field(None, description="Recorded at that time or later.")
 

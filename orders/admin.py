@@ -210,7 +210,7 @@ class ApiTokenAdmin(BaseAdmin):
     """A token is made and revoked, never changed; only the page that follows its making shows it."""
 
     form = ApiTokenForm
-    fields = ("name", "allowed", "days")
+    fields = ("name", "days", "allowed")
     list_title = gettext_lazy("API tokens")
     list_subtitle = gettext_lazy("Your shop and other programs use them for the API.")
     list_icon = "key"

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from django.core.exceptions import ValidationError
-from ninja import Schema
 from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
@@ -18,8 +17,11 @@ from orders.models import AMOUNT_DIGITS, AMOUNT_PLACES, COUPON_MAX_LENGTH
 MOST_COUPONS = 50
 
 
-class Body(Schema):
-    """A JSON object; a field that it does not know is refused, as it would change nothing."""
+class Body(BaseModel):
+    """A JSON object; a field that it does not know is refused, as it would change nothing.
+
+    No `ninja.Schema`, which reads the attributes of any object too.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -71,6 +73,8 @@ Amount = Annotated[
     BeforeValidator(_text_of_number),
     WithJsonSchema({"anyOf": [{"type": "string", "pattern": _PATTERN}, {"type": "number"}]}),
 ]
+# What may stand in an address: all but NUL, with which it is refused before it is read.
+UrlText = Annotated[str, WithJsonSchema({"type": "string", "pattern": r"^[^\x00]*$"})]
 Count = Annotated[
     int, BeforeValidator(_count), WithJsonSchema({"type": "integer", "minimum": 0, "maximum": 999_999_999})
 ]

@@ -4,14 +4,16 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
+from django.core.exceptions import ValidationError
 from ninja import Field, Schema
+from ninja.params.models import Query
 from pydantic import SkipValidation, StrictBool
 
 from orders import money
-from orders.api.fields import Amount, Body, Count, Coupons, Moment
+from orders.api.fields import Amount, Body, Count, Coupons, Moment, UrlText
 from orders.api.pages import PageOut, PageQuery
-from orders.intake.incoming import KEEP, IncomingOrder, LeftOut
-from orders.intake.problems import Problem
+from orders.intake.incoming import KEEP, IncomingOrder, LeftOut, Placed
+from orders.intake.problems import Problem, as_problems, refused_fields
 from orders.models import NUMBER_MAX_LENGTH, Order, Shop
 
 MOST_IN_BATCH = 1000
@@ -117,24 +119,22 @@ def incoming(given: OrderChange, number: str, shop: Shop | None) -> IncomingOrde
 
 
 class Batch(Body):
-    # Each is checked by itself, so that a bad one spoils no other.
-    orders: Annotated[list[SkipValidation[OrderIn]], Field(max_length=MOST_IN_BATCH)]
+    # Each is checked by itself, so that a bad one spoils no other: a batch may hold anything.
+    orders: Annotated[list[SkipValidation[OrderIn | Any]], Field(max_length=MOST_IN_BATCH)]
 
 
 class OrderQuery(PageQuery):
     status: Order.Status | None = None
-    affiliate: str | None = Field(None, description="An affiliate's code.")
-    shop: str | None = Field(None, description="The UUID or the name of a connected shop. Empty: none.")
+    affiliate: UrlText | None = Field(None, description="An affiliate's code.")
+    shop: UrlText | None = Field(None, description="The UUID or the name of a connected shop. Empty: none.")
     since: Moment | None = Field(None, description="Received at that time or later.")
 
 
-ShopQuery = Annotated[
-    str | None,
-    Field(
-        description="The UUID or the name of a connected shop, needed if several shops have an order with this "
-        "number. Empty: an order of no connected shop."
-    ),
-]
+SHOP: Any = Query(
+    None,
+    description="The UUID or the name of a connected shop, needed if several shops have an order with this number. "
+    "Empty: an order of no connected shop.",
+)
 
 
 # --- what is answered ----------------------------------------------------------
@@ -198,3 +198,16 @@ def shown(order: Order, left_out: Iterable[LeftOut]) -> dict[str, Any]:
         if (value := getattr(order, name)) is not None:
             found[name] = value
     return found
+
+
+def refused(problems: Iterable[tuple[str, str, str]]) -> dict[str, Any]:
+    """The `BatchResult` of an order with these problems."""
+    return {"status": 422, "errors": as_problems(problems)}
+
+
+def result_of(placed: Placed | Exception) -> dict[str, Any]:
+    """The `BatchResult` of an order that was saved, or refused by `place`."""
+    if isinstance(placed, ValidationError):
+        return refused(refused_fields(placed))
+    assert isinstance(placed, Placed)  # no other error is about an order that came with its number
+    return {"status": 201 if placed.is_new else 200, "order": shown(placed.order, placed.warnings)}

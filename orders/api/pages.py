@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from ninja import Field, Schema
 
 from config.listing.keys import Keys, key_in, page_of
+from orders.api.fields import UrlText
 
 LARGEST = 100
 ALL = Keys()
@@ -16,7 +17,7 @@ ALL = Keys()
 class PageQuery(Schema):
     """What the address of every list may say."""
 
-    after: str | None = Field(None, description="`next` of the page before. Missing: the first page.")
+    after: UrlText | None = Field(None, description="`next` of the page before. Missing: the first page.")
     limit: int = Field(50, ge=1, le=LARGEST, description="The most rows of a page.")
 
 

@@ -3,6 +3,7 @@
 They translate for `place`, which saves.
 """
 
+from functools import cache
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -15,9 +16,10 @@ from affiliates import search
 from config.listing.period import Bound, Period
 from orders.api import idempotency
 from orders.api.access import Scope, Token
-from orders.api.fields import problem_of
+from orders.api.fields import UrlText, problem_of
 from orders.api.lookup import order_of, shop_of
 from orders.api.order_schemas import (
+    SHOP,
     Batch,
     BatchOut,
     OrderChange,
@@ -25,14 +27,15 @@ from orders.api.order_schemas import (
     OrderOut,
     OrderQuery,
     OrdersOut,
-    ShopQuery,
     incoming,
+    refused,
+    result_of,
     shown,
 )
 from orders.api.pages import page
 from orders.intake import place
-from orders.intake.problems import BODY, as_problems, errors, refused_fields
-from orders.models import Order, Shop
+from orders.intake.problems import BODY, errors
+from orders.models import Order
 
 router = Router(tags=["Orders"])
 
@@ -65,33 +68,21 @@ def place_order(request: HttpRequest, order: OrderIn) -> Status[dict[str, Any]]:
 @idempotency.once
 def place_orders(request: HttpRequest, batch: Batch) -> dict[str, Any]:
     """Up to 1,000 orders, each as in `POST /api/orders`. One that is refused spoils no other. Counts as one request."""
-    shops: dict[str | None, Shop | None] = {}
+    shop_named = cache(shop_of)
     results: list[dict[str, Any] | None] = []
     accepted = []
     for each in batch.orders:
         try:
             order = OrderIn.model_validate(each)
-            if order.shop not in shops:
-                shops[order.shop] = shop_of(order.shop)
-            accepted.append(incoming(order, order.number, shops[order.shop]))
+            accepted.append(incoming(order, order.number, shop_named(order.shop)))
             results.append(None)
         except FieldsError as error:
             found = error.errors(include_url=False, include_input=False, include_context=False)
-            results.append(_refused(problem_of(e, e["loc"], OrderIn) for e in found))
+            results.append(refused([problem_of(e, e["loc"], OrderIn) for e in found]))
         except ValidationError as error:
-            results.append(_refused(refused_fields(error)))
+            results.append(result_of(error))
     placed = iter(place.place_many(accepted))
-    return {"results": [result or _result(next(placed)) for result in results]}
-
-
-def _refused(problems: Any) -> dict[str, Any]:
-    return {"status": 422, "errors": as_problems(problems)}
-
-
-def _result(placed: Any) -> dict[str, Any]:
-    if isinstance(placed, ValidationError):
-        return _refused(refused_fields(placed))
-    return {"status": 201 if placed.is_new else 200, "order": shown(placed.order, placed.warnings)}
+    return {"results": [result or result_of(next(placed)) for result in results]}
 
 
 @router.get(
@@ -125,9 +116,8 @@ def list_orders(request: HttpRequest, query: Query[OrderQuery]) -> dict[str, Any
     operation_id="read_order",
     exclude_unset=True,
 )
-def read_order(request: HttpRequest, number: str, shop: ShopQuery = None) -> dict[str, Any]:
-    order = order_of(number, shop)
-    return shown(order, place.warnings_of(order))
+def read_order(request: HttpRequest, number: UrlText, shop: UrlText | None = SHOP) -> dict[str, Any]:
+    return shown(order := order_of(number, shop), place.warnings_of(order))
 
 
 @router.patch(
@@ -138,10 +128,12 @@ def read_order(request: HttpRequest, number: str, shop: ShopQuery = None) -> dic
     operation_id="change_order",
     exclude_unset=True,
 )
-def change_order(request: HttpRequest, number: str, changes: OrderChange, shop: ShopQuery = None) -> dict[str, Any]:
+def change_order(
+    request: HttpRequest, number: UrlText, changes: OrderChange, shop: UrlText | None = SHOP
+) -> dict[str, Any]:
     """As `POST /api/orders`, but only for an order that is there."""
-    order = order_of(number, shop)
-    placed = place.place(incoming(changes, order.number, order.shop))
+    known = order_of(number, shop)
+    placed = place.place(incoming(changes, known.number, known.shop))
     return shown(placed.order, placed.warnings)
 
 
@@ -152,7 +144,7 @@ def change_order(request: HttpRequest, number: str, changes: OrderChange, shop: 
     summary="Delete an order",
     operation_id="delete_order",
 )
-def delete_order(request: HttpRequest, number: str, shop: ShopQuery = None) -> Status[None]:
+def delete_order(request: HttpRequest, number: UrlText, shop: UrlText | None = SHOP) -> Status[None]:
     """Trackers that were told of the order are told that it is rejected."""
     order_of(number, shop).delete()
     return Status(204, None)

@@ -155,7 +155,7 @@ def _values(world: World) -> list[tuple[str, dict[str, Any]]]:
         ("admin/^(?P<app_label>", {"^(?P<app_label>affiliates|orders|callbacks|auth)/$": "callbacks/"}),
         ("admin/(?P<url>.*)$", {"(?P<url>.*)$": "nothing-here/"}),
         ("portal/", {"<int:viewed>": world.joe.pk, "<int:pk>": world.delivery.pk}),
-        ("api/", {"<path:number>": "%237"}),
+        ("api/", {"<path:number>": "%237", "<uuidstr:event_id>": world.delivery.event_id}),
     ]
 
 
@@ -184,7 +184,7 @@ TYPED: dict[str, Callable[[World], dict[str, Any]]] = {
     "admin/orders/order/<path:object_id>/delete/": lambda _: SURE,
     "admin/callbacks/callbacksetting/add/": lambda _: {"url": "https://shop.example/other"},
     "admin/callbacks/callbacksetting/<path:object_id>/delete/": lambda _: SURE,
-    "admin/orders/apitoken/add/": lambda _: {"name": "till"},
+    "admin/orders/apitoken/add/": lambda _: {"name": "till", "allowed": ["orders:read"]},
     "admin/orders/apitoken/<path:object_id>/delete/": lambda _: SURE,
     "admin/auth/user/add/": lambda _: {
         "username": "eve",

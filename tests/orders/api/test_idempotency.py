@@ -4,7 +4,7 @@ import threading
 from datetime import timedelta
 
 import pytest
-from django.db import connection, connections, transaction
+from django.db import OperationalError, connection, connections, transaction
 from django.utils import timezone
 
 from callbacks.models import Delivery
@@ -96,6 +96,19 @@ def test_order_and_its_answer_are_stored_together_or_not_at_all(monkeypatch: pyt
     assert send(api, "POST", "/orders", ORDER, **KEY).status_code == 500
     assert not Order.objects.exists()
     assert not IdempotentAnswer.objects.exists()
+
+
+def test_answer_that_the_database_is_away_is_not_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    def place_and_lose(incoming):
+        real(incoming)
+        raise OperationalError("database is locked")
+
+    real, api = place.place, client()
+    with monkeypatch.context() as broken:
+        broken.setattr("orders.intake.place.place", place_and_lose)
+        assert send(api, "POST", "/orders", ORDER, **KEY).status_code == 503
+    assert not Order.objects.exists()
+    assert send(api, "POST", "/orders", ORDER, **KEY).status_code == 201
 
 
 @pytest.mark.django_db(transaction=True)

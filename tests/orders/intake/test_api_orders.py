@@ -44,8 +44,8 @@ def test_batch_answers_each_order_in_its_place_and_a_bad_one_spoils_no_other(api
     assert [result["status"] for result in results] == [201, 200, 422, 422, 422, 422, 201, 200, 422, 422]
     named = [result["errors"] for result in results if "errors" in result]
     assert [[(problem["field"], problem["code"]) for problem in errors] for errors in named] == [
-        [("amount", "null")], [("colour", "unknown_field")], [("", "model_attributes_type")],
-        [("shop", "unknown_shop")], [("amount", "invalid")], [("", "model_attributes_type")],
+        [("amount", "null")], [("colour", "unknown_field")], [("", "model_type")],
+        [("shop", "unknown_shop")], [("amount", "invalid")], [("", "model_type")],
     ]  # fmt: skip
     assert results[0]["order"]["commission"] == "8.70"
     assert results[6]["order"]["warnings"][0]["code"] == "unknown_affiliate"
