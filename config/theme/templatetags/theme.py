@@ -68,6 +68,19 @@ CHIPS: dict[str, tuple[str, str, "StrOrPromise"]] = {
     # users
     "on": ("ok", "check", _("On")),
     "off": ("idle", "ring", _("Off")),
+    # shops
+    "shop_connected": ("ok", "check", _("Connected")),
+    "shop_waiting": ("busy", "clock", _("Waiting for a message")),
+    "shop_refused": ("bad", "alert", _("Wrong signature")),
+    # messages of shops
+    "message_created": ("ok", "plus", _("Order created")),
+    "message_updated": ("ok", "check", _("Order updated")),
+    "message_unchanged": ("idle", "ring", _("Nothing changed")),
+    "message_older": ("idle", "history", _("Older than the order")),
+    "message_ignored": ("idle", "skip", _("Ignored")),
+    "message_waiting": ("busy", "clock", _("Waits for its order")),
+    "message_refused": ("bad", "alert", _("Refused")),
+    "message_test": ("idle", "check", _("Test")),
     # API tokens
     "expired": ("warn", "clock", _("Expired")),
 }
