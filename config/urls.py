@@ -8,6 +8,7 @@ from config import echo, views
 from config.monitoring import scrape
 from orders.intake.api import api
 from orders.intake.problems import nothing_here
+from orders.intake.receive import receive
 
 urlpatterns = [
     path("", views.start),
@@ -19,6 +20,8 @@ urlpatterns = [
     re_path(r"^api/?\Z", nothing_here),
     path("api/", api.urls),
     re_path(r"^api/", nothing_here),
+    path("intake/<str:kind>/<str:uuid>", receive, name="intake"),
+    re_path(r"^intake(?:/|\Z)", nothing_here),
     path("healthz", views.healthz, name="healthz"),
     path("readyz", views.readyz, name="readyz"),
     path("metrics", scrape.show, name="metrics"),

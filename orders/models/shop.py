@@ -1,13 +1,24 @@
 """Shops that send their orders by themselves, and the messages that they sent."""
 
+import base64
+import secrets
+import string
 import uuid
+from datetime import timedelta
 from typing import ClassVar
 
+from django.core.exceptions import ValidationError
 from django.db import models
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from affiliates.models import validate_text
-from config.security.encryption import EncryptedTextField
+from affiliates.referral import without_blanks
+from config.security.encryption import MARK, EncryptedTextField
+
+OVERLAP = timedelta(days=1)  # how long a secret that was replaced stays valid
+SECRET_PREFIX = "whsec_"  # noqa: S105 - how each secret of Standard Webhooks begins
+SECRET_MAX_LENGTH = 255
 
 
 class Shop(models.Model):
@@ -71,3 +82,67 @@ class Shop(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @classmethod
+    def make(cls, kind: str, name: str, secret: str = "") -> "Shop":
+        """Save a new shop, with a secret of our own unless one is given. Raises `ValidationError`.
+
+        Shopify makes the secret itself: until it was pasted there is none, and no message is accepted.
+        """
+        shop = cls(kind=kind, name=name, secret=checked_secret(kind, secret) or new_secret(kind))
+        shop.full_clean()
+        shop.save()
+        return shop
+
+    @property
+    def path(self) -> str:
+        """Where its messages go, on this installation."""
+        return f"/intake/{self.kind}/{self.uuid}"
+
+    def rotate(self, secret: str = "") -> None:
+        """Accept messages that are signed with this secret, else with a new one; for a day with the former one too.
+
+        Raises `ValidationError` if no message could be signed with it.
+        """
+        secret = checked_secret(self.kind, secret) or new_secret(self.kind)
+        if secret == self.secret:
+            return
+        self.former_secret, self.former_secret_until = self.secret, timezone.now() + OVERLAP
+        self.secret = secret
+        self.save(update_fields=["secret", "former_secret", "former_secret_until"])
+
+    def valid_secrets(self) -> list[str]:
+        """The secrets that a message may be signed with now. One that SECRET_KEY does not open is none."""
+        former = self.former_secret_until and timezone.now() < self.former_secret_until and self.former_secret
+        return [secret for secret in (self.secret, former or "") if secret and not secret.startswith(MARK)]
+
+
+def new_secret(kind: str) -> str:
+    """A secret for a shop of this kind; "" if the shop makes it itself."""
+    if kind == Shop.Kind.WOOCOMMERCE:  # decodes HTML entities in it, and has room for 50 characters
+        return "".join(secrets.choice(string.ascii_letters + string.digits) for _place in range(50))
+    if kind == Shop.Kind.SIGNED:
+        return SECRET_PREFIX + base64.b64encode(secrets.token_bytes(24)).decode("ascii")
+    return ""
+
+
+def checked_secret(kind: str, typed: str) -> str:
+    """A secret as it was pasted, without white space at its ends. Raises `ValidationError`."""
+    secret = without_blanks(typed)
+    validate_text(secret)
+    if len(secret) > SECRET_MAX_LENGTH or secret.startswith(MARK):
+        raise ValidationError(_("This is no secret of a shop. Copy it again."), code="bad_secret")
+    if kind == Shop.Kind.SIGNED and secret and not key_of(secret):
+        raise ValidationError(
+            _("This is no secret of Standard Webhooks. It begins with whsec_, and base64 follows."), code="bad_secret"
+        )
+    return secret
+
+
+def key_of(secret: str) -> bytes:
+    """The key that a secret of Standard Webhooks is; b"" if it is none. Some leave the padding out."""
+    encoded = secret.removeprefix(SECRET_PREFIX).rstrip("=")
+    try:
+        return base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+    except ValueError:  # of which binascii.Error is one
+        return b""
