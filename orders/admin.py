@@ -1,4 +1,7 @@
-"""All orders, the page of one with what was sent for it, and the tokens of programs that hand over orders."""
+"""All orders, the page of one with what was sent for it, and the tokens of programs that hand over orders.
+
+The pages of shops and of their messages are `orders.shops`.
+"""
 
 from collections import defaultdict
 from typing import Any
@@ -18,13 +21,19 @@ from affiliates.models import Affiliate
 from config.editing import EditingAdmin
 from config.listing.columns import CREATED, column
 from config.listing.filters import PeriodFilter
+from config.listing.keys import key_in
 from config.listing.pages import BaseAdmin, LongChangeList
 from config.security import security_log
 from config.security.sign_in import password_again
 from orders.forms import ApiTokenForm, OrderForm
 from orders.intake import tokens
-from orders.models import ApiToken, Order
+from orders.models import ApiToken, Message, Order, Shop
 from orders.search import find_by_number
+from orders.shops.admin import ShopAdmin
+from orders.shops.messages import MessageAdmin
+
+admin.site.register(Shop, ShopAdmin)
+admin.site.register(Message, MessageAdmin)
 
 LATEST = 1000  # orders whose currencies the filter offers
 
@@ -71,7 +80,9 @@ class OrderChangeList(LongChangeList):
         first_created = {affiliate: at for affiliate, event, at in since if event == "order.created"}
         pruned = apps.get_model("callbacks", "Pruned").objects.filter(kind="deliveries")
         kept_since = pruned.values_list("before", flat=True).first()
+        may_change = self.model_admin.has_change_permission(self.request)
         for order in rows:
+            order.may_be_given = may_change and order.affiliate_id is None
             order.delivery_state = _worst(states[order.pk])
             order.first_set_up_at = first.get(order.affiliate_id)
             order.first_created_at = first_created.get(order.affiliate_id)
@@ -105,14 +116,33 @@ class NoAffiliateFilter(admin.SimpleListFilter):
     parameter_name = "no_affiliate"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("all", _("All orders without an affiliate")), ("named", _("Link or code not recognized"))]
+        return [
+            ("all", _("All orders without an affiliate")),
+            ("named", _("Link or code not recognized")),
+            ("nothing", _("No link and no coupon")),
+            ("self", _("The customer is the affiliate")),
+        ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        if self.value() == "all":
-            return queryset.filter(affiliate=None)
+        if self.value() is None:
+            return queryset
+        without, why = queryset.filter(affiliate=None), Order.NoAffiliate
         if self.value() == "named":
-            return queryset.filter(affiliate=None).exclude(no_affiliate_reason="")
-        return queryset
+            return without.exclude(no_affiliate_reason__in=["", why.NOTHING_GIVEN, why.SELF_REFERRAL])
+        if self.value() == "nothing":
+            return without.filter(no_affiliate_reason=why.NOTHING_GIVEN)
+        return without.filter(no_affiliate_reason=why.SELF_REFERRAL) if self.value() == "self" else without
+
+
+class SourceFilter(admin.SimpleListFilter):
+    title = gettext_lazy("source")
+    parameter_name = "source"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return Order.Source.choices
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(source=self.value()) if self.value() else queryset
 
 
 class CurrencyFilter(admin.SimpleListFilter):
@@ -130,13 +160,30 @@ class CurrencyFilter(admin.SimpleListFilter):
         return queryset.filter(currency=self.value()) if self.value() else queryset
 
 
+class ShopFilter(admin.SimpleListFilter):
+    """Offers the shops, and the orders of none, once there is a shop."""
+
+    title = gettext_lazy("shop")
+    parameter_name = "shop"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        shops = [(str(pk), name) for pk, name in Shop.objects.order_by("name").values_list("pk", "name")]
+        return [*shops, ("none", _("None"))] if shops else []
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() == "none":
+            return queryset.filter(shop=None)
+        pk = key_in(self.value() or "")
+        return queryset if pk is None else queryset.filter(shop=pk)
+
+
 @admin.register(Order)
 class OrderAdmin(FilteredByAffiliate, EditingAdmin):
     form = OrderForm
     list_title = gettext_lazy("All orders")
     list_icon = "orders"
     empty_title = gettext_lazy("No orders yet")
-    empty_text = gettext_lazy("Your shop sends orders through the API. You can also add one here.")
+    empty_text = gettext_lazy("Connect your shop, or send orders through the API. You can also add one here.")
     list_display = (
         "number",
         "affiliate_column",
@@ -151,10 +198,12 @@ class OrderAdmin(FilteredByAffiliate, EditingAdmin):
         DeliveriesFilter,
         ("affiliate", AffiliateFilter),
         NoAffiliateFilter,
+        ShopFilter,
+        SourceFilter,
         CurrencyFilter,
         PeriodFilter,
     )
-    list_select_related = ("affiliate",)
+    list_select_related = ("affiliate", "shop")
     list_per_page = 50
     search_fields = ("number", "affiliate__name", "affiliate__code")
     search_help_text = gettext_lazy("Order number or affiliate")
@@ -172,6 +221,11 @@ class OrderAdmin(FilteredByAffiliate, EditingAdmin):
             return super().get_fieldsets(request, obj)
         facts, _money = self.fieldsets
         return (facts, (_("Money"), {"fields": ("money_amount", "money_commission")}))
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        """With the shop beside the number, if there are several: each may have an order #1001."""
+        number, *others = super().get_list_display(request)
+        return [number, "shop", *others] if Shop.objects.count() > 1 else [number, *others]
 
     # --- finding -------------------------------------------------------------
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[OrderChangeList]:

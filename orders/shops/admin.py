@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
-from django.db import transaction
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
@@ -40,6 +40,7 @@ class ShopAdmin(EditingAdmin):
     list_title = gettext_lazy("Shops")
     list_subtitle = gettext_lazy("Each sends its orders, refunds and cancellations by itself.")
     list_icon = "shop"
+    add_label = gettext_lazy("Connect a shop")
     empty_title = gettext_lazy("No shops yet")
     empty_text = gettext_lazy("Connect Shopify, WooCommerce or your own shop. Orders then arrive by themselves.")
     list_display = ("name_column", "kind", "state_column", "last_received")
@@ -74,11 +75,17 @@ class ShopAdmin(EditingAdmin):
     def save_form(self, request: HttpRequest, form: Any, change: bool) -> Any:
         if change:
             return super().save_form(request, form, change)
-        return Shop.make(form.cleaned_data["kind"], form.cleaned_data["name"])
+        try:
+            return Shop.make(form.cleaned_data["kind"], form.cleaned_data["name"])
+        except ValidationError as error:  # somebody has just made one with this name: now the form says so
+            raise IntegrityError from error
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         if change:  # only what the form has: messages may arrive meanwhile
             obj.save(update_fields=[*form.Meta.fields, "status_map"])
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """There is nothing related."""
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
         return redirect("admin:orders_shop_secret", obj.pk)

@@ -46,6 +46,15 @@ class KeyForm(forms.Form):
 class ShopForm(EditingForm):
     """The settings. Each status of the shop has a field; only what differs from the default is stored."""
 
+    address = forms.URLField(
+        label=gettext_lazy("Address"),
+        required=False,
+        max_length=200,
+        assume_scheme="https",
+        widget=forms.URLInput(attrs={"placeholder": "https://shop.example"}),
+        help_text=gettext_lazy("The public address of the shop. Links that are only a path are completed with it."),
+    )
+
     class Meta:
         model = Shop
         fields = (
@@ -58,7 +67,6 @@ class ShopForm(EditingForm):
             "leaves_out_self_referrals",
         )
         widgets: ClassVar = {
-            "address": forms.URLInput(attrs={"placeholder": "https://shop.example"}),
             "commission_base": forms.RadioSelect,
             "first": forms.RadioSelect,
         }
@@ -70,7 +78,6 @@ class ShopForm(EditingForm):
             "leaves_out_self_referrals": gettext_lazy("No commission for self-referrals"),
         }
         help_texts: ClassVar = {
-            "address": gettext_lazy("The public address of the shop. Links that are only a path are completed with it."),
             "accepts_test_orders": gettext_lazy("Otherwise test orders are noted under Messages and create no order."),
             "leaves_out_self_referrals": gettext_lazy(
                 "If the customer has the affiliate's e-mail address, the order gets no affiliate. Otherwise it is only "
@@ -98,9 +105,7 @@ class ShopForm(EditingForm):
     def save(self, commit: bool = True) -> Any:
         """A status that appeared while the page was open stays as it is."""
         defaults = statuses.DEFAULTS[self.instance.kind]
-        chosen = {
-            theirs: self.cleaned_data[status_field(theirs)] or ours for theirs, ours in self.status_map.items()
-        }
+        chosen = {theirs: self.cleaned_data[status_field(theirs)] or ours for theirs, ours in self.status_map.items()}
         self.instance.status_map = {
             theirs: ours for theirs, ours in chosen.items() if ours != defaults.get(theirs, Order.Status.NEW)
         }

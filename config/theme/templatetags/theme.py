@@ -61,6 +61,7 @@ CHIPS: dict[str, tuple[str, str, "StrOrPromise"]] = {
     "order_new": ("busy", "dot", _("New")),
     "order_approved": ("ok", "check", _("Approved")),
     "order_rejected": ("bad", "cross", _("Rejected")),
+    "decided": ("ok", "check", _("Decided")),
     # affiliates
     "affiliate_pending": ("warn", "clock", _("Pending")),
     "affiliate_approved": ("ok", "check", _("Approved")),
