@@ -3,7 +3,8 @@
 import html
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Collection, Iterator
 from urllib.parse import unquote
 
 from django.conf import settings
@@ -74,26 +75,51 @@ def by_code(text: str) -> Affiliate | None:
     It can mean a code in spite of its letter case, of how its characters are composed, and of what sticks to it:
     slashes, quotes, white space, a percent-encoded tail.
     """
-    text = text[:MAX_LENGTH]
+    return by_codes([text]).get(text)
+
+
+def by_codes(texts: Collection[str]) -> dict[str, Affiliate]:
+    """As `by_code` for each, in at most five queries; what names nobody is not in it."""
+    begun = {text: text[:MAX_LENGTH] for text in texts}
+    storable = {code for code in begun.values() if _is_storable(code)}
+    found = {affiliate.code: affiliate for affiliate in Affiliate.objects.filter(code__in=storable)} if storable else {}
+    if missing := storable - found.keys():
+        aliases = AffiliateAlias.objects.filter(code__in=missing).select_related("affiliate")
+        found |= {alias.code: alias.affiliate for alias in aliases}
+    if meant := _meant_by({code for code in begun.values() if code not in found}):
+        affiliates = Affiliate.objects.in_bulk(set(meant.values()))
+        found |= {code: affiliates[pk] for code, pk in meant.items() if pk in affiliates}
+    return {text: found[code] for text, code in begun.items() if code in found}
+
+
+def _is_storable(text: str) -> bool:
+    """Whether a column can hold it."""
     try:
         validate_text(text)
     except ValidationError:
-        pass  # no column can hold it
-    else:
-        for exactly in (Q(code=text), Q(aliases__code=text)):
-            if affiliate := Affiliate.objects.filter(exactly).first():
-                return affiliate
-    readings = _readings(text)
-    meant, beside = {*_meant(readings)} - {""}, {*_beside(readings[-1])}
+        return False
+    return True
+
+
+def _meant_by(texts: Collection[str]) -> dict[str, int]:
+    """The keys of the affiliates that these mean though no code is exactly like them."""
+    readings = {text: _readings(text) for text in texts}
+    meant = {text: codes for text in texts if (codes := {*_meant(readings[text])} - {""})}
     if not meant:
-        return None
+        return {}
     # In Python, because SQLite folds the case of ASCII only, and no database folds what is composed otherwise.
     known = [*Affiliate.objects.values_list("pk", "code"), *AffiliateAlias.objects.values_list("affiliate", "code")]
-    folded = [(pk, _folded(code)) for pk, code in known]
-    found = {pk for pk, code in folded if code in meant}
-    if found:
-        found |= {pk for pk, code in folded if code in beside}
-    return Affiliate.objects.get(pk=found.pop()) if len(found) == 1 else None
+    owners: dict[str, set[int]] = defaultdict(set)
+    for pk, code in known:
+        owners[_folded(code)].add(pk)
+    only = {}
+    for text, codes in meant.items():
+        found = set().union(*(owners.get(code, ()) for code in codes))
+        if found:
+            found = found.union(*(owners.get(code, ()) for code in _beside(readings[text][-1])))
+        if len(found) == 1:
+            only[text] = found.pop()
+    return only
 
 
 def code_in(url: str) -> str:

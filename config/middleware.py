@@ -15,9 +15,11 @@ from django.urls import resolve
 
 from config.request import given_request_id
 from config.stack.web import body_limit
+from orders.intake.problems import GENERAL, answer
 
 View = Callable[[HttpRequest], HttpResponseBase]
 PROBES = ("/healthz", "/readyz", "/status", "/metrics")
+FOR_PROGRAMS = ("/api/", "/intake/")
 POLICY = "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()"
 
 
@@ -71,16 +73,33 @@ def headers(get_response: View) -> View:
 def unreadable_requests(get_response: View) -> View:
     """Refuse what no view can use: a body that is too large, and an address with NUL, which no database text holds.
 
-    Forms refuse NUL themselves, and the API says itself that a body is too large.
+    Forms refuse NUL themselves.
     """
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         path, parameters = request.path_info, request.GET.lists()
-        if not path.startswith("/api/") and _length(request) > body_limit(path, request.content_type or ""):
+        limit = body_limit(path, request.content_type or "")
+        if _length(request) > limit:
+            if path.startswith(FOR_PROGRAMS):
+                return answer(413, [("", GENERAL[413][0], f"The body is larger than {limit / 2**20:.1f} MB.")])
             return render(request, "413.html", status=413)
         if "\0" in path or any("\0" in text for name, values in parameters for text in (name, *values)):
             return render(request, "400.html", status=400)
         return get_response(request)
+
+    return middleware
+
+
+def intake(get_response: View) -> View:
+    """Let the messages of shops past all that is for people: sessions, cookies, log-ins, and what keeps forms safe."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        if not request.path_info.startswith("/intake/"):
+            return get_response(request)
+        request.get_host()  # raises if it is not allowed
+        match = request.resolver_match = resolve(request.path_info)
+        response: HttpResponseBase = match.func(request, *match.args, **match.kwargs)
+        return response
 
     return middleware
 

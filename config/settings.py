@@ -156,6 +156,7 @@ MIDDLEWARE = [
     "config.middleware.headers",
     "config.language.middleware",
     "config.middleware.unreadable_requests",
+    "config.middleware.intake",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -339,6 +340,9 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = BEHIND_PRO
 if SESSION_COOKIE_SECURE:  # no other host of the domain can set a cookie of such a name
     SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"  # one cookie less, and what it tells
+DATA_UPLOAD_MAX_MEMORY_SIZE = (
+    10 * 2**20
+)  # that of /intake/; the limits elsewhere, which are lower, are the middleware's
 FILE_UPLOAD_HANDLERS = ["config.middleware.NoUploads"]
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"

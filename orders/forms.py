@@ -12,7 +12,7 @@ from affiliates.forms import AffiliateField
 from affiliates.referral import without_blanks
 from config.editing import EditingForm
 from orders import money
-from orders.intake import place, tokens
+from orders.intake import attribution, tokens
 from orders.models import ApiToken, Order
 
 
@@ -79,7 +79,7 @@ class OrderForm(EditingForm):
         self.typed_link, cleaned["link"] = cleaned.get("link", ""), None
         try:
             with transaction.atomic():
-                affiliate, _link = place.resolve_link(cleaned.get("affiliate"), self.typed_link)
+                affiliate, _link = attribution.resolve_link(cleaned.get("affiliate"), self.typed_link)
                 transaction.set_rollback(True)
         except ValidationError as error:
             # While the affiliate has an error, whom the link names says nothing yet.
@@ -91,7 +91,7 @@ class OrderForm(EditingForm):
         return cleaned
 
     def save(self, commit: bool = True) -> Any:
-        _affiliate, self.instance.link = place.resolve_link(self.instance.affiliate, self.typed_link)
+        _affiliate, self.instance.link = attribution.resolve_link(self.instance.affiliate, self.typed_link)
         return super().save(commit)
 
 

@@ -23,6 +23,7 @@ from callbacks.postback.variables import LINK_QUERY
 from callbacks.reports import hourly
 from callbacks.retention import kept_sums
 from orders.models import Order
+from orders.models import forget as forget_messages
 
 log = structlog.get_logger(__name__)
 
@@ -45,8 +46,8 @@ class Forgotten:
         return bool(self.orders or self.deliveries or self.notes)
 
 
-def forget(number: str, user: User | None = None) -> Forgotten:
-    """Forget the order with exactly this number, and what is left of deleted ones that had it.
+def forget(number: str, user: User | None = None, only: Order | None = None) -> Forgotten:
+    """Forget the orders with exactly this number, else `only` this one, and what is left of deleted ones that had it.
 
     Looks through all deliveries for the latter, which takes some seconds for each ten million of them. Who did it is
     noted, without the number.
@@ -56,7 +57,8 @@ def forget(number: str, user: User | None = None) -> Forgotten:
             cursor.execute("PRAGMA secure_delete = ON")
     of_deleted = list(_of_deleted_orders(number))
     with transaction.atomic():
-        orders = list(Order.objects.select_for_update(of=("self",)).filter(number=number).select_related("link"))
+        meant = Q(number=number) if only is None else Q(pk=only.pk)
+        orders = list(Order.objects.select_for_update(of=("self",)).filter(meant).select_related("link"))
         gone = _forget(number, orders, of_deleted)
         if gone and user is not None:
             _note(user)
@@ -92,6 +94,7 @@ def _forget(number: str, orders: list[Order], of_deleted: list[int]) -> Forgotte
     link_keys = {link.pk for link in links}
     notes = _notes(number, [order.pk for order in orders], keys, link_keys).delete()[0]
     _leave_out_of_jobs(number)
+    forget_messages(orders)
     return Forgotten(
         attempts=_delete("callbacks_attempt", "delivery_id", keys),
         deliveries=_delete("callbacks_delivery", "id", keys),

@@ -33,10 +33,13 @@ from callbacks.retention import kept_sums
 from config.db_outages import outage
 from config.models import Email
 from config.monitoring import mail
+from orders.models import IdempotentAnswer, Message
 
 log = structlog.get_logger(__name__)
 
 LOG_IN_DAYS = 30
+SHOP_MESSAGE_DAYS = 7
+IDEMPOTENT_HOURS = 24
 SMALLEST, LARGEST = 50, 2000  # rows of a batch
 BATCH_S = 0.005  # how long one should take
 PAUSE, SHORTEST_PAUSE_S = 2.0, 0.002  # times the batch; and at least
@@ -105,6 +108,8 @@ def kinds() -> list[Kind]:
         Kind("log-ins", AccessLog, "attempt_time", log_ins_since),
         Kind("failed log-ins", AccessFailureLog, "attempt_time", log_ins_since),
         Kind("wrong-password counters", AccessAttempt, "attempt_time", log_ins_since),
+        Kind("messages of shops", Message, "received_at", now - timedelta(days=SHOP_MESSAGE_DAYS)),
+        Kind("repeatable answers", IdempotentAnswer, "created_at", now - timedelta(hours=IDEMPOTENT_HOURS)),
         Kind("e-mails", Email, "created_at", now - mail.KEPT_FOR, f"t.status <> '{Email.Status.WAITING}'"),
     ]
 

@@ -18,7 +18,7 @@ from orders.models import Order
 def forget(request: HttpRequest, pk: int) -> HttpResponse:
     order = get_object_or_404(Order.objects.select_related("affiliate", "link"), pk=pk)
     if request.method == "POST":
-        gone = erase.forget(order.number, actor(request))
+        gone = erase.forget(order.number, actor(request), only=order)
         # Neither the number nor the key of an order that is to be forgotten.
         security_log.note(request, "order_forgotten", deliveries=gone.deliveries)
         messages.success(request, _("The order and all data about it were deleted."))

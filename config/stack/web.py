@@ -32,6 +32,7 @@ KIB = 1024
 SMALL = 64 * KIB  # a log-in, a callback to the echo receiver
 FORM = 2560 * KIB  # the longest form has a line for each of thousands of callbacks
 MULTIPART = 256 * KIB  # a form in this encoding; there is no page with a file
+INTAKE = 10 * 1024 * KIB  # what a shop sends by itself: it cannot be asked to send an order in parts
 IN_MEMORY = 512 * KIB  # what is longer waits on disk
 DISCARDED = 64 * 1024 * KIB  # what is read of a body that is too large, so that its sender can read the answer
 
@@ -40,6 +41,8 @@ def body_limit(path: str, content_type: str) -> int:
     """The longest body that is kept of a request there, in bytes."""
     if content_type.strip().lower().startswith("multipart/"):
         return MULTIPART
+    if path.startswith("/intake/"):
+        return INTAKE
     if path.startswith("/api/") or (path.startswith("/admin/") and not path.startswith("/admin/login")):
         return FORM
     return SMALL

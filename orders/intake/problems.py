@@ -1,4 +1,4 @@
-"""How the API says what is wrong: one shape, for everything under /api/ that is not answered with what was asked for.
+"""How programs are told what is wrong: one shape, for all under /api/ and /intake/ that is not answered as asked.
 
 `ProblemsMiddleware` gives it also to answers that Django or another middleware make: unknown addresses, wrong methods,
 hosts that are not allowed, errors of ours.
@@ -69,7 +69,8 @@ class ProblemsMiddleware:
             known = response.status_code in KNOWN
             metrics.API_CALLS.labels(str(response.status_code) if known else "other").inc()
         is_ours = response.headers.get("Content-Type", "").startswith("application/json")
-        if response.status_code < 400 or is_ours or not _is_of_api(request):
+        is_for_program = _is_of_api(request) or request.path_info.startswith("/intake/")
+        if response.status_code < 400 or is_ours or not is_for_program:
             return response
         kept = {name: value for name, value in response.headers.items() if name.lower() not in NOT_COPIED}
         reworded = answer(response.status_code, headers=kept)

@@ -1,6 +1,6 @@
 """The tables: orders and their refunds, shops and their messages, tokens of the API."""
 
-from orders.models.message import Message
+from orders.models.message import Message, forget
 from orders.models.order import (
     AMOUNT_DIGITS,
     AMOUNT_PLACES,
@@ -39,6 +39,7 @@ __all__ = [
     "OrderState",
     "Refund",
     "Shop",
+    "forget",
     "link_of_another",
     "validate_currency",
     "validate_number",

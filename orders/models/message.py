@@ -1,12 +1,14 @@
 """Messages of shops: what is kept of each, and what became of it."""
 
+from collections.abc import Collection
 from typing import ClassVar
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from orders.models.order import EXTERNAL_ID_MAX_LENGTH, Order
+from orders.models.order import EXTERNAL_ID_MAX_LENGTH, Order, Refund
 from orders.models.shop import Shop
 
 
@@ -53,3 +55,18 @@ class Message(models.Model):
 
     def __str__(self) -> str:
         return f"{self.topic} {self.external_id}"
+
+
+def forget(orders: Collection[Order]) -> None:
+    """Delete what messages and refunds tell of these orders.
+
+    The keys of the messages stay for their time, so that a repetition is known and does not make the order anew.
+    """
+    about = Q(order__in=[order.pk for order in orders])
+    for order in orders:
+        if order.shop_id is not None and order.external_id:
+            about |= Q(shop=order.shop_id, external_id=order.external_id)
+    reason = gettext("Its order was forgotten.")
+    empty = {"order": None, "external_id": "", "kept": None}
+    Message.objects.filter(about).update(**empty, outcome=Message.Outcome.IGNORED, reason=reason)
+    Refund.objects.filter(order__in=[order.pk for order in orders]).delete()

@@ -54,6 +54,9 @@ class Shop(models.Model):
     domain = models.CharField(
         max_length=255, blank=True, editable=False, help_text="What the first valid message said that it came from."
     )
+    api_version = models.CharField(
+        max_length=32, blank=True, editable=False, default="", db_default="", help_text="What its last message said."
+    )
     status_map = models.JSONField(
         _("status map"),
         default=dict,

@@ -12,8 +12,7 @@ from orders.intake import statuses
 from orders.models import Message, Order, Shop
 from orders.models.shop import checked_secret
 
-IGNORED = "ignored"
-OURS = [*Order.Status.choices, (IGNORED, gettext_lazy("Ignored"))]
+OURS = [*Order.Status.choices, (statuses.IGNORED, gettext_lazy("Ignored"))]
 LATEST = 1000  # messages in which unknown statuses are looked for
 MOST_STATUSES = 100
 STATUS = "status_"  # how the fields of the status map begin
@@ -78,6 +77,7 @@ class ShopForm(EditingForm):
             "leaves_out_self_referrals": gettext_lazy("No commission for self-referrals"),
         }
         help_texts: ClassVar = {
+            "is_active": gettext_lazy("If not, messages are only kept for 7 days, and you can apply them later."),
             "accepts_test_orders": gettext_lazy("Otherwise test orders are noted under Messages and create no order."),
             "leaves_out_self_referrals": gettext_lazy(
                 "If the customer has the affiliate's e-mail address, the order gets no affiliate. Otherwise it is only "
@@ -129,7 +129,6 @@ def status_map_of(shop: Shop) -> dict[str, str]:
 
 def _seen(shop: Shop) -> Iterator[str]:
     """The statuses in the latest messages."""
-    field = "kept__financial_status" if shop.kind == Shop.Kind.SHOPIFY else "kept__status"
-    for status in Message.objects.filter(shop=shop).values_list(field, flat=True)[:LATEST]:
+    for status in Message.objects.filter(shop=shop).values_list("kept__status", flat=True)[:LATEST]:
         if isinstance(status, str) and status:
             yield status

@@ -1,12 +1,20 @@
 """What every request passes, and every answer."""
 
+import json
 from datetime import datetime, timedelta
 from ipaddress import ip_network
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.http import HttpRequest, HttpResponse
 from django.test import Client
+from django.urls import path
 from django.utils import timezone
+
+from affiliates.models import LINK_MAX_LENGTH
+from config.stack.web import body_limit
+from orders.intake.api import OrderIn
+from orders.models import NUMBER_MAX_LENGTH
 
 from tests.roles import world as worlds
 from tests.roles.matrix import TABLE
@@ -140,3 +148,38 @@ def test_login_form_of_a_stranger_may_be_short_only():
     assert client.post("/portal/login/", "username=" + "x" * 70_000, text).status_code == 413
     assert client.post("/admin/login/", "username=" + "x" * 70_000, text).status_code == 413
     assert client.post("/admin/orders/order/add/", "number=" + "x" * 3_000_000, text).status_code == 413
+
+
+# --- messages of shops -------------------------------------------------------------
+@pytest.mark.urls("tests.config.test_middleware")
+def test_message_of_a_shop_meets_nothing_that_is_for_people(world, django_assert_num_queries):
+    client = Client(enforce_csrf_checks=True, raise_request_exception=False)
+    client.force_login(world.people["merchant"])
+    with django_assert_num_queries(0):
+        answer = client.post("/intake/shown", b"x" * 10 * 2**20, "application/json")
+    assert (answer.content, answer.cookies, answer.headers["Cache-Control"]) == (b"10485760 False", {}, "no-store")
+    assert client.post("/intake/shown", b"{}", "application/json", headers={"Host": "elsewhere"}).status_code == 400
+    too_large = client.post("/intake/shown", b"x" * (10 * 2**20 + 1), "application/json")
+    assert (too_large.status_code, too_large.json()["errors"][0]["code"]) == (413, "too_large")
+    for status, path in ((404, "/intake/nothing"), (500, "/intake/broken")):
+        answer = client.post(path, b"{}", "application/json")
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (status, "")
+
+
+def shown(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(f"{len(request.body)} {hasattr(request, 'session')}")
+
+
+def broken(request: HttpRequest) -> HttpResponse:
+    raise ZeroDivisionError
+
+
+urlpatterns = [path("intake/shown", shown), path("intake/broken", broken)]
+
+
+def test_batch_of_the_longest_orders_fits():
+    order = {name: "x" * 30 for name in OrderIn.model_fields} | {
+        "number": "x" * NUMBER_MAX_LENGTH,
+        "link": "x" * LINK_MAX_LENGTH,
+    }
+    assert len(json.dumps({"orders": [order] * 1000}, indent=1)) < body_limit("/api/orders/batch", "application/json")

@@ -171,6 +171,16 @@ def test_client_that_asks_before_it_sends_is_told_at_once(web):
     assert web.status_of(head) == 413
 
 
+@pytest.mark.parametrize(("size", "is_too_large"), [(10 * 2**20, False), (10 * 2**20 + 1, True)])
+def test_message_of_a_shop_may_have_ten_mebibytes(web, size, is_too_large):
+    path = "/intake/shopify/00000000-0000-4000-8000-000000000000"
+    answer = web.ask(post(path, "application/json", size), b" " * size)
+    assert int(answer.split()[1]) in ({413} if is_too_large else {401, 404})  # there is no such shop
+    assert b"application/json" in answer
+    asking = post(path, "application/json", size).replace("\r\n\r\n", "\r\nExpect: 100-continue\r\n\r\n")
+    assert web.status_of(asking) == (413 if is_too_large else 100)
+
+
 @pytest.mark.parametrize("size", [3_000_000, 20_000_000])
 def test_api_says_in_its_own_words_that_a_body_is_too_large(web, size):
     answer = web.ask(post("/api/orders", "application/json", size), b" " * size)

@@ -4,8 +4,9 @@ import pytest
 from django.core.exceptions import ValidationError
 
 from affiliates.models import Affiliate, Link
+from orders.intake.attribution import resolve_link
 from orders.intake.incoming import IncomingOrder, Placed
-from orders.intake.place import place, resolve_link
+from orders.intake.place import place
 from orders.models import Order
 from tests.factories import AffiliateFactory, LinkFactory
 

@@ -159,7 +159,7 @@ def test_wrong_signatures_are_counted_with_what_to_do(owner, kind, what_to_do):
 def test_shop_that_is_off_says_so(owner):
     shop = Shop.make("signed", "Main shop")
     Shop.objects.update(is_active=False)
-    assert "This shop is off: its messages are not accepted." in page_of(owner, shop)
+    assert "This shop is off: its messages are only kept" in page_of(owner, shop)
 
 
 # --- whether the shop can reach it -----------------------------------------------------

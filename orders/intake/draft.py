@@ -1,0 +1,148 @@
+"""One order between what came and what is stored: what is applied to it, checked and saved.
+
+Finding it, and what goes into one transaction, is `orders.intake.place`.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from affiliates.models import Link
+from orders.intake import attribution, refunds, sources
+from orders.intake.attribution import warnings_of
+from orders.intake.incoming import KEEP, IncomingOrder, LeftOut, Placed
+from orders.models import Order
+
+FUTURE = timedelta(minutes=5)  # how far a shop's clock may be ahead of ours
+# What is stored as it came, if it came.
+FIELDS = ("amount", "subtotal", "refunded", "currency", "status", "ordered_at", "items", "customer_is_new")
+ROUNDED = ("subtotal", "refunded")
+# Found or made in the same transaction, so that looking again would find nothing else.
+FOUND = frozenset({"shop", "affiliate", "link"})
+_COLUMNS = [
+    field.attname
+    for field in Order._meta.concrete_fields  # noqa: SLF001 - Django's documented name
+    if field.name not in {"id", "created_at", "updated_at"}
+]
+
+
+class Draft:
+    """An order, and what came for it. Call `look_up` or set the sayings' affiliates, then `fill`, `check`, `save`."""
+
+    def __init__(self, order: Order, incoming: IncomingOrder) -> None:
+        """Raises `ValidationError` (`number_taken`) if it is the number of an order with another external id."""
+        self.order, self.incoming = order, incoming
+        self.is_new = order.pk is None
+        self.before = {} if self.is_new else {name: getattr(order, name) for name in _COLUMNS}
+        self.url = ""
+        self.left_out: list[LeftOut] = []
+        self.rows = refunds.RefundRows()
+        self.said: list[sources.Saying] = []
+        if incoming.external_id and order.external_id not in {"", incoming.external_id}:
+            taken = ValidationError(_("Another order of this shop already has this number."), code="number_taken")
+            raise ValidationError({"number": taken})
+        self.is_older = not self.is_new and _is_older(order, incoming)
+        said = sources.read(incoming)
+        self.is_settled = not self.is_new and attribution.is_settled(order, incoming, said)
+        if not self.is_older and not self.is_settled:
+            self.said = said
+
+    def fill(self) -> None:
+        """Set what came, and whose it is; the sayings are identified by now. The URL of its link is in `url`."""
+        order, incoming = self.order, self.incoming
+        order.external_id = incoming.external_id or order.external_id
+        for name in FIELDS:
+            if (value := getattr(incoming, name)) is not None:
+                setattr(order, name, value)
+        for name in ROUNDED:
+            setattr(order, name, refunds.rounded(getattr(order, name), order.currency))
+        if incoming.coupons is not None:
+            order.coupon = sources.joined(sources.coupons_of(incoming))
+        if incoming.commission is not KEEP and not self._is_calculated_already():
+            order.commission = incoming.commission  # `save` computes it if it is None
+        _set_times(order, incoming)
+        is_said = _says_whose(incoming) or (incoming.customer and order.affiliate)
+        if not self.is_settled and (self.is_new or is_said):
+            attributed = attribution.attribute(order, incoming, self.said)
+            self.url, self.left_out = attributed.url, attributed.left_out
+
+    def _is_calculated_already(self) -> bool:
+        order = self.order
+        has_rate = order.commission_rate is not None or order.affiliate_id is None
+        return self.incoming.commission is None and not self.is_new and not order.commission_given and has_rate
+
+    @property
+    def needs_link(self) -> bool:
+        link = self.order.link
+        is_there = link is not None and (link.affiliate_id, link.url) == (self.order.affiliate_id, self.url)
+        return bool(self.url) and not is_there
+
+    def check(self) -> None:
+        """Check all that came, and settle the money. Raises `ValidationError` with the fields' names and codes.
+
+        That nobody has its number was seen when it was looked for; the database holds it.
+        """
+        self.order.full_clean(
+            exclude=FOUND if self.is_new else FOUND | {"number"}, validate_unique=False, validate_constraints=False
+        )
+        self.rows = refunds.settle(self.order, self.incoming, self.before.get("amount"))
+
+    @property
+    def changed(self) -> list[str]:
+        """The columns of a stored order that are other than in its row."""
+        return [name for name, value in self.before.items() if getattr(self.order, name) != value]
+
+    def save(self) -> Placed:
+        changed = self.changed
+        if self.is_new:
+            self.order.save()
+        elif changed:
+            self.order.save(update_fields=changed)
+        refunds.write([self.rows])
+        return self.placed(is_saved=self.is_new or bool(changed))
+
+    def placed(self, *, is_saved: bool) -> Placed:
+        order = self.order
+        is_changed = is_saved and order.before != order.after
+        return Placed(order, self.is_new, tuple(self.left_out or warnings_of(order)), is_changed, self.is_older)
+
+
+def link_of(draft: Draft) -> Link:
+    affiliate = draft.order.affiliate
+    assert affiliate is not None, "only an affiliate has links"
+    return Link.objects.find_or_make(affiliate, draft.url)
+
+
+def _says_whose(incoming: IncomingOrder) -> bool:
+    sources: tuple[Any, ...] = (incoming.affiliate_code, incoming.link, incoming.cart_link, incoming.landing)
+    return incoming.coupons is not None or any(source is not None for source in sources)
+
+
+# --- the order of messages -----------------------------------------------------
+def _is_older(order: Order, incoming: IncomingOrder) -> bool:
+    """Whether what came was made before what is stored. What is as old is applied again: it is the whole order."""
+    if incoming.updated_at is None or order.source_updated_at is None:
+        return False
+    if incoming.updated_at != order.source_updated_at:
+        return incoming.updated_at < order.source_updated_at
+    triggered_at = _credible(incoming.triggered_at)
+    if triggered_at is None or order.source_triggered_at is None:
+        return False
+    return triggered_at < order.source_triggered_at
+
+
+def _set_times(order: Order, incoming: IncomingOrder) -> None:
+    if incoming.updated_at is None:
+        return
+    triggered_at = _credible(incoming.triggered_at)
+    if triggered_at or incoming.updated_at != order.source_updated_at:
+        order.source_triggered_at = triggered_at
+    order.source_updated_at = incoming.updated_at
+
+
+def _credible(triggered_at: datetime | None) -> datetime | None:
+    is_future = triggered_at is not None and triggered_at > timezone.now() + FUTURE
+    return None if is_future else triggered_at
