@@ -5,13 +5,16 @@ The texts of the steps are in `templates/admin/orders/shop/`.
 
 import ipaddress
 from collections.abc import Iterator
+from datetime import timedelta
 from urllib.parse import urlsplit
 
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from orders.models import Shop
 
+RECENT = timedelta(days=7)
 WOOCOMMERCE_PORTS = frozenset({80, 443, 8080})
 LOCAL_NAMES = (".internal", ".local", ".localhost", ".lan", ".home.arpa")
 # The topics of each kind of shop, as its own pages call them.
@@ -40,6 +43,13 @@ def state_of(shop: Shop) -> str:
     if shop.last_refused_at and (shop.last_received_at is None or shop.last_refused_at > shop.last_received_at):
         return "shop_refused"
     return "shop_connected" if shop.last_received_at else "shop_waiting"
+
+
+def shows_refused(shop: Shop) -> bool:
+    """Whether its wrong signatures still concern somebody: they are recent, or nothing right has come since."""
+    if not shop.refused_count or shop.last_refused_at is None:
+        return False
+    return state_of(shop) == "shop_refused" or shop.last_refused_at > timezone.now() - RECENT
 
 
 def obstacles(kind: str, url: str) -> Iterator[str]:

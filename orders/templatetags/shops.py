@@ -20,6 +20,7 @@ SOURCES = {
 }
 
 register.filter("shop_state", connection.state_of)
+register.filter("shows_refused", connection.shows_refused)
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,6 +154,8 @@ def test_wrong_signatures_are_counted_with_what_to_do(owner, kind, what_to_do):
     page = live(owner, shop)
     assert 'data-state="shop_connected"' in page
     assert "The signature of the latest message was right." in page
+    Shop.objects.update(last_refused_at=now - timedelta(days=8))
+    assert "wrong signature" not in live(owner, shop)
 
 
 def test_shop_that_is_off_says_so(owner):
