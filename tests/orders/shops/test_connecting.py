@@ -49,7 +49,7 @@ def owner(admin_client):
     ("kind", "topics", "where"),
     [
         ("shopify", ["Order creation", "Refund create"], "Settings > Notifications > Webhooks"),
-        ("woocommerce", ["Order created", "Order restored"], "WooCommerce > Settings > Advanced > Webhooks"),
+        ("woocommerce", ["Order updated", "Order restored"], "WooCommerce > Settings > Advanced > Webhooks"),
         ("signed", [], "Standard Webhooks"),
     ],
 )
