@@ -11,7 +11,7 @@ from typing import Any, Final
 _UNSTORABLE = re.compile("[\0-\x1f\x7f-\x9f\ud800-\udfff]")
 _EMAIL = re.compile(r"(?:@|%40)[\w-]{1,63}\.")
 _DECIMAL = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,40})?")
-_CURRENCY = re.compile(r"[A-Za-z]{3}")
+_CURRENCY = re.compile(r"[A-Za-z0-9]{3,5}")
 _ID = re.compile(r"[0-9]{1,64}")
 MOST_ITEMS: Final = 250  # of a list that are read
 
@@ -104,8 +104,10 @@ def decimal(value: Any) -> str | None:
 
 
 def currency(value: Any) -> str | None:
-    """The shape of a code of ISO 4217, in capitals. Whether there is such a currency is not asked."""
-    return value.upper() if isinstance(value, str) and _CURRENCY.fullmatch(value) else None
+    """The shape of a currency's code, in capitals; of what can be none a question mark, which is refused later."""
+    if value is None or value == "":
+        return None
+    return value.upper() if isinstance(value, str) and _CURRENCY.fullmatch(value) else "?"
 
 
 def key(value: Any) -> str | None:

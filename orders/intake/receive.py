@@ -9,9 +9,10 @@ can be applied once the shop is active again.
 """
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from types import MappingProxyType
 from uuid import UUID
 
 import structlog
@@ -70,13 +71,14 @@ def _receive(request: HttpRequest, kind: str, uuid: str, body: bytes) -> HttpRes
         Shop.objects.filter(pk=shop.pk).update(**refused)
         return answer(401, [("", "bad_signature", "The signature is missing or wrong. Check the secret.")])
     headers = TRANSLATORS[Shop.Kind(shop.kind)].headers(request.headers, body)
+    learnt = _learn(shop, headers)
     message = _read(shop, headers, body)
     try:
         apply(message)
     except IntegrityError:
         if not _is_repeated(message):
             raise
-    _note_received(shop, headers)
+    _note_received(shop, learnt)
     return HttpResponse()
 
 
@@ -120,14 +122,18 @@ def _is_repeated(message: Message) -> bool:
     return bool(message.key) and Message.objects.filter(shop=message.shop_id, key=message.key).exists()
 
 
-def _note_received(shop: Shop, headers: Headers | None = None) -> None:
-    """Note on the shop that a message came, and what the first one said."""
+def _learn(shop: Shop, headers: Headers) -> dict[str, str]:
+    """What the headers say of the shop that is not stored yet. The domain is set, which links are made of."""
+    found = {}
+    if headers.domain and not shop.domain:
+        found["domain"] = shop.domain = headers.domain
+    if headers.api_version and headers.api_version != shop.api_version:
+        found["api_version"] = headers.api_version
+    return found
+
+
+def _note_received(shop: Shop, learnt: Mapping[str, str] = MappingProxyType({})) -> None:
     now = timezone.now()
-    learnt: dict[str, Any] = {}
-    if headers and headers.domain and not shop.domain:
-        learnt["domain"] = headers.domain
-    if headers and headers.api_version and headers.api_version != shop.api_version:
-        learnt["api_version"] = headers.api_version
     if learnt or shop.last_received_at is None or shop.last_received_at < now - NOTED_EVERY:
         Shop.objects.filter(pk=shop.pk).update(last_received_at=now, **learnt)
 

@@ -96,6 +96,8 @@ def _state(kept: Mapping[str, Any], shop: Shop) -> IncomingOrder | Ignored:
     in_shop = kept.get("current_total_price_set", {}).get("shop_money", {})
     if len(in_shop) == 2:  # both from one place: beside it is what the customer saw, in another currency
         total, code = in_shop["amount"], in_shop["currency_code"]
+    if not code:
+        return translator.without_currency()
     price = translator.rounded(total, code)
     refunds = tuple(shopify_refunds.of_order(kept, code))
     if refunds and price == 0:

@@ -55,6 +55,10 @@ def without_id() -> Ignored:
     return refused(_("The message names no order."))
 
 
+def without_currency() -> Ignored:
+    return refused(_("The message names no currency."))
+
+
 def unknown_topic(topic: str) -> Ignored:
     return Ignored(_("Nothing is done for the topic “%(topic)s”.") % {"topic": topic})
 

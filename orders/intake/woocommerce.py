@@ -84,7 +84,8 @@ def translate(message: Message) -> IncomingOrder | Ignored:
     status = statuses.translate(shop, kept.get("status", ""))
     if status == statuses.IGNORED:
         return translator.ignored_status(kept["status"])
-    code = kept.get("currency", "")
+    if not (code := kept.get("currency", "")):
+        return translator.without_currency()
     refunds = tuple(_refunds(kept, code))
     refunded = sum((each.amount for each in refunds), Decimal(0))
     amount, subtotal = _without_refunds(kept, refunded, code)

@@ -209,7 +209,7 @@ def test_unknown_topic_is_noted(shop: Shop, woocommerce: Shop) -> None:
         (b"[]", "names no order"), (b"null", "names no order"), (b"1", "names no order"), (b'"x"', "names no order"),
         (b'{"id": 1e3}', "names no order"), (b'{"id": -1}', "names no order"), (b'{"id": "\\u0000"}', "names no order"),
         (b'{"id": ' + b"9" * 5000 + b"}", "names no order"), (b'{"id": {"id": 1}}', "names no order"),
-        (b'{"id": 1, "name": "#1"}', "Amount: A new order needs an amount."),
+        (b'{"id": 1, "name": "#1", "currency": "USD"}', "Amount: A new order needs an amount."),
     ],
 )  # fmt: skip
 def test_signed_nonsense_is_noted_with_the_reason(shop: Shop, body: bytes, reason: str) -> None:
