@@ -128,7 +128,7 @@ class NoAffiliateFilter(admin.SimpleListFilter):
             return queryset
         without, why = queryset.filter(affiliate=None), Order.NoAffiliate
         if self.value() == "named":
-            return without.exclude(no_affiliate_reason__in=["", why.NOTHING_GIVEN, why.SELF_REFERRAL])
+            return without.exclude(no_affiliate_reason__in=Order.NAMED_NOBODY)
         if self.value() == "nothing":
             return without.filter(no_affiliate_reason=why.NOTHING_GIVEN)
         return without.filter(no_affiliate_reason=why.SELF_REFERRAL) if self.value() == "self" else without

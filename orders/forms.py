@@ -48,6 +48,7 @@ class OrderForm(EditingForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.before = (self.instance.affiliate_id, self.instance.amount)
         link = self.instance.link if self.instance.pk else None
         self.initial["link"] = link.url if link else ""
         self.initial["affiliate"] = AffiliateField.label_of(self.initial.get("affiliate"))
@@ -77,6 +78,7 @@ class OrderForm(EditingForm):
         cleaned = super().clean() or self.cleaned_data
         # The URL is checked now; if the link is new, it is made when the order is saved.
         self.typed_link, cleaned["link"] = cleaned.get("link", ""), None
+        self.typed_affiliate = cleaned.get("affiliate")
         try:
             with transaction.atomic():
                 affiliate, _link = attribution.resolve_link(cleaned.get("affiliate"), self.typed_link)
@@ -91,7 +93,15 @@ class OrderForm(EditingForm):
         return cleaned
 
     def save(self, commit: bool = True) -> Any:
-        _affiliate, self.instance.link = attribution.resolve_link(self.instance.affiliate, self.typed_link)
+        order = self.instance
+        affiliate, order.link = attribution.resolve_link(order.affiliate, self.typed_link)
+        affiliate_before, amount_before = self.before
+        if order.affiliate_id != affiliate_before:
+            attribution.choose(order, affiliate, "" if self.typed_affiliate or not order.link else order.link.url)
+        elif order.pk is None:
+            order.source = Order.Source.MANUAL
+        if order.amount != amount_before:
+            order.subtotal = order.commission_on = None  # they are of another amount
         return super().save(commit)
 
 

@@ -91,7 +91,7 @@ class WithoutAffiliate(NamedTuple):
 
 def without_affiliate(limit: int = MAX_WAITING) -> WithoutAffiliate:
     latest = Order.objects.filter(affiliate=None).order_by("-pk").values("pk", "no_affiliate_reason")[: limit + 1]
-    found = latest.aggregate(n=Count("pk"), named=Count("pk", filter=~Q(no_affiliate_reason="")))
+    found = latest.aggregate(n=Count("pk"), named=Count("pk", filter=~Q(no_affiliate_reason__in=Order.NAMED_NOBODY)))
     return WithoutAffiliate(min(found["n"], limit), found["n"] > limit, found["named"])
 
 

@@ -231,12 +231,18 @@ def _note(
     order.attribution = [*unsaid, *new] or order.attribution
 
 
-def choose(order: Order, affiliate: Affiliate | None) -> None:
-    """Note that a person chose whose the order is. Sets `source` and `attribution`; saves nothing."""
-    code = affiliate.code if affiliate else ""
-    others = [entry for entry in order.attribution or () if entry["source"] != "affiliate"]
-    chosen = Saying("affiliate", code, affiliate=affiliate).entry(decided=True)
-    order.source, order.attribution = Source.MANUAL, [chosen, *(entry | {"decided": False} for entry in others)]
+def choose(order: Order, affiliate: Affiliate | None, url: str = "") -> None:
+    """Note that a person chose whose the order is, or typed only the link with this URL, which names them.
+
+    Sets `source`, `attribution` and `is_self_referral`; saves nothing.
+    """
+    chosen = Saying("link" if url else "affiliate", url or (affiliate.code if affiliate else ""), affiliate=affiliate)
+    said = order.attribution or []
+    others = [entry | {"decided": False} for entry in said if entry["source"] != chosen.source]
+    order.source = Source.LINK if url and order.pk is None else Source.MANUAL
+    order.attribution = [chosen.entry(decided=True), *others]
+    code = affiliate.code if affiliate else None
+    order.is_self_referral = any((e["reason"], e["affiliate"]) == (Reason.SELF_REFERRAL, code) for e in said)
 
 
 # --- what is said of it --------------------------------------------------------

@@ -73,8 +73,10 @@ def read(incoming: IncomingOrder) -> list[Saying]:
         said.append(Saying("link", kept(url), search.code_in(url), url=url, reason=reason.value if reason else ""))
     if url := without_blanks(incoming.landing or ""):
         said.append(_read_landing("landing", url, incoming.shop))
-    coupons = {folded: code for code in reversed(coupons_of(incoming)) if (folded := folded_coupon(code))}
-    said += [Saying("coupon", code, coupon=folded) for folded, code in reversed(coupons.items())]
+    coupons: dict[str, str] = {}
+    for code in coupons_of(incoming):
+        coupons.setdefault(folded_coupon(code), code)
+    said += [Saying("coupon", code, coupon=folded) for folded, code in coupons.items() if folded]
     return said
 
 

@@ -168,6 +168,9 @@ class Order(models.Model):
         UNKNOWN_COUPON = "unknown_coupon", _("The coupon belongs to no affiliate.")
         SELF_REFERRAL = "self_referral", _("The customer is the affiliate.")
 
+    # Reasons of orders that came with nothing to be recognized.
+    NAMED_NOBODY = ("", NoAffiliate.NOTHING_GIVEN.value, NoAffiliate.SELF_REFERRAL.value)
+
     class Source(models.TextChoices):
         """What decided to whom an order belongs."""
 

@@ -11,7 +11,7 @@ from affiliates.models import Affiliate, Link
 from callbacks.models import CallbackSetting, Delivery
 from orders.intake.incoming import IncomingOrder
 from orders.intake.place import place
-from orders.models import Order
+from orders.models import Order, Shop
 from tests.factories import AffiliateFactory, CallbackSettingFactory, OrderFactory
 from tests.queries import assert_same_queries
 
@@ -200,6 +200,58 @@ def test_order_form_partial_refund_keeps_the_rate_of_the_order(admin_client, joe
     assert order.commission == 12
 
 
+# --- orders of a shop ----------------------------------------------------------
+@pytest.fixture
+def shop():
+    return Shop.objects.create(kind="shopify", name="First", address="https://shop.example")
+
+
+def from_shop(shop, **fields):
+    return place(IncomingOrder(**{"shop": shop, "external_id": "11", "number": "#1", "amount": "58.00"} | fields)).order
+
+
+def test_order_form_number_that_another_order_of_the_shop_has_is_refused_beside_it(admin_client, shop):
+    from_shop(shop)
+    order = from_shop(shop, external_id="12", number="#2")
+    response = admin_client.post(change_url(order), typed(number="#1"))
+    assert [e.code for e in response.context["adminform"].form.errors.as_data()["number"]] == ["unique"]
+    assert admin_client.post(ADD, typed(number="#1")).status_code == 302  # an order of no shop
+
+
+def test_order_form_affiliate_chosen_by_a_person_is_not_undone_by_the_shop(admin_client, joe, shop):
+    marta = AffiliateFactory(code="marta")
+    order = from_shop(shop, landing="/?ref=joe")
+    for code, whom in (("marta", marta), ("", None)):
+        assert admin_client.post(change_url(order), typed(number="#1", affiliate=code)).status_code == 302
+        from_shop(shop, landing="/?ref=joe", status="approved")
+        from_shop(shop, landing="/?ref=joe&x=1", coupons=("X",))
+        order.refresh_from_db()
+        assert (order.affiliate, order.source, order.status) == (whom, "manual", "approved")
+    decided = [(entry["source"], entry["given"]) for entry in order.attribution if entry["decided"]]
+    assert decided == [("affiliate", "")]
+
+
+def test_order_form_source_is_the_person_or_the_typed_link(admin_client, joe):
+    admin_client.post(ADD, typed(number="#1", link=LINK))
+    admin_client.post(ADD, typed(number="#2", link=LINK, affiliate="joe"))
+    admin_client.post(ADD, typed(number="#3"))
+    assert dict(Order.objects.values_list("number", "source")) == {"#1": "link", "#2": "manual", "#3": "manual"}
+
+
+def test_order_form_amount_typed_is_what_the_commission_is_of(admin_client, joe, shop):
+    order = from_shop(shop, landing="/?ref=joe", subtotal="50")
+    fields = {"number": "#1", "affiliate": "joe", "link": order.link.url}
+    admin_client.post(change_url(order), typed(status="approved", **fields))
+    order.refresh_from_db()
+    assert (order.commission, order.commission_on) == (Decimal("7.50"), 50)
+    admin_client.post(change_url(order), typed(amount="40", **fields))
+    order.refresh_from_db()
+    assert (order.commission, order.commission_on) == (6, None)
+    admin_client.post(change_url(order), typed(amount="20", commission="1.50", **fields))
+    order.refresh_from_db()
+    assert (order.commission, order.commission_given) == (Decimal("1.50"), True)
+
+
 # --- orders without an affiliate -----------------------------------------------
 def test_order_without_affiliate_says_why_and_is_told_once_it_has_one(admin_client, joe):
     CallbackSettingFactory(affiliate=joe)
@@ -219,7 +271,7 @@ def test_order_without_affiliate_says_why_and_is_told_once_it_has_one(admin_clie
 def test_orders_without_an_affiliate_are_a_filter_and_a_figure(admin_client, joe):
     CallbackSettingFactory(affiliate=joe)
     OrderFactory(affiliate=joe, number="#joe")
-    OrderFactory(affiliate=None, number="#direct")
+    OrderFactory(affiliate=None, number="#direct", no_affiliate_reason="nothing_given")
     place(IncomingOrder(number="#lost", amount=Decimal(5), affiliate_code="nobody"))
 
     def found(query):
