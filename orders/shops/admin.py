@@ -6,7 +6,7 @@ What is received under a shop's address is `orders.intake.receive`.
 from collections.abc import Callable
 from typing import Any
 
-from django.contrib import messages
+from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -31,8 +31,17 @@ from orders.shops.forms import OURS, ConnectForm, KeyForm, ShopForm, status_map_
 from orders.shops.messages import ShopFilter
 
 AGAIN_MS = 2000
+SWITCHES = ("is_active", "accepts_test_orders", "leaves_out_self_referrals")
 MOST_NAMED = 5  # orders that prevent deleting a shop
 View = Callable[..., HttpResponseBase]
+
+
+def _word(name: str) -> Callable[[Any, Shop], str]:
+    @admin.display(description=ShopForm.Meta.labels[name])
+    def shown(_admin: Any, shop: Shop) -> str:
+        return _("on") if getattr(shop, name) else _("off")
+
+    return shown
 
 
 class ShopAdmin(EditingAdmin):
@@ -58,12 +67,22 @@ class ShopAdmin(EditingAdmin):
         gettext_lazy("Last message"), "admin/orders/shop/last_received.html", "shop", ordering="last_received_at"
     )
 
+    is_active_word, accepts_test_orders_word, leaves_out_self_referrals_word = map(_word, SWITCHES)
+
     # --- connecting one --------------------------------------------------------
     def get_form(self, request: HttpRequest, obj: Shop | None = None, change: bool = False, **kwargs: Any) -> Any:
         return super().get_form(request, obj, change, **({"form": ConnectForm} if obj is None else {}) | kwargs)
 
     def get_fieldsets(self, request: HttpRequest, obj: Shop | None = None) -> Any:
-        return super().get_fieldsets(request, obj) if obj else [(None, {"fields": ("kind", "name")})]
+        """Without a field to tick, a yes or no is shown as a word; Django's picture is none of ours."""
+        if obj is None:
+            return [(None, {"fields": ("kind", "name")})]
+        if self.has_change_permission(request, obj):
+            return super().get_fieldsets(request, obj)
+        return [
+            (title, {"fields": [f"{name}_word" if name in SWITCHES else name for name in options["fields"]]})
+            for title, options in super().get_fieldsets(request, obj)
+        ]
 
     @method_decorator(password_again)
     def add_view(

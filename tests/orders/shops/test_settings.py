@@ -107,4 +107,6 @@ def test_who_may_only_look_sees_the_settings_and_cannot_change_them(shop):
     page = text_of(viewer.get(url(shop)))
     assert "<code>processing</code>" in page
     assert "<select" not in page
+    assert "<img" not in page.partition("<main")[2]
+    assert "Accept test orders" in page
     assert viewer.post(url(shop), USUAL).status_code == 403
