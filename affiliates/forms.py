@@ -109,7 +109,7 @@ class AffiliateForm(EditingForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if "code" in self.fields:  # which are empty without the permission to change
-            example = format_html("<code>?{}=joe</code>", settings.REFERRAL_PARAMETER)
+            example = format_html("<code>?{}=joe</code>", settings.REFERRAL_PARAMETERS[0])
             text = format_html(_("Identifies the affiliate in referral links, such as {}."), example)
             if self.instance.pk:
                 text = format_html("{} {}", text, _("Links with the old code keep working after a change."))

@@ -245,7 +245,7 @@ def digest_of(url: str) -> str:
 
 def kept(url: str) -> str:
     """A link as a column can keep it, cut to the most important parts if it is too long."""
-    return referral.kept(url, LINK_MAX_LENGTH, settings.REFERRAL_PARAMETER)
+    return referral.kept(url, LINK_MAX_LENGTH, settings.REFERRAL_PARAMETERS)
 
 
 def can_be_kept(url: str) -> bool:

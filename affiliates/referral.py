@@ -4,6 +4,7 @@ Pure: no database, no settings. Nothing that stands in a link makes it raise.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, quote, unquote, unquote_plus, urlsplit
 
@@ -65,26 +66,28 @@ def parse(url: str) -> Referral:
     return Referral(path=_text(unquote(parts.path)), query=query, hash=_text(unquote(parts.fragment)))
 
 
-def value_in(url: str, name: str) -> str:
-    """What the parameter `name` says in `url`; "" if it is not there.
+def value_in(url: str, names: Sequence[str]) -> str:
+    """What the parameter of one of these names says in `url`, the first of them that says something; else "".
 
-    Where the query does not have it, it is looked for in any letter case, behind a second `?` and in the fragment,
+    Where the query has none, they are looked for in any letter case, behind a second `?` and in the fragment,
     where shops of one page keep theirs.
     """
     url = url[:MAX_READ]
-    if value := parse(url).query.get(name):
-        return value
+    query, folded = parse(url).query, {name.casefold() for name in names}
+    for name in names:
+        if value := query.get(name):
+            return value
     for part in _SEPARATOR.split(_AMPERSAND.sub("&", url))[1:]:
         key, _, value = part.partition("=")
-        if value and unquote_plus(key).partition("[")[0].casefold() == name.casefold():  # ref[]= is PHP's
+        if value and unquote_plus(key).partition("[")[0].casefold() in folded:  # ref[]= is PHP's
             return _text(unquote_plus(value))
     return ""
 
 
-def kept(url: str, limit: int, name: str) -> str:
+def kept(url: str, limit: int, names: Sequence[str]) -> str:
     """`url` as it can be kept in `limit` characters: without what no URL may hold, and without what matters least.
 
-    What stays: the address with its path, the parameter `name`, the sub ids; then the other parameters that still fit.
+    What stays: the address with its path, the parameters of these names, the sub ids; then the others that still fit.
     """
     url = _NOT_IN_A_URL.sub(lambda found: quote(found.group(), errors="replace"), url[:MAX_READ])
     if url.startswith("//") or _HOST.match(url):
@@ -95,18 +98,18 @@ def kept(url: str, limit: int, name: str) -> str:
     base, (query, _, _) = base.partition("#")[0][: limit // 2], rest.partition("#")
     parts = query.split("&")
     room, chosen = limit - len(base) - 1, set()
-    for place in sorted(range(len(parts)), key=lambda place: _importance(parts[place], name)):
-        longest = limit if _importance(parts[place], name) < 3 else limit // 8  # the rest is no use if it is long
+    for place in sorted(range(len(parts)), key=lambda place: _importance(parts[place], names)):
+        longest = limit if _importance(parts[place], names) < 3 else limit // 8  # the rest is no use if it is long
         if parts[place] and len(parts[place]) + 1 <= room and len(parts[place]) <= longest:
             room -= len(parts[place]) + 1
             chosen.add(place)
     return "?".join([base, "&".join(parts[place] for place in sorted(chosen))]).removesuffix("?")
 
 
-def _importance(part: str, name: str) -> int:
+def _importance(part: str, names: Sequence[str]) -> int:
     """0 for what names the affiliate, then the sub ids and click ids, then the rest."""
     key = unquote_plus(part.partition("=")[0]).casefold()
-    if key == name.casefold():
+    if key in {name.casefold() for name in names}:
         return 0
     if key in {"sub_id", "subid"}:
         return 1

@@ -123,12 +123,12 @@ def _meant_by(texts: Collection[str]) -> dict[str, int]:
 
 
 def code_in(url: str) -> str:
-    """The code in the link's referral parameter; "" if there is none."""
-    return referral.value_in(url, settings.REFERRAL_PARAMETER)
+    """The code in one of the link's referral parameters; "" if there is none."""
+    return referral.value_in(url, settings.REFERRAL_PARAMETERS)
 
 
 def named_by(url: str) -> Affiliate | None:
-    """The affiliate whose code is in the link's referral parameter, or None."""
+    """The affiliate whose code is in a referral parameter of the link, or None."""
     code = code_in(url)
     return by_code(code) if code else None
 

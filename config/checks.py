@@ -24,7 +24,7 @@ from config.stack.data_dir import open_to_others
 
 SQLITE = "django.db.backends.sqlite3"
 IPV4_ONLY_NAME, LOOKUP_S = "ipv4only.arpa", 2.0
-ENGINES = {SQLITE, "django.db.backends.postgresql"}
+ENGINES = {SQLITE, "config.postgresql"}
 
 
 @register("postbacks")
@@ -58,9 +58,9 @@ def check_environment(app_configs: Sequence[Any] | None, **_: Any) -> list[Check
         ),
         (
             6,
-            not settings.REFERRAL_PARAMETER.replace("_", "").replace("-", "").isalnum(),
-            "REFERRAL_PARAMETER is not a valid parameter name.",
-            "Use only letters, digits, - and _, such as ref.",
+            not all(map(_is_parameter, settings.REFERRAL_PARAMETERS or ("",))),
+            "REFERRAL_PARAMETER has a value that is not a parameter name.",
+            "Use letters, digits, - and _, and separate names by commas, such as ref,aff.",
         ),
         (
             7,
@@ -202,6 +202,10 @@ def _count(found: Callable[[], int]) -> int:
         return found()
     except DatabaseError:
         return 0
+
+
+def _is_parameter(name: str) -> bool:
+    return name.replace("_", "").replace("-", "").isalnum()
 
 
 def _is_port(number: int) -> bool:

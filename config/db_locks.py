@@ -10,9 +10,11 @@ PostgreSQL is asked not to compile statements: for those of a page, compiling ta
 within ten seconds that we are gone: until then it keeps the locks of a transaction that nobody will end.
 """
 
+import contextlib
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import Any
 
 import structlog
@@ -27,6 +29,7 @@ SERVER_TIMEOUT_S = 20.0  # of what answers somebody, or is to end in time
 SAY_AFTER_S, SAY_EVERY_S = 5.0, 60.0
 IDLE_TIMEOUT_S = 30.0
 
+_deadline = ContextVar("deadline", default=float("inf"))  # of what is done now, on the clock of `time.monotonic()`
 _timeout_s: float | None = None
 _sqlite_timeout_s = SQLITE_TIMEOUT_S
 _said_at = float("-inf")
@@ -52,6 +55,16 @@ def limit_waiting() -> None:
     """For web and beat: on SQLite no longer than `SERVER_TIMEOUT_S`. PostgreSQL's own setting stays."""
     global _sqlite_timeout_s  # noqa: PLW0603 - as above
     _sqlite_timeout_s = SERVER_TIMEOUT_S
+
+
+@contextlib.contextmanager
+def waiting_at_most(seconds: float) -> Iterator[None]:
+    """On SQLite, what is done meanwhile waits for no lock after so many seconds."""
+    token = _deadline.set(time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        _deadline.reset(token)
 
 
 def _prepare(connection: Any, **_: Any) -> None:
@@ -84,8 +97,9 @@ def _retry_while_locked(execute: Callable[..., Any], sql: str, params: Any, many
         except OperationalError as error:
             now = time.monotonic()
             began_at = began_at or now
+            until = min(began_at + _sqlite_timeout_s, _deadline.get())
             is_busy = getattr(error.__cause__, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
-            if not is_busy or context["connection"].in_atomic_block or now >= began_at + _sqlite_timeout_s:
+            if not is_busy or context["connection"].in_atomic_block or now >= until:
                 raise
             if now >= began_at + SAY_AFTER_S:
                 _say(now, now - began_at)

@@ -1,6 +1,7 @@
 """What every request passes before its view, and every answer after it: what belongs to no page of its own."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from http import HTTPStatus
 from typing import Any
 from uuid import uuid4
@@ -13,6 +14,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import resolve
 
+from config.db_locks import waiting_at_most
 from config.request import given_request_id
 from config.stack.web import body_limit
 from orders.intake.problems import GENERAL, answer
@@ -20,6 +22,7 @@ from orders.intake.problems import GENERAL, answer
 View = Callable[[HttpRequest], HttpResponseBase]
 PROBES = ("/healthz", "/readyz", "/status", "/metrics")
 FOR_PROGRAMS = ("/api/", "/intake/")
+LOCK_S = 0.8  # and then there is time to say so within the second
 POLICY = "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()"
 
 
@@ -39,6 +42,18 @@ def request_id(get_response: View) -> View:
             response = get_response(request)
         response.headers["X-Request-ID"] = given
         return response
+
+    return middleware
+
+
+def in_time(get_response: View) -> View:
+    """Tell a program within a second that the database is busy: it asks again. WooCommerce never does, so it waits."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        path = request.path_info
+        is_hasty = path.startswith(FOR_PROGRAMS) and not path.startswith("/intake/woocommerce/")
+        with waiting_at_most(LOCK_S) if is_hasty else nullcontext():
+            return get_response(request)
 
     return middleware
 
@@ -90,11 +105,13 @@ def unreadable_requests(get_response: View) -> View:
     return middleware
 
 
-def intake(get_response: View) -> View:
-    """Let the messages of shops past all that is for people: sessions, cookies, log-ins, and what keeps forms safe."""
+def for_shops(get_response: View) -> View:
+    """Let what shops send, and the script in their pages, past all that is for people: sessions, cookies, log-ins, and
+    what keeps forms safe.
+    """
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
-        if not request.path_info.startswith("/intake/"):
+        if not request.path_info.startswith(("/intake/", "/t.js")):
             return get_response(request)
         request.get_host()  # raises if it is not allowed
         match = request.resolver_match = resolve(request.path_info)

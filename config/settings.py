@@ -115,8 +115,9 @@ except ValueError as error:  # its text repeats nothing of the URL
     raise ImproperlyConfigured(f"CALLBACKS_PROXY_URL cannot be used. {error}") from None
 # A callback without any success for so long is paused; 0: never.
 CALLBACKS_PAUSE_AFTER_HOURS = env.int("CALLBACKS_PAUSE_AFTER_HOURS", 72)
-# The parameter of a referral link that names the affiliate: https://shop.example/?ref=CODE
-REFERRAL_PARAMETER = env.str("REFERRAL_PARAMETER", "ref")
+# The parameters of a referral link that may name the affiliate, as in https://shop.example/?ref=CODE; new links have
+# the first one.
+REFERRAL_PARAMETERS = tuple(name.strip() for name in env.list("REFERRAL_PARAMETER", default=["ref"]))
 
 # --- what is kept ------------------------------------------------------------
 _days = [env.str("RETENTION_ATTEMPTS_DAYS", "") or "90", env.str("RETENTION_DELIVERIES_DAYS", "") or "400"]
@@ -148,6 +149,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "config.middleware.request_id",
+    "config.middleware.in_time",
     "orders.intake.problems.ProblemsMiddleware",
     "config.middleware.probes",
     "django.middleware.security.SecurityMiddleware",
@@ -156,7 +158,7 @@ MIDDLEWARE = [
     "config.middleware.headers",
     "config.language.middleware",
     "config.middleware.unreadable_requests",
-    "config.middleware.intake",
+    "config.middleware.for_shops",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -205,6 +207,7 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     keep_private(DATA_DIR, DATABASE_FILES)  # they may lie elsewhere
 else:
     DATABASE_FILES = []
+    DATABASES["default"]["ENGINE"] = "config.postgresql"
     # A server that is gone says nothing. What waits for it is told after ten seconds instead of two hours; what the
     # operator's own DATABASE_URL says goes first.
     DATABASES["default"]["OPTIONS"] = {

@@ -90,6 +90,20 @@ class Cluster:
         self.process.send_signal(how)
         self.process.wait(timeout=30)
 
+    def freeze(self) -> None:
+        """Stop the server and all that it started where they are: its connections stay, and nobody answers."""
+        self.process.send_signal(signal.SIGSTOP)  # first, so that it starts no more
+        self._signal_children(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal_children(signal.SIGCONT)
+        self.process.send_signal(signal.SIGCONT)
+
+    def _signal_children(self, number: signal.Signals) -> None:
+        for children in Path(f"/proc/{self.process.pid}/task").glob("*/children"):
+            for pid in map(int, children.read_text().split()):
+                os.kill(pid, number)
+
     def stop(self) -> None:
         """End it for good."""
         self.end(signal.SIGQUIT)  # at once, nothing here is kept

@@ -1,4 +1,4 @@
-"""Counting queries: a page with many rows takes as many as a page with one."""
+"""Counting queries, because a page with many rows takes as many as one with a single row; searching whole databases."""
 
 from collections.abc import Callable
 
@@ -22,3 +22,17 @@ def assert_same_queries(read: Callable[[], object], add: Callable[[], object], t
     read()  # the messages of what was added are shown once
     assert count_queries(read) == of_one
     return of_one
+
+
+def tables_with(*texts: str) -> list[str]:
+    """Each table and column whose rows hold one of these, as they are stored."""
+    found = []
+    with connection.cursor() as cursor:
+        for table in connection.introspection.table_names(cursor):
+            cursor.execute(f'SELECT * FROM "{table}"')
+            names = [column[0] for column in cursor.description]
+            for row in cursor.fetchall():
+                for name, value in zip(names, row, strict=True):
+                    if any(text in str(value) for text in texts):
+                        found.append(f"{table}.{name}")
+    return found

@@ -86,7 +86,7 @@ def links(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
     rows = affiliate.links.annotate(order_count=Count("orders")).order_by("-pk")
     context = context_of(request, affiliate, "links") | {
         "page": _page(request, rows),
-        "parameter": django_settings.REFERRAL_PARAMETER,
+        "parameter": django_settings.REFERRAL_PARAMETERS[0],
     }
     return render(request, "admin/affiliates/affiliate/links.html", context)
 
@@ -139,7 +139,7 @@ def _settings(request: HttpRequest, affiliate: Affiliate, coupons_form: CouponsF
         "coupons_form": coupons_form,
         "may_change": _may_change(request),
         "may_set_password": _may_set_password(request, affiliate),
-        "parameter": django_settings.REFERRAL_PARAMETER,
+        "parameter": django_settings.REFERRAL_PARAMETERS[0],
         "written_address": access.written_address(affiliate),
         "portal_url": request.build_absolute_uri(reverse("portal:home")),
     }

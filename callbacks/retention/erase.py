@@ -78,7 +78,7 @@ def link_that_goes(order: Order) -> Link | None:
 
 def _may_name_a_click(url: str) -> bool:
     found = referral.parse(url)
-    return bool(found.hash or {name for name in found.query if name != settings.REFERRAL_PARAMETER})
+    return bool(found.hash or {name for name in found.query if name not in settings.REFERRAL_PARAMETERS})
 
 
 def _forget(number: str, orders: list[Order], of_deleted: list[int]) -> Forgotten:

@@ -156,9 +156,11 @@ class Server(TcpWSGIServer):  # type: ignore[misc]  # waitress brings no types
 def serve(listener: socket.socket) -> None:
     """Serve the site at a socket that is bound already, until SIGTERM or SIGINT."""
     from config import db_locks
+    from config.postgresql import base
     from config.wsgi import application  # sets Django up
 
     db_locks.limit_waiting()
+    base.watch()
     most, allowed = resource.getrlimit(resource.RLIMIT_NOFILE)
     if most != resource.RLIM_INFINITY and most < 2 * CONNECTIONS:  # often 1,024, and each connection is a file
         wanted = 2 * CONNECTIONS if allowed == resource.RLIM_INFINITY else min(2 * CONNECTIONS, allowed)

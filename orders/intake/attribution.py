@@ -152,9 +152,10 @@ def _set_link(order: Order, said: Collection[Saying], decided: Saying | None, re
             result.left_out.append(_warning(unusable, outcome))
         if is_kept:
             result.url = url
-            return
+            break
     if order.link and owner and order.link.affiliate_id != owner.pk:
-        result.left_out.append(_link_of_another(order.link.affiliate))
+        if not result.url:
+            result.left_out.append(_link_of_another(order.link.affiliate))
         order.link = None
 
 

@@ -3,6 +3,8 @@
 Finding it, and what goes into one transaction, is `orders.intake.place`.
 """
 
+from collections import defaultdict
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,7 +12,7 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from affiliates.models import Link
+from affiliates.models import Link, digest_of
 from orders.intake import attribution, refunds, sources
 from orders.intake.attribution import warnings_of
 from orders.intake.incoming import KEEP, IncomingOrder, LeftOut, Placed
@@ -91,6 +93,10 @@ class Draft:
         self.rows = refunds.settle(self.order, self.incoming, self.before.get("amount"))
 
     @property
+    def has_changes(self) -> bool:
+        return self.is_new or bool(self.rows or self.changed)
+
+    @property
     def changed(self) -> list[str]:
         """The columns of a stored order that are other than in its row."""
         return [name for name, value in self.before.items() if getattr(self.order, name) != value]
@@ -110,10 +116,26 @@ class Draft:
         return Placed(order, self.is_new, tuple(self.left_out or warnings_of(order)), is_changed, self.is_older)
 
 
-def link_of(draft: Draft) -> Link:
-    affiliate = draft.order.affiliate
-    assert affiliate is not None, "only an affiliate has links"
-    return Link.objects.find_or_make(affiliate, draft.url)
+def find_or_make_links(drafts: Iterable[Draft]) -> None:
+    """Give the orders of these drafts the links that they came in through; those that are new are made."""
+    wanted: dict[tuple[int, str], list[Draft]] = defaultdict(list)
+    for draft in drafts:
+        if not draft.needs_link:
+            continue
+        assert draft.order.affiliate_id is not None, "only an affiliate has links"
+        wanted[draft.order.affiliate_id, digest_of(draft.url)].append(draft)
+    if not wanted:
+        return
+    owners, digests = {owner for owner, _ in wanted}, {digest for _, digest in wanted}
+    rows = Link.objects.filter(affiliate__in=owners, digest__in=digests)
+    links = {(link.affiliate_id, link.digest): link for link in rows}
+    if missing := wanted.keys() - links.keys():
+        new = [Link(affiliate_id=owner, url=wanted[owner, digest][0].url) for owner, digest in missing]
+        Link.objects.bulk_create(new, ignore_conflicts=True)  # which another may make at the same time
+        links = {(link.affiliate_id, link.digest): link for link in rows.all()}
+    for key, of_link in wanted.items():
+        for draft in of_link:
+            draft.order.link = links[key]
 
 
 def _says_whose(incoming: IncomingOrder) -> bool:

@@ -3,16 +3,19 @@
 What is applied to an order is `orders.intake.draft`, whose it is `orders.intake.attribution`.
 """
 
+from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import DataError, IntegrityError, transaction
+from django.db.models import QuerySet
 
 from affiliates.models import validate_text
 from affiliates.referral import without_blanks
-from orders.intake import sources
+from orders.intake import refunds, sources
 from orders.intake.attribution import warnings_of
-from orders.intake.draft import Draft, link_of
+from orders.intake.draft import Draft, find_or_make_links
 from orders.intake.incoming import IncomingOrder, Placed
 from orders.models import EXTERNAL_ID_MAX_LENGTH, NUMBER_MAX_LENGTH, Order, Shop
 
@@ -58,30 +61,115 @@ def _apply(order: Order, incoming: IncomingOrder) -> Placed:
         return draft.placed(is_saved=False)
     sources.identify(draft.said, order.affiliate)
     draft.fill()
-    if draft.needs_link:
-        order.link = link_of(draft)
     draft.check()
+    find_or_make_links([draft])
     return draft.save()
 
 
+# --- many at once --------------------------------------------------------------
 def place_many(incoming: Sequence[IncomingOrder]) -> list[Result]:
-    """As `place` for each, in their order; what is refused is in the place of its result and spoils no other."""
-    results: list[Result] = []
-    for each in incoming:
+    """As `place` for each, in one transaction; what is refused is in the place of its result and spoils no other.
+
+    New orders are looked up, checked and inserted together. What cannot be, and what is several times in here, is
+    placed one by one, in order.
+    """
+    results: dict[int, Result] = {}
+    with transaction.atomic():
+        drafts = _drafts(incoming, results)
+        _place_together(drafts, results)
+        for index, each in enumerate(incoming):
+            if index not in results:
+                results[index] = _place_or_refuse(each)
+    return [results[index] for index in range(len(incoming))]
+
+
+def _place_or_refuse(incoming: IncomingOrder) -> Result:
+    try:
+        return place(incoming)
+    except (ValidationError, UnknownOrderError) as error:
+        return error
+
+
+def _drafts(incoming: Sequence[IncomingOrder], results: dict[int, Result]) -> dict[int, Draft]:
+    """Drafts of the orders that nothing else in here is about, by their places; what is refused is in `results`."""
+    times = Counter(key for each in incoming for key in _keys(each))
+    alone = {index: each for index, each in enumerate(incoming) if all(times[key] == 1 for key in _keys(each))}
+    known = _find_many(alone)
+    found = Counter(order.pk for order in known.values())
+    drafts = {}
+    for index, each in alone.items():
+        order = known.get(index)
+        if order is None or found[order.pk] == 1:
+            try:
+                drafts[index] = Draft(order or _new(each), each)
+            except (ValidationError, UnknownOrderError) as error:
+                results[index] = error
+    return drafts
+
+
+def _place_together(drafts: dict[int, Draft], results: dict[int, Result]) -> None:
+    """Save all drafts that can be, and add their results."""
+    sources.identify([saying for draft in drafts.values() for saying in draft.said])
+    for index, draft in drafts.items():
+        if draft.is_older:
+            results[index] = draft.placed(is_saved=False)
+        else:
+            draft.fill()
+    due = {index: draft for index, draft in drafts.items() if index not in results}
+    for index, draft in due.items():
         try:
-            results.append(place(each))
-        except (ValidationError, UnknownOrderError) as error:
-            results.append(error)
-    return results
+            draft.check()
+        except ValidationError as error:
+            results[index] = error
+    due = {index: draft for index, draft in due.items() if index not in results}
+    find_or_make_links(due.values())
+    new = {index: draft for index, draft in due.items() if draft.is_new}
+    if new:
+        with suppress(IntegrityError, DataError), transaction.atomic():  # one of them; so they are placed one by one
+            Order.objects.bulk_create([draft.order for draft in new.values()])
+            refunds.write(draft.rows for draft in new.values())
+            results.update({index: draft.placed(is_saved=True) for index, draft in new.items()})
+    for index, draft in due.items():
+        if not draft.has_changes:
+            results[index] = draft.placed(is_saved=False)
+        elif not draft.is_new:
+            with suppress(IntegrityError, DataError), transaction.atomic():
+                results[index] = draft.save()
+
+
+def _keys(incoming: IncomingOrder) -> list[tuple[int | None, str, str]]:
+    """What an order can be found by."""
+    shop = incoming.shop.pk if incoming.shop else None
+    keys = (("external_id", incoming.external_id), ("number", without_blanks(incoming.number)))
+    return [(shop, name, key) for name, key in keys if key]
+
+
+def _find_many(incoming: dict[int, IncomingOrder]) -> dict[int, Order]:
+    """As `find` for each, with their rows locked, in two queries for each shop."""
+    found: dict[int, Order] = {}
+    for shop in {each.shop for each in incoming.values()}:
+        of_shop = {index: each for index, each in incoming.items() if each.shop == shop}
+        orders = _orders(shop, lock=True).order_by("pk")
+        keys = {each.external_id for each in of_shop.values() if _can_be(each.external_id, EXTERNAL_ID_MAX_LENGTH)}
+        # Said to the database too: with many keys PostgreSQL does not see that its index has all of them.
+        rows = orders.filter(external_id__in=keys).exclude(external_id="") if keys else ()
+        by_key = {order.external_id: order for order in rows}
+        found |= {index: by_key[each.external_id] for index, each in of_shop.items() if each.external_id in by_key}
+        spelled = {index: _spellings(each.number) for index, each in of_shop.items() if index not in found}
+        numbers = {number for spellings in spelled.values() for number in spellings}
+        by_number = {order.number: order for order in orders.filter(number__in=numbers)} if numbers else {}
+        for index, spellings in spelled.items():
+            if match := next((by_number[text] for text in spellings if text in by_number), None):
+                found[index] = match
+        for index in of_shop.keys() & found.keys():
+            found[index].shop = shop
+    return found
 
 
 # --- finding -------------------------------------------------------------------
 def find(number: str, shop: Shop | None = None, external_id: str = "", *, lock: bool = False) -> Order | None:
     """The shop's order with this external id, else with this number, whether or not white space is at its ends."""
-    orders = Order.objects.select_related("affiliate", "link").filter(shop=shop)
-    if lock:
-        orders = orders.select_for_update(no_key=True, of=("self",))
-    found = None
+    orders, found = _orders(shop, lock=lock), None
     if external_id and _can_be(external_id, EXTERNAL_ID_MAX_LENGTH):
         found = orders.filter(external_id=external_id).first()
     if found is None and (numbers := _spellings(number)):
@@ -90,6 +178,11 @@ def find(number: str, shop: Shop | None = None, external_id: str = "", *, lock: 
     if found is not None:
         found.shop = shop
     return found
+
+
+def _orders(shop: Shop | None, *, lock: bool) -> QuerySet[Order]:
+    orders = Order.objects.select_related("affiliate", "link").filter(shop=shop)
+    return orders.select_for_update(no_key=True, of=("self",)) if lock else orders
 
 
 def find_all(number: str) -> list[Order]:

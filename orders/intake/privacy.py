@@ -63,7 +63,7 @@ def _is_personal(part: str) -> bool:
     name = _NO_LETTER.sub("", unquote_plus(part.partition("=")[0]).casefold())
     if _holds_email(part):
         return True
-    if name == _NO_LETTER.sub("", settings.REFERRAL_PARAMETER.casefold()):
+    if name in {_NO_LETTER.sub("", parameter.casefold()) for parameter in settings.REFERRAL_PARAMETERS}:
         return False
     return name in _PERSONAL or any(word in name for word in _PERSONAL_PARTS)
 

@@ -119,7 +119,7 @@ def _state(kept: Mapping[str, Any], shop: Shop) -> IncomingOrder | Ignored:
         ordered_at=shopify_refunds.moment_of(kept),
         updated_at=translator.moment(kept.get("updated_at")),
         cart_link=next((each["value"] for each in kept.get("note_attributes", ()) if each.get("value")), None),
-        landing=kept.get("landing_site") or (f"/?{settings.REFERRAL_PARAMETER}={quote(ref)}" if ref else None),
+        landing=kept.get("landing_site") or (f"/?{settings.REFERRAL_PARAMETERS[0]}={quote(ref)}" if ref else None),
         coupons=tuple(_coupons(kept)),
         items=kept.get("items"),
         customer=kept.get("customer") or "",

@@ -249,5 +249,5 @@ def test_orders_tab_lists_own_orders_in_pages(admin_client: Client) -> None:
 
 
 def test_help_of_the_code_names_the_parameter_of_links_in_one_piece(admin_client: Client, settings: Any) -> None:
-    settings.REFERRAL_PARAMETER = "aff"
+    settings.REFERRAL_PARAMETERS = ("aff", "via")
     assert "such as <code>?aff=joe</code>." in admin_client.get(f"{LIST}add/").content.decode()

@@ -53,14 +53,14 @@ def test_parse_ampersand_as_a_web_page_writes_it_is_one(ampersand: str) -> None:
 )
 def test_link_of_megabytes_is_read_at_once(url: str) -> None:
     began_at = time.thread_time()
-    referral.value_in(f"https://shop.example/{url}", "ref")
-    assert len(referral.kept(f"https://shop.example/{url}", 2000, "ref")) <= 2000
+    referral.value_in(f"https://shop.example/{url}", ["ref"])
+    assert len(referral.kept(f"https://shop.example/{url}", 2000, ["ref"])) <= 2000
     assert time.thread_time() - began_at < 1
 
 
 @given(st.text(), st.integers(20, 60))
 def test_kept_any_text_is_storable_and_short(url: str, limit: int) -> None:
-    kept = referral.kept(url, limit, "ref")
+    kept = referral.kept(url, limit, ["ref"])
     assert len(kept) <= limit
     assert "\0" not in kept
     kept.encode("utf-8")

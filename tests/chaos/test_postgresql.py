@@ -14,6 +14,7 @@ from pytest_django import DjangoDbBlocker
 from callbacks.models import Attempt
 from orders.models import Order
 from tests.chaos import databases
+from tests.chaos.asking import ask, ask_often
 from tests.chaos.surroundings import Surroundings, size
 from tests.postgresql import Cluster
 from tests.receiver import Answer, Receiver
@@ -160,3 +161,27 @@ def test_worker_told_to_end_while_the_database_says_nothing_ends_in_time(
     finally:
         for pid in silent:
             os.kill(pid, signal.SIGCONT)
+
+
+@pytest.mark.parametrize("how", ["frozen", "ended"])
+def test_programs_are_told_within_a_second_that_postgresql_is_away_and_their_repetition_lands(
+    around: Surroundings, cluster: Cluster, report: Callable[..., None], how: str
+) -> None:
+    port, headers = around.web().port, {"Authorization": f"Bearer {around.token()}"}
+    order = ("/api/orders", '{"number": "#1", "amount": "1"}', headers)
+    assert ask(port, *order)[0] == 201
+    assert set(ask_often(port, *order)[0]) == {200}  # each thread has a connection now
+    connection.close()
+    _ = cluster.freeze() if how == "frozen" else cluster.end(signal.SIGQUIT)
+    try:
+        worst = 0.0
+        for _ in range(3):  # with connections that were open, and without
+            statuses, seconds = ask_often(port, *order)
+            assert set(statuses) == {503}
+            worst = max(worst, seconds)
+    finally:
+        _ = cluster.thaw() if how == "frozen" else cluster.start()
+    wait_until(lambda: ask(port, *order)[0] == 200, 5)
+    report(f"PostgreSQL {how}: 503", None, f"after {worst:.2f} s at worst")
+    assert worst < 1
+    assert Order.objects.count() == 1

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import closing
 
 from callbacks.models import Attempt
+from tests.chaos.asking import ask
 from tests.chaos.surroundings import Surroundings, size
 from tests.receiver import Answer, Receiver
 
@@ -68,3 +69,18 @@ def test_database_locked_makes_nobody_send_anything_twice(
     assert Attempt.objects.count() == counts.deliveries + counts.duplicates
     report(f"database locked for {LOCK_S} s", counts, f"all out {took:.1f} s after it")
     assert took < 20
+
+
+def test_programs_are_told_within_a_second_that_sqlite_is_locked_and_their_repetition_lands(
+    around: Surroundings, report: Callable[..., None]
+) -> None:
+    port, headers = around.web().port, {"Authorization": f"Bearer {around.token()}"}
+    order = ("/api/orders", '{"number": "#1", "amount": "1"}', headers)
+    with closing(sqlite3.connect(file_of(around), isolation_level=None, timeout=20)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        status, seconds = ask(port, *order)
+        writer.execute("ROLLBACK")
+    report("SQLite locked: 503", None, f"after {seconds:.2f} s")
+    assert status == 503
+    assert seconds < 1
+    assert ask(port, *order)[0] == 201

@@ -40,8 +40,8 @@ def test_checks_settings_of_the_tests_have_no_errors():
         ("CALLBACKS_CA_BUNDLE", "/nowhere/ca.pem", "E005"),
         ("CALLBACKS_PROXY_URL", "proxy.example:3128", "E007"),
         ("CALLBACKS_NAT64_PREFIXES", (ipaddress.ip_network("2001:db8::/33"),), "E008"),
-        ("REFERRAL_PARAMETER", "", "E006"),
-        ("REFERRAL_PARAMETER", "a=b", "E006"),
+        ("REFERRAL_PARAMETERS", (), "E006"),
+        ("REFERRAL_PARAMETERS", ("ref", "a=b"), "E006"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:Overriding setting DATABASES")  # it is read by the check alone
@@ -86,7 +86,7 @@ def test_checks_for_production_say_nothing_of_the_usual_nat64_prefix(answers):
 @pytest.mark.django_db
 @pytest.mark.filterwarnings("ignore:Overriding setting DATABASES")  # it is read by the check alone
 def test_checks_for_production_warn_of_what_is_open(settings):
-    settings.DATABASES = {"default": {"ENGINE": "django.db.backends.postgresql"}}
+    settings.DATABASES = {"default": {"ENGINE": "config.postgresql"}}
     assert found(deploy=True) == []
     settings.DEMO = True
     settings.CALLBACKS_ALLOWED_NETWORKS = (ipaddress.ip_network("10.0.0.0/8"),)
@@ -136,7 +136,7 @@ def test_start_with_a_wrong_setting_is_refused_without_repeating_its_value(name,
 @pytest.mark.django_db
 @pytest.mark.filterwarnings("ignore:Overriding setting DATABASES")  # it is read by the check alone
 def test_checks_for_production_warn_of_what_others_can_read(settings, tmp_path):
-    settings.DATABASES = {"default": {"ENGINE": "django.db.backends.postgresql"}}
+    settings.DATABASES = {"default": {"ENGINE": "config.postgresql"}}
     settings.DATA_DIR = settings.BASE_DIR = tmp_path
     tmp_path.chmod(0o755)
     assert found(deploy=True) == ["postbacks.W009"]
@@ -153,7 +153,7 @@ def test_checks_for_production_want_a_key_that_several_hosts_share(settings):
     settings.IS_SECRET_KEY_GIVEN = False
     settings.DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3"}}
     assert found(deploy=True) == ["postbacks.W003"]  # one host
-    settings.DATABASES = {"default": {"ENGINE": "django.db.backends.postgresql"}}
+    settings.DATABASES = {"default": {"ENGINE": "config.postgresql"}}
     (error,) = run_checks(tags=["postbacks"], include_deployment_checks=True)
     assert error.id == "postbacks.E009"
     assert str(settings.DATA_DIR / "secret_key") in error.hint  # where the key is that was in use so far

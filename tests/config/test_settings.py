@@ -41,7 +41,8 @@ def test_value_that_begins_with_a_dollar_is_taken_as_it_is(tmp_path, value):
 
 def test_lists_and_paths_that_begin_with_a_dollar_too(tmp_path):
     assert setting(tmp_path, "ALLOWED_HOSTS", ALLOWED_HOSTS="$OTHER,b") == "['$OTHER', 'b']"
-    assert setting(tmp_path, "REFERRAL_PARAMETER", REFERRAL_PARAMETER="$OTHER") == "'$OTHER'"
+    assert setting(tmp_path, "REFERRAL_PARAMETERS", REFERRAL_PARAMETER="ref, aff") == "('ref', 'aff')"
+    assert setting(tmp_path, "REFERRAL_PARAMETERS", REFERRAL_PARAMETER="$OTHER") == "('$OTHER',)"
     assert setting(tmp_path, "CALLBACKS_CA_BUNDLE", CALLBACKS_CA_BUNDLE="$OTHER") == "'$OTHER'"
 
 

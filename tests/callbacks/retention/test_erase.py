@@ -22,24 +22,11 @@ from callbacks.reports import hourly, reconciliation
 from callbacks.retention import erase
 from orders.models import Order
 from tests.factories import AffiliateFactory, LinkFactory, OrderFactory, callbacks_for, client_with
+from tests.queries import tables_with
 from tests.receiver import Answer, Received, Receiver
 from tests.waiting import wait_until
 
 NUMBER, CLICK, EARLIER = "#PRIVATE-77", "click-of-somebody", "click-from-before"
-
-
-def tables_with(*texts: str) -> list[str]:
-    """Each table and column whose rows hold one of these, as they are stored."""
-    found = []
-    with connection.cursor() as cursor:
-        for table in connection.introspection.table_names(cursor):
-            cursor.execute(f'SELECT * FROM "{table}"')
-            names = [column[0] for column in cursor.description]
-            for row in cursor.fetchall():
-                for name, value in zip(names, row, strict=True):
-                    if any(text in str(value) for text in texts):
-                        found.append(f"{table}.{name}")
-    return found
 
 
 def written(affiliate: Affiliate, receiver: Receiver) -> Order:

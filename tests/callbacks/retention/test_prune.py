@@ -23,7 +23,7 @@ from callbacks.models.retention import deliveries_kept_since
 from callbacks.reports import hourly
 from callbacks.retention import prune
 from config.models import Email
-from orders.models import Order
+from orders.models import ApiToken, IdempotentAnswer, Message, Order, Shop
 from tests.factories import AffiliateFactory, CallbackSettingFactory, OrderFactory, callbacks_for, in_state
 
 pytestmark = pytest.mark.django_db
@@ -151,6 +151,18 @@ def test_prune_remembers_how_far_back_deliveries_are_kept(joe: Affiliate, settin
     aged(1001, affiliate=joe, attempts=0)
     prune.run()
     assert deliveries_kept_since() == kept_since
+
+
+def test_prune_messages_of_shops_and_repeatable_answers() -> None:
+    shop, token = Shop.make("shopify", "Shop"), ApiToken.objects.create(name="shop", digest="0")
+    for days, hours in ((8, 25), (6, 23)):
+        message = Message.objects.create(shop=shop, key=str(days), topic="orders/create", outcome="created")
+        given = IdempotentAnswer.objects.create(token=token, key=str(hours), fingerprint="", status=200, body="")
+        Message.objects.filter(pk=message.pk).update(received_at=timezone.now() - timedelta(days=days))
+        IdempotentAnswer.objects.filter(pk=given.pk).update(created_at=timezone.now() - timedelta(hours=hours))
+    gone = prune.run()
+    assert (gone["messages of shops"], gone["repeatable answers"]) == (1, 1)
+    assert (Message.objects.get().key, IdempotentAnswer.objects.get().key) == ("6", "23")
 
 
 def test_prune_sessions_and_log_in_records() -> None:

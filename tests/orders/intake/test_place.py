@@ -48,9 +48,10 @@ def test_resolve_link_empty_is_no_link(joe: Affiliate) -> None:
     assert resolve_link(joe, " ") == (joe, None)
 
 
-def test_resolve_link_parameter_of_another_name_is_configurable(joe: Affiliate, settings: Any) -> None:
-    settings.REFERRAL_PARAMETER = "aff"
-    assert resolve_link(None, "https://shop.example/?aff=joe")[0] == joe
+def test_resolve_link_parameters_of_other_names_are_configurable(joe: Affiliate, settings: Any) -> None:
+    settings.REFERRAL_PARAMETERS = ("aff", "via")
+    for query in ("aff=joe", "via=joe", "via=nobody&aff=joe", "aff=&via=joe", "ref=nobody&x=1#VIA=joe"):
+        assert resolve_link(None, f"https://shop.example/?{query}")[0] == joe
 
 
 @pytest.mark.parametrize(

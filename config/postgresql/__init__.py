@@ -1,0 +1,1 @@
+"""Django's backend for PostgreSQL, which also notices that the server says nothing."""
