@@ -71,7 +71,7 @@ def make() -> World:
     Delivery.objects.update(status="failed", next_attempt_at=None, attempt_count=1, last_attempt_at=timezone.now())
     Attempt.objects.create(delivery=delivery, trigger="initial", method="GET", created_at=timezone.now())
     tokens.create("shop")
-    shop = Shop.make("woocommerce", "Main shop")
+    shop = Shop.make("woocommerce", "Garden")
     kept = {"id": 9, "number": "9", "status": "processing", "total": "9.00", "currency": "USD"}
     message = Message.objects.create(shop=shop, topic="order.created", external_id="9", outcome="refused", kept=kept)
     clerk = User.objects.create_user("clerk", password=PASSWORD)
