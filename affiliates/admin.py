@@ -139,6 +139,8 @@ class AffiliateAdmin(EditingAdmin):
             "settings": ("<int:pk>/settings/", views.settings),
             "reconciliation": ("<int:pk>/reconciliation/", views.reconciliation),
             "reconciliation_export": ("<int:pk>/reconciliation/export/", views.reconciliation_export),
+            "coupons": ("<int:pk>/settings/coupons/", views.coupons),
+            "coupon_remove": ("<int:pk>/settings/coupons/remove/", views.coupon_remove),
             "portal": ("<int:pk>/settings/portal/", views.portal_password),
             "portal_off": ("<int:pk>/settings/portal/off/", views.portal_off),
         }

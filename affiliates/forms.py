@@ -1,5 +1,6 @@
 """Forms of the admin about an affiliate: who they are, their links, the password of their portal login."""
 
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -8,18 +9,22 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from affiliates import search
-from affiliates.models import LINK_MAX_LENGTH, LINK_STAYS, Affiliate, Link, read_decimal
+from affiliates.models import LINK_MAX_LENGTH, LINK_STAYS, Affiliate, Coupon, Link, folded_coupon, read_decimal
 from affiliates.portal import access
 from config.editing import EditingForm
 from config.listing.keys import key_in
 from config.theme.templatetags.theme import percent
 
+COUPONS_MAX_LENGTH = 10_000  # of all that are added at once
+MOST_ERRORS = 10
+MOST_SHOWN = 60  # characters of a code in an error
 PERCENT_PLACES = 4  # of a percentage; the column keeps two more of the fraction
 
 
@@ -142,6 +147,48 @@ class LinkForm(EditingForm):
         """Validate the digest too, which is not typed: it is unique for each affiliate."""
         excluded: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]  # the stubs leave it out
         return excluded - {"digest"}
+
+
+class CouponsForm(forms.Form):
+    """Codes of discounts, one or several, that an affiliate is to get."""
+
+    codes = forms.CharField(
+        label=gettext_lazy("Add coupons"),
+        max_length=COUPONS_MAX_LENGTH,
+        widget=forms.Textarea(attrs={"rows": 2, "autocomplete": "off", "spellcheck": "false"}),
+        help_text=gettext_lazy("One or several, separated by commas or lines. Upper and lower case do not matter."),
+    )
+
+    def __init__(self, affiliate: Affiliate, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.affiliate = affiliate
+
+    def clean_codes(self) -> list[Coupon]:
+        """New coupons, each code once. An error names its code if several were typed."""
+        typed = re.split(r"[,;\n]", str(self.cleaned_data["codes"]).replace("\r", "\n"))
+        codes = {folded_coupon(code): code.strip() for code in typed if folded_coupon(code)}
+        if not codes:
+            raise ValidationError(_("Enter a code."), code="blank")
+        coupons = [Coupon(affiliate=self.affiliate, code=code) for code in codes.values()]
+        errors: list[ValidationError] = []
+        for coupon in coupons:
+            try:
+                coupon.full_clean(exclude={"affiliate", "folded"})
+            except ValidationError as error:
+                errors += [_about(coupon, each, is_named=len(coupons) > 1) for each in error.error_dict["code"]]
+        if errors:
+            raise ValidationError(errors[:MOST_ERRORS])
+        return coupons
+
+    def save(self) -> list[Coupon]:
+        """Raises `IntegrityError` if somebody else has just added one of them."""
+        with transaction.atomic():
+            return Coupon.objects.bulk_create(self.cleaned_data["codes"])
+
+
+def _about(coupon: Coupon, error: ValidationError, *, is_named: bool) -> ValidationError:
+    said = " ".join(error.messages)
+    return ValidationError(f"{coupon.code[:MOST_SHOWN]}: {said}" if is_named else said, code=error.code)
 
 
 def _password(label: Any, **attrs: Any) -> forms.CharField:

@@ -66,6 +66,7 @@ NAVIGATION = (
     ),
     (_("Affiliates"), _("Links"), "link", "affiliates.view_link", "affiliates_link_changelist"),
     (_("Orders"), _("All orders"), "orders", "orders.view_order", "orders_order_changelist"),
+    (_("Orders"), _("Shops"), "shop", "orders.view_shop", "orders_shop_changelist"),
     (_("Callbacks"), _("Deliveries"), "deliveries", "callbacks.view_delivery", "callbacks_delivery_changelist"),
     (_("Callbacks"), _("All callbacks"), "link", "callbacks.view_callbacksetting", "callbacks_all"),
     (_("Callbacks"), _("Resends and backfills"), "resend", "callbacks.view_delivery", "callbacks_errand_changelist"),
@@ -153,9 +154,14 @@ def _navigation(request: HttpRequest) -> Iterator[Section]:
             yield Section(str(title), items)
 
 
+def _also(name: str) -> tuple[str, ...]:
+    """Where else one is then: the messages of shops have no line of their own."""
+    return (reverse("admin:orders_message_changelist"),) if name == "orders_shop_changelist" else ()
+
+
 def _item(request: HttpRequest, label: str, icon: str, name: str) -> Item:
     url = reverse(name if ":" in name else f"admin:{name}")
-    is_current = request.path == url if name == "index" else request.path.startswith(url)
+    is_current = request.path == url if name == "index" else request.path.startswith((url, *_also(name)))
     failed = 0
     if name == "callbacks_delivery_changelist":
         failed = overview.recent(timezone.now() - DAY).filter(status=Delivery.Status.FAILED).count()

@@ -1,4 +1,7 @@
-"""All orders, the page of one with what was sent for it, and the tokens of programs that hand over orders."""
+"""All orders, the page of one with what was sent for it, and the tokens of programs that hand over orders.
+
+The pages of shops and of their messages are `orders.shops`.
+"""
 
 from collections import defaultdict
 from typing import Any
@@ -21,12 +24,16 @@ from config.listing.filters import PeriodFilter
 from config.listing.pages import BaseAdmin, LongChangeList
 from config.security import security_log
 from config.security.sign_in import password_again
+from orders.filters import CurrencyFilter, NoAffiliateFilter, ShopFilter, SourceFilter
 from orders.forms import ApiTokenForm, OrderForm
 from orders.intake import tokens
-from orders.models import ApiToken, Order
+from orders.models import ApiToken, Message, Order, Shop
 from orders.search import find_by_number
+from orders.shops.admin import ShopAdmin
+from orders.shops.messages import MessageAdmin
 
-LATEST = 1000  # orders whose currencies the filter offers
+admin.site.register(Shop, ShopAdmin)
+admin.site.register(Message, MessageAdmin)
 
 
 def _delivery() -> Any:
@@ -71,7 +78,9 @@ class OrderChangeList(LongChangeList):
         first_created = {affiliate: at for affiliate, event, at in since if event == "order.created"}
         pruned = apps.get_model("callbacks", "Pruned").objects.filter(kind="deliveries")
         kept_since = pruned.values_list("before", flat=True).first()
+        may_change = self.model_admin.has_change_permission(self.request)
         for order in rows:
+            order.may_be_given = may_change and order.affiliate_id is None
             order.delivery_state = _worst(states[order.pk])
             order.first_set_up_at = first.get(order.affiliate_id)
             order.first_created_at = first_created.get(order.affiliate_id)
@@ -98,45 +107,13 @@ class DeliveriesFilter(admin.SimpleListFilter):
         return queryset if condition is None else queryset.filter(Exists(of_order.filter(condition)))
 
 
-class NoAffiliateFilter(admin.SimpleListFilter):
-    """Orders of no affiliate: all of them, or those that named somebody who was not found."""
-
-    title = gettext_lazy("no affiliate")
-    parameter_name = "no_affiliate"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("all", _("All orders without an affiliate")), ("named", _("Link or code not recognized"))]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        if self.value() == "all":
-            return queryset.filter(affiliate=None)
-        if self.value() == "named":
-            return queryset.filter(affiliate=None).exclude(no_affiliate_reason__in=Order.NAMED_NOBODY)
-        return queryset
-
-
-class CurrencyFilter(admin.SimpleListFilter):
-    """Offers the currencies of the latest orders only, as reading all orders for each page would take too long."""
-
-    title = gettext_lazy("currency")
-    parameter_name = "currency"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        latest = Order.objects.order_by("-pk").values_list("currency", flat=True)[:LATEST]
-        chosen = request.GET.get(self.parameter_name)
-        return [(code, code) for code in sorted({*latest, *([chosen] if chosen else [])})]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(currency=self.value()) if self.value() else queryset
-
-
 @admin.register(Order)
 class OrderAdmin(FilteredByAffiliate, EditingAdmin):
     form = OrderForm
     list_title = gettext_lazy("All orders")
     list_icon = "orders"
     empty_title = gettext_lazy("No orders yet")
-    empty_text = gettext_lazy("Your shop sends orders through the API. You can also add one here.")
+    empty_text = gettext_lazy("Connect your shop, or send orders through the API. You can also add one here.")
     list_display = (
         "number",
         "affiliate_column",
@@ -151,10 +128,12 @@ class OrderAdmin(FilteredByAffiliate, EditingAdmin):
         DeliveriesFilter,
         ("affiliate", AffiliateFilter),
         NoAffiliateFilter,
+        ShopFilter,
+        SourceFilter,
         CurrencyFilter,
         PeriodFilter,
     )
-    list_select_related = ("affiliate",)
+    list_select_related = ("affiliate", "shop")
     list_per_page = 50
     search_fields = ("number", "affiliate__name", "affiliate__code")
     search_help_text = gettext_lazy("Order number or affiliate")
@@ -172,6 +151,11 @@ class OrderAdmin(FilteredByAffiliate, EditingAdmin):
             return super().get_fieldsets(request, obj)
         facts, _money = self.fieldsets
         return (facts, (_("Money"), {"fields": ("money_amount", "money_commission")}))
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        """With the shop beside the number, if there are several: each may have an order #1001."""
+        number, *others = super().get_list_display(request)
+        return [number, "shop", *others] if Shop.objects.count() > 1 else [number, *others]
 
     # --- finding -------------------------------------------------------------
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[OrderChangeList]:

@@ -7,9 +7,11 @@ from typing import Any
 from django.apps import apps
 from django.conf import settings as django_settings
 from django.contrib import admin, messages
+from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Page, Paginator
+from django.db import IntegrityError
 from django.db.models import Count, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
@@ -17,21 +19,24 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.text import Truncator
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from affiliates import filters, search
-from affiliates.forms import PortalPasswordForm
+from affiliates.forms import CouponsForm, PortalPasswordForm
 from affiliates.models import Affiliate
 from affiliates.portal import access
 from affiliates.profile import facts
 from callbacks.reports.reconciliation import HEADINGS, Month, csv_rows, reconcile
 from config.listing.csv_download import csv_response
-from config.request import actor, go_to, is_fetch, may_see
+from config.listing.keys import key_in
+from config.request import actor, allow_going_back, go_to, is_fetch, may_see
 from config.security import security_log
 from config.security.sign_in import password_again
 
 PAGE_SIZE = 25
+MOST_SHOWN = 200  # characters of codes in a message
 Tab = Callable[[HttpRequest, Affiliate], HttpResponseBase]
 View = Callable[..., HttpResponseBase]
 
@@ -126,14 +131,61 @@ def deliveries(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
 @require_safe
 @for_viewers
 def settings(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
+    return _settings(request, affiliate, CouponsForm(affiliate))
+
+
+def _settings(request: HttpRequest, affiliate: Affiliate, coupons_form: CouponsForm) -> HttpResponse:
     context = context_of(request, affiliate, "settings") | {
+        "coupons_form": coupons_form,
         "may_change": _may_change(request),
         "may_set_password": _may_set_password(request, affiliate),
         "parameter": django_settings.REFERRAL_PARAMETERS[0],
         "written_address": access.written_address(affiliate),
         "portal_url": request.build_absolute_uri(reverse("portal:home")),
     }
-    return render(request, "admin/affiliates/affiliate/settings.html", context)
+    status = 422 if coupons_form.is_bound else 200
+    return render(request, "admin/affiliates/affiliate/settings.html", context, status=status)
+
+
+@require_POST
+@for_staff(_may_change)
+def coupons(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
+    """Add what was typed; what is refused stays in its field."""
+    form = CouponsForm(affiliate, request.POST)
+    try:
+        added = form.save() if form.is_valid() else []
+    except IntegrityError:  # somebody else has just added one: now the form says so
+        form = CouponsForm(affiliate, request.POST)
+        added = []
+    if not added:
+        response = _settings(request, affiliate, form)
+        allow_going_back(response)
+        return response
+    codes = ", ".join(coupon.code for coupon in added)
+    _note(request, affiliate, f"Coupons added: {codes}.")
+    messages.success(request, _("Added: %(codes)s.") % {"codes": Truncator(codes).chars(MOST_SHOWN)})
+    return redirect(_coupons_url(affiliate))
+
+
+@require_POST
+@for_staff(_may_change)
+def coupon_remove(request: HttpRequest, affiliate: Affiliate) -> HttpResponse:
+    """Orders that came with it stay the affiliate's."""
+    key = key_in(request.POST.get("coupon", ""))
+    coupon = None if key is None else affiliate.coupons.filter(pk=key).first()
+    if coupon is not None:
+        coupon.delete()
+        _note(request, affiliate, f"Coupon removed: {coupon.code}.")
+        messages.success(request, _("%(code)s removed. Its past orders stay as they are.") % {"code": coupon.code})
+    return redirect(_coupons_url(affiliate))
+
+
+def _note(request: HttpRequest, affiliate: Affiliate, says: str) -> None:
+    LogEntry.objects.log_actions(actor(request).pk, [affiliate], CHANGE, says, single_object=True)
+
+
+def _coupons_url(affiliate: Affiliate) -> str:
+    return f"{affiliate.settings_url}#coupons"
 
 
 @require_safe

@@ -37,21 +37,27 @@ def _permissions(model: str, actions: str) -> frozenset[str]:
 SUPPORT = Role(
     "Support",
     _("Support"),
-    _("Can view affiliates, orders, callbacks and deliveries, and resend. Cannot change settings."),
+    _("Can view affiliates, orders, shops, callbacks and deliveries, and resend. Cannot change settings."),
     _permissions("affiliates.affiliate", "view")
     | _permissions("affiliates.link", "view")
     | _permissions("orders.order", "view")
+    | _permissions("orders.shop", "view")
+    | _permissions("orders.message", "view")
     | _permissions("callbacks.callbacksetting", "view")
     | _permissions("callbacks.delivery", "view resend"),
 )
 MERCHANT = Role(
     "Merchant",
     _("Merchant"),
-    _("Can set up callbacks, resend, change affiliates and orders, and create portal passwords and API tokens."),
+    _(
+        "Can set up callbacks, resend, connect shops, change affiliates and orders, and create portal passwords and "
+        "API tokens."
+    ),
     SUPPORT.permissions
     | _permissions("affiliates.affiliate", "add change delete")
     | _permissions("affiliates.link", "add change delete")
     | _permissions("orders.order", "add change delete")
+    | _permissions("orders.shop", "add change delete")
     | _permissions("orders.apitoken", "view add delete")
     | _permissions("callbacks.callbacksetting", "add change delete"),
 )

@@ -45,6 +45,7 @@ def test_navigation_of_a_superuser_has_every_page_in_order(admin_client):
         "/admin/affiliates/affiliate/",
         "/admin/affiliates/link/",
         "/admin/orders/order/",
+        "/admin/orders/shop/",
         "/admin/callbacks/delivery/",
         "/admin/callbacks/all/",
         "/admin/callbacks/errand/",
@@ -60,7 +61,7 @@ def test_navigation_of_a_superuser_has_every_page_in_order(admin_client):
 
 def test_admin_site_holds_our_models_and_users_only():
     assert {model.__name__ for model in admin.site._registry} == {
-        "Affiliate", "Link", "Order", "ApiToken", "CallbackSetting", "Delivery", "Errand", "User",
+        "Affiliate", "Link", "Order", "Shop", "Message", "ApiToken", "CallbackSetting", "Delivery", "Errand", "User",
     }  # fmt: skip
 
 
@@ -121,7 +122,7 @@ def test_overview_chart_of_nearly_all_does_not_say_all():
     ("url", "most"),
     [
         (INDEX, 32),
-        ("/admin/orders/order/", 12),
+        ("/admin/orders/order/", 13),
         ("/admin/callbacks/delivery/", 10),
         ("/admin/affiliates/affiliate/", 10),
     ],

@@ -22,6 +22,7 @@ NO_PAGE = {
     "admin/callbacks/delivery/live/",
     "admin/callbacks/errand/<int:pk>/progress/",
     "admin/jsi18n/",
+    "admin/orders/shop/<int:pk>/live/",
     "api/docs",
     "api/openapi.json",
     "healthz",
@@ -43,12 +44,12 @@ from datetime import timedelta
 from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
 from affiliates.portal import access
-from affiliates.models import Affiliate, Link
+from affiliates.models import Affiliate, Coupon, Link
 from callbacks.models import Attempt, CallbackSetting, Delivery, EndpointHealth, Job
 from config.models import Email
 from django.utils import timezone
 from orders.intake import tokens
-from orders.models import ApiToken, Order
+from orders.models import ApiToken, Message, Order, Refund, Shop
 long = "of-sixty-letters-without-a-blank-as-nobody-breaks-it-for-us"
 joe, is_new = Affiliate.objects.get_or_create(name="Looked-" + long, email="looked@e.example", code="lookedat")
 if is_new:
@@ -62,16 +63,32 @@ if is_new:
         url=f"https://looked-{long}.example/{long}?o=1")
     link = Link.objects.create(affiliate=joe, url="https://shop.example/?ref=lookedat&sub_id=" + long)
     Order.objects.create(number="#LOOKED-" + long, affiliate=joe, link=link, amount="58", currency="USD")
+    shop = Shop.make("woocommerce", "Looked-" + long)
+    Shop.make("shopify", "Looked Shopify")
+    Shop.make("signed", "Looked till")
+    Shop.objects.filter(pk=shop.pk).update(refused_count=2, last_refused_at=timezone.now(), domain=long + ".example")
+    Coupon.objects.create(affiliate=joe, code="COUPON" + long)
+    bought = Order.objects.create(number="#BOUGHT", shop=shop, external_id=long[:50], affiliate=joe, amount="58",
+        currency="USD", subtotal="50", refunded="8", source="coupon", coupon=long, items=2, customer_is_new=True,
+        is_self_referral=True, attribution=[
+            {"source": "landing", "given": link.url, "affiliate": None, "decided": False, "reason": "unknown_referral"},
+            {"source": "coupon", "given": long, "affiliate": "lookedat", "decided": True, "reason": ""}])
+    Refund.objects.create(order=bought, external_id=long, amount="8")
+    Order.objects.create(number="#2", shop=shop, external_id="2", amount="58", no_affiliate_reason="nothing_given")
+    kept = {"id": 9, "status": "on-route", "landing": long * 4}
+    Message.objects.create(shop=shop, topic="order.updated", external_id=long, order=bought, outcome="refused",
+        reason="The currency BTC is not known. " + long, kept=kept)
     tune = CallbackSetting.objects.create(affiliate=joe, event="order.created", name="TUNE", url="http://127.0.0.1:1/?o=1")
     at = timezone.now()
-    told = Delivery.objects.create(setting=tune, order=joe.orders.get(), event="order.created", status="succeeded",
-        attempt_count=1, last_status_code=200, last_attempt_at=at, variables={"order.number": "#LOOKED-" + long})
+    own = joe.orders.get(shop=None)
+    told = Delivery.objects.create(setting=tune, order=own, event="order.created", status="succeeded", attempt_count=1,
+        last_status_code=200, last_attempt_at=at, variables={"order.number": "#LOOKED-" + long})
     Attempt.objects.create(delivery=told, trigger="initial", method="GET", url="http://127.0.0.1:1/?o=1", created_at=at,
         status_code=200, detail="The tracker answered 200 OK.", response_excerpt="success=false;err_msg=no click")
     # Four attempts that are no longer kept, and a delivery that was skipped while its callback had paused itself.
     Delivery.objects.filter(pk=told.pk).update(attempt_count=5, request_id="a" * 32)
     EndpointHealth.objects.create(setting=tune, paused_at=at, resumed_at=at + timedelta(hours=1))
-    Delivery.objects.create(setting=tune, order=joe.orders.get(), event="order.created", status="skipped",
+    Delivery.objects.create(setting=tune, order=told.order, event="order.created", status="skipped",
         skip_reason="paused", variables={"order.number": "#LOOKED"})
     webhook = CallbackSetting.objects.create(event="system", method="POST", body_format="json", url="http://127.0.0.1:1/")
     Delivery.objects.create(setting=webhook, event="system", status="failed", variables={"event": "queue.stuck"})
@@ -80,9 +97,15 @@ if is_new:
     Job.objects.create(kind="resend", words="Looked at", first=1, last=1, position=1, state="finished")
 print("ids", json.dumps({
     "joe": joe.pk, "marta": Affiliate.objects.get(code="alone").pk, "link": joe.links.get().pk,
-    "unused_link": joe.links.get().pk, "order": joe.orders.get().pk, "delivery": joe.deliveries.earliest("pk").pk,
+    "unused_link": joe.links.get().pk, "order": joe.orders.get(shop=None).pk,
+    "delivery": joe.deliveries.earliest("pk").pk,
     "soft_failure": joe.deliveries.filter(status="succeeded").latest("pk").pk,
     "paused": joe.callback_settings.get(name="TUNE").pk,
+    "shop": Shop.objects.get(kind="woocommerce", name__startswith="Looked").pk,
+    "shopify": Shop.objects.get(name="Looked Shopify").pk, "till": Shop.objects.get(name="Looked till").pk,
+    "message": Message.objects.get(topic="order.updated", external_id=long).pk,
+    "bought": Order.objects.get(number="#BOUGHT").pk,
+    "coupon": joe.coupons.get().pk,
     "webhook": CallbackSetting.objects.get(event="system").pk,
     "of_webhook": Delivery.objects.filter(event="system", variables__event="queue.stuck").first().pk,
     "job": Job.objects.get(words="Looked at").pk,
@@ -149,8 +172,12 @@ def test_every_page_of_the_admin_is_accessible_and_fits_its_window(browser_page,
     assert len(paths) > 40
     deliveries = [f"/admin/callbacks/delivery/{pk}/change/" for pk in (there.soft_failure.pk, there.of_webhook.pk)]
     while_paused = [f"/admin/callbacks/delivery/{page}?while_paused={there.paused.pk}" for page in ("", "resend/")]
+    shops = [
+        f"/admin/orders/shop/{pk}/{tab}/" for pk in (there.shopify.pk, there.till.pk) for tab in ("secret", "rotate")
+    ]
+    bought = [f"/admin/orders/order/{there.bought.pk}/change/", "/admin/orders/order/?no_affiliate=nothing"]
     html = tmp_path if width == LOOKS[0][0] else None  # it is the same at every width
-    assert found_wrong(browser_page, stack, [*paths, *STATES, *deliveries, *while_paused], html) == {}
+    assert found_wrong(browser_page, stack, [*paths, *STATES, *deliveries, *while_paused, *shops, *bought], html) == {}
     browser_page.goto(f"{stack.base_url}/admin/nothing-there/")
     assert faults(browser_page) == []
     browser_page.goto(f"{stack.base_url}/api/docs")

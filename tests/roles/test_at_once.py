@@ -7,7 +7,7 @@ from django.test import Client
 
 from affiliates.models import Link
 from callbacks.models import CallbackSetting, Job
-from orders.models import ApiToken, Order
+from orders.models import ApiToken, Order, Shop
 from tests.callbacks.panel import URL, at_once, of
 from tests.roles import world as worlds
 from tests.roles.world import World
@@ -61,6 +61,7 @@ def test_form_that_was_refused_keeps_its_token(world):
         ("admin/orders/order/add/", Order),
         ("admin/affiliates/link/add/", Link),
         ("admin/orders/apitoken/add/", ApiToken),
+        ("admin/orders/shop/add/", Shop),
         ("admin/affiliates/affiliate/add/", None),
         ("admin/auth/user/add/", None),
         ("admin/callbacks/delivery/resend/", Job),

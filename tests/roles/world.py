@@ -12,7 +12,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
-from affiliates.models import Affiliate, Link
+from affiliates.models import Affiliate, Coupon, Link
 from callbacks.models import Attempt, CallbackSetting, Delivery, Job
 from callbacks.models.job import USUAL_RATE
 from callbacks.setup import changes
@@ -20,7 +20,7 @@ from callbacks.setup.bulk import replace_host
 from config.models import Authenticator
 from config.security import roles
 from orders.intake import tokens
-from orders.models import ApiToken, Order
+from orders.models import ApiToken, Message, Order, Shop
 from tests.factories import AffiliateFactory, CallbackSettingFactory, LinkFactory, OrderFactory
 
 PASSWORD = "a long enough passphrase"
@@ -41,6 +41,9 @@ class World:
     job: Job
     token: ApiToken
     webhook: CallbackSetting
+    shop: Shop
+    message: Message
+    coupon: Coupon
     clerk: User
     content_type: ContentType
     people: dict[str, User]
@@ -68,6 +71,9 @@ def make() -> World:
     Delivery.objects.update(status="failed", next_attempt_at=None, attempt_count=1, last_attempt_at=timezone.now())
     Attempt.objects.create(delivery=delivery, trigger="initial", method="GET", created_at=timezone.now())
     tokens.create("shop")
+    shop = Shop.make("woocommerce", "Garden")
+    kept = {"id": 9, "number": "9", "status": "processing", "total": "9.00", "currency": "USD"}
+    message = Message.objects.create(shop=shop, topic="order.created", external_id="9", outcome="refused", kept=kept)
     clerk = User.objects.create_user("clerk", password=PASSWORD)
     Authenticator.objects.create(user=clerk)
     return World(
@@ -85,6 +91,9 @@ def make() -> World:
         webhook=CallbackSetting.objects.create(
             event="system", method="POST", body_format="json", url="https://shop.example/hooks", is_active=False
         ),
+        shop=shop,
+        message=message,
+        coupon=Coupon.objects.create(affiliate=joe, code="JOE10"),
         clerk=clerk,
         content_type=ContentType.objects.get_for_model(Delivery),
         people=people,
@@ -141,6 +150,8 @@ def _values(world: World) -> list[tuple[str, dict[str, Any]]]:
         ("admin/affiliates/affiliate/", {"<int:pk>": world.joe.pk, "<path:object_id>": world.joe.pk}),
         ("admin/affiliates/link/", {"<path:object_id>": world.link.pk}),
         ("admin/orders/order/", {"<int:pk>": world.order.pk, "<path:object_id>": world.order.pk}),
+        ("admin/orders/shop/", {"<int:pk>": world.shop.pk, "<path:object_id>": world.shop.pk}),
+        ("admin/orders/message/", {"<int:pk>": world.message.pk, "<path:object_id>": world.message.pk}),
         ("admin/orders/apitoken/", {"<path:object_id>": world.token.pk}),
         ("admin/callbacks/callbacksetting/", {"<path:object_id>": world.webhook.pk}),
         ("admin/callbacks/delivery/", {"<int:pk>": world.delivery.pk, "<path:object_id>": world.delivery.pk}),
@@ -185,6 +196,15 @@ TYPED: dict[str, Callable[[World], dict[str, Any]]] = {
     "admin/callbacks/callbacksetting/add/": lambda _: {"url": "https://shop.example/other"},
     "admin/callbacks/callbacksetting/<path:object_id>/delete/": lambda _: SURE,
     "admin/orders/apitoken/add/": lambda _: {"name": "till", "allowed": ["orders:read"]},
+    "admin/affiliates/affiliate/<int:pk>/settings/coupons/": lambda _: {"codes": "SUMMER"},
+    "admin/affiliates/affiliate/<int:pk>/settings/coupons/remove/": lambda w: {"coupon": w.coupon.pk},
+    "admin/orders/shop/add/": lambda _: {"kind": "shopify", "name": "Second shop"},
+    "admin/orders/shop/<path:object_id>/change/": lambda _: {
+        "name": "Renamed",
+        "commission_base": "amount",
+        "first": "coupon",
+    },
+    "admin/orders/shop/<path:object_id>/delete/": lambda _: SURE,
     "admin/orders/apitoken/<path:object_id>/delete/": lambda _: SURE,
     "admin/auth/user/add/": lambda _: {
         "username": "eve",

@@ -7,5 +7,6 @@ import "./theme/js/selection.js";
 import "./theme/js/dialog.js";
 import "./affiliates/js/suggest.js";
 import "./callbacks/js/live.js";
+import "./orders/js/shop.js";
 import "./callbacks/js/setup.js";
 import "./callbacks/js/charts.js";

@@ -62,6 +62,7 @@ CHIPS: dict[str, tuple[str, str, "StrOrPromise"]] = {
     "order_new": ("busy", "dot", _("New")),
     "order_approved": ("ok", "check", _("Approved")),
     "order_rejected": ("bad", "cross", _("Rejected")),
+    "decided": ("ok", "check", _("Decided")),
     # affiliates
     "affiliate_pending": ("warn", "clock", _("Pending")),
     "affiliate_approved": ("ok", "check", _("Approved")),
@@ -69,6 +70,19 @@ CHIPS: dict[str, tuple[str, str, "StrOrPromise"]] = {
     # users
     "on": ("ok", "check", _("On")),
     "off": ("idle", "ring", _("Off")),
+    # shops
+    "shop_connected": ("ok", "check", _("Connected")),
+    "shop_waiting": ("busy", "clock", _("Waiting for a message")),
+    "shop_refused": ("bad", "alert", _("Wrong signature")),
+    # messages of shops
+    "message_created": ("ok", "plus", _("Order created")),
+    "message_updated": ("ok", "check", _("Order updated")),
+    "message_unchanged": ("idle", "ring", _("Nothing changed")),
+    "message_older": ("idle", "history", _("Older than the order")),
+    "message_ignored": ("idle", "skip", _("Ignored")),
+    "message_waiting": ("busy", "clock", _("Waits for its order")),
+    "message_refused": ("bad", "alert", _("Refused")),
+    "message_test": ("idle", "check", _("Test")),
     # API tokens
     "expired": ("warn", "clock", _("Expired")),
 }

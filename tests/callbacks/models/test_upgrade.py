@@ -236,15 +236,17 @@ URLS = {
     "": "healthz intake metrics readyz status",
     "admin:": "app_list autocomplete callbacks_all callbacks_all_export confirm_password email_notifications index "
     "jsi18n login logout password_change password_change_done second_factor two_factor view_on_site",
-    "admin:affiliates_affiliate_": f"{STANDARD} deliveries links orders portal portal_off reconciliation "
-    "reconciliation_export settings suggest",
+    "admin:affiliates_affiliate_": f"{STANDARD} coupon_remove coupons deliveries links orders portal "
+    "portal_off reconciliation reconciliation_export settings suggest",
     "admin:affiliates_link_": STANDARD,
     "admin:auth_user_": f"{STANDARD} password_change two_factor",
     "admin:callbacks_callbacksetting_": STANDARD,
     "admin:callbacks_delivery_": f"{STANDARD} export live resend resend_all",
     "admin:callbacks_errand_": f"{STANDARD} continue progress stop",
     "admin:orders_apitoken_": STANDARD,
+    "admin:orders_message_": f"{STANDARD} apply",
     "admin:orders_order_": STANDARD,
+    "admin:orders_shop_": f"{STANDARD} connection live messages rotate secret",
     "api:": "api-root openapi-json openapi-view place_order read_order place_orders list_orders change_order "
     "delete_order list_affiliates read_affiliate save_affiliate read_callback save_callback delete_callback "
     "list_deliveries resend_delivery",

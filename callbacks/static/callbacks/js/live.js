@@ -1,28 +1,5 @@
 // Keeps a page up to date while deliveries wait or are sent, and while a job runs. The server says when to ask again.
-import { refresh } from "../../theme/js/server.js";
-import { localise } from "../../theme/js/times.js";
-
-// Asks until `show` returns null instead of the milliseconds to wait, or until the server refuses.
-async function follow(address, show, wait, waitAfterTrouble) {
-  while (wait !== null) {
-    await new Promise((resolve) => setTimeout(resolve, wait));
-    if (document.hidden) await new Promise((resolve) => document.addEventListener("visibilitychange", resolve, { once: true }));
-    try {
-      const answer = await fetch(address());
-      if (answer.redirected || [403, 404].includes(answer.status)) return; // signed out meanwhile
-      wait = answer.ok ? await show(await answer.json()) : waitAfterTrouble;
-    } catch {
-      wait = waitAfterTrouble; // the server is away
-    }
-  }
-}
-
-function fill(element, html) {
-  if (element.dataset.shown === html) return;
-  element.innerHTML = html;
-  element.dataset.shown = html;
-  localise(element);
-}
+import { fill, follow, refresh } from "../../theme/js/server.js";
 
 // --- deliveries ---------------------------------------------------------------
 // `data-live-url` on an element says where to ask, `data-live` on elements inside it names the deliveries. In a list the

@@ -44,6 +44,29 @@ export async function refresh(address, parts = "[data-refresh][id]") {
   }
 }
 
+// Asks until `show` returns null instead of the milliseconds to wait, or until the server refuses.
+export async function follow(address, show, wait, waitAfterTrouble) {
+  while (wait !== null) {
+    await new Promise((resolve) => setTimeout(resolve, wait));
+    if (document.hidden) await new Promise((resolve) => document.addEventListener("visibilitychange", resolve, { once: true }));
+    try {
+      const answer = await ask(address());
+      if (answer.redirected || [403, 404].includes(answer.status)) return; // signed out meanwhile
+      wait = answer.ok ? await show(await answer.json()) : waitAfterTrouble;
+    } catch {
+      wait = waitAfterTrouble; // the server is away
+    }
+  }
+}
+
+// Puts HTML of ours into an element, unless it is there already.
+export function fill(element, html) {
+  if (element.dataset.shown === html) return;
+  element.innerHTML = html;
+  element.dataset.shown = html;
+  localise(element);
+}
+
 // A note of what went wrong, with the icon that such notes have. The icon is a copy of one on the page.
 export function errorNote(sentence) {
   const note = document.createElement("div");
