@@ -3,6 +3,7 @@
 `FUZZ=10000` sends so many for each kind of shop; usually it is a small sample of them, always the same.
 """
 
+import copy
 import json
 import os
 import random
@@ -65,7 +66,7 @@ def mutated(chance: random.Random, body: Any) -> bytes:
         elif kind == 1 and isinstance(container, list):
             container += container[:50]
         else:
-            container[key] = chance.choice(NONSENSE)
+            container[key] = copy.deepcopy(chance.choice(NONSENSE))
     raw = bytearray(json.dumps(body, ensure_ascii=chance.random() < 0.9).encode("utf-8", "surrogatepass"))
     for _change in range(chance.choice([0, 0, 0, 0, 1, 3])):
         at = chance.randrange(len(raw) or 1)
