@@ -108,5 +108,5 @@ def test_support_reads_money_and_rates_as_they_are_written_everywhere(world: Wor
     assert "58.0000" not in order
     assert "Leave empty" not in order
     profile = text_of(support, f"/admin/affiliates/affiliate/{world.joe.pk}/change/")
-    assert "15 % of the order amount" in profile
+    assert "15 % of each order" in profile
     assert "0.15" not in profile
