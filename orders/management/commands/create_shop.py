@@ -23,4 +23,4 @@ class Command(BaseCommand):
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from error
         self.stdout.write(f"{settings.SITE_URL}{shop.path}")
-        self.stdout.write(shop.secret or "No key yet: save Shopify's key in the panel. Until then no message is accepted.")
+        self.stdout.write(shop.secret or "No key yet: save Shopify's key in the panel. Until then messages are refused.")
