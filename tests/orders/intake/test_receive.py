@@ -285,7 +285,7 @@ def test_create_shop_prints_the_url_and_the_secret(capsys: Any) -> None:
         url, secret = capsys.readouterr().out.splitlines()
         shop = Shop.objects.get(name=kind)
         assert url.endswith(f"/intake/{kind}/{shop.uuid}")
-        assert secret == (shop.secret or "No key yet: save Shopify's key in the panel. Until then messages are refused.")
+        assert secret == (shop.secret or "No key yet: save Shopify's key in the panel, or messages are refused.")
     assert Shop.objects.get(kind="woocommerce").secret.isalnum()
     assert Shop.objects.get(kind="signed").secret.startswith("whsec_")
     call_command("create_shop", "shopify", "With a secret", secret=" abc ")
