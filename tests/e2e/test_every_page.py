@@ -120,9 +120,9 @@ print("ids", json.dumps({
 
 @pytest.fixture(scope="session")
 def there(stack: Installation) -> SimpleNamespace:
-    """One of each in the running stack, each with its `pk`."""
+    """One of each in the running stack, each with its `pk`. Only addresses of the API have an `event_id`."""
     ids = json.loads(stack.manage("shell", code=ONE_OF_EACH).rpartition("ids ")[2])
-    return SimpleNamespace(**{name: SimpleNamespace(pk=pk) for name, pk in ids.items()})
+    return SimpleNamespace(**{name: SimpleNamespace(pk=pk, event_id="") for name, pk in ids.items()})
 
 
 # What a page asks for, but for what it asks later on, and the bytes of it as they are sent to somebody new.
