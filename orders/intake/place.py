@@ -71,12 +71,14 @@ def place_many(incoming: Sequence[IncomingOrder]) -> list[Result]:
     """As `place` for each, in one transaction; what is refused is in the place of its result and spoils no other.
 
     New orders are looked up, checked and inserted together. What cannot be, and what is several times in here, is
-    placed one by one, in order.
+    placed one by one, in order. That is left for few: requests which lock rows in other orders wait for each other.
     """
     results: dict[int, Result] = {}
     with transaction.atomic():
-        drafts = _drafts(incoming, results)
-        _place_together(drafts, results)
+        alone = _alone(incoming)
+        for _time in range(2):  # the second is for new orders that others have made meanwhile
+            left = {index: each for index, each in alone.items() if index not in results}
+            _place_together(_drafts(left, results), results)
         for index, each in enumerate(incoming):
             if index not in results:
                 results[index] = _place_or_refuse(each)
@@ -90,10 +92,14 @@ def _place_or_refuse(incoming: IncomingOrder) -> Result:
         return error
 
 
-def _drafts(incoming: Sequence[IncomingOrder], results: dict[int, Result]) -> dict[int, Draft]:
-    """Drafts of the orders that nothing else in here is about, by their places; what is refused is in `results`."""
+def _alone(incoming: Sequence[IncomingOrder]) -> dict[int, IncomingOrder]:
+    """The orders that nothing else in here is about, by their places."""
     times = Counter(key for each in incoming for key in _keys(each))
-    alone = {index: each for index, each in enumerate(incoming) if all(times[key] == 1 for key in _keys(each))}
+    return {index: each for index, each in enumerate(incoming) if all(times[key] == 1 for key in _keys(each))}
+
+
+def _drafts(alone: dict[int, IncomingOrder], results: dict[int, Result]) -> dict[int, Draft]:
+    """Their drafts, unless several are about one row; what is refused is in `results`."""
     known = _find_many(alone)
     found = Counter(order.pk for order in known.values())
     drafts = {}
@@ -123,7 +129,8 @@ def _place_together(drafts: dict[int, Draft], results: dict[int, Result]) -> Non
             results[index] = error
     due = {index: draft for index, draft in due.items() if index not in results}
     find_or_make_links(due.values())
-    new = {index: draft for index, draft in due.items() if draft.is_new}
+    # All in the same order, so that no two batches wait for each other.
+    new = dict(sorted(((i, d) for i, d in due.items() if d.is_new), key=lambda item: item[1].order.number))
     if new:
         with suppress(IntegrityError, DataError), transaction.atomic():  # one of them; so they are placed one by one
             Order.objects.bulk_create([draft.order for draft in new.values()])

@@ -30,9 +30,14 @@ RATE_PLACES = 6
 
 
 def validate_number(number: str) -> None:
+    """Refuse what the API cannot have in an address."""
     if number in {".", ".."}:
         raise ValidationError(
             _("An order number cannot be only dots. Add another character, such as #."), code="dots_only"
+        )
+    if number == "batch":  # /api/orders/batch
+        raise ValidationError(
+            _("An order number cannot be “batch”. Add another character, such as #."), code="reserved"
         )
 
 
