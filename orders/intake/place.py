@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from django.core.exceptions import ValidationError
-from django.db import DataError, IntegrityError, transaction
+from django.db import DataError, IntegrityError, connection, transaction
 from django.db.models import QuerySet
 
 from affiliates.models import is_storable
@@ -176,15 +176,29 @@ def _find_many(incoming: dict[int, IncomingOrder]) -> dict[int, Order]:
 # --- finding -------------------------------------------------------------------
 def find(number: str, shop: Shop | None = None, external_id: str = "", *, lock: bool = False) -> Order | None:
     """The shop's order with this external id, else with this number, whether or not white space is at its ends."""
-    orders, found = _orders(shop, lock=lock), None
-    if external_id and _can_be(external_id, EXTERNAL_ID_MAX_LENGTH):
-        found = next(iter(orders.filter(external_id=external_id)), None)
-    if found is None and (numbers := _spellings(number)):
-        by_number = {order.number: order for order in orders.filter(number__in=numbers)}
-        found = next((by_number[text] for text in numbers if text in by_number), None)
+    key = _key_of("external_id", [external_id] if _can_be(external_id, EXTERNAL_ID_MAX_LENGTH) else [], shop)
+    if key is None and (key := _key_of("number", _spellings(number), shop)) is None:
+        return None
+    found = next(iter(_orders(shop, lock=lock).filter(pk=key)), None)
     if found is not None:
         found.shop = shop
     return found
+
+
+def _key_of(column: str, texts: Sequence[str], shop: Shop | None) -> int | None:
+    """The key of the shop's order with the first of these texts that one has.
+
+    Most orders that come in are new, so it has SQL of its own: Django takes ten times as long to build the query.
+    """
+    if not texts:
+        return None
+    of_shop = "shop_id IS NULL" if shop is None else "shop_id = %s"
+    among = ", ".join(["%s"] * len(texts))
+    sql = f"SELECT {column}, id FROM orders_order WHERE {of_shop} AND {column} <> '' AND {column} IN ({among})"  # noqa: S608 - our own names
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [*([] if shop is None else [shop.pk]), *texts])
+        keys = dict(cursor.fetchall())
+    return next((keys[text] for text in texts if text in keys), None)
 
 
 def _orders(shop: Shop | None, *, lock: bool) -> QuerySet[Order]:
