@@ -6,6 +6,7 @@ Pure: no database, no settings. Nothing that stands in a link makes it raise.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from urllib.parse import parse_qsl, quote, unquote, unquote_plus, urlsplit
 
 _REMOVED = re.compile(r"[\t\r\n]")  # `urlsplit` does so too
@@ -54,8 +55,12 @@ class Referral:
         return self.query.get("sub_id") or self.query.get("subid", "")
 
 
+@lru_cache(maxsize=1024)
 def parse(url: str) -> Referral:
-    """Decode `url`; a link that cannot be split at all gives an empty `Referral`."""
+    """Decode `url`; a link that cannot be split at all gives an empty `Referral`.
+
+    Remembered, because the link of an order is asked for several times while it comes in: the result is not changed.
+    """
     try:
         parts = urlsplit(_LONG_HOST.sub(r"\1", _REMOVED.sub("", _AMPERSAND.sub("&", url))))
     except ValueError:  # an unfinished IPv6 host, say

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import RequestDataTooBig, ValidationError
+from django.core.exceptions import ValidationError
 from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.views.decorators.csrf import csrf_exempt
@@ -142,12 +142,6 @@ def _unreadable(request: HttpRequest, error: HttpError) -> HttpResponse:
         return answer(415)
     cause = error.__cause__
     return answer(error.status_code, [("", "bad_json", str(cause))] if isinstance(cause, BadJsonError) else ())
-
-
-@api.exception_handler(RequestDataTooBig)
-def _too_large(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
-    limit = (settings.DATA_UPLOAD_MAX_MEMORY_SIZE or 0) / 2**20
-    return answer(413, [("", GENERAL[413][0], f"The body is larger than {limit:.1f} MB.")])
 
 
 @api.exception_handler(UnreadablePostError)

@@ -23,7 +23,7 @@ MOST_IN_BATCH = 1000
 class OrderKey(Body):
     number: str = Field(
         description="As the shop shows it. The order with this number is created or changed. White space at both ends "
-        "is ignored. `.` and `..` are not allowed.",
+        "is ignored. `.`, `..` and `batch` are not allowed.",
         json_schema_extra={"minLength": 1, "maxLength": NUMBER_MAX_LENGTH, "pattern": r"^[^\x00-\x1f]*$"},
         examples=["#100482"],
     )

@@ -5,7 +5,8 @@ Finding it, and what goes into one transaction, is `orders.intake.place`.
 
 from collections import defaultdict
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -39,7 +40,7 @@ class Draft:
 
     def __init__(self, order: Order, incoming: IncomingOrder) -> None:
         """Raises `ValidationError` (`number_taken`) if it is the number of an order with another external id."""
-        self.order, self.incoming = order, incoming
+        self.order, self.incoming = order, (incoming := _by_right_clock(incoming))
         self.is_new = order.pk is None
         self.before = {} if self.is_new else {name: getattr(order, name) for name in _COLUMNS}
         self.url = ""
@@ -92,7 +93,7 @@ class Draft:
         """
         unchecked = UNCHECKED if self.is_new else UNCHECKED | {"number"}
         self.order.full_clean(exclude=unchecked, validate_unique=False, validate_constraints=False)
-        self.rows = refunds.settle(self.order, self.incoming, self.before.get("amount"))
+        self.rows = refunds.settle(self.order, self.incoming, self.before)
 
     @property
     def has_changes(self) -> bool:
@@ -132,8 +133,8 @@ def find_or_make_links(drafts: Iterable[Draft]) -> None:
     rows = Link.objects.filter(affiliate__in=owners, digest__in=digests).order_by()
     links = {(link.affiliate_id, link.digest): link for link in rows}
     if missing := wanted.keys() - links.keys():
-        new = [Link(affiliate_id=owner, url=wanted[owner, digest][0].url) for owner, digest in missing]
-        Link.objects.bulk_create(new, ignore_conflicts=True)  # which another may make at the same time
+        new = [Link(affiliate_id=owner, url=wanted[owner, digest][0].url) for owner, digest in sorted(missing)]
+        Link.objects.bulk_create(new, ignore_conflicts=True)  # and in order, as another may make them at the same time
         links = {(link.affiliate_id, link.digest): link for link in rows.all()}
     for key, of_link in wanted.items():
         for draft in of_link:
@@ -152,21 +153,24 @@ def _is_older(order: Order, incoming: IncomingOrder) -> bool:
         return False
     if incoming.updated_at != order.source_updated_at:
         return incoming.updated_at < order.source_updated_at
-    triggered_at = _credible(incoming.triggered_at)
-    if triggered_at is None or order.source_triggered_at is None:
+    if incoming.triggered_at is None or order.source_triggered_at is None:
         return False
-    return triggered_at < order.source_triggered_at
+    return incoming.triggered_at < order.source_triggered_at
 
 
 def _set_times(order: Order, incoming: IncomingOrder) -> None:
     if incoming.updated_at is None:
         return
-    triggered_at = _credible(incoming.triggered_at)
-    if triggered_at or incoming.updated_at != order.source_updated_at:
-        order.source_triggered_at = triggered_at
+    if incoming.triggered_at or incoming.updated_at != order.source_updated_at:
+        order.source_triggered_at = incoming.triggered_at
     order.source_updated_at = incoming.updated_at
 
 
-def _credible(triggered_at: datetime | None) -> datetime | None:
-    is_future = triggered_at is not None and triggered_at > timezone.now() + FUTURE
-    return None if is_future else triggered_at
+def _by_right_clock(incoming: IncomingOrder) -> IncomingOrder:
+    """What came, without times that no right clock shows yet: believed, they would hinder all messages until then."""
+    now = timezone.now()
+    if incoming.updated_at and incoming.updated_at > now + FUTURE:
+        incoming = replace(incoming, updated_at=now)
+    if incoming.triggered_at and incoming.triggered_at > now + FUTURE:
+        incoming = replace(incoming, triggered_at=None)
+    return incoming

@@ -1,6 +1,6 @@
 """What an order's refunds and totals make of its amount, its subtotal, its commission and its status."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -44,15 +44,15 @@ def write(rows: Iterable[RefundRows]) -> None:
         Refund.objects.filter(pk__in=deleted).delete()
 
 
-def settle(order: Order, incoming: IncomingOrder, amount_before: Decimal | None) -> RefundRows:
+def settle(order: Order, incoming: IncomingOrder, before: Mapping[str, Any]) -> RefundRows:
     """Set `refunded`, and what follows from it and from the totals that came. The order's fields are clean by now.
 
-    `amount_before` is the amount of the order's row; None if it is new. Raises `ValidationError` (`refunds`).
+    `before` are the columns of the order's row; none if it is new. Raises `ValidationError` (`refunds`).
     """
     said = (incoming.amount, incoming.subtotal, incoming.refunded, incoming.refunds, incoming.new_refund)
     if all(value is None for value in said):
         return RefundRows()
-    is_amount_changed = incoming.amount is not None and order.amount != amount_before
+    is_amount_changed = incoming.amount is not None and order.amount != before.get("amount")
     if incoming.subtotal is not None or is_amount_changed:
         if incoming.subtotal is None:
             order.subtotal = None  # that of another amount
@@ -60,7 +60,7 @@ def settle(order: Order, incoming: IncomingOrder, amount_before: Decimal | None)
         order.commission_on = order.subtotal if is_base else None
     rows, is_refunded = RefundRows(), order.refunded > 0
     if incoming.refunds is not None:
-        _list(order, incoming, rows)
+        _list(order, incoming, before, rows)
         is_refunded = is_refunded or bool(incoming.refunds)
     if incoming.new_refund is not None:
         _add(order, incoming, incoming.new_refund, rows)
@@ -78,10 +78,10 @@ def rounded(amount: Any, currency: str) -> Any:
     return money.rounded(amount, code) if money.is_currency(code) else round(amount, AMOUNT_PLACES)
 
 
-def _list(order: Order, incoming: IncomingOrder, rows: RefundRows) -> None:
+def _list(order: Order, incoming: IncomingOrder, before: Mapping[str, Any], rows: RefundRows) -> None:
     """All refunds of an order: rows of others are deleted."""
     listed = {refund.external_id: _row(order, refund) for refund in incoming.refunds or ()}
-    if order.pk is not None and (listed or order.refunded):
+    if before and (listed or before["refunded"] or order.refunded):
         known = {refund.external_id: refund for refund in Refund.objects.filter(order=order.pk)}
     else:
         known = {}

@@ -7,11 +7,10 @@ again as it was the first time.
 
 import hashlib
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 
@@ -23,7 +22,6 @@ KEY_MAX_LENGTH: Final = 128
 TOPIC_MAX_LENGTH: Final = 64
 CART_KEY: Final = "_aff_landing"  # under which our script leaves the landing URL in the shop's cart
 MOST_ITEMS: Final = 2**31 - 1
-_CLOCKS_DIFFER: Final = timedelta(minutes=5)
 _YEARS: Final = range(1980, 2200)  # that every database and every zone can hold
 
 
@@ -88,11 +86,6 @@ def moment(text: Any) -> datetime | None:
         return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
     except ValueError:  # the 30th of February
         return None
-
-
-def not_in_future(found: datetime | None) -> datetime | None:
-    """None for a time that no right clock can show yet."""
-    return found if found and found <= timezone.now() + _CLOCKS_DIFFER else None
 
 
 def rounded(text: str | None, currency: str) -> Decimal | None:

@@ -38,9 +38,14 @@ RATE_PLACES = 6
 
 
 def validate_number(number: str) -> None:
+    """Refuse what the API cannot have in an address."""
     if number in {".", ".."}:
         raise ValidationError(
             _("An order number cannot be only dots. Add another character, such as #."), code="dots_only"
+        )
+    if number == "batch":  # /api/orders/batch
+        raise ValidationError(
+            _("An order number cannot be “batch”. Add another character, such as #."), code="reserved"
         )
 
 
@@ -123,7 +128,7 @@ class OrderQuerySet(models.QuerySet["Order"]):
         for order in orders:
             order.before = None
             order.fill_in()
-        with transaction.atomic(using=self.db):
+        with transaction.atomic(using=self.db, savepoint=False):
             created = super().bulk_create(orders, batch_size)
             orders_created.send(self.model, orders=created)
         return created
@@ -448,7 +453,7 @@ class Order(models.Model):
         using = kwargs.get("using") or router.db_for_write(type(self), instance=self)
         if (named := kwargs.get("update_fields")) is not None:
             named = kwargs["update_fields"] = frozenset(named)
-        with transaction.atomic(using=using):
+        with transaction.atomic(using=using, savepoint=False):  # as Django's own
             self._lock_row(using, named)
             saved = self._columns_to_save(named)
             self._evaluate_expressions(saved, using)
@@ -554,7 +559,7 @@ class Order(models.Model):
             return set(TOLD)
         if update_fields is None:
             return set(TOLD) - self.get_deferred_fields()
-        return {name for name in TOLD if {name, _field(name).name} & update_fields}
+        return {name for name in TOLD if {name, _FIELDS[name].name} & update_fields}
 
     def _evaluate_expressions(self, saved: AbstractSet[str], using: str) -> None:
         """Turn `order.amount = F("amount") + 1` into its value, which the lock on the row keeps true."""
@@ -601,13 +606,13 @@ def _rate_of_row(row: OrderState, rate: Decimal) -> Decimal:
 
 def _stored(name: str, value: object) -> Any:
     """A value as its column will hold it, so that it compares equal to what is read back."""
-    stored = _field(name).to_python(value)
+    if value is None:
+        return None
+    stored = _FIELDS[name].to_python(value)
     if name == "number" and stored:
         stored = without_blanks(stored)
-    return stored.quantize(Decimal(1).scaleb(-AMOUNT_PLACES)) if isinstance(stored, Decimal) else stored
+    return stored.quantize(_UNIT) if isinstance(stored, Decimal) else stored
 
 
-def _field(name: str) -> "models.Field[Any, Any]":
-    field = Order._meta.get_field(name)  # noqa: SLF001 - Django's documented name
-    assert isinstance(field, models.Field)
-    return field
+_UNIT = Decimal(1).scaleb(-AMOUNT_PLACES)
+_FIELDS: dict[str, Any] = {name: Order._meta.get_field(name) for name in TOLD}  # noqa: SLF001 - Django's documented name

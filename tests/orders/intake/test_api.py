@@ -89,6 +89,7 @@ def test_place_order_partial_refund_keeps_the_rate_of_the_order(api: Client) -> 
         ({"number": "#\0", "amount": "1"}, [("number", "control_character")]),
         ({"number": ".", "amount": "1"}, [("number", "dots_only")]),
         ({"number": " .. ", "amount": "1"}, [("number", "dots_only")]),
+        ({"number": " batch", "amount": "1"}, [("number", "reserved")]),
         ({"number": " \u00a0\u200b\u3000", "amount": "1"}, [("number", "blank")]),
         ({"number": "x" * 101, "amount": "1"}, [("number", "max_length")]),
         ({"number": "#1", "amount": "1", "currency": "\ud800"}, [("currency", "unknown_currency")]),

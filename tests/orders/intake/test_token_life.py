@@ -1,5 +1,6 @@
 """How long a token is valid, and when it was last used."""
 
+import time
 from datetime import timedelta
 from io import StringIO
 
@@ -21,7 +22,8 @@ def ask(token: str) -> tuple[int, dict]:
     return answer.status_code, answer.json()
 
 
-def test_expired_token_is_told_so(caplog):
+def test_expired_token_is_told_so(caplog, monkeypatch):
+    monkeypatch.setattr(tokens, "KNOWN_S", 0)
     token = tokens.create("shop", days=1)
     assert ask(token)[0] == 404
     ApiToken.objects.update(expires_at=timezone.now())
@@ -50,7 +52,8 @@ def test_token_without_days_never_expires():
     assert (record.expires_at, record.is_expired) == (None, False)
 
 
-def test_last_use_is_written_once_a_minute():
+def test_last_use_is_written_once_a_minute(monkeypatch):
+    monkeypatch.setattr(tokens, "KNOWN_S", 0)
     token = tokens.create("shop")
     ask(token)
     first = ApiToken.objects.get().last_used_at
@@ -60,6 +63,17 @@ def test_last_use_is_written_once_a_minute():
     ApiToken.objects.update(last_used_at=timezone.now() - timedelta(seconds=61))
     assert count_queries(lambda: ask(token)) == without + 1
     assert ApiToken.objects.get().last_used_at > first
+
+
+def test_deleted_token_is_refused_a_second_later_and_not_asked_for_each_time(monkeypatch):
+    now = time.monotonic()
+    monkeypatch.setattr(tokens.time, "monotonic", lambda: now)
+    token = tokens.create("shop")
+    assert ask(token)[0] == 404
+    assert count_queries(lambda: tokens.find(token)) == 0
+    ApiToken.objects.all().delete()
+    now += 1
+    assert ask(token)[0] == 401
 
 
 def test_expired_token_is_not_used():
