@@ -6,7 +6,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.utils import timezone
 
-from orders.intake import receive
+from orders.intake import applying
 from orders.models import Message, Order, Shop
 from tests.factories import client_with
 from tests.queries import assert_same_queries
@@ -83,7 +83,7 @@ def test_message_shows_what_was_kept_and_what_became_of_it(admin_client, shop):
 def test_message_is_applied_again_and_the_history_of_the_shop_says_so(admin_client, shop, monkeypatch):
     kept = message(shop, outcome="refused")
     applied = []
-    monkeypatch.setattr(receive, "apply", lambda found: applied.append(found) or found)
+    monkeypatch.setattr(applying, "apply", lambda found: applied.append(found) or found)
     answer = admin_client.post(f"/admin/orders/message/{kept.pk}/apply/", follow=True)
     assert applied == [kept]
     assert "Applied again: Refused." in text_of(answer)
