@@ -38,8 +38,9 @@ def woocommerce() -> Shop:
 
 @pytest.fixture
 def busy(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """This process takes in many messages already, until it is undone."""
+    """This process takes in many messages already."""
     monkeypatch.setattr(receive, "AT_ONCE", 0)
+    monkeypatch.setattr(received, "AGE", timedelta(0))
     return monkeypatch
 
 
@@ -113,7 +114,7 @@ def test_later_one_of_equal_time_wins_though_the_earlier_still_waits(
     send(woocommerce, woocommerce_order(status="processing", date_modified_gmt=TIED))
     send(woocommerce, woocommerce_order(id=5, number="5"))
     if not is_busy_again:
-        busy.undo()
+        busy.setattr(receive, "AT_ONCE", 3)
     send(woocommerce, woocommerce_order(status="cancelled", date_modified_gmt=TIED))
     assert outcomes() == [Outcome.RECEIVED] * 3
     received.run()
@@ -123,7 +124,7 @@ def test_later_one_of_equal_time_wins_though_the_earlier_still_waits(
 
 def test_deletion_without_a_time_comes_after_what_waits(woocommerce: Shop, busy: Any) -> None:
     send(woocommerce, woocommerce_order())
-    busy.undo()
+    busy.setattr(receive, "AT_ONCE", 3)
     send(woocommerce, {"id": 727}, "order.deleted")
     received.run()
     assert (outcomes(), Order.objects.get().status) == ([Outcome.CREATED, Outcome.UPDATED], "rejected")
@@ -139,7 +140,7 @@ def test_older_one_changes_nothing(woocommerce: Shop, busy: Any) -> None:
 def test_order_that_is_known_by_its_number_alone_keeps_the_order_of_arrival(busy: Any) -> None:
     own = make_shop("signed")
     send(own, {"number": "A1", "amount": "5.00", "currency": "USD"})
-    busy.undo()
+    busy.setattr(receive, "AT_ONCE", 3)
     send(own, {"number": "A1", "amount": "7.00"})
     received.run()
     assert (outcomes(), Order.objects.get().amount) == ([Outcome.CREATED, Outcome.UPDATED], Decimal(7))
@@ -168,7 +169,7 @@ def test_batch_is_what_one_by_one_makes_of_it(shop: Shop, busy: Any) -> None:
     together = list(Message.objects.order_by("pk").values_list("outcome", "reason", "order__number"))
     Message.objects.all().delete()
     Order.objects.all().delete()
-    busy.undo()
+    busy.setattr(receive, "AT_ONCE", 3)
     for body in bodies:
         send(shop, body)
     assert list(Message.objects.order_by("pk").values_list("outcome", "reason", "order__number")) == together
@@ -180,6 +181,17 @@ def test_batch_is_few_queries(shop: Shop, busy: Any) -> None:
         send(shop, order_of(number))
     assert count_queries(received.run) <= 40
     assert set(outcomes()) == {Outcome.CREATED}
+
+
+def test_what_has_just_come_is_left_for_a_second_by_whatever_clock(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receive, "AT_ONCE", 0)
+    send(shop, order_of(1))
+    received.run()
+    assert outcomes() == [Outcome.RECEIVED]
+    for since in (received.AGE, -timedelta(hours=1)):  # the clock of the web process is an hour ahead
+        Message.objects.update(received_at=timezone.now() - since, outcome=Outcome.RECEIVED)
+        received.run()
+        assert Outcome.RECEIVED not in outcomes()
 
 
 # --- faults --------------------------------------------------------------------
