@@ -20,9 +20,10 @@ from orders.intake.incoming import IncomingOrder
 from orders.intake.place import UnknownOrderError
 from orders.models import Message
 
-BATCH = 100
+BATCH = 25  # who writes meanwhile waits for it on SQLite, and for its orders on PostgreSQL
 AGE = timedelta(seconds=1)  # from when on they are applied: what comes in the meantime is answered first
-TIME_S = 0.5  # for how long one run keeps a worker; a batch for half of it, because others wait for its orders
+TIME_S = 0.5  # for how long one run keeps a worker
+BATCH_S = 0.1  # and a batch whose messages are applied one by one keeps what it locks
 FAILURES = 3  # in one run, each of which may have waited for a lock
 _LOCK = 7_286_110_923_441  # any number that nothing else in the database has
 
@@ -34,7 +35,7 @@ def run() -> None:
     until = time.monotonic() + TIME_S
     while time.monotonic() < until and (keys := _oldest()):
         try:
-            if not _apply_batch(keys, until=time.monotonic() + TIME_S / 2):
+            if not _apply_batch(keys, until=time.monotonic() + BATCH_S):
                 return
         except (DatabaseError, InterfaceError) as error:  # one may be why, and must not hold back the others for ever
             log.warning("messages_not_applied", count=len(keys), error=type(error).__name__)

@@ -77,6 +77,12 @@ def test_message_shows_what_was_kept_and_what_became_of_it(admin_client, shop):
     page = text_of(admin_client.get(f"/admin/orders/message/{unreadable.pk}/change/"))
     assert "the message could not be read" in page
     assert "Apply again" not in page
+    stored = message(shop, outcome="received")
+    page = text_of(admin_client.get(f"/admin/orders/message/{stored.pk}/change/"))
+    assert "a worker applies it within a few seconds" in page
+    assert "Apply again" not in page  # before its turn
+    assert ids(tab(admin_client, shop, "?outcome=received")) == [stored.external_id]
+    assert "Received, not yet applied" in text_of(tab(admin_client, shop))
     assert "Apply again" not in text_of(client_with("view_message").get(f"/admin/orders/message/{refused.pk}/change/"))
 
 
