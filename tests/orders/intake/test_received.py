@@ -177,7 +177,7 @@ def test_batch_is_what_one_by_one_makes_of_it(shop: Shop, busy: Any) -> None:
 
 def test_batch_is_few_queries(shop: Shop, busy: Any) -> None:
     AffiliateFactory(code="joe")
-    for number in range(50):
+    for number in range(received.BATCH):
         send(shop, order_of(number))
     assert count_queries(received.run) <= 40
     assert set(outcomes()) == {Outcome.CREATED}
