@@ -36,11 +36,13 @@ from orders.models import EXTERNAL_ID_MAX_LENGTH, Message, Shop
 
 AT_ONCE = 3  # messages that one process takes in and applies; Shopify tells of one order by three in the same moment
 NOTED_EVERY = timedelta(seconds=1)  # more would be a row for which all messages of a shop wait
+BUSY_S = 1.0  # for how long a process that got more is busy: applying takes as much time as storing a dozen
 FRESH_S = 1.0  # for how long a busy process need not read a shop again
 AGAIN = "Send the same message again later; it is applied only once."
 
 _lock = Lock()
 _present = 0  # messages that this process takes in now
+_busy_until = 0.0
 _recent: dict[tuple[str, str], tuple[float, Shop]] = {}  # shops by kind and uuid, with the time when they were read
 
 
@@ -65,11 +67,13 @@ def receive(request: HttpRequest, kind: str, uuid: str) -> HttpResponse:
 
 @contextlib.contextmanager
 def _taking_in() -> Iterator[bool]:
-    """Count a message for as long as it is taken in. True if this process takes in many already."""
-    global _present  # noqa: PLW0603 - of all threads of the process
+    """Count a message for as long as it is taken in. True if this process gets many at once."""
+    global _present, _busy_until  # noqa: PLW0603 - of all threads of the process
     with _lock:
         _present += 1
-        is_busy = _present > AT_ONCE
+        if _present > AT_ONCE:
+            _busy_until = time.monotonic() + BUSY_S
+        is_busy = time.monotonic() < _busy_until
     try:
         yield is_busy
     finally:

@@ -39,7 +39,7 @@ def woocommerce() -> Shop:
 @pytest.fixture
 def busy(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """This process takes in many messages already."""
-    monkeypatch.setattr(receive, "AT_ONCE", 0)
+    monkeypatch.setattr(receive, "_busy_until", time.monotonic() + 100)
     monkeypatch.setattr(received, "AGE", timedelta(0))
     return monkeypatch
 
@@ -65,13 +65,19 @@ def test_busy_process_stores_a_message_and_a_worker_applies_it(shop: Shop, busy:
     assert Delivery.objects.count() == 1
 
 
-def test_only_so_many_are_applied_at_once_and_the_next_is_stored(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receive, "AT_ONCE", 2)
-    with receive._taking_in(), receive._taking_in() as is_busy:
-        assert not is_busy
+def test_process_that_gets_many_at_once_stores_what_comes_for_a_second(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receive, "_busy_until", 0.0)
+    monkeypatch.setattr(receive, "BUSY_S", 0.5)
+    with receive._taking_in(), receive._taking_in():
         send(shop, order_of(1))
-    send(shop, order_of(2))
-    assert outcomes() == [Outcome.RECEIVED, Outcome.CREATED]
+        with receive._taking_in():
+            send(shop, order_of(2))
+    send(shop, order_of(3))
+    time.sleep(0.5)
+    send(shop, order_of(4))
+    assert outcomes() == [Outcome.CREATED, Outcome.RECEIVED, Outcome.RECEIVED, Outcome.CREATED]
 
 
 def test_busy_process_asks_the_database_twice(shop: Shop, busy: Any) -> None:
@@ -114,7 +120,7 @@ def test_later_one_of_equal_time_wins_though_the_earlier_still_waits(
     send(woocommerce, woocommerce_order(status="processing", date_modified_gmt=TIED))
     send(woocommerce, woocommerce_order(id=5, number="5"))
     if not is_busy_again:
-        busy.setattr(receive, "AT_ONCE", 3)
+        busy.setattr(receive, "_busy_until", 0.0)
     send(woocommerce, woocommerce_order(status="cancelled", date_modified_gmt=TIED))
     assert outcomes() == [Outcome.RECEIVED] * 3
     received.run()
@@ -124,7 +130,7 @@ def test_later_one_of_equal_time_wins_though_the_earlier_still_waits(
 
 def test_deletion_without_a_time_comes_after_what_waits(woocommerce: Shop, busy: Any) -> None:
     send(woocommerce, woocommerce_order())
-    busy.setattr(receive, "AT_ONCE", 3)
+    busy.setattr(receive, "_busy_until", 0.0)
     send(woocommerce, {"id": 727}, "order.deleted")
     received.run()
     assert (outcomes(), Order.objects.get().status) == ([Outcome.CREATED, Outcome.UPDATED], "rejected")
@@ -140,7 +146,7 @@ def test_older_one_changes_nothing(woocommerce: Shop, busy: Any) -> None:
 def test_order_that_is_known_by_its_number_alone_keeps_the_order_of_arrival(busy: Any) -> None:
     own = make_shop("signed")
     send(own, {"number": "A1", "amount": "5.00", "currency": "USD"})
-    busy.setattr(receive, "AT_ONCE", 3)
+    busy.setattr(receive, "_busy_until", 0.0)
     send(own, {"number": "A1", "amount": "7.00"})
     received.run()
     assert (outcomes(), Order.objects.get().amount) == ([Outcome.CREATED, Outcome.UPDATED], Decimal(7))
@@ -169,7 +175,7 @@ def test_batch_is_what_one_by_one_makes_of_it(shop: Shop, busy: Any) -> None:
     together = list(Message.objects.order_by("pk").values_list("outcome", "reason", "order__number"))
     Message.objects.all().delete()
     Order.objects.all().delete()
-    busy.setattr(receive, "AT_ONCE", 3)
+    busy.setattr(receive, "_busy_until", 0.0)
     for body in bodies:
         send(shop, body)
     assert list(Message.objects.order_by("pk").values_list("outcome", "reason", "order__number")) == together
@@ -184,7 +190,7 @@ def test_batch_is_few_queries(shop: Shop, busy: Any) -> None:
 
 
 def test_what_has_just_come_is_left_for_a_second_by_whatever_clock(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receive, "AT_ONCE", 0)
+    monkeypatch.setattr(receive, "_busy_until", time.monotonic() + 100)
     send(shop, order_of(1))
     received.run()
     assert outcomes() == [Outcome.RECEIVED]
