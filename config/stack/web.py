@@ -31,6 +31,7 @@ STOP_S = 4.0  # for what is being answered when the process is asked to end
 KIB = 1024
 SMALL = 64 * KIB  # a log-in, a callback to the echo receiver
 FORM = 2560 * KIB  # the longest form has a line for each of thousands of callbacks
+API = 4096 * KIB  # a thousand of the longest orders
 MULTIPART = 256 * KIB  # a form in this encoding; there is no page with a file
 INTAKE = 10 * 1024 * KIB  # what a shop sends by itself: it cannot be asked to send an order in parts
 IN_MEMORY = 512 * KIB  # what is longer waits on disk
@@ -43,7 +44,9 @@ def body_limit(path: str, content_type: str) -> int:
         return MULTIPART
     if path.startswith("/intake/"):
         return INTAKE
-    if path.startswith("/api/") or (path.startswith("/admin/") and not path.startswith("/admin/login")):
+    if path.startswith("/api/"):
+        return API
+    if path.startswith("/admin/") and not path.startswith("/admin/login"):
         return FORM
     return SMALL
 

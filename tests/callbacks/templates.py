@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
 
 from callbacks.egress.addresses import Policy
 from callbacks.postback import variables
+from orders.models import OrderState
 
 FILES = Path(__file__).parents[1] / "cases"
 CASES = json.loads((FILES / "templates.json").read_text())
@@ -69,7 +69,7 @@ def values_of(context: dict[str, Any]) -> dict[str, str]:
     event = variables.Event(
         type="order.created",
         event_id="0b9f8a52-6f0e-4a3c-9d55-2f1f4b6f1c11",
-        order=cast("Any", SimpleNamespace(**order)),
+        order=OrderState(affiliate_id=None, link_id=None, **order),
         created_at=datetime(2026, 3, 14, 9, 26, 53, tzinfo=UTC),
         affiliate_code="joe",
         link_url=context["link"] or "",

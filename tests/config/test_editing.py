@@ -13,6 +13,7 @@ from django.urls import reverse
 
 from affiliates.models import Affiliate
 from callbacks.models import Delivery
+from orders.intake.incoming import IncomingOrder
 from orders.intake.place import place
 from tests.factories import AffiliateFactory, LinkFactory, OrderFactory, callbacks_for
 
@@ -51,13 +52,16 @@ def told(answer):
     text = " ".join(answer.content.decode().split())
     assert CHANGED in text
     text = text.replace("\N{NO-BREAK SPACE}", " ")
-    rows = re.findall(r'<tr><th scope="row">(.*?)</th><td[^>]*>(.*?)</td><td[^>]*>(.*?)</td></tr>', text)
+    rows = re.findall(
+        r'<tr><th scope="row">(.*?)</th><td[^>]*>(.*?)</td><td[^>]*>(.*?)</td></tr>',
+        text.partition(CHANGED)[2].partition("</table>")[0],
+    )
     return {label: (theirs, yours) for label, theirs, yours in rows}
 
 
 def test_order_that_the_api_changed_is_refused_field_by_field_and_saved_on_purpose(admin_client, order):
     path, data = opened(admin_client, order)
-    place("#7", {"status": "approved", "amount": "80.00", "commission": "9"}, affiliate_code=None, link_url=None)
+    place(IncomingOrder(number="#7", status="approved", amount="80.00", commission="9"))
     refused = admin_client.post(path, data | {"amount": "60.00", "number": "#8"})
     assert told(refused) == {
         "Status": ("Approved", "New"), "Amount": ("80.00", "60.00"), "Commission": ("9.00", "empty"),
@@ -74,16 +78,16 @@ def test_order_that_the_api_changed_is_refused_field_by_field_and_saved_on_purpo
 
 def test_order_changed_again_after_the_refusal_is_refused_again(admin_client, order):
     path, data = opened(admin_client, order)
-    place("#7", {"amount": "80.00"}, affiliate_code=None, link_url=None)
+    place(IncomingOrder(number="#7", amount="80.00"))
     refused = admin_client.post(path, data)
-    place("#7", {"amount": "90.00"}, affiliate_code=None, link_url=None)
+    place(IncomingOrder(number="#7", amount="90.00"))
     assert told(admin_client.post(path, data | seen_in(refused))) == {"Amount": ("90.00", "58.00")}
 
 
 @pytest.mark.parametrize("meanwhile", [{}, {"amount": "60.00"}])
 def test_order_is_saved_if_nothing_of_others_is_lost(admin_client, order, meanwhile):
     path, data = opened(admin_client, order)
-    place("#7", meanwhile, affiliate_code=None, link_url=None)
+    place(IncomingOrder(number="#7", **meanwhile))
     assert admin_client.post(path, data | {"amount": "60.00", "status": "approved"}).status_code == 302
     order.refresh_from_db()
     assert (order.amount, order.status) == (60, "approved")
@@ -91,7 +95,7 @@ def test_order_is_saved_if_nothing_of_others_is_lost(admin_client, order, meanwh
 
 def test_order_given_to_another_meanwhile_is_refused(admin_client, order):
     path, data = opened(admin_client, order)
-    place("#7", {}, affiliate_code=AffiliateFactory(code="ann", name="Ann").code, link_url="")
+    place(IncomingOrder(number="#7", affiliate_code=AffiliateFactory(code="ann", name="Ann").code, link=""))
     assert told(admin_client.post(path, data)) == {
         "Affiliate": ("Ann (ann)", "Joe (joe)"), "Referral link": ("empty", "https://shop.example/?ref=joe&amp;sub_id=fb"),
     }  # fmt: skip
@@ -100,7 +104,7 @@ def test_order_given_to_another_meanwhile_is_refused(admin_client, order):
 
 def test_order_changed_meanwhile_and_typed_wrongly_shows_both(admin_client, order):
     path, data = opened(admin_client, order)
-    place("#7", {"status": "approved"}, affiliate_code=None, link_url=None)
+    place(IncomingOrder(number="#7", status="approved"))
     refused = admin_client.post(path, data | {"amount": "58,00"})
     assert told(refused) == {"Status": ("Approved", "New")}
     assert "amount" in refused.context["adminform"].form.errors

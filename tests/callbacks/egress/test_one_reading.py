@@ -55,6 +55,8 @@ def probe() -> Iterator[Probe]:
 def host_and_port(text: str) -> tuple[str, str]:
     """Host and port, with an address in its shortest form, as libcurl writes it."""
     host, _, port = text.lower().rpartition(":")
+    if host.removesuffix(".").rpartition(".")[2].isdigit():
+        host = host.removesuffix(".")  # which an address may have, and libcurl drops
     try:
         return str(ip_address(host.strip("[]"))), port
     except ValueError:
