@@ -127,7 +127,7 @@ class AffiliateAdmin(EditingAdmin):
 
     @admin.display(description=gettext_lazy("Commission"))
     def rate(self, affiliate: Affiliate) -> str:
-        return _("%(rate)s of the order amount") % {"rate": percent(affiliate.commission_rate)}
+        return _("%(rate)s of each order") % {"rate": percent(affiliate.commission_rate)}
 
     # --- the profile ---------------------------------------------------------
     def get_urls(self) -> list[URLPattern]:

@@ -102,7 +102,7 @@ class PercentField(forms.DecimalField):
 class AffiliateForm(EditingForm):
     commission_rate = PercentField(
         label=gettext_lazy("Commission rate"),
-        help_text=gettext_lazy("Percentage of the order amount, such as 15 or 12.5."),
+        help_text=gettext_lazy("Percentage of each order, such as 15 or 12.5."),
     )
 
     class Meta:

@@ -107,6 +107,31 @@ def django_db_modify_db_settings(
         settings.DATABASES["default"].setdefault("TEST", {})["NAME"] = str(path)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _static_files_are_found_once() -> Iterator[None]:
+    """Every test client has middleware of its own, and WhiteNoise's looks for all files anew: here it is told them.
+
+    Where files were collected, it looks by itself.
+    """
+    from whitenoise.middleware import WhiteNoiseMiddleware  # when the settings are named, as above
+
+    found: dict[str, dict[str, object]] = {}
+    look_for_files = WhiteNoiseMiddleware.add_files_from_finders
+
+    def add_files(self: WhiteNoiseMiddleware) -> None:
+        if self.files or self.static_prefix not in found:
+            collected = bool(self.files)
+            look_for_files(self)
+            if not collected:
+                found[self.static_prefix] = dict(self.files)
+        else:
+            self.files.update(found[self.static_prefix])
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(WhiteNoiseMiddleware, "add_files_from_finders", add_files)
+        yield
+
+
 @pytest.fixture
 def caplog(caplog):
     """pytest's, with lines as the log has them."""

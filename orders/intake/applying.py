@@ -156,7 +156,9 @@ def _notes_on_status(message: Message) -> str:
     theirs = (message.kept or {}).get("status", "")
     if statuses.is_known(message.shop, theirs):
         return ""
-    return _("The status “%(status)s” is not in the shop's status map, so the order is new.") % {"status": theirs}
+    return _("The status “%(status)s” has no meaning yet, so the order is new. Choose one in the shop's settings.") % {
+        "status": theirs
+    }
 
 
 def _notes_on_version(message: Message) -> str:

@@ -16,7 +16,15 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from affiliates import search
-from affiliates.models import LINK_MAX_LENGTH, Affiliate, Link, PlainDecimalField, can_be_kept, validate_text
+from affiliates.models import (
+    LINK_MAX_LENGTH,
+    Affiliate,
+    Link,
+    PlainDecimalField,
+    can_be_kept,
+    folded_coupon,
+    validate_text,
+)
 from affiliates.referral import without_blanks
 from orders import money
 from orders.models.shop import Shop
@@ -375,8 +383,12 @@ class Order(models.Model):
 
     @property
     def affiliate_in_referral(self) -> Affiliate | None:
-        """Whom the link that came with an order of no affiliate names nevertheless."""
-        return search.named_by(self.referral_given) if self.why_no_affiliate else None
+        """Whom the link or the coupon that came with an order of no affiliate names nevertheless."""
+        if not self.why_no_affiliate:
+            return None
+        if self.no_affiliate_reason == Order.NoAffiliate.UNKNOWN_COUPON:
+            return Affiliate.objects.filter(coupons__folded=folded_coupon(self.referral_given)).first()
+        return search.named_by(self.referral_given)
 
     # --- checking ------------------------------------------------------------
     def clean_fields(self, exclude: Collection[str] | None = None) -> None:

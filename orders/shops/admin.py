@@ -4,6 +4,7 @@ What is received under a shop's address is `orders.intake.receive`.
 """
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin, messages
@@ -14,7 +15,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
@@ -42,6 +43,12 @@ def _word(name: str) -> Callable[[Any, Shop], str]:
         return _("on") if getattr(shop, name) else _("off")
 
     return shown
+
+
+def _former_until(shop: Shop) -> datetime | None:
+    """Until when two secrets are valid, if they are."""
+    until = shop.former_secret_until
+    return until if shop.former_secret and until and until > timezone.now() else None
 
 
 class ShopAdmin(EditingAdmin):
@@ -148,7 +155,12 @@ class ShopAdmin(EditingAdmin):
         form = KeyForm(request.POST or None) if is_typed else None
         if request.method != "POST" or (form and not form.is_valid()):
             title = _("Enter the key of %(shop)s") if is_typed else _("Rotate the secret of %(shop)s?")
-            context = {"title": title % {"shop": shop}, "form": form, "errors": bool(form and form.errors)}
+            context = {
+                "title": title % {"shop": shop},
+                "form": form,
+                "errors": bool(form and form.errors),
+                "former_until": _former_until(shop),
+            }
             return self._page(request, shop, "", "rotate", context, status=422 if form and form.errors else 200)
         with transaction.atomic():
             shop = get_object_or_404(Shop.objects.select_for_update(no_key=True), pk=pk)
@@ -189,14 +201,15 @@ class ShopAdmin(EditingAdmin):
 
     def _connection(self, request: HttpRequest, shop: Shop, *, shows_secret: bool = False) -> HttpResponse:
         url = request.build_absolute_uri(shop.path)
-        is_valid = shop.former_secret and shop.former_secret_until and shop.former_secret_until > timezone.now()
         context = {
             "url": url,
             "obstacles": list(connection.obstacles(shop.kind, url)),
+            "panel": request.build_absolute_uri("/").rstrip("/"),
+            "script": request.build_absolute_uri(reverse("storefront")),
             "topics": connection.TOPICS[Shop.Kind(shop.kind)],
             "steps": f"admin/orders/shop/{shop.kind}.html",
             "shows_secret": shows_secret,
-            "former_until": shop.former_secret_until if is_valid else None,
+            "former_until": _former_until(shop),
             "may_change": self.has_change_permission(request, shop),
             "form": KeyForm() if shop.kind == Shop.Kind.SHOPIFY else None,
         }

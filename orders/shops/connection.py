@@ -59,8 +59,8 @@ def obstacles(kind: str, url: str) -> Iterator[str]:
     port = parts.port or (443 if parts.scheme == "https" else 80)
     if _is_local(host):
         yield _(
-            "The shop cannot reach %(host)s: this address works only in your own network. Open this panel at its "
-            "public address, then copy the URL there."
+            "A shop on the internet cannot reach %(host)s: this address works only in your own network. Open this "
+            "panel at its public address, then copy the URL there."
         ) % {"host": host}
     if kind == Shop.Kind.SHOPIFY and parts.scheme != "https":
         yield _(

@@ -51,7 +51,7 @@ class ShopForm(EditingForm):
         max_length=200,
         assume_scheme="https",
         widget=forms.URLInput(attrs={"placeholder": "https://shop.example"}),
-        help_text=gettext_lazy("The public address of the shop. Links that are only a path are completed with it."),
+        help_text=gettext_lazy("The public address of the shop. It completes links that are only a path."),
     )
 
     class Meta:
@@ -72,13 +72,15 @@ class ShopForm(EditingForm):
         labels: ClassVar = {
             "is_active": gettext_lazy("Active"),
             "commission_base": gettext_lazy("Commission is calculated from"),
-            "first": gettext_lazy("If link and coupon name two affiliates, the order belongs to that of"),
+            "first": gettext_lazy("If link and coupon name different affiliates, this decides"),
             "accepts_test_orders": gettext_lazy("Accept test orders"),
             "leaves_out_self_referrals": gettext_lazy("No commission for self-referrals"),
         }
         help_texts: ClassVar = {
-            "is_active": gettext_lazy("If not, messages are only kept for 7 days, and you can apply them later."),
-            "accepts_test_orders": gettext_lazy("Otherwise test orders are noted under Messages and create no order."),
+            "is_active": gettext_lazy(
+                "If not, messages change nothing. They are kept for 7 days, and you can apply them later."
+            ),
+            "accepts_test_orders": gettext_lazy("If not, test orders are listed under Messages and create no order."),
             "leaves_out_self_referrals": gettext_lazy(
                 "If the customer has the affiliate's e-mail address, the order gets no affiliate. Otherwise it is only "
                 "marked."

@@ -28,6 +28,12 @@ from orders.search import find_by_number
 LATEST = 1000  # messages whose topics the filter offers
 
 
+def _as_json(kept: dict[str, Any] | None) -> str:
+    """What was kept, for people: without empty fields, and without the hash of the customer's e-mail address."""
+    told = {name: value for name, value in (kept or {}).items() if name != "customer" and value not in (None, "", [])}
+    return "" if kept is None else json.dumps(told, indent=2, ensure_ascii=False)
+
+
 class MessageChangeList(LongChangeList):
     @cached_property
     def searched_back_to(self) -> datetime | None:
@@ -120,7 +126,8 @@ class MessageAdmin(ReadOnlyAdmin):
             "opts": self.opts,
             "message": message,
             "shop": message.shop,
-            "kept": "" if message.kept is None else json.dumps(message.kept, indent=2, ensure_ascii=False),
+            "kept": _as_json(message.kept),
+            "has_customer": bool((message.kept or {}).get("customer")),
             "may_apply": self._may_apply(request) and message.kept is not None and not is_to_come,
         }
         return TemplateResponse(request, "admin/orders/message/message.html", context)

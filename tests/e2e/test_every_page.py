@@ -37,6 +37,7 @@ STATES = [
     "/admin/callbacks/delivery/?affiliate=nothing-like-it",
     "/admin/callbacks/all/?state=failing",
 ]
+PARTS = 4  # of the pages of the admin, which are too many for one test
 PORTAL = Login("looked@e.example", "a long enough passphrase")
 ONE_OF_EACH = """
 import json
@@ -117,11 +118,11 @@ print("ids", json.dumps({
 """
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def there(stack: Installation) -> SimpleNamespace:
-    """One of each in the running stack, each with its `pk`."""
+    """One of each in the running stack, each with its `pk`. Only addresses of the API have an `event_id`."""
     ids = json.loads(stack.manage("shell", code=ONE_OF_EACH).rpartition("ids ")[2])
-    return SimpleNamespace(**{name: SimpleNamespace(pk=pk) for name, pk in ids.items()})
+    return SimpleNamespace(**{name: SimpleNamespace(pk=pk, event_id="") for name, pk in ids.items()})
 
 
 # What a page asks for, but for what it asks later on, and the bytes of it as they are sent to somebody new.
@@ -162,12 +163,12 @@ def pages_of(person: str, begin: str, there: SimpleNamespace) -> list[str]:
     return [worlds.path_of(route, there) for route in routes if route != "admin/login/"]
 
 
+@pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize(("width", "scheme"), LOOKS)
-def test_every_page_of_the_admin_is_accessible_and_fits_its_window(browser_page, stack, there, width, scheme, tmp_path):
-    look_like(browser_page, width, scheme)
-    browser_page.goto(f"{stack.base_url}/admin/login/")
-    assert faults(browser_page) == []
-    sign_in(browser_page, stack)
+def test_every_page_of_the_admin_is_accessible_and_fits_its_window(
+    merchant, stack, there, width, scheme, part, tmp_path
+):
+    look_like(merchant, width, scheme)
     paths = pages_of("administrator", "admin/", there) + pages_of("administrator", "portal/as/", there)
     assert len(paths) > 40
     deliveries = [f"/admin/callbacks/delivery/{pk}/change/" for pk in (there.soft_failure.pk, there.of_webhook.pk)]
@@ -177,7 +178,16 @@ def test_every_page_of_the_admin_is_accessible_and_fits_its_window(browser_page,
     ]
     bought = [f"/admin/orders/order/{there.bought.pk}/change/", "/admin/orders/order/?no_affiliate=nothing"]
     html = tmp_path if width == LOOKS[0][0] else None  # it is the same at every width
-    assert found_wrong(browser_page, stack, [*paths, *STATES, *deliveries, *while_paused, *shops, *bought], html) == {}
+    every = [*paths, *STATES, *deliveries, *while_paused, *shops, *bought]
+    assert found_wrong(merchant, stack, every[part::PARTS], html) == {}
+
+
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
+def test_pages_beside_the_admin_are_accessible_and_fit_their_window(browser_page, stack, width, scheme):
+    look_like(browser_page, width, scheme)
+    browser_page.goto(f"{stack.base_url}/admin/login/")
+    assert faults(browser_page) == []
+    sign_in(browser_page, stack)
     browser_page.goto(f"{stack.base_url}/admin/nothing-there/")
     assert faults(browser_page) == []
     browser_page.goto(f"{stack.base_url}/api/docs")

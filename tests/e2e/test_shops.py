@@ -55,7 +55,7 @@ def test_merchant_connects_a_woocommerce_shop_and_its_order_is_the_affiliates(
     expect(page.get_by_role("heading", name="How to connect: WooCommerce")).to_be_visible()
     heard = page.locator("#heard")
     expect(heard).to_contain_text("Waiting for a message")
-    expect(page.locator(".note.is-warn").first).to_contain_text("The shop cannot reach 127.0.0.1")
+    expect(page.locator(".note.is-warn").first).to_contain_text("A shop on the internet cannot reach 127.0.0.1")
     assert faults_in_every_look(page) == []
     url = page.get_by_label("Delivery URL", exact=True).input_value()
     secret = page.get_by_label("Secret", exact=True).input_value()

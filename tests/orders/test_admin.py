@@ -268,6 +268,16 @@ def test_order_without_affiliate_says_why_and_is_told_once_it_has_one(admin_clie
     assert "has a space" not in page(admin_client.get(change_url(order)))
 
 
+def test_order_of_an_unknown_coupon_says_to_whom_it_belongs_now(admin_client, joe):
+    place(IncomingOrder(number="#1", amount=Decimal(5), coupons=("joe10",)))
+    shown = page(admin_client.get(change_url(Order.objects.get())))
+    assert "The coupon belongs to no affiliate." in shown
+    assert "The code belongs to" not in shown
+    joe.coupons.create(code="JOE10")
+    shown = page(admin_client.get(change_url(Order.objects.get())))
+    assert "The code belongs to Joe&#x27;s Coffee Blog (joe)." in shown
+
+
 def test_orders_without_an_affiliate_are_a_filter_and_a_figure(admin_client, joe):
     CallbackSettingFactory(affiliate=joe)
     OrderFactory(affiliate=joe, number="#joe")

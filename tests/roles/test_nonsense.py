@@ -30,6 +30,11 @@ PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
 ROUTES = [*worlds.views(), *worlds.actions()]
 
 
+@pytest.fixture
+def world(shared_world):
+    return shared_world
+
+
 @contextmanager
 def noting_names(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
     """The names of all parameters that views ask for meanwhile."""

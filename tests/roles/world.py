@@ -1,10 +1,11 @@
 """What the matrix is asked about: one of everything, one person for each column, and what each form is given."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
@@ -47,11 +48,16 @@ class World:
     clerk: User
     content_type: ContentType
     people: dict[str, User]
+    sessions: dict[str, str] = field(default_factory=dict)  # of those who signed in, which is done once
 
     def client(self, person: str) -> Client:
         client = Client()
-        if person != "nobody":
+        if person == "nobody":
+            return client
+        if person not in self.sessions:
             client.force_login(self.people[person])
+            self.sessions[person] = client.cookies[settings.SESSION_COOKIE_NAME].value
+        client.cookies[settings.SESSION_COOKIE_NAME] = self.sessions[person]
         return client
 
 

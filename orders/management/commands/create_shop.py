@@ -23,4 +23,4 @@ class Command(BaseCommand):
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from error
         self.stdout.write(f"{settings.SITE_URL}{shop.path}")
-        self.stdout.write(shop.secret or "There is no secret yet: paste it in the panel, or messages are refused.")
+        self.stdout.write(shop.secret or "No key yet: save Shopify's key in the panel, or messages are refused.")

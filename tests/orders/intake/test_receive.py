@@ -173,7 +173,7 @@ def test_shop_that_is_not_active_keeps_its_messages(shop: Shop) -> None:
 def test_apply_again_after_a_mend(shop: Shop) -> None:
     send(shop, shopify_order(financial_status="weird"))
     message = Message.objects.get()
-    assert message.reason.startswith("The status “weird” is not in the shop's status map")
+    assert message.reason.startswith("The status “weird” has no meaning yet")
     assert Order.objects.get().status == "new"
     Shop.objects.update(status_map={"weird": "approved"})
     message = apply(Message.objects.get())
@@ -286,7 +286,7 @@ def test_create_shop_prints_the_url_and_the_secret(capsys: Any) -> None:
         url, secret = capsys.readouterr().out.splitlines()
         shop = Shop.objects.get(name=kind)
         assert url.endswith(f"/intake/{kind}/{shop.uuid}")
-        assert secret == (shop.secret or "There is no secret yet: paste it in the panel, or messages are refused.")
+        assert secret == (shop.secret or "No key yet: save Shopify's key in the panel, or messages are refused.")
     assert Shop.objects.get(kind="woocommerce").secret.isalnum()
     assert Shop.objects.get(kind="signed").secret.startswith("whsec_")
     call_command("create_shop", "shopify", "With a secret", secret=" abc ")

@@ -59,8 +59,9 @@ def test_connected_shop_leads_to_a_page_with_url_secret_topics_and_where_to_clic
     assert f'value="http://testserver/intake/{kind}/{shop.uuid}"' in page
     assert (f'value="{shop.secret}"' in page) == (kind != "shopify")
     assert where in re.sub("</?strong>", "", page)
-    assert [topic for topic in topics if f'value="{topic}"' not in page] == []
+    assert [topic for topic in topics if f"<li>{topic}</li>" not in page and f"<dd>{topic}</dd>" not in page] == []
     assert "Last message received: none yet" in page
+    assert ("/t.js" in page) == (kind != "woocommerce")  # its plugin adds the script
     assert LogEntry.objects.filter(object_id=str(shop.pk)).count() == 1
 
 
@@ -98,6 +99,7 @@ def test_rotated_secret_is_shown_and_the_former_one_stays_valid_for_a_day(owner)
     assert now.valid_secrets() == [now.secret, shop.secret]
     assert f'value="{now.secret}"' in page
     assert "Two secrets are valid now." in page
+    assert "The older one becomes invalid at once." in page_of(owner, shop, "rotate")
     assert "Rotated the secret." in page_of(owner, shop, "history")
     Shop.objects.update(former_secret_until=timezone.now() - timedelta(seconds=1))
     assert "Two secrets are valid now." not in page_of(owner, shop)
@@ -161,7 +163,7 @@ def test_wrong_signatures_are_counted_with_what_to_do(owner, kind, what_to_do):
 def test_shop_that_is_off_says_so(owner):
     shop = Shop.make("signed", "Main shop")
     Shop.objects.update(is_active=False)
-    assert "This shop is off: its messages are only kept" in page_of(owner, shop)
+    assert "This shop is off: its messages change nothing" in page_of(owner, shop)
 
 
 # --- whether the shop can reach it -----------------------------------------------------

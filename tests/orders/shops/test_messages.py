@@ -13,7 +13,7 @@ from tests.queries import assert_same_queries
 
 pytestmark = pytest.mark.django_db
 
-KEPT = {"id": 727, "status": "processing", "note": "<b>ß"}
+KEPT = {"id": 727, "status": "processing", "note": "<b>ß", "customer": "0a1b2c3d", "cart_link": None}
 
 
 @pytest.fixture
@@ -72,6 +72,9 @@ def test_message_shows_what_was_kept_and_what_became_of_it(admin_client, shop):
     page = admin_client.get(f"/admin/orders/message/{refused.pk}/change/").content.decode()
     assert "Refused: The currency BTC is not known." in page
     assert "&quot;note&quot;: &quot;&lt;b&gt;ß&quot;" in page
+    assert "kept as a hash" in page
+    assert "0a1b2c3d" not in page
+    assert "cart_link" not in page
     assert "Apply again" in page
     unreadable = message(shop, kept=None, outcome="refused")
     page = text_of(admin_client.get(f"/admin/orders/message/{unreadable.pk}/change/"))
