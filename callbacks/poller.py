@@ -16,7 +16,6 @@ from django.db import connections
 
 from callbacks import tasks
 from callbacks.delivery import dispatcher, queue, wakeup
-from callbacks.jobs import runner
 from config.db_outages import outage
 
 log = structlog.get_logger(__name__)
@@ -57,7 +56,7 @@ class Poller:
         try:
             self._run_periodic_tasks()
             if queue.is_anything_due():
-                dispatcher.run(self.is_stopping, is_woken=True, periodic=[runner.run_all])
+                dispatcher.run(self.is_stopping, is_woken=True, periodic=tasks.PERIODIC)
         except Exception as error:  # an error of ours must not be the end of it
             if not outage(error):
                 log.exception("poll_failed")

@@ -21,8 +21,11 @@ from callbacks.reports import hourly
 from callbacks.retention import prune as pruning
 from config.db_outages import outage
 from config.security import encryption
+from orders.intake import received
 
 COUNT_FOR_S = 1.0
+# What a process does each second or two, however busy it is.
+PERIODIC = (runner.run_all, received.run)
 
 log = structlog.get_logger(__name__)
 
@@ -80,7 +83,7 @@ def drain() -> None:
     """Send what is due. That may take a busy worker hours, so it does the work of the other tasks meanwhile."""
     wakeup.take()
     if not is_stopping():
-        attempts = dispatcher.run(is_stopping, is_woken=True, periodic=[runner.run_all])
+        attempts = dispatcher.run(is_stopping, is_woken=True, periodic=PERIODIC)
         if attempts:
             log.info("queue_emptied", attempts=attempts)
 
@@ -98,9 +101,10 @@ def sweep() -> None:
 @shared_task(name="callbacks.tasks.step_errands")
 @_unless_database_is_away
 def run_jobs() -> None:
-    """Go on with resends and backfills."""
-    if not is_stopping():
-        runner.run_all()
+    """Go on with resends and backfills; apply what shops sent while the web processes were busy."""
+    for function in PERIODIC:
+        if not is_stopping():
+            function()
 
 
 @shared_task(name="callbacks.tasks.encrypt_secrets")

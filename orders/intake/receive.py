@@ -1,44 +1,49 @@
-"""The door of the shops: takes a message, and stores what it says and what became of it.
+"""The door of the shops: takes a message, and stores what may be kept of it.
 
 The signature is checked by `verify`, on the bytes as they came; `shopify`, `woocommerce` and `signed` know what each
-kind of shop sends; `place` saves the orders.
+kind of shop sends; what becomes of the message is `applying`.
 
 A message with a right signature is answered 200, whatever becomes of it: sending it again would change nothing, and
 shops stop sending to an address that refuses again and again. So is one for a shop that is not active: it is kept, and
 can be applied once the shop is active again.
+
+A message is applied before it is answered, so a quiet shop's order is in the trackers within a second. While this
+process takes in several already, the next ones are only stored, which takes a tenth of the time, and a worker applies
+them in the order in which they came (`orders.intake.received`).
 """
 
+import contextlib
 import time
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from threading import Lock
 from types import MappingProxyType
 from uuid import UUID
 
-import structlog
-from django.core.exceptions import ValidationError
-from django.db import DatabaseError, IntegrityError, InterfaceError, connection, transaction
+from django.db import DatabaseError, IntegrityError, InterfaceError
 from django.db.models import F
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.utils import timezone
-from django.utils.text import capfirst
-from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 
 from config.db_outages import note, outage
 from config.security import security_log
-from orders.intake import json_body, place, shopify, signed, statuses, verify, woocommerce
-from orders.intake.place import UnknownOrderError
+from orders.intake import json_body, shopify, verify, woocommerce
+from orders.intake.applying import TRANSLATORS, apply, store
 from orders.intake.problems import GENERAL, answer
-from orders.intake.translator import Headers, Ignored
-from orders.models import Message, Order, Shop
+from orders.intake.translator import Headers
+from orders.models import EXTERNAL_ID_MAX_LENGTH, Message, Shop
 
-TRANSLATORS = {Shop.Kind.SHOPIFY: shopify, Shop.Kind.WOOCOMMERCE: woocommerce, Shop.Kind.SIGNED: signed}
+AT_ONCE = 3  # messages that one process takes in and applies; Shopify tells of one order by three in the same moment
 NOTED_EVERY = timedelta(seconds=1)  # more would be a row for which all messages of a shop wait
+BUSY_S = 1.0  # for how long a process that got more is busy: applying takes as much time as storing a dozen
+FRESH_S = 1.0  # for how long a busy process need not read a shop again
 AGAIN = "Send the same message again later; it is applied only once."
-Outcome = Message.Outcome
 
-log = structlog.get_logger(__name__)
+_lock = Lock()
+_present = 0  # messages that this process takes in now
+_busy_until = 0.0
+_recent: dict[tuple[str, str], tuple[float, Shop]] = {}  # shops by kind and uuid, with the time when they were read
 
 
 # --- what comes ----------------------------------------------------------------
@@ -52,20 +57,41 @@ def receive(request: HttpRequest, kind: str, uuid: str) -> HttpResponse:
     except UnreadablePostError:
         return answer(400)
     try:
-        return _receive(request, kind, uuid, body)
+        with _taking_in() as is_busy:
+            return _receive(request, kind, uuid, body, is_busy=is_busy)
     except (DatabaseError, InterfaceError) as error:
         if not (sentence := outage(error)):
             raise
         return note(request, error, answer(503, [("", GENERAL[503][0], f"{sentence} {AGAIN}")]))
 
 
-def _receive(request: HttpRequest, kind: str, uuid: str, body: bytes) -> HttpResponse:
-    if (shop := _find(kind, uuid)) is None:
+@contextlib.contextmanager
+def _taking_in() -> Iterator[bool]:
+    """Count a message for as long as it is taken in. True if this process gets many at once."""
+    global _present, _busy_until  # noqa: PLW0603 - of all threads of the process
+    with _lock:
+        _present += 1
+        if _present > AT_ONCE:
+            _busy_until = time.monotonic() + BUSY_S
+        is_busy = time.monotonic() < _busy_until
+    try:
+        yield is_busy
+    finally:
+        with _lock:
+            _present -= 1
+
+
+def _receive(request: HttpRequest, kind: str, uuid: str, body: bytes, *, is_busy: bool) -> HttpResponse:
+    shop = _find_recent(kind, uuid) if is_busy else None
+    is_signed = shop is not None and _is_signed(shop, request, body)
+    if not is_signed:  # or its secret has just been rotated
+        shop = _find(kind, uuid)
+    if shop is None:
         return answer(404, [("", "unknown_shop", "There is no shop with this address. Copy the address again.")])
     if shop.kind == Shop.Kind.WOOCOMMERCE and woocommerce.is_ping(request.headers, body):
         _note_received(shop)
         return HttpResponse()
-    if not _is_signed(shop, request, body):
+    if not (is_signed or _is_signed(shop, request, body)):
         security_log.warn(request, "shop_message_refused", shop=shop.pk)
         refused = {"refused_count": F("refused_count") + 1, "last_refused_at": timezone.now()}
         Shop.objects.filter(pk=shop.pk).update(**refused)
@@ -74,7 +100,10 @@ def _receive(request: HttpRequest, kind: str, uuid: str, body: bytes) -> HttpRes
     learnt = _learn(shop, headers)
     message = _read(shop, headers, body)
     try:
-        apply(message)
+        if is_busy and message.kept is not None:
+            store(message)
+        else:
+            apply(message)
     except IntegrityError:
         if not _is_repeated(message):
             raise
@@ -84,9 +113,18 @@ def _receive(request: HttpRequest, kind: str, uuid: str, body: bytes) -> HttpRes
 
 def _find(kind: str, uuid: str) -> Shop | None:
     try:
-        return Shop.objects.filter(uuid=UUID(uuid), kind=kind).first()
+        shop = Shop.objects.filter(uuid=UUID(uuid), kind=kind).first()
     except ValueError:
         return None
+    if shop is not None:
+        _recent[kind, uuid] = time.monotonic(), shop
+    return shop
+
+
+def _find_recent(kind: str, uuid: str) -> Shop | None:
+    """The shop as it was a moment ago, if it was read then."""
+    read_at, shop = _recent.get((kind, uuid), (0.0, None))
+    return shop if time.monotonic() < read_at + FRESH_S else None
 
 
 def _is_signed(shop: Shop, request: HttpRequest, body: bytes) -> bool:
@@ -114,7 +152,8 @@ def _read(shop: Shop, headers: Headers, body: bytes) -> Message:
         return message
     kept = TRANSLATORS[Shop.Kind(shop.kind)].keep(headers.topic, content)
     message.kept = kept | {"domain": headers.domain, "test": headers.is_test or kept.get("test") is True}
-    message.external_id = kept.get("order_id", kept.get("id", ""))
+    key = kept.get("order_id") or kept.get("id") or kept.get("number", "")
+    message.external_id = key[:EXTERNAL_ID_MAX_LENGTH]
     return message
 
 
@@ -135,113 +174,6 @@ def _learn(shop: Shop, headers: Headers) -> dict[str, str]:
 def _note_received(shop: Shop, learnt: Mapping[str, str] = MappingProxyType({})) -> None:
     now = timezone.now()
     if learnt or shop.last_received_at is None or shop.last_received_at < now - NOTED_EVERY:
+        for name, value in {"last_received_at": now, **learnt}.items():
+            setattr(shop, name, value)
         Shop.objects.filter(pk=shop.pk).update(last_received_at=now, **learnt)
-
-
-# --- what becomes of it --------------------------------------------------------
-def apply(message: Message) -> Message:
-    """Apply a kept message, once more if it was applied before, and store what became of it.
-
-    In one transaction, so that it is applied wholly or not at all. The messages about one order are applied one after
-    another. Raises `IntegrityError` for a new message with a key that was there before.
-    """
-    with transaction.atomic():
-        if message.external_id and connection.vendor == "postgresql":  # SQLite lets one write at a time
-            with connection.cursor() as cursor:
-                name = f"{message.shop_id} {message.external_id}"
-                cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
-        if message.kept is None:  # it could not be read
-            message.outcome = message.outcome or Outcome.REFUSED
-        else:
-            _apply(message)
-        message.save()
-        if message.outcome == Outcome.CREATED:
-            for waiting in _waiting(message):
-                apply(waiting)
-    return message
-
-
-def _waiting(message: Message) -> list[Message]:
-    """Messages about an order that came before it."""
-    others = Message.objects.filter(shop=message.shop_id, external_id=message.external_id, outcome=Outcome.WAITING)
-    return list(others.select_related("shop").order_by("pk"))
-
-
-def _apply(message: Message) -> None:
-    """Set what becomes of the message, after its order was saved."""
-    message.order, message.reason = None, ""
-    if stop := _stop(message):
-        message.outcome, message.reason = stop.outcome, stop.reason
-        return
-    try:
-        _place(message)  # which undoes by itself what it has begun
-    except ValidationError as error:
-        message.outcome, message.reason = Outcome.REFUSED, _sentences(error)
-    except UnknownOrderError:
-        message.outcome, message.reason = Outcome.IGNORED, _("There is no order with this ID here.")
-    except Exception as error:
-        if outage(error):
-            raise
-        # Shops do not send a message again for as long as we take to mend this. It is kept, and can be applied then.
-        log.exception("message_not_applied", shop=message.shop_id, topic=message.topic)
-        message.outcome, message.reason = Outcome.REFUSED, _("Our own error. Apply the message again after an update.")
-
-
-def _stop(message: Message) -> Ignored | None:
-    """Why nothing is made of the message, whatever is in it."""
-    kept, shop = message.kept or {}, message.shop
-    if shop.domain and kept.get("domain") and kept["domain"] != shop.domain:
-        found = {"other": kept["domain"], "domain": shop.domain}
-        return Ignored(_("It came from %(other)s. This shop is %(domain)s.") % found, Outcome.REFUSED)
-    if not shop.is_active:
-        return Ignored(_("The shop is not active."))
-    if kept.get("test") and not shop.accepts_test_orders:
-        return Ignored(_("A test: no order was made."), Outcome.TEST)
-    return None
-
-
-def _place(message: Message) -> None:
-    incoming = TRANSLATORS[Shop.Kind(message.shop.kind)].translate(message)
-    if isinstance(incoming, Ignored):
-        message.outcome, message.reason = incoming.outcome, incoming.reason
-        return
-    placed = place.place(replace(incoming, triggered_at=message.triggered_at))
-    message.order = placed.order
-    if placed.is_older:
-        message.outcome = Outcome.OLDER
-    elif placed.is_new:
-        message.outcome = Outcome.CREATED
-    else:
-        message.outcome = Outcome.UPDATED if placed.is_changed else Outcome.UNCHANGED
-    notes = [_notes_on_status(message), _notes_on_version(message), *(each.message for each in placed.warnings)]
-    message.reason = " ".join(filter(None, notes))
-
-
-def _notes_on_status(message: Message) -> str:
-    theirs = (message.kept or {}).get("status", "")
-    if statuses.is_known(message.shop, theirs):
-        return ""
-    return _("The status “%(status)s” has no meaning yet, so the order is new. Choose one in the shop's settings.") % {
-        "status": theirs
-    }
-
-
-def _notes_on_version(message: Message) -> str:
-    before, now = message.shop.api_version, message.api_version
-    if not before or not now or before == now:
-        return ""
-    return _("The messages have version %(now)s of Shopify's API now; before it was %(before)s.") % {
-        "now": now,
-        "before": before,
-    }
-
-
-def _sentences(error: ValidationError) -> str:
-    """What is wrong, with the fields' names before it."""
-    fields = {field.name: field for field in Order._meta.fields}  # noqa: SLF001 - Django's documented name
-    by_field: dict[str, list[ValidationError]] = getattr(error, "error_dict", {"": [error]})
-    sentences = []
-    for name, errors in by_field.items():
-        begin = f"{capfirst(fields[name].verbose_name)}: " if name in fields else ""
-        sentences += [f"{begin}{sentence}" for each in errors for sentence in each.messages]
-    return " ".join(sentences)

@@ -16,6 +16,7 @@ class Message(models.Model):
     """A message with a right signature, without personal data. Kept for seven days."""
 
     class Outcome(models.TextChoices):
+        RECEIVED = "received", _("Received, not yet applied")
         CREATED = "created", _("Order created")
         UPDATED = "updated", _("Order updated")
         UNCHANGED = "unchanged", _("Nothing changed")
@@ -31,7 +32,9 @@ class Message(models.Model):
     )
     topic = models.CharField(_("topic"), max_length=64)
     external_id = models.CharField(
-        max_length=EXTERNAL_ID_MAX_LENGTH, blank=True, help_text="The order that it is about, by the shop's key."
+        max_length=EXTERNAL_ID_MAX_LENGTH,
+        blank=True,
+        help_text="The order that it is about, by the shop's key, else its number.",
     )
     order = models.ForeignKey(Order, models.SET_NULL, null=True, related_name="messages", verbose_name=_("order"))
     outcome = models.CharField(_("outcome"), max_length=16, choices=Outcome)
@@ -51,6 +54,7 @@ class Message(models.Model):
         ]
         indexes: ClassVar = [
             models.Index(fields=["shop", "external_id"], name="message_of_order"),
+            models.Index(fields=["id"], condition=Q(outcome="received"), name="message_not_applied"),
         ]
 
     def __str__(self) -> str:
@@ -64,8 +68,9 @@ def forget(orders: Collection[Order]) -> None:
     """
     about = Q(order__in=[order.pk for order in orders])
     for order in orders:
-        if order.shop_id is not None and order.external_id:
-            about |= Q(shop=order.shop_id, external_id=order.external_id)
+        if order.shop_id is not None:
+            keys = {order.external_id, order.number[:EXTERNAL_ID_MAX_LENGTH]}
+            about |= Q(shop=order.shop_id, external_id__in=keys - {""})
     reason = gettext("Its order was forgotten.")
     empty = {"order": None, "external_id": "", "kept": None}
     Message.objects.filter(about).update(**empty, outcome=Message.Outcome.IGNORED, reason=reason)

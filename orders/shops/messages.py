@@ -21,7 +21,7 @@ from config.listing.filters import ChoiceFilter
 from config.listing.keys import key_in
 from config.listing.pages import LongChangeList
 from config.security import security_log
-from orders.intake import receive
+from orders.intake import applying
 from orders.models import Message, Shop
 from orders.search import find_by_number
 
@@ -120,6 +120,7 @@ class MessageAdmin(ReadOnlyAdmin):
         if not self.has_view_permission(request):
             raise PermissionDenied
         message = get_object_or_404(Message.objects.select_related("shop", "order"), pk=key_in(object_id))
+        is_to_come = message.outcome == Message.Outcome.RECEIVED  # in its turn
         context = self.admin_site.each_context(request) | {
             "title": message.topic,
             "opts": self.opts,
@@ -127,7 +128,7 @@ class MessageAdmin(ReadOnlyAdmin):
             "shop": message.shop,
             "kept": _as_json(message.kept),
             "has_customer": bool((message.kept or {}).get("customer")),
-            "may_apply": self._may_apply(request) and message.kept is not None,
+            "may_apply": self._may_apply(request) and message.kept is not None and not is_to_come,
         }
         return TemplateResponse(request, "admin/orders/message/message.html", context)
 
@@ -135,7 +136,7 @@ class MessageAdmin(ReadOnlyAdmin):
         """Do what the message says once more, for example after a setting was corrected."""
         if not self._may_apply(request):
             raise PermissionDenied
-        message = receive.apply(get_object_or_404(Message, pk=pk))
+        message = applying.apply(get_object_or_404(Message, pk=pk))
         security_log.note(request, "message_applied", about=message.shop, says=f"Applied message {pk} again.")
         messages.info(request, _("Applied again: %(outcome)s.") % {"outcome": message.get_outcome_display()})
         return redirect("admin:orders_message_change", pk)

@@ -75,6 +75,7 @@ CHIPS: dict[str, tuple[str, str, "StrOrPromise"]] = {
     "shop_waiting": ("busy", "clock", _("Waiting for a message")),
     "shop_refused": ("bad", "alert", _("Wrong signature")),
     # messages of shops
+    "message_received": ("busy", "clock", _("Received, not yet applied")),
     "message_created": ("ok", "plus", _("Order created")),
     "message_updated": ("ok", "check", _("Order updated")),
     "message_unchanged": ("idle", "ring", _("Nothing changed")),

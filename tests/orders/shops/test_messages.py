@@ -6,7 +6,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.utils import timezone
 
-from orders.intake import receive
+from orders.intake import applying
 from orders.models import Message, Order, Shop
 from tests.factories import client_with
 from tests.queries import assert_same_queries
@@ -80,13 +80,19 @@ def test_message_shows_what_was_kept_and_what_became_of_it(admin_client, shop):
     page = text_of(admin_client.get(f"/admin/orders/message/{unreadable.pk}/change/"))
     assert "the message could not be read" in page
     assert "Apply again" not in page
+    stored = message(shop, outcome="received")
+    page = text_of(admin_client.get(f"/admin/orders/message/{stored.pk}/change/"))
+    assert "a worker applies it within a few seconds" in page
+    assert "Apply again" not in page  # before its turn
+    assert ids(tab(admin_client, shop, "?outcome=received")) == [stored.external_id]
+    assert "Received, not yet applied" in text_of(tab(admin_client, shop))
     assert "Apply again" not in text_of(client_with("view_message").get(f"/admin/orders/message/{refused.pk}/change/"))
 
 
 def test_message_is_applied_again_and_the_history_of_the_shop_says_so(admin_client, shop, monkeypatch):
     kept = message(shop, outcome="refused")
     applied = []
-    monkeypatch.setattr(receive, "apply", lambda found: applied.append(found) or found)
+    monkeypatch.setattr(applying, "apply", lambda found: applied.append(found) or found)
     answer = admin_client.post(f"/admin/orders/message/{kept.pk}/apply/", follow=True)
     assert applied == [kept]
     assert "Applied again: Refused." in text_of(answer)
