@@ -14,16 +14,19 @@ from orders.intake.attribution import customer_hash
 LONGEST_URL: Final = 10_000
 _EMAIL = re.compile(r"@[\w-]{1,63}\.")
 _USER = re.compile(r"\A([^/?#]{0,20}//)[^/?#]{0,2000}@")
-_BASE64 = re.compile(r"[A-Za-z0-9_-]{8,14000}")
+_BASE64 = re.compile(r"[A-Za-z0-9_-]{8,14000}={0,2}")
 _NO_LETTER = re.compile("[^a-z0-9]+")
 _SEPARATOR = re.compile("([?&;#])")
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 # Parameters of an address, without what is no letter and no digit in their names.
 _PERSONAL: Final = {
-    "birthday", "city", "dob", "fname", "ip", "key", "lname", "mail", "mobile", "name", "password", "postalcode",
-    "postcode", "street", "surname", "tel", "token", "username", "zip", "zipcode",
+    "auth", "birthday", "city", "dob", "fname", "ip", "jwt", "lname", "login", "mail", "mobile", "name", "otp",
+    "passwd", "postalcode", "postcode", "pwd", "sig", "street", "surname", "tel", "user", "username", "zip", "zipcode",
 }  # fmt: skip
-_PERSONAL_PARTS: Final = ("address", "customername", "email", "firstname", "fullname", "lastname", "phone")
+_PERSONAL_PARTS: Final = (
+    "address", "customername", "email", "firstname", "fullname", "lastname", "password", "phone", "secret", "signature",
+    "token",
+)  # fmt: skip
 
 
 def customer(email: Any) -> str | None:
@@ -55,7 +58,7 @@ def cart_link(value: Any) -> str | None:
     """As `address`, of a landing URL that our own script left in a cart: plain, or in base64url, which shops let be."""
     if isinstance(value, str) and _BASE64.fullmatch(value):
         with suppress(ValueError):  # it is no base64, or holds no text
-            value = base64.urlsafe_b64decode(value + "=" * (-len(value) % 4)).decode()
+            value = base64.urlsafe_b64decode(value.rstrip("=") + "===").decode()
     return address(value) if isinstance(value, str) and value.startswith(("http://", "https://", "/")) else None
 
 
@@ -65,7 +68,7 @@ def _is_personal(part: str) -> bool:
         return True
     if name in {_NO_LETTER.sub("", parameter.casefold()) for parameter in settings.REFERRAL_PARAMETERS}:
         return False
-    return name in _PERSONAL or any(word in name for word in _PERSONAL_PARTS)
+    return name in _PERSONAL or name.endswith("key") or any(word in name for word in _PERSONAL_PARTS)
 
 
 def _holds_email(text: str) -> bool:
