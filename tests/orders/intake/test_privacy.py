@@ -70,6 +70,8 @@ def test_no_sample_leaves_a_trace_of_a_person() -> None:
         ("/a@b.example?ref=joe", "/?ref=joe"),
         ("?email=a#ref=joe", "#ref=joe"), ("a\0b\ud800", "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}"),
         ("/?access_token=a&api-key=b&consumer_secret=c&login=d&wp_signature=e&ref=joe", "/?ref=joe"),
+        ("/?to=%2Fa%3Fb%3D1%26email%3Dc&ref=joe&u=https%253A%252F%252Fs.example%252F%253Fkey%253Dd", "/?ref=joe"),
+        ("/?to=%2Fa%3Fb%3D1%26c&ref=joe", "/?to=%2Fa%3Fb%3D1%26c&ref=joe"),
         ("/?keyword=a&user_agent=b&tokyo=c", "/?keyword=a&user_agent=b&tokyo=c"),
         ("", ""),
         (5, None), (None, None),
