@@ -189,7 +189,7 @@ def test_place_order_body_that_is_no_object_is_a_422(api: Client, body: bytes) -
 @pytest.mark.parametrize("debug", [True, False])
 def test_place_order_too_large_is_a_413(api: Client, settings: Any, debug: bool) -> None:
     settings.DEBUG = debug
-    body = json.dumps({"number": "#1", "amount": "1", "link": "x" * 2_700_000})
+    body = json.dumps({"number": "#1", "amount": "1", "link": "x" * 4_300_000})
     response = api.post("/api/orders", body, content_type="application/json")
     assert (response.status_code, problems(response)) == (413, [("", "too_large")])
 
