@@ -136,5 +136,10 @@ def test_what_is_refused_says_why(shop: Shop, body: Any, reason: str | None) -> 
     assert (reason or "") in Message.objects.get().reason
 
 
+def test_status_in_any_letter_case(shop: Shop) -> None:
+    outcome_of(shop, number="#1", amount="5.00", status="Approved")
+    assert (Order.objects.get().status, Message.objects.get().reason) == ("approved", "")
+
+
 def test_test_message_makes_no_order(shop: Shop) -> None:
     assert outcome_of(shop, number="#1", amount="5.00", test=True) == Outcome.TEST
