@@ -3,15 +3,17 @@
 An order's message holds its whole present state, so they need no particular order but that of their times.
 """
 
-import re
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import quote
 
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from orders.intake import privacy, shopify_refunds, statuses, translator
+from affiliates import search
+from affiliates.referral import without_blanks
+from orders.intake import place, privacy, shopify_refunds, sources, statuses, translator
 from orders.intake.incoming import IncomingOrder
 from orders.intake.json_body import boolean, currency, decimal, key, pick, text
 from orders.intake.translator import Headers, Ignored
@@ -23,6 +25,7 @@ ALLOWED: Final = {
     "id": key, "name": text(100), "order_number": key, "test": boolean, "source_name": text(64),
     "current_total_price": decimal, "current_total_price_set": _MONEY, "total_price": decimal,
     "current_subtotal_price": decimal, "current_total_tax": decimal, "taxes_included": boolean, "currency": currency,
+    "subtotal_price": decimal, "total_tax": decimal,
     "financial_status": text(64), "cancelled_at": text(40),
     "created_at": text(40), "processed_at": text(40), "updated_at": text(40),
     "landing_site": privacy.address, "landing_site_ref": text(64),
@@ -30,8 +33,6 @@ ALLOWED: Final = {
     "discount_applications": [{"type": text(32), "code": text(255)}],
     "refunds": [shopify_refunds.ALLOWED],
 }  # fmt: skip
-# Where an express checkout or a headless shop began: no customer came through it, and it may hold the key of a cart.
-_TECHNICAL = re.compile(r"(?:https?://[^/]+)?(?:/[a-z]{2}(?:-[a-z]{2,4})?)?/(?:wallets/|cart/c/|checkouts?/|[0-9]+/)")
 
 
 def headers(given: Mapping[str, str], body: bytes) -> Headers:
@@ -63,13 +64,14 @@ def keep(topic: str, body: Any) -> dict[str, Any]:
     kept: dict[str, Any] = pick(body, ALLOWED if topic in STATES else {"id": key}) or {}
     if topic not in STATES or not isinstance(body, dict):
         return kept
-    if _TECHNICAL.match(kept.get("landing_site", "")):
+    if sources.is_technical(kept.get("landing_site", "")):
         del kept["landing_site"]
     attributes = pick(body.get("note_attributes"), [{"name": text(64), "value": privacy.cart_link}]) or []
     kept["note_attributes"] = [each for each in attributes if each.get("name") == translator.CART_KEY]
     kept["status"] = kept.pop("financial_status", "")
     kept["items"] = translator.count(body.get("line_items"))
-    kept["customer"] = privacy.customer(body.get("email") or body.get("contact_email"))
+    customer = pick(body.get("customer"), {"email": privacy.customer}) or {}
+    kept["customer"] = privacy.customer(body.get("email") or body.get("contact_email")) or customer.get("email")
     return kept
 
 
@@ -79,19 +81,27 @@ def translate(message: Message) -> IncomingOrder | Ignored:
         return shopify_refunds.alone(kept, shop)
     if topic == "orders/edited":
         return Ignored(_("The order was edited. The message orders/updated follows and changes it."))
-    if topic == "orders/delete" and "id" in kept:  # after all that changed it
-        at = message.triggered_at
-        return IncomingOrder(shop=shop, external_id=kept["id"], status=statuses.REJECTED, updated_at=at)
+    if topic == "orders/delete" and "id" in kept:
+        return _deletion(message, kept["id"])
     if topic not in STATES:
         return translator.unknown_topic(topic)
     return _state(kept, shop) if "id" in kept else translator.without_id()
+
+
+def _deletion(message: Message, key: str) -> IncomingOrder:
+    """It is the last that happens to an order, whatever the clocks say; what comes later was only late."""
+    known, at = place.find("", message.shop, key), message.triggered_at
+    if known and known.source_updated_at and at and at <= known.source_updated_at:
+        at = None
+    return IncomingOrder(shop=message.shop, external_id=key, status=statuses.REJECTED, updated_at=at)
 
 
 def _state(kept: Mapping[str, Any], shop: Shop) -> IncomingOrder | Ignored:
     status = statuses.REJECTED if kept.get("cancelled_at") else statuses.translate(shop, kept.get("status", ""))
     if status == statuses.IGNORED:
         return translator.ignored_status(kept["status"])
-    total, code = kept.get("current_total_price") or kept.get("total_price"), kept.get("currency", "")
+    when = "current_" if "current_total_price" in kept else ""  # old versions have only what it was at the checkout
+    total, code = kept.get(f"{when}total_price"), kept.get("currency", "")
     in_shop = kept.get("current_total_price_set", {}).get("shop_money", {})
     if len(in_shop) == 2:  # both from one place: beside it is what the customer saw, in another currency
         total, code = in_shop["amount"], in_shop["currency_code"]
@@ -99,16 +109,15 @@ def _state(kept: Mapping[str, Any], shop: Shop) -> IncomingOrder | Ignored:
         return translator.without_currency()
     price = translator.rounded(total, code)
     refunds = tuple(shopify_refunds.of_order(kept, code))
-    if refunds and price == 0:
+    if kept.get("refunds") and price == 0:
         status = statuses.REJECTED
-    subtotal = translator.rounded(kept.get("current_subtotal_price"), code)
-    if subtotal is not None and kept.get("taxes_included"):
-        subtotal -= translator.rounded(kept.get("current_total_tax"), code) or 0
-    ref = kept.get("landing_site_ref")  # what Shopify itself found in the landing page
+    subtotal = translator.rounded(kept.get(f"{when}subtotal_price"), code)
+    if subtotal is not None and kept.get("taxes_included"):  # also those of the shipping, which may be all that is left
+        subtotal = max(subtotal - (translator.rounded(kept.get(f"{when}total_tax"), code) or 0), Decimal(0))
     return IncomingOrder(
         shop=shop,
         external_id=kept["id"],
-        number=kept.get("name") or kept.get("order_number", ""),
+        number=without_blanks(kept.get("name", "")) or kept.get("order_number") or kept["id"],
         amount=price,
         subtotal=subtotal,
         refunds=refunds,
@@ -117,11 +126,19 @@ def _state(kept: Mapping[str, Any], shop: Shop) -> IncomingOrder | Ignored:
         ordered_at=shopify_refunds.moment_of(kept),
         updated_at=translator.moment(kept.get("updated_at")),
         cart_link=next((each["value"] for each in kept.get("note_attributes", ()) if each.get("value")), None),
-        landing=kept.get("landing_site") or (f"/?{settings.REFERRAL_PARAMETERS[0]}={quote(ref)}" if ref else None),
+        landing=_landing(kept),
         coupons=tuple(_coupons(kept)),
         items=kept.get("items"),
         customer=kept.get("customer") or "",
     )
+
+
+def _landing(kept: Mapping[str, Any]) -> str | None:
+    """The landing page. What Shopify itself took for a code, as in `?source=abc`, is one if there is none of ours."""
+    page, ref = kept.get("landing_site", ""), kept.get("landing_site_ref")
+    if not ref or search.code_in(page):
+        return page or None
+    return f"{page or '/'}{'&' if '?' in page else '?'}{settings.REFERRAL_PARAMETERS[0]}={quote(ref)}"
 
 
 def _coupons(kept: Mapping[str, Any]) -> Iterator[str]:

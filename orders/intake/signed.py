@@ -80,7 +80,7 @@ def translate(message: Message) -> IncomingOrder | Ignored:
     return IncomingOrder(
         shop=shop,
         external_id=key,
-        number=number,
+        number=number or key,
         amount=amounts["amount"],
         commission=amounts["commission"] if "commission" in kept else KEEP,
         subtotal=_subtotal(amounts),

@@ -20,9 +20,9 @@ Reason = Order.NoAffiliate
 MAX_COUPONS = 20  # of an order that are looked at
 _SPACE = re.compile(r"\s")
 _UNSTORABLE = re.compile("[\0-\x1f\ud800-\udfff]")
-# Pages that customers never came through, although the shop notes them as landing pages. Some have a key in the query.
 _TECHNICAL = re.compile(
-    r"/(?:[0-9]{1,20}/)?(?:[a-z]{2}(?:-[a-z]{2,4})?/)?(?:wallets/checkouts|checkouts|cart/c)(?:[/.?#]|\Z)",
+    r"(?:(?:https?:)?//[^/?#]{1,255})?/(?:[0-9]{1,20}/)?(?:[a-z]{2}(?:-[a-z]{2,4})?/)?"
+    r"(?:wallets/checkouts|checkouts|cart/c|orders|gift_cards|account/(?:activate|reset|login/multipass))(?:[/.?#]|\Z)",
     re.IGNORECASE,
 )
 
@@ -104,10 +104,14 @@ def _read_landing(source: str, url: str, shop: Shop | None) -> Saying:
     """A landing page that nobody chose to send: without a referral, or if it is no page, only its path is kept."""
     code = search.code_in(url)
     url = kept(_with_address(url, shop))
-    path = url.partition("?")[0].partition("#")[0]
-    if not code or _TECHNICAL.match(urlsplit(path).path if "://" in path else path):
-        return Saying(source, path, reason=Reason.NO_REFERRAL.value)
+    if not code or is_technical(url):
+        return Saying(source, url.partition("?")[0].partition("#")[0], reason=Reason.NO_REFERRAL.value)
     return Saying(source, url, code, url=url)
+
+
+def is_technical(url: str) -> bool:
+    """Whether no customer came through this page, although a shop notes it as such. Many have a key in their path."""
+    return _TECHNICAL.match(url) is not None
 
 
 def _with_address(url: str, shop: Shop | None) -> str:

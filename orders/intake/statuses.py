@@ -48,9 +48,9 @@ DEFAULTS: Final[dict[str, dict[str, str]]] = {
 
 def translate(shop: Shop, theirs: str) -> str:
     """One of our statuses, or `IGNORED`. What nobody has assigned is new."""
-    return str(shop.status_map.get(theirs) or DEFAULTS[shop.kind].get(theirs, NEW))
+    return str(shop.status_map.get(theirs) or DEFAULTS[shop.kind].get(theirs.lower(), NEW))
 
 
 def is_known(shop: Shop, theirs: str) -> bool:
     """Whether somebody has assigned this status, or it came without one."""
-    return not theirs or theirs in shop.status_map or theirs in DEFAULTS[shop.kind]
+    return not theirs or theirs in shop.status_map or theirs.lower() in DEFAULTS[shop.kind]

@@ -3,7 +3,6 @@
 An order's message is what the REST API answers for it when the message is sent, its whole present state.
 """
 
-import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
@@ -12,6 +11,7 @@ from typing import Any, Final
 from django.utils.translation import gettext as _
 
 from affiliates import search
+from affiliates.referral import without_blanks
 from orders.intake import privacy, statuses, translator
 from orders.intake.incoming import IncomingOrder, IncomingRefund
 from orders.intake.json_body import currency, decimal, key, pick, text
@@ -27,13 +27,13 @@ ALLOWED: Final = {
     "coupon_lines": [{"code": text(255)}],
     "refunds": [{"id": key, "total": decimal}],
 }  # fmt: skip
-_PING = re.compile(rb"webhook_id=[0-9]{1,20}")
+_PING = re.compile("webhook_id=[0-9]{1,20}")
 _PLAIN = re.compile(r"[\w.~-]*")
 
 
 def is_ping(given: Mapping[str, str], body: bytes) -> bool:
     """Whether it is what WooCommerce sends, unsigned, when a webhook is saved."""
-    return "X-WC-Webhook-Signature" not in given and _PING.fullmatch(body) is not None
+    return "X-WC-Webhook-Signature" not in given and _PING.fullmatch(body[:40].decode("latin-1")) is not None
 
 
 def signature(given: Mapping[str, str]) -> str:
@@ -41,13 +41,8 @@ def signature(given: Mapping[str, str]) -> str:
 
 
 def headers(given: Mapping[str, str], body: bytes) -> Headers:
-    """Its delivery ID is no key: two orders in the same second have the same. A repeated state is known by its body.
-
-    What was deleted and restored can be deleted again, by the same body: those have no key.
-    """
-    topic = translator.one_line(given.get("X-WC-Webhook-Topic"), translator.TOPIC_MAX_LENGTH)
-    is_repeatable = topic in {"order.created", "order.updated"}
-    return Headers(topic, hashlib.sha256(b"%s %s" % (topic.encode(), body)).hexdigest() if is_repeatable else "")
+    """Its delivery ID is no key: orders of the same second have the same. Nor is the body: a state can come back."""
+    return Headers(translator.one_line(given.get("X-WC-Webhook-Topic"), translator.TOPIC_MAX_LENGTH))
 
 
 def keep(topic: str, body: Any) -> dict[str, Any]:
@@ -87,14 +82,13 @@ def translate(message: Message) -> IncomingOrder | Ignored:
     if not (code := kept.get("currency", "")):
         return translator.without_currency()
     refunds = tuple(_refunds(kept, code))
-    refunded = sum((each.amount for each in refunds), Decimal(0))
-    amount, subtotal = _without_refunds(kept, refunded, code)
+    amount, subtotal = _without_refunds(kept, code)
     if refunds and amount == 0:
         status = statuses.REJECTED
     return IncomingOrder(
         shop=shop,
         external_id=kept["id"],
-        number=kept.get("number", ""),
+        number=without_blanks(kept.get("number", "")) or kept["id"],
         amount=amount,
         subtotal=subtotal,
         refunds=refunds,
@@ -114,13 +108,14 @@ def _refunds(kept: Mapping[str, Any], code: str) -> Iterator[IncomingRefund]:
     """Their totals are negative there."""
     for each in kept.get("refunds", ()):
         if "id" in each and (total := translator.rounded(each.get("total"), code)) is not None:
-            yield IncomingRefund(each["id"], -total)
+            yield IncomingRefund(each["id"], abs(total))
 
 
-def _without_refunds(kept: Mapping[str, Any], refunded: Decimal, code: str) -> tuple[Decimal | None, Decimal | None]:
+def _without_refunds(kept: Mapping[str, Any], code: str) -> tuple[Decimal | None, Decimal | None]:
     """The total, and the same without shipping and tax, both after the refunds and never below 0."""
     if "total" not in kept:
         return None, None
+    refunded = sum((abs(Decimal(each["total"])) for each in kept.get("refunds", ()) if "total" in each), Decimal(0))
     aside = sum((Decimal(kept.get(name, "0")) for name in ("shipping_total", "total_tax")), Decimal(0))
     left = [max(Decimal(kept["total"]) - refunded - part, Decimal(0)) for part in (Decimal(0), aside)]
     total, subtotal = (translator.rounded(str(amount), code) for amount in left)

@@ -11,7 +11,7 @@ from orders.intake.receive import apply
 from orders.models import Message, Order, Refund, Shop
 from tests.factories import AffiliateFactory, callbacks_for
 from tests.queries import tables_with
-from tests.shop_messages import CASES, make_shop, sample, send, shopify_order, woocommerce_order
+from tests.shop_messages import CASES, make_shop, sample, send, shopify_order
 
 pytestmark = pytest.mark.django_db
 PERSONAL = {
@@ -69,6 +69,10 @@ def test_no_sample_leaves_a_trace_of_a_person() -> None:
         ("https://s.example/reset/a@b.example/x?ref=joe", "https://s.example/?ref=joe"),
         ("/a@b.example?ref=joe", "/?ref=joe"),
         ("?email=a#ref=joe", "#ref=joe"), ("a\0b\ud800", "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}"),
+        ("/?access_token=a&api-key=b&consumer_secret=c&login=d&wp_signature=e&ref=joe", "/?ref=joe"),
+        ("/?to=%2Fa%3Fb%3D1%26email%3Dc&ref=joe&u=https%253A%252F%252Fs.example%252F%253Fkey%253Dd", "/?ref=joe"),
+        ("/?to=%2Fa%3Fb%3D1%26c&ref=joe", "/?to=%2Fa%3Fb%3D1%26c&ref=joe"),
+        ("/?keyword=a&user_agent=b&tokyo=c", "/?keyword=a&user_agent=b&tokyo=c"),
         ("", ""),
         (5, None), (None, None),
     ],
@@ -84,9 +88,11 @@ def test_long_address_keeps_what_matters() -> None:
 
 # --- an order that is forgotten ------------------------------------------------------
 def test_forgotten_order_leaves_nothing_in_its_messages() -> None:
-    shop, other = make_shop("woocommerce"), make_shop("woocommerce")
+    shop, other = make_shop("shopify"), make_shop("shopify")
+    paid_back = {"kind": "refund", "status": "success", "amount": "1.00", "currency": "USD"}
+    body = shopify_order(name="PRIVATE-1", refunds=[{"id": 99881, "transactions": [paid_back]}])
     for each in (shop, other):
-        send(each, woocommerce_order(number="PRIVATE-1", refunds=[{"id": 99881, "total": "-1.00"}]))
+        send(each, body, headers={"X-Shopify-Webhook-Id": "one"})
     order = Order.objects.get(shop=shop)
     erase.forget(order.number, only=order)
     assert list(Order.objects.values_list("shop", flat=True)) == [other.pk]
@@ -94,7 +100,7 @@ def test_forgotten_order_leaves_nothing_in_its_messages() -> None:
     message = Message.objects.get(shop=shop)
     assert (message.kept, message.external_id, message.order, message.outcome) == (None, "", None, "ignored")
     assert apply(message).outcome == "ignored"
-    send(shop, woocommerce_order(number="PRIVATE-1", refunds=[{"id": 99881, "total": "-1.00"}]))  # is a repetition
+    send(shop, body, headers={"X-Shopify-Webhook-Id": "one"})  # is a repetition
     assert Order.objects.count() == 1
     erase.forget(order.number)
     assert tables_with("PRIVATE-1", "99881") == []

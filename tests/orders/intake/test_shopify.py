@@ -129,6 +129,29 @@ def test_amount_and_currency(shop: Shop, fields: dict[str, Any], amount: str, cu
     assert money(Order.objects.get())[:2] == (Decimal(amount), currency)
 
 
+def test_old_message_has_only_what_it_was_at_the_checkout(shop: Shop) -> None:
+    old = {name: value for name, value in shopify_order().items() if not name.startswith("current_")}
+    outcome_of(shop, old | {"total_price": "120.00", "subtotal_price": "100.00"})
+    order = Order.objects.get()
+    assert (order.amount, order.subtotal) == (Decimal(120), Decimal(100))
+
+
+@pytest.mark.parametrize(
+    ("fields", "number"),
+    [({"name": None}, "1234"), ({"name": " "}, "1234"), ({"name": "a@b.example"}, "1234"),
+     ({"name": None, "order_number": None, "id": 9007199254740993}, "9007199254740993")],
+)  # fmt: skip
+def test_number_without_a_name(shop: Shop, fields: dict[str, Any], number: str) -> None:
+    outcome_of(shop, shopify_order(**fields))
+    assert Order.objects.get().number == number
+
+
+def test_tax_of_the_shipping_leaves_no_negative_subtotal(shop: Shop) -> None:
+    fields = {"current_subtotal_price": "0.00", "current_total_tax": "1.90", "taxes_included": True}
+    outcome_of(shop, shopify_order(**fields))
+    assert Order.objects.get().subtotal == 0
+
+
 def test_subtotal_leaves_the_tax_out_if_prices_include_it(shop: Shop) -> None:
     fields = {"current_subtotal_price": "100.00", "current_total_tax": "16.67", "taxes_included": True}
     outcome_of(shop, shopify_order(**fields))
@@ -145,6 +168,11 @@ def test_subtotal_leaves_the_tax_out_if_prices_include_it(shop: Shop) -> None:
         ("/?sub_id=fb&email=a%40x.example&ref=joe", "fb"),
         ("/wallets/checkouts.json", None), ("/cart/c/x?key=y&ref=joe", None), ("/checkouts/cn/abc?ref=joe", None),
         (None, None), ("/?ref=nobody", None),
+        ("/2024/sale?ref=joe&sub_id=fb", "fb"), ("/cart/7088:1?ref=joe&sub_id=fb", "fb"),
+        ("/account/login?ref=joe&sub_id=fb", "fb"), ("/account/login?x=1", None),
+        *((f"{start}?key=y&ref=joe", None) for start in (
+            "/Cart/C/KEY", "https://s.example/548380009/orders/KEY/authenticate", "/en-us/checkouts/KEY",
+            "/account/reset/1/KEY", "/gift_cards/1/KEY")),
     ],
 )  # fmt: skip
 def test_landing_site(shop: Shop, joe: Any, landing: str | None, sub_id: str | None) -> None:
@@ -154,11 +182,23 @@ def test_landing_site(shop: Shop, joe: Any, landing: str | None, sub_id: str | N
     if order.link:
         assert order.link.url.startswith(("https://shop.example/", "https://some.myshopify.com/"))
         assert "x.example" not in order.link.url.partition("?")[2]
+    assert "KEY" not in str((Message.objects.get().kept, order.attribution))
+
+
+def test_landing_site_that_is_no_address_still_names_the_affiliate(shop: Shop, joe: Any) -> None:
+    assert outcome_of(shop, shopify_order(landing_site="https://[::1/?ref=joe")) == Outcome.CREATED
+    assert (Order.objects.get().affiliate, Order.objects.get().link) == (joe, None)
 
 
 def test_what_shopify_cut_out_of_the_landing_site_is_the_last_resort(shop: Shop, joe: Any) -> None:
     outcome_of(shop, shopify_order(landing_site=None, landing_site_ref="joe"))
     assert Order.objects.get().affiliate == joe
+    abc = AffiliateFactory(code="abc")
+    body = sample("shopify/order-partially-refunded")
+    body["landing_site"] += "&sub_id=fb"  # behind ?source=abc
+    outcome_of(shop, body)
+    order = Order.objects.latest("pk")
+    assert (order.affiliate, order.link and order.link.sub_id) == (abc, "fb")
 
 
 def test_our_own_cart_attribute_goes_before_the_landing_site(shop: Shop, joe: Any) -> None:
@@ -190,8 +230,10 @@ def test_only_a_real_code_is_a_coupon(shop: Shop, joe: Any) -> None:
 
 def test_customer_who_is_the_affiliate_is_flagged(shop: Shop, joe: Any) -> None:
     outcome_of(shop, shopify_order(email="JOE@blog.example "))
-    assert Order.objects.get().is_self_referral
-    assert "blog.example" not in str(Message.objects.get().kept)
+    in_customer = {"email": None, "contact_email": None, "customer": {"email": "joe@blog.example"}}
+    outcome_of(shop, shopify_order(id=2, name="#2", **in_customer))
+    assert list(Order.objects.values_list("is_self_referral", flat=True)) == [True, True]
+    assert "blog.example" not in str([message.kept for message in Message.objects.all()])
 
 
 # --- the order of messages -------------------------------------------------------------
@@ -229,6 +271,12 @@ def test_deleted_and_edited(shop: Shop) -> None:
     assert Order.objects.get().status == "rejected"
 
 
+def test_deletion_is_the_last_whatever_the_clocks_say(shop: Shop) -> None:
+    outcome_of(shop, shopify_order(updated_at=at(9)), Triggered_At=at(9))
+    assert outcome_of(shop, sample("shopify/orders-delete"), "orders/delete", Triggered_At=at(5)) == Outcome.UPDATED
+    assert Order.objects.get().status == "rejected"
+
+
 # --- refunds -----------------------------------------------------------------------------
 def test_partial_refund_in_the_order_is_one_update(shop: Shop, joe: Any) -> None:
     outcome_of(shop, rest_order(refunds=[], current_total_price_set=None, current_total_price="598.94"))
@@ -244,6 +292,10 @@ def test_full_refund_is_rejected(shop: Shop) -> None:
     assert Order.objects.get().status == "rejected"
     outcome_of(shop, shopify_order(id=2, name="#2", **zero))  # a gift; nothing went back
     assert Order.objects.latest("pk").status == "approved"
+    outcome_of(
+        shop, shopify_order(id=3, name="#3", **zero, refunds=[{"id": 1, "transactions": []}])
+    )  # before it was paid
+    assert Order.objects.latest("pk").status == "rejected"
 
 
 def test_refund_alone_lowers_the_amount_once(shop: Shop, joe: Any) -> None:

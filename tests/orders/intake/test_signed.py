@@ -78,6 +78,13 @@ def test_all_fields(shop: Shop) -> None:
     assert outcome_of(shop, id="a-1", number="#1", amount="1.00", updated_at="2026-03-14T09:30:59Z") == Outcome.OLDER
 
 
+def test_new_order_without_a_number_has_its_id(shop: Shop) -> None:
+    assert outcome_of(shop, id="a-1", amount="5.00") == Outcome.CREATED
+    assert outcome_of(shop, id="a-1", number="#1", status="paid") == Outcome.UPDATED
+    assert list(Order.objects.values_list("number", "external_id")) == [("a-1", "a-1")]
+    assert outcome_of(shop, id="a-2", status="paid") == Outcome.REFUSED
+
+
 def test_names_of_goaffpro(shop: Shop) -> None:
     joe = AffiliateFactory(code="joe")
     Coupon.objects.create(affiliate=joe, code="TEN")
@@ -127,6 +134,11 @@ def test_what_is_left_out_stays(shop: Shop) -> None:
 def test_what_is_refused_says_why(shop: Shop, body: Any, reason: str | None) -> None:
     assert (outcome_of(shop, **body) == Outcome.REFUSED) == (reason is not None)
     assert (reason or "") in Message.objects.get().reason
+
+
+def test_status_in_any_letter_case(shop: Shop) -> None:
+    outcome_of(shop, number="#1", amount="5.00", status="Approved")
+    assert (Order.objects.get().status, Message.objects.get().reason) == ("approved", "")
 
 
 def test_test_message_makes_no_order(shop: Shop) -> None:

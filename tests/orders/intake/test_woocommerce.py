@@ -79,7 +79,13 @@ def test_two_orders_with_one_delivery_id_are_two(shop: Shop) -> None:
     for number in (1, 2):
         assert outcome_of(shop, woocommerce_order(id=number, number=f"WC-2025/{number}")) == Outcome.CREATED
     assert send(shop, woocommerce_order(id=1, number="WC-2025/1"), "order.updated").status_code == 200
-    assert (Message.objects.count(), Order.objects.count()) == (2, 2)
+    assert (Message.objects.latest("pk").outcome, Order.objects.count()) == (Outcome.UNCHANGED, 2)
+
+
+def test_state_can_come_back(shop: Shop) -> None:
+    for status, ours in (("processing", "approved"), ("failed", "rejected"), ("processing", "approved")):
+        outcome_of(shop, woocommerce_order(status=status))
+        assert Order.objects.get().status == ours
 
 
 @pytest.mark.parametrize(
@@ -149,6 +155,19 @@ def test_older_is_noted_and_as_old_is_applied(shop: Shop) -> None:
     assert Order.objects.get().amount == Decimal("20.00")
 
 
+def test_refund_is_taken_off_before_rounding_whatever_its_sign(shop: Shop) -> None:
+    outcome_of(shop, woocommerce_order(total="10.0060", refunds=[{"id": 1, "total": "-10.0040"}]))
+    assert (Order.objects.get().amount, Order.objects.get().status) == (0, "rejected")
+    outcome_of(shop, woocommerce_order(total="10.00", refunds=[{"id": 1, "total": "4.00"}]))
+    assert (Order.objects.get().amount, Order.objects.get().refunded) == (6, 4)
+
+
+@pytest.mark.parametrize("number", [None, " ", "x" * 101])
+def test_order_without_a_number_has_its_id(shop: Shop, number: Any) -> None:
+    outcome_of(shop, woocommerce_order(number=number))
+    assert Order.objects.get().number == "727"
+
+
 def test_refund_of_more_than_the_total_leaves_nothing(shop: Shop) -> None:
     outcome_of(shop, woocommerce_order(refunds=[{"id": 1, "total": "-30.00"}, {"id": "x"}, 5, {"total": "-1"}]))
     order = Order.objects.get()
@@ -178,11 +197,14 @@ def test_fragment_of_the_page_stays(shop: Shop, joe: Any) -> None:
 
 def test_our_own_field_goes_first_and_is_whole(shop: Shop, joe: Any) -> None:
     AffiliateFactory(code="ann")
-    url = "https://shop.example/?ref=joe&sub_id=a%2Bb"
-    coded = base64.urlsafe_b64encode(url.encode()).decode().rstrip("=")
-    outcome_of(shop, with_meta(session_entry("https://shop.example/?ref=ann"), ("_aff_landing", coded)))
-    order = Order.objects.get()
-    assert (order.affiliate, order.link.sub_id) == (joe, "a+b")
+    url = "https://shop.example/?ref=joe&sub_id=a%2Bb&x=1"
+    coded = base64.urlsafe_b64encode(url.encode()).decode()
+    assert coded.endswith("=")
+    for number, value in enumerate((coded, coded.rstrip("="))):
+        fields = {"id": number + 1, "number": f"#{number}"}
+        outcome_of(shop, with_meta(session_entry("https://shop.example/?ref=ann"), ("_aff_landing", value), **fields))
+        order = Order.objects.latest("pk")
+        assert (order.affiliate, order.link.sub_id) == (joe, "a+b")
 
 
 @pytest.mark.parametrize("value", ["!!!!", "AAAAAAAA", {"x": 1}, "javascript:alert(1)", "", None, "a" * 20_001])
