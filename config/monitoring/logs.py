@@ -35,6 +35,9 @@ ROOT = f"{Path(__file__).resolve().parents[2]}/"
 
 Fields = MutableMapping[str, Any]
 
+# One list, because a logger keeps that of its first line: being configured again must not leave it behind.
+PROCESSORS: list[Any] = [structlog.stdlib.filter_by_level, merge_contextvars, ProcessorFormatter.wrap_for_formatter]
+
 
 def configuration(level: str, form: str, secrets: Iterable[str]) -> dict[str, Any]:
     """Django's setting LOGGING."""
@@ -68,11 +71,7 @@ def configure(setting: dict[str, Any]) -> None:
     logging.config.dictConfig(setting)
     logging.captureWarnings(capture=True)
     structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            merge_contextvars,
-            ProcessorFormatter.wrap_for_formatter,
-        ],
+        processors=PROCESSORS,
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,

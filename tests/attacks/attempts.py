@@ -306,12 +306,12 @@ def _(site: Site) -> str | None:
 
 
 # --- 14: the API ---------------------------------------------------------------------------
-@attempt("1.14", "3 MB, no token, no such path, a wrong method", "JSON: {errors: [...]}")
+@attempt("1.14", "5 MB, no token, no such path, a wrong method", "JSON: {errors: [...]}")
 def _(site: Site) -> str | None:
     if not site.token:
         return None
     asked = [
-        (413, site.api(b" " * 3_000_000)),
+        (413, site.api(b" " * 5_000_000)),
         (400, site.api("{")),
         (401, site.visitor().ask("POST", "/api/orders", "{}", {"Content-Type": "application/json"})),
         (404, site.api("", "/api/nothing", "GET")),

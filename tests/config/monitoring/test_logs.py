@@ -57,6 +57,14 @@ def as_text():
 log = structlog.get_logger("callbacks.trial")
 
 
+def test_logger_is_heard_after_logs_were_configured_again(settings):
+    log.warning("before")
+    logs.configure(settings.LOGGING)
+    with structlog.testing.capture_logs() as heard:
+        log.warning("after")
+    assert [line["event"] for line in heard] == ["after"]
+
+
 def test_event_is_a_name_and_fields(as_text, as_json):
     log.warning("leases_recovered", count=3, host="a.example", note="two words")
     assert as_text() == 'WARNING callbacks.trial event=leases_recovered count=3 host=a.example note="two words"'
