@@ -12,6 +12,7 @@ from django.db import connection
 from pytest_django import DjangoDbBlocker
 
 from callbacks.models import Attempt
+from orders.intake import received
 from orders.models import Message, Order
 from tests.chaos import databases
 from tests.chaos.asking import ask, ask_often, questions
@@ -182,7 +183,8 @@ def test_programs_are_told_within_a_second_that_postgresql_is_away_and_their_rep
         _ = cluster.thaw() if how == "frozen" else cluster.start()
     wait_until(lambda: ask(port, *order)[0] == 200, 5)
     assert ask(port, *message)[0] == 200
-    assert Message.objects.get().outcome == "created", Message.objects.get().reason
+    # A web process that was asked so often just before may only have stored it; then a worker applies it.
+    wait_until(lambda: received.run() or Message.objects.get().outcome == "created", 5)
     report(f"PostgreSQL {how}: 503", None, f"after {worst:.2f} s at worst")
     assert worst < 1.5  # a second, and what other tests on the machine may add
     assert set(Order.objects.values_list("number", flat=True)) == {"#1", "#2"}
