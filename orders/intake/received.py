@@ -21,7 +21,7 @@ from orders.intake.place import UnknownOrderError
 from orders.models import Message
 
 BATCH = 25  # who writes meanwhile waits for it on SQLite, and for its orders on PostgreSQL
-AGE = timedelta(seconds=1)  # from when on they are applied: what comes in the meantime is answered first
+AGE = timedelta(seconds=2)  # from when on they are applied: what comes in a burst is answered first
 TIME_S = 0.5  # for how long one run keeps a worker
 BATCH_S = 0.1  # and a batch whose messages are applied one by one keeps what it locks
 FAILURES = 3  # in one run, each of which may have waited for a lock
