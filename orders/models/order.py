@@ -335,6 +335,7 @@ class Order(models.Model):
 
     before: OrderState | None = None
     after: OrderState | None = None
+    request_id = ""  # of the request that saves it, if that is another one than the present
     _commission_on_before: Decimal | None = None
     _is_base_saved = True
 
