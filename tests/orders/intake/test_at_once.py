@@ -78,11 +78,19 @@ def test_order_of_a_shop_is_made_once_whatever_it_is_found_by() -> None:
     assert Order.objects.count() == Delivery.objects.count() == 5
 
 
-def test_batches_with_the_same_orders_make_them_once() -> None:
+LOW, HIGH = [*range(10)], [*range(10, 20)]
+
+
+@pytest.mark.parametrize(
+    ("some", "others"),
+    [(LOW + HIGH, HIGH[::-1] + LOW[::-1]), ((LOW + HIGH) * 2, (HIGH + LOW) * 2), (LOW + HIGH * 2, HIGH + LOW * 2)],
+)
+def test_batches_with_the_same_orders_make_them_once(some: list[int], others: list[int]) -> None:
     def batch(thread: int) -> list[Result]:
-        numbers = range(20) if thread % 2 else reversed(range(20))
+        numbers = some if thread % 2 else others
         return place_many([IncomingOrder(number=f"#{n}", amount="10", affiliate_code="joe") for n in numbers])
 
     found = at_once(batch)
-    assert made([result for results in found for result in results]) == {True: 20, False: 20 * (THREADS - 1)}
+    count = (len(some) + len(others)) * THREADS // 2
+    assert made([result for results in found for result in results]) == {True: 20, False: count - 20}
     assert Order.objects.count() == Delivery.objects.count() == 20
