@@ -19,7 +19,7 @@ from orders.intake.json_body import boolean, currency, decimal, key, pick, text
 from orders.intake.translator import Headers, Ignored
 from orders.models import Message, Shop
 
-STATES: Final = {"orders/create", "orders/updated", "orders/paid", "orders/cancelled"}
+STATES: Final = {shopify_refunds.UPDATED, *shopify_refunds.OTHER_STATES}
 _MONEY: Final = {"shop_money": {"amount": decimal, "currency_code": currency}}
 ALLOWED: Final = {
     "id": key, "name": text(100), "order_number": key, "test": boolean, "source_name": text(64),
