@@ -4,11 +4,13 @@ An order's message holds its whole present state, so they need no particular ord
 """
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import quote
 
 from django.conf import settings
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from affiliates import search
@@ -90,9 +92,9 @@ def translate(message: Message) -> IncomingOrder | Ignored:
 
 def _deletion(message: Message, key: str) -> IncomingOrder:
     """It is the last that happens to an order, whatever the clocks say; what comes later was only late."""
-    known, at = place.find("", message.shop, key), message.triggered_at
-    if known and known.source_updated_at and at and at <= known.source_updated_at:
-        at = None
+    known, at = place.find("", message.shop, key), message.triggered_at or message.received_at or timezone.now()
+    if known and known.source_updated_at:
+        at = max(at, known.source_updated_at + timedelta.resolution)
     return IncomingOrder(shop=message.shop, external_id=key, status=statuses.REJECTED, updated_at=at)
 
 

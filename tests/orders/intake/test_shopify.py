@@ -271,9 +271,15 @@ def test_deleted_and_edited(shop: Shop) -> None:
     assert Order.objects.get().status == "rejected"
 
 
-def test_deletion_is_the_last_whatever_the_clocks_say(shop: Shop) -> None:
+@pytest.mark.parametrize("deleted_at", [at(5), at(9), ""])
+def test_deletion_is_the_last_whatever_the_clocks_say(shop: Shop, deleted_at: str) -> None:
     outcome_of(shop, shopify_order(updated_at=at(9)), Triggered_At=at(9))
-    assert outcome_of(shop, sample("shopify/orders-delete"), "orders/delete", Triggered_At=at(5)) == Outcome.UPDATED
+    deletion = sample("shopify/orders-delete")
+    assert outcome_of(shop, deletion, "orders/delete", Triggered_At=deleted_at) == Outcome.UPDATED
+    assert outcome_of(shop, shopify_order(updated_at=at(9)), "orders/paid", Triggered_At=at(9)) == Outcome.OLDER
+    if not deleted_at:
+        assert outcome_of(shop, shopify_order(updated_at=at(10)), Triggered_At=at(10)) == Outcome.OLDER
+    assert outcome_of(shop, deletion, "orders/delete", Triggered_At=deleted_at) == Outcome.UNCHANGED
     assert Order.objects.get().status == "rejected"
 
 
