@@ -41,6 +41,7 @@ class IncomingOrder:
     `customer` is the keyed hash of the customer's e-mail, "" if it is not known.
     `updated_at` and `triggered_at` put the messages of one order in order: older ones change nothing.
     `received_at` is when a message came that is applied later.
+    `request_id` is of the request that hands it over, if another one saves it.
     `source` is stored if neither a link nor a coupon decides; None for a shop, which never undoes a person's choice.
     """
 
@@ -68,6 +69,7 @@ class IncomingOrder:
     customer_is_new: bool | None = None
     customer: str = ""
     source: Order.Source | None = None
+    request_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

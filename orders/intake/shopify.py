@@ -92,7 +92,8 @@ def translate(message: Message) -> IncomingOrder | Ignored:
 
 def _deletion(message: Message, key: str) -> IncomingOrder:
     """It is the last that happens to an order, whatever the clocks say; what comes later was only late."""
-    known, at = place.find("", message.shop, key), message.triggered_at or message.received_at or timezone.now()
+    received_at = message.received_at if message.pk else timezone.now()
+    known, at = place.find("", message.shop, key), message.triggered_at or received_at
     if known and known.source_updated_at:
         at = max(at, known.source_updated_at + timedelta.resolution)
     return IncomingOrder(shop=message.shop, external_id=key, status=statuses.REJECTED, updated_at=at)
