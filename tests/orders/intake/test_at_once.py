@@ -94,3 +94,20 @@ def test_batches_with_the_same_orders_make_them_once(some: list[int], others: li
     count = (len(some) + len(others)) * THREADS // 2
     assert made([result for results in found for result in results]) == {True: 20, False: count - 20}
     assert Order.objects.count() == Delivery.objects.count() == 20
+
+
+def test_order_that_is_changed_and_deleted_at_once_is_gone() -> None:
+    headers = {"Authorization": f"Bearer {tokens.create('shop', scopes=[ApiToken.Scope.ORDERS_WRITE])}"}
+    place(IncomingOrder(number="1", amount="10", affiliate_code="joe"))
+
+    def ask(thread: int) -> int:
+        send = Client().delete if thread % 2 else Client().patch
+        while True:
+            status = send("/api/orders/1", {"amount": str(thread)}, "application/json", headers=headers).status_code
+            if status != 503:
+                return int(status)
+
+    answers = Counter(at_once(ask))
+    assert answers[204] == 1
+    assert answers.keys() <= {200, 204, 404}
+    assert not Order.objects.exists()
