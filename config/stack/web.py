@@ -11,6 +11,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 from waitress import wasyncore
@@ -158,10 +159,14 @@ class Server(TcpWSGIServer):  # type: ignore[misc]  # waitress brings no types
 
 def serve(listener: socket.socket) -> None:
     """Serve the site at a socket that is bound already, until SIGTERM or SIGINT."""
+    from django.conf import settings  # as `config.stack.web_processes` knows no Django
+
     from config import db_locks
     from config.postgresql import base
     from config.wsgi import application  # sets Django up
 
+    # Else the first requests wait for it, for longer than they may wait for the database (`config.middleware.in_time`).
+    import_module(settings.ROOT_URLCONF)
     db_locks.limit_waiting()
     base.watch()
     most, allowed = resource.getrlimit(resource.RLIMIT_NOFILE)

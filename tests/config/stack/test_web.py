@@ -230,3 +230,15 @@ def test_request_that_is_no_http_is_refused_in_the_shape_of_the_api(web, request
 
 def test_answer_names_no_software(web):
     assert b"server:" not in web.ask(f"GET /healthz HTTP/1.1\r\n{HOST}\r\n").lower()
+
+
+def test_site_is_loaded_before_the_first_request(tmp_path):
+    script = """
+import socket, sys
+from config.stack import web
+web.Server.run_until = lambda *_: print("config.urls" in sys.modules)
+web.serve(socket.create_server(("127.0.0.1", 0)))
+"""
+    env = os.environ | {"DATA_DIR": str(tmp_path), "DATABASE_URL": "", "DJANGO_SETTINGS_MODULE": "config.settings"}
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=env, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True"], done.stderr
