@@ -65,7 +65,7 @@ class ShopAdmin(EditingAdmin):
     actions = None
     fieldsets = (
         (None, {"fields": ("name", "address", "is_active", "accepts_test_orders")}),
-        (gettext_lazy("Commission"), {"fields": ("commission_base", "first", "leaves_out_self_referrals")}),
+        (gettext_lazy("Affiliate and commission"), {"fields": ("commission_base", "first", "leaves_out_self_referrals")}),
     )
 
     name_column = column(gettext_lazy("Shop"), "admin/orders/shop/name.html", "shop", ordering="name")
@@ -115,6 +115,10 @@ class ShopAdmin(EditingAdmin):
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
         return redirect("admin:orders_shop_secret", obj.pk)
+
+    def response_post_save_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
+        """To the same tab, as on the profile of an affiliate."""
+        return redirect("admin:orders_shop_change", obj.pk)
 
     # --- one shop ----------------------------------------------------------------
     def get_urls(self) -> list[URLPattern]:

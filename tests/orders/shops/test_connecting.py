@@ -146,7 +146,7 @@ def test_line_turns_green_when_a_message_has_arrived(owner):
     [("shopify", "paste it here"), ("woocommerce", "Copy the secret from here"), ("signed", "Copy the secret")],
 )
 def test_wrong_signatures_are_counted_with_what_to_do(owner, kind, what_to_do):
-    shop, now = Shop.make(kind, "Main shop"), timezone.now()
+    shop, now = Shop.make(kind, "Main shop", "a" * 32), timezone.now()
     Shop.objects.update(refused_count=3, last_refused_at=now)
     page = live(owner, shop)
     assert 'data-state="shop_refused"' in page
@@ -158,6 +158,15 @@ def test_wrong_signatures_are_counted_with_what_to_do(owner, kind, what_to_do):
     assert "The signature of the latest message was right." in page
     Shop.objects.update(last_refused_at=now - timedelta(days=8))
     assert "wrong signature" not in live(owner, shop)
+
+
+def test_shop_without_key_asks_for_it_and_blames_no_signature(owner):
+    shop = Shop.make("shopify", "Main shop")
+    Shop.objects.update(refused_count=1, last_refused_at=timezone.now())
+    page = live(owner, shop)
+    assert 'data-state="shop_no_key"' in page
+    assert "No key is saved yet" in page
+    assert "wrong signature" not in page
 
 
 def test_shop_that_is_off_says_so(owner):
