@@ -101,7 +101,10 @@ def _apply(message: Message) -> None:
             raise
         # Shops do not send a message again for as long as we take to mend this. It is kept, and can be applied then.
         log.exception("message_not_applied", shop=message.shop_id, topic=message.topic)
-        message.outcome, message.reason = Outcome.REFUSED, _("This program has an error here. Update it, then apply the message again.")
+        message.outcome, message.reason = (
+            Outcome.REFUSED,
+            _("This program has an error. Update it, then apply the message again."),
+        )
 
 
 def translated(message: Message) -> IncomingOrder | None:

@@ -65,7 +65,10 @@ class ShopAdmin(EditingAdmin):
     actions = None
     fieldsets = (
         (None, {"fields": ("name", "address", "is_active", "accepts_test_orders")}),
-        (gettext_lazy("Affiliate and commission"), {"fields": ("commission_base", "first", "leaves_out_self_referrals")}),
+        (
+            gettext_lazy("Affiliate and commission"),
+            {"fields": ("commission_base", "first", "leaves_out_self_referrals")},
+        ),
     )
 
     name_column = column(gettext_lazy("Shop"), "admin/orders/shop/name.html", "shop", ordering="name")

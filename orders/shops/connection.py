@@ -37,7 +37,7 @@ TOPICS = {
 
 
 def state_of(shop: Shop) -> str:
-    """The chip of its state: off, no key, wrong signatures since the last message, connected, waiting for the first one."""
+    """The chip of its state: off, no key yet, waiting for the first message, wrong signatures since, connected."""
     if not shop.is_active:
         return "off"
     if not shop.secret:
