@@ -24,9 +24,9 @@ from config.listing.filters import PeriodFilter
 from config.listing.pages import BaseAdmin, LongChangeList
 from config.security import security_log
 from config.security.sign_in import password_again
+from orders.api import tokens
 from orders.filters import CurrencyFilter, NoAffiliateFilter, ShopFilter, SourceFilter
 from orders.forms import ApiTokenForm, OrderForm
-from orders.intake import tokens
 from orders.models import ApiToken, Message, Order, Shop
 from orders.search import find_by_number
 from orders.shops.admin import ShopAdmin

@@ -12,7 +12,8 @@ from affiliates.forms import AffiliateField
 from affiliates.referral import without_blanks
 from config.editing import EditingForm
 from orders import money
-from orders.intake import attribution, tokens
+from orders.api import tokens
+from orders.intake import attribution
 from orders.models import ApiToken, Order
 
 

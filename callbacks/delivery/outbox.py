@@ -151,7 +151,7 @@ def _row(
         0,
         "",
         str(origin),
-        logs.request_id(),
+        event.order.request_id or logs.request_id(),
     )
 
 

@@ -7,8 +7,7 @@ from django.http import HttpRequest
 from ninja.security import HttpBearer
 
 from config.security import security_log
-from orders.api import rate_limit
-from orders.intake import tokens
+from orders.api import rate_limit, tokens
 from orders.models import ApiToken
 
 Scope = ApiToken.Scope

@@ -52,7 +52,7 @@ router = Router(tags=["Orders"])
 @idempotency.once
 def place_order(request: HttpRequest, order: OrderIn) -> HttpResponse:
     """201 for a new order, 200 for an existing one. Sending the same order twice changes nothing."""
-    placed = place.place(incoming(order, order.number, shop_of(order.shop)))
+    placed = place.place_with_others(incoming(order, order.number, shop_of(order.shop)))
     return _answer(shown(placed.order, placed.warnings), status=201 if placed.is_new else 200)
 
 

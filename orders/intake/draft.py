@@ -41,6 +41,7 @@ class Draft:
     def __init__(self, order: Order, incoming: IncomingOrder) -> None:
         """Raises `ValidationError` (`number_taken`) if it is the number of an order with another external id."""
         self.order, self.incoming = order, (incoming := _by_right_clock(incoming))
+        order.request_id = incoming.request_id
         self.is_new = order.pk is None
         self.before = {} if self.is_new else {name: getattr(order, name) for name in _COLUMNS}
         self.url = ""

@@ -40,6 +40,7 @@ class IncomingOrder:
     which often has no referral in it. `coupons` are the codes of real discounts.
     `customer` is the keyed hash of the customer's e-mail, "" if it is not known.
     `updated_at` and `triggered_at` put the messages of one order in order: older ones change nothing.
+    `request_id` is of the request that hands it over, if another one saves it.
     `source` is stored if neither a link nor a coupon decides; None for a shop, which never undoes a person's choice.
     """
 
@@ -66,6 +67,7 @@ class IncomingOrder:
     customer_is_new: bool | None = None
     customer: str = ""
     source: Order.Source | None = None
+    request_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,22 +4,26 @@ What is applied to an order is `orders.intake.draft`, whose it is `orders.intake
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from django.core.exceptions import ValidationError
 from django.db import DataError, IntegrityError, connection, transaction
 from django.db.models import QuerySet
+
+from structlog.contextvars import get_contextvars
 
 from affiliates.models import is_storable
 from affiliates.referral import without_blanks
 from orders.intake import refunds, sources
 from orders.intake.attribution import warnings_of
 from orders.intake.draft import Draft, find_or_make_links
+from orders.intake.group_commit import GroupCommit
 from orders.intake.incoming import IncomingOrder, Placed
 from orders.models import EXTERNAL_ID_MAX_LENGTH, NUMBER_MAX_LENGTH, Order, Shop
 
-__all__ = ["UnknownOrderError", "find", "find_all", "place", "place_many", "warnings_of"]
+__all__ = ["UnknownOrderError", "find", "find_all", "place", "place_many", "place_with_others", "warnings_of"]
 
 
 class UnknownOrderError(Exception):
@@ -41,6 +45,17 @@ def place(incoming: IncomingOrder) -> Placed:
         return _place(incoming)
     except IntegrityError:  # a request at the same time has just made this order
         return _place(incoming)
+
+
+def place_with_others(incoming: IncomingOrder) -> Placed:
+    """As `place`, but new orders that come in the same moment are saved in one transaction: for many requests."""
+    if connection.in_atomic_block:  # which may still be rolled back
+        return place(incoming)
+    request_id = get_contextvars().get("request_id", "")
+    result = _place_new_together(replace(incoming, request_id=request_id))
+    if isinstance(result, Exception):
+        raise result
+    return result or place(incoming)
 
 
 def _place(incoming: IncomingOrder) -> Placed:
@@ -83,6 +98,26 @@ def place_many(incoming: Sequence[IncomingOrder]) -> list[Result]:
             if index not in results:
                 results[index] = _place_or_refuse(each)
     return [results[index] for index in range(len(incoming))]
+
+
+def place_new(incoming: Sequence[IncomingOrder]) -> list[Result | None]:
+    """As `place` for those that are new orders, in one transaction that waits for no row; None for all others."""
+    results: dict[int, Result] = {}
+    with transaction.atomic():
+        alone = _alone(incoming)
+        known = _known(alone)
+        drafts = {}
+        for index, each in alone.items():
+            if index not in known:
+                try:
+                    drafts[index] = Draft(_new(each), each)
+                except UnknownOrderError as error:
+                    results[index] = error
+        _place_together(drafts, results)
+    return [results.get(index) for index in range(len(incoming))]
+
+
+_place_new_together: GroupCommit[IncomingOrder, Result] = GroupCommit(place_new)
 
 
 def _place_or_refuse(incoming: IncomingOrder) -> Result:
@@ -151,6 +186,20 @@ def _keys(incoming: IncomingOrder) -> list[tuple[int | None, str, str]]:
     return [(shop, name, key) for name, key in keys if key]
 
 
+def _known(incoming: dict[int, IncomingOrder]) -> set[int]:
+    """Those of which there is an order."""
+    known: set[int] = set()
+    for shop in {each.shop for each in incoming.values()}:
+        of_shop = {index: each for index, each in incoming.items() if each.shop == shop}
+        ids = {i: each.external_id for i, each in of_shop.items() if _can_be(each.external_id, EXTERNAL_ID_MAX_LENGTH)}
+        by_id = _keys_of("external_id", ids.values(), shop)
+        known |= {index for index, external_id in ids.items() if external_id in by_id}
+        spelled = {index: _spellings(each.number) for index, each in of_shop.items()}
+        by_number = _keys_of("number", [text for spellings in spelled.values() for text in spellings], shop)
+        known |= {index for index, spellings in spelled.items() if any(text in by_number for text in spellings)}
+    return known
+
+
 def _find_many(incoming: dict[int, IncomingOrder]) -> dict[int, Order]:
     """As `find` for each, with their rows locked, in two queries for each shop."""
     found: dict[int, Order] = {}
@@ -176,8 +225,10 @@ def _find_many(incoming: dict[int, IncomingOrder]) -> dict[int, Order]:
 # --- finding -------------------------------------------------------------------
 def find(number: str, shop: Shop | None = None, external_id: str = "", *, lock: bool = False) -> Order | None:
     """The shop's order with this external id, else with this number, whether or not white space is at its ends."""
-    key = _key_of("external_id", [external_id] if _can_be(external_id, EXTERNAL_ID_MAX_LENGTH) else [], shop)
-    if key is None and (key := _key_of("number", _spellings(number), shop)) is None:
+    ids, numbers = [external_id] if _can_be(external_id, EXTERNAL_ID_MAX_LENGTH) else [], _spellings(number)
+    keys = _keys_of("external_id", ids, shop) or _keys_of("number", numbers, shop)
+    key = next((keys[text] for text in ids + numbers if text in keys), None)
+    if key is None:
         return None
     found = next(iter(_orders(shop, lock=lock).filter(pk=key)), None)
     if found is not None:
@@ -185,20 +236,19 @@ def find(number: str, shop: Shop | None = None, external_id: str = "", *, lock: 
     return found
 
 
-def _key_of(column: str, texts: Sequence[str], shop: Shop | None) -> int | None:
-    """The key of the shop's order with the first of these texts that one has.
+def _keys_of(column: str, texts: Collection[str], shop: Shop | None) -> dict[str, int]:
+    """The keys of the shop's orders that have one of these texts, by the texts.
 
     Most orders that come in are new, so it has SQL of its own: Django takes ten times as long to build the query.
     """
     if not texts:
-        return None
+        return {}
     of_shop = "shop_id IS NULL" if shop is None else "shop_id = %s"
     among = ", ".join(["%s"] * len(texts))
     sql = f"SELECT {column}, id FROM orders_order WHERE {of_shop} AND {column} <> '' AND {column} IN ({among})"  # noqa: S608 - our own names
     with connection.cursor() as cursor:
         cursor.execute(sql, [*([] if shop is None else [shop.pk]), *texts])
-        keys = dict(cursor.fetchall())
-    return next((keys[text] for text in texts if text in keys), None)
+        return dict(cursor.fetchall())
 
 
 def _orders(shop: Shop | None, *, lock: bool) -> QuerySet[Order]:

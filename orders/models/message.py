@@ -8,7 +8,9 @@ from django.db.models import Q
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from orders.models.order import EXTERNAL_ID_MAX_LENGTH, Order, Refund
+from orders.models.fields import EXTERNAL_ID_MAX_LENGTH
+from orders.models.order import Order
+from orders.models.refund import Refund
 from orders.models.shop import Shop
 
 

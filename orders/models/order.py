@@ -1,12 +1,10 @@
-"""Orders, and what changed at each save of one; their refunds."""
+"""Orders, and what changed at each save of one. What a column may hold is in `fields`."""
 
-from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, fields, replace
-from datetime import datetime
+from dataclasses import replace
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 from django.core.exceptions import ValidationError
 from django.db import models, router, transaction
@@ -25,145 +23,23 @@ from affiliates.models import (
     folded_coupon,
     validate_text,
 )
-from affiliates.referral import without_blanks
 from orders import money
+from orders.models import choices
+from orders.models.fields import (
+    AMOUNT_DIGITS,
+    AMOUNT_PLACES,
+    COUPON_MAX_LENGTH,
+    EXTERNAL_ID_MAX_LENGTH,
+    NUMBER_MAX_LENGTH,
+    RATE_PLACES,
+    CurrencyField,
+    link_of_another,
+    validate_currency,
+    validate_number,
+)
+from orders.models.queryset import OrderQuerySet
 from orders.models.shop import Shop
-from orders.signals import orders_created, orders_deleted
-
-DELETED_AT_ONCE = 500
-NUMBER_MAX_LENGTH = 100
-AMOUNT_DIGITS = 19
-AMOUNT_PLACES = 4  # the most that ISO 4217 knows (CLF, UYW)
-RATE_PLACES = 6
-
-
-def validate_number(number: str) -> None:
-    """Refuse what the API cannot have in an address."""
-    if number in {".", ".."}:
-        raise ValidationError(
-            _("An order number cannot be only dots. Add another character, such as #."), code="dots_only"
-        )
-    if number == "batch":  # /api/orders/batch
-        raise ValidationError(
-            _("An order number cannot be “batch”. Add another character, such as #."), code="reserved"
-        )
-
-
-def validate_currency(code: str) -> None:
-    if not money.is_currency(code):
-        raise ValidationError(
-            _("“%(code)s” is not a currency code. Use the three letters of ISO 4217, such as USD or EUR."),
-            code="unknown_currency",
-            params={"code": code[:10]},
-        )
-
-
-def link_of_another(owner: Affiliate) -> ValidationError:
-    return ValidationError(
-        _("This link belongs to %(name)s. Clear it, or choose that affiliate."),
-        code="link_of_another_affiliate",
-        params={"name": owner.name},
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class OrderState:
-    """The columns of an order whose change is an event, as they stand in its row.
-
-    Then those that an event tells as well: two states that differ in nothing else are equal.
-    """
-
-    number: str
-    affiliate_id: int | None
-    link_id: int | None
-    amount: Decimal
-    commission: Decimal
-    currency: str
-    status: str
-    coupon: str = field(default="", compare=False)
-    subtotal: Decimal | None = field(default=None, compare=False)
-    refunded: Decimal = field(default=Decimal(0), compare=False)
-    source: str = field(default="", compare=False)
-    items: int | None = field(default=None, compare=False)
-    customer_is_new: bool | None = field(default=None, compare=False)
-    ordered_at: datetime | None = field(default=None, compare=False)
-
-    @property
-    def basis(self) -> tuple[Any, ...]:
-        """What a commission is computed from, besides the order's rate and `commission_on`."""
-        return self.amount, self.currency, self.affiliate_id
-
-
-TOLD = tuple(each.name for each in fields(OrderState))
-WATCHED = tuple(each.name for each in fields(OrderState) if each.compare)
-
-
-EXTERNAL_ID_MAX_LENGTH = 64
-COUPON_MAX_LENGTH = 255
-
-
-class OrderQuerySet(models.QuerySet["Order"]):
-    def bulk_create(
-        self,
-        objs: Iterable["Order"],
-        batch_size: int | None = None,
-        ignore_conflicts: bool = False,
-        update_conflicts: bool = False,
-        update_fields: Collection[str] | None = None,
-        unique_fields: Collection[str] | None = None,
-    ) -> list["Order"]:
-        """Compute what `save()` would, insert many orders at once, and send `orders_created` in the same transaction.
-
-        `ignore_conflicts` and `update_conflicts` are refused with `ValueError`: the database does not say which rows
-        it inserted, so it is unknown which of them are new orders.
-        """
-        if ignore_conflicts or update_conflicts:
-            raise ValueError("Orders cannot be created with ignore_conflicts or update_conflicts: save them instead.")
-        orders = list(objs)
-        unread = [order for order in orders if order.affiliate_id and not Order.affiliate.is_cached(order)]
-        affiliates = Affiliate.objects.in_bulk({order.affiliate_id for order in unread})
-        for order in unread:
-            if order.affiliate_id in affiliates:
-                order.affiliate = affiliates[order.affiliate_id]
-        for order in orders:
-            order.before = None
-            order.fill_in()
-        with transaction.atomic(using=self.db, savepoint=False):
-            created = super().bulk_create(orders, batch_size)
-            orders_created.send(self.model, orders=created)
-        return created
-
-    def delete(self) -> tuple[int, dict[str, int]]:
-        """Send `orders_deleted` for many of them at once, in the transaction that deletes them."""
-        numbers: Counter[str] = Counter()
-        with transaction.atomic(using=self.db):
-            keys = list(self.order_by().values_list("pk", flat=True))
-            for start in range(0, len(keys), DELETED_AT_ONCE):
-                # By key: what was chosen by its deliveries may no longer be chosen once there are more of them.
-                part = type(self)(self.model, using=self.db).filter(pk__in=keys[start : start + DELETED_AT_ONCE])
-                orders_deleted.send(self.model, keys=keys[start : start + DELETED_AT_ONCE])
-                numbers += Counter(super(OrderQuerySet, part).delete()[1])
-        return numbers.total(), dict(numbers)
-
-    delete.alters_data = True  # type: ignore[attr-defined]  # as Django marks its own, so that no manager has it
-    delete.queryset_only = True  # type: ignore[attr-defined]
-
-
-def validate_statuses(values: list[str]) -> None:
-    if not isinstance(values, list) or any(value not in Order.Status.values for value in values):
-        raise ValidationError(
-            _("Choose from these order statuses: %(known)s."),
-            code="unknown_status",
-            params={"known": ", ".join(Order.Status.values)},
-        )
-
-
-class CurrencyField(models.CharField):  # type: ignore[type-arg]  # not subscriptable at run time
-    """A currency code, in capitals however it was written."""
-
-    def to_python(self, value: Any) -> Any:
-        text = super().to_python(value)
-        return text.strip().upper() if isinstance(text, str) else text
+from orders.models.state import TOLD, OrderState, rate_of_row, stored
 
 
 class Order(models.Model):
@@ -174,36 +50,12 @@ class Order(models.Model):
     rolled-back save, with deferred fields, with `update_fields`, and if another process changed the row in between.
     """
 
-    class Status(models.TextChoices):
-        NEW = "new", _("New")
-        APPROVED = "approved", _("Approved")
-        REJECTED = "rejected", _("Rejected")
-
-    class NoAffiliate(models.TextChoices):
-        """Why an order that named an affiliate has none."""
-
-        LINK_TOO_LONG = "link_too_long", _("The link is longer than 2,000 characters.")
-        LINK_HAS_SPACE = "link_has_space", _("The link contains a space.")
-        LINK_IS_PATH = "link_is_path", _("The link is only a path, without the address of a shop.")
-        BAD_LINK = "bad_link", _("The link is not a web address.")
-        NO_REFERRAL = "no_referral", _("The link contains no affiliate code.")
-        UNKNOWN_REFERRAL = "unknown_referral", _("No affiliate has the code in the link.")
-        UNKNOWN_AFFILIATE = "unknown_affiliate", _("No affiliate has this code.")
-        NOTHING_GIVEN = "nothing_given", _("The order came with no referral link and no coupon.")
-        UNKNOWN_COUPON = "unknown_coupon", _("The coupon belongs to no affiliate.")
-        SELF_REFERRAL = "self_referral", _("The customer is the affiliate.")
+    Status: TypeAlias = choices.Status
+    NoAffiliate: TypeAlias = choices.NoAffiliate
+    Source: TypeAlias = choices.Source
 
     # Reasons of orders that came with nothing to be recognized.
     NAMED_NOBODY = ("", NoAffiliate.NOTHING_GIVEN.value, NoAffiliate.SELF_REFERRAL.value)
-
-    class Source(models.TextChoices):
-        """What decided to whom an order belongs."""
-
-        LINK = "link", _("Referral link")
-        COUPON = "coupon", _("Coupon")
-        API = "api", _("API")
-        CSV = "csv", _("CSV file")
-        MANUAL = "manual", _("Entered by hand")
 
     number = models.CharField(
         _("number"),
@@ -335,6 +187,7 @@ class Order(models.Model):
 
     before: OrderState | None = None
     after: OrderState | None = None
+    request_id = ""  # of the request that saves it, if that is another one than the present
     _commission_on_before: Decimal | None = None
     _is_base_saved = True
 
@@ -398,12 +251,12 @@ class Order(models.Model):
     # --- checking ------------------------------------------------------------
     def clean_fields(self, exclude: Collection[str] | None = None) -> None:
         if "number" not in (exclude or ()) and not self._has_old_number():
-            self.number = _stored("number", self.number)
+            self.number = stored(_FIELDS["number"], self.number)
         super().clean_fields(exclude)
 
     def _has_old_number(self) -> bool:
         """Whether its row has exactly this number, from when numbers kept their blanks: it stays as it is."""
-        if self.pk is None or self.number == _stored("number", self.number):
+        if self.pk is None or self.number == stored(_FIELDS["number"], self.number):
             return False
         return Order._base_manager.filter(pk=self.pk, number=self.number).exists()
 
@@ -475,7 +328,7 @@ class Order(models.Model):
             value = getattr(self, name)
             if name == "number" and before and value == before.number:
                 continue  # a row from when numbers kept their blanks stays as it is
-            setattr(self, name, _stored(name, value))
+            setattr(self, name, stored(_FIELDS[name], value))
         computed: set[str] = set()
         values = {name: getattr(self, name) for name in saved}
         self.after = replace(before, **values) if before else OrderState(**values)
@@ -531,7 +384,7 @@ class Order(models.Model):
             affiliate = self._affiliate_with(after.affiliate_id)
             rate = Decimal(str(affiliate.commission_rate))  # it is text or a float if it was not read
             if before is not None and before.affiliate_id == after.affiliate_id and not self.commission_given:
-                rate = _rate_of_row(before, rate)
+                rate = rate_of_row(before, rate)
             self.commission_rate = rate.quantize(Decimal(1).scaleb(-RATE_PLACES))
         return {"commission_rate"}
 
@@ -571,48 +424,4 @@ class Order(models.Model):
                 setattr(self, name.removeprefix("new_"), value)
 
 
-class Refund(models.Model):
-    """Money of an order that was given back, by the shop's own key."""
-
-    order = models.ForeignKey(Order, models.CASCADE, related_name="refunds")
-    external_id = models.CharField(max_length=EXTERNAL_ID_MAX_LENGTH)
-    amount = models.DecimalField(max_digits=AMOUNT_DIGITS, decimal_places=AMOUNT_PLACES)
-    refunded_at = models.DateTimeField(null=True, help_text="By the shop's clock; empty if it does not say.")
-    created_at = models.DateTimeField(auto_now_add=True)
-
-    class Meta:
-        verbose_name = _("refund")
-        verbose_name_plural = _("refunds")
-        ordering: ClassVar = ["pk"]
-        default_permissions = ()
-        constraints: ClassVar = [
-            models.UniqueConstraint(fields=["order", "external_id"], name="refund_once_per_order"),
-        ]
-
-    def __str__(self) -> str:
-        return self.external_id
-
-
-def _rate_of_row(row: OrderState, rate: Decimal) -> Decimal:
-    """The rate by which the commission of a row was computed: `rate` if that gives it, or else what does.
-
-    For rows from before the rate was kept.
-    """
-    if not row.amount or money.rounded(row.amount * rate, row.currency) == row.commission:
-        return rate
-    share = row.commission / row.amount
-    return share if 0 <= share <= 1 else rate
-
-
-def _stored(name: str, value: object) -> Any:
-    """A value as its column will hold it, so that it compares equal to what is read back."""
-    if value is None:
-        return None
-    stored = _FIELDS[name].to_python(value)
-    if name == "number" and stored:
-        stored = without_blanks(stored)
-    return stored.quantize(_UNIT) if isinstance(stored, Decimal) else stored
-
-
-_UNIT = Decimal(1).scaleb(-AMOUNT_PLACES)
 _FIELDS: dict[str, Any] = {name: Order._meta.get_field(name) for name in TOLD}  # noqa: SLF001 - Django's documented name

@@ -22,7 +22,7 @@ from callbacks import tasks  # noqa: E402
 from callbacks.delivery import wakeup  # noqa: E402
 from callbacks.models import Attempt, CallbackSetting, Delivery  # noqa: E402
 from config.celery import app  # noqa: E402
-from orders.intake import tokens  # noqa: E402
+from orders.api import tokens  # noqa: E402
 from orders.models import Order, Shop  # noqa: E402
 from tests.bench import actions, old_deliveries, timing  # noqa: E402
 

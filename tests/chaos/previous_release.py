@@ -23,13 +23,13 @@ import json, sys, django
 django.setup()
 from affiliates.models import Affiliate
 from callbacks.models import CallbackSetting
-from orders.intake import tokens
+from django.core.management import call_command
 codes, url = json.loads(sys.argv[1]), sys.argv[2]
 for code in codes:
     affiliate = Affiliate.objects.create(name=code, email=f"{code}@x.example", code=code, commission_rate="0.15")
     for event in ("order.created", "order.updated"):
         CallbackSetting.objects.create(affiliate=affiliate, event=event, method="GET", url=url.replace("CODE", code))
-print(tokens.create("shop"))
+call_command("create_token", "shop")
 """
 
 

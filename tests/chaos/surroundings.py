@@ -240,7 +240,7 @@ class Surroundings:
 
     def token(self) -> str:
         """A token for the API."""
-        from orders.intake import tokens
+        from orders.api import tokens
 
         return tokens.create("shop")
 

@@ -9,7 +9,7 @@ from django.db import OperationalError, ProgrammingError, connection
 from django.test import Client
 
 from config.db_outages import AWAY, outage
-from orders.intake import tokens
+from orders.api import tokens
 from orders.models import Order
 
 ORDER = {"number": "#1", "amount": "58.00"}

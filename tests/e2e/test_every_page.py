@@ -49,7 +49,7 @@ from affiliates.models import Affiliate, Coupon, Link
 from callbacks.models import Attempt, CallbackSetting, Delivery, EndpointHealth, Job
 from config.models import Email
 from django.utils import timezone
-from orders.intake import tokens
+from orders.api import tokens
 from orders.models import ApiToken, Message, Order, Refund, Shop
 long = "of-sixty-letters-without-a-blank-as-nobody-breaks-it-for-us"
 joe, is_new = Affiliate.objects.get_or_create(name="Looked-" + long, email="looked@e.example", code="lookedat")

@@ -5,7 +5,7 @@ import re
 import pytest
 from django.contrib.auth.models import Permission
 
-from orders.intake import tokens
+from orders.api import tokens
 from orders.models import ApiToken
 
 pytestmark = pytest.mark.django_db

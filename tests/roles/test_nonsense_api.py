@@ -5,7 +5,7 @@ import json
 import pytest
 from django.test import Client
 
-from orders.intake import tokens
+from orders.api import tokens
 
 pytestmark = pytest.mark.django_db
 NONSENSE = ["\0", "a\0b", "\ud800", "9" * 5000, "1e999", "NaN", "-1", "(.*)*x$", "", None, [], {}, True, 10**400, 1e308]

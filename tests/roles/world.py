@@ -20,7 +20,7 @@ from callbacks.setup import changes
 from callbacks.setup.bulk import replace_host
 from config.models import Authenticator
 from config.security import roles
-from orders.intake import tokens
+from orders.api import tokens
 from orders.models import ApiToken, Message, Order, Shop
 from tests.factories import AffiliateFactory, CallbackSettingFactory, LinkFactory, OrderFactory
 

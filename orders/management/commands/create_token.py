@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from orders.intake import tokens
+from orders.api import tokens
 from orders.models import ApiToken
 
 

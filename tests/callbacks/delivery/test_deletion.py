@@ -69,7 +69,7 @@ def test_many_orders_are_deleted_in_as_many_queries_as_two(
         return len(captured)
 
     assert queries(2) == queries(60)
-    monkeypatch.setattr("orders.models.order.DELETED_AT_ONCE", 7)
+    monkeypatch.setattr("orders.models.queryset.DELETED_AT_ONCE", 7)
     assert queries(20) < 3 * queries(7)
     assert Delivery.objects.filter(event="order.updated").count() == 89
     assert Order.objects.all().delete() == (0, {})

@@ -11,7 +11,7 @@ from callbacks.delivery import dispatcher
 from callbacks.models import CallbackSetting, Delivery
 from config.models import CountedSample, Process
 from config.monitoring import metrics
-from orders.intake import tokens
+from orders.api import tokens
 from tests.factories import AffiliateFactory, CallbackSettingFactory, OrderFactory
 from tests.receiver import Answer, Receiver
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.test import Client
 
-from orders.intake import tokens
+from orders.api import tokens
 from orders.models import ApiToken
 
 ALL = [scope.value for scope in ApiToken.Scope if scope.endswith("write")]

@@ -8,8 +8,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 
 from config.api import api as the_api
-from orders.api import rate_limit
-from orders.intake import tokens
+from orders.api import rate_limit, tokens
 from orders.models import ApiToken
 from tests.orders.api.asking import client, problems, refused, send
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from callbacks.models import Delivery
-from orders.intake import tokens
+from orders.api import tokens
 from orders.models import Order
 from tests.factories import CallbackSettingFactory, OrderFactory
 from tests.orders.api.asking import ALL

@@ -8,7 +8,8 @@ from django.db import OperationalError, connection, connections, transaction
 from django.utils import timezone
 
 from callbacks.models import Delivery
-from orders.intake import place, tokens
+from orders.api import tokens
+from orders.intake import place
 from orders.models import ApiToken, IdempotentAnswer, Order
 from tests.factories import AffiliateFactory, callbacks_for
 from tests.orders.api.asking import client, refused, send

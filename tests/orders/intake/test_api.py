@@ -10,7 +10,7 @@ from django.test import Client
 
 from affiliates.models import Affiliate
 from callbacks.models import Delivery
-from orders.intake import tokens
+from orders.api import tokens
 from orders.models import ApiToken, Order
 from tests.factories import AffiliateFactory, OrderFactory, callbacks_for
 

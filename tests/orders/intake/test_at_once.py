@@ -10,7 +10,7 @@ from django.db import connection
 from django.test import Client
 
 from callbacks.models import Delivery
-from orders.intake import tokens
+from orders.api import tokens
 from orders.intake.incoming import IncomingOrder, Placed
 from orders.intake.place import Result, place, place_many
 from orders.models import ApiToken, Order, Shop

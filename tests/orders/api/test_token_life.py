@@ -9,7 +9,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
 
-from orders.intake import tokens
+from orders.api import tokens
 from orders.models import ApiToken
 from tests.queries import count_queries
 

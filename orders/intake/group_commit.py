@@ -1,0 +1,73 @@
+"""Calls that come in the same moment are done together, because most of what one costs is its transaction.
+
+Nobody waits for others to come: who finds nobody at work does its own call at once, and one of those that came
+meanwhile does all of them.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from threading import Event, Lock
+from typing import Generic, TypeVar
+
+import structlog
+
+from config.db_outages import outage
+
+MOST = 100  # calls done together
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class _Call(Generic[Item, Result]):
+    item: Item
+    is_next: bool = False
+    result: Result | None = None
+    woken: Event = field(default_factory=Event)
+
+
+class GroupCommit(Generic[Item, Result]):
+    """Called with an item by many threads. `run` gets several items at once, and has a result for each, in order.
+
+    The result of a call is None if `run` had None for it, or failed: then the thread does it by itself.
+    """
+
+    def __init__(self, run: Callable[[Sequence[Item]], Sequence[Result | None]]) -> None:
+        self._run = run
+        self._lock = Lock()
+        self._waiting: list[_Call[Item, Result]] = []
+        self._is_at_work = False
+
+    def __call__(self, item: Item) -> Result | None:
+        call: _Call[Item, Result] = _Call(item)
+        with self._lock:
+            self._waiting.append(call)
+            call.is_next, self._is_at_work = not self._is_at_work, True
+        if not call.is_next:
+            call.woken.wait()
+        if call.is_next:
+            self._do_waiting()
+        return call.result
+
+    def _do_waiting(self) -> None:
+        with self._lock:
+            calls, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
+        try:
+            results = self._run([call.item for call in calls])
+            for call, result in zip(calls, results, strict=True):
+                call.result = result
+        except Exception as error:
+            if not outage(error):
+                log.exception("not_done_together", count=len(calls))
+        finally:
+            with self._lock:
+                following = next(iter(self._waiting), None)
+                self._is_at_work = following is not None
+            if following:
+                following.is_next = True
+                following.woken.set()
+            for call in calls:
+                call.woken.set()
