@@ -11,7 +11,6 @@ from dataclasses import replace
 from django.core.exceptions import ValidationError
 from django.db import DataError, IntegrityError, connection, transaction
 from django.db.models import QuerySet
-
 from structlog.contextvars import get_contextvars
 
 from affiliates.models import is_storable

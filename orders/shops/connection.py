@@ -37,9 +37,9 @@ TOPICS = {
 
 
 def state_of(shop: Shop) -> str:
-    """The chip of its state: off, no key yet, waiting for the first message, wrong signatures since, connected."""
+    """The chip of its state: not active, no key yet, waiting for a message, wrong signatures since, connected."""
     if not shop.is_active:
-        return "off"
+        return "shop_inactive"
     if not shop.secret:
         return "shop_no_key"
     if shop.last_refused_at and (shop.last_received_at is None or shop.last_refused_at > shop.last_received_at):

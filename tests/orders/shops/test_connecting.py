@@ -172,7 +172,7 @@ def test_shop_without_key_asks_for_it_and_blames_no_signature(owner):
 def test_shop_that_is_off_says_so(owner):
     shop = Shop.make("signed", "Main shop")
     Shop.objects.update(is_active=False)
-    assert "This shop is off: its messages change nothing" in page_of(owner, shop)
+    assert "This shop is not active: its messages change nothing" in page_of(owner, shop)
 
 
 # --- whether the shop can reach it -----------------------------------------------------
@@ -212,7 +212,7 @@ def test_shop_without_orders_is_deleted_with_its_messages_and_one_with_orders_is
     shop.messages.create(topic="order", outcome="ignored")
     other.messages.create(topic="order", outcome="ignored")
     page = text_of(owner.post(f"{LIST}{shop.pk}/delete/", {"post": "yes"}))
-    assert "Turn the shop off" in page
+    assert "Clear “Active” in its settings" in page
     assert "#1" in page
     owner.post(f"{LIST}{other.pk}/delete/", {"post": "yes"})
     assert Shop.objects.get() == shop
