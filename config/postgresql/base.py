@@ -6,6 +6,7 @@ thing. So who has heard nothing for a while knocks: a server that is there answe
 """
 
 import contextlib
+import select
 import socket
 import time
 from collections.abc import Generator, Iterator, Mapping
@@ -30,6 +31,16 @@ def watch() -> None:
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
+    def is_usable(self) -> bool:
+        """As Django, which asks the server once in each request; but only if the server has sent something unasked.
+
+        A server that has ended, or ended the connection, has: that it did so. One that froze would not answer this
+        either.
+        """
+        poll = select.poll()
+        poll.register(self.connection.pgconn.socket, select.POLLIN)
+        return not poll.poll(0) or super().is_usable()
+
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         if not _is_watched:
             return super().get_new_connection(conn_params)

@@ -4,7 +4,7 @@
 is `receive`; those that a busy process only stored are applied by `received`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import structlog
@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 
 from config.db_outages import outage
 from orders.intake import place, shopify, signed, statuses, woocommerce
+from orders.intake.group_commit import GroupCommit
 from orders.intake.incoming import IncomingOrder
 from orders.intake.place import UnknownOrderError
 from orders.intake.translator import Ignored
@@ -28,10 +29,15 @@ UNFINISHED = (Outcome.RECEIVED, Outcome.WAITING)
 log = structlog.get_logger(__name__)
 
 
-def store(message: Message) -> None:
-    """Store a new message for a worker. Raises `IntegrityError` if its key was there before."""
-    message.outcome, message.reason = Outcome.RECEIVED, _notes_on_version(message)
-    message.save(force_insert=True)
+def store(messages: Sequence[Message]) -> Sequence[Message]:
+    """Store new messages for a worker, except those whose key was there before."""
+    for message in messages:
+        message.outcome, message.reason = Outcome.RECEIVED, _notes_on_version(message)
+    Message.objects.bulk_create(messages, ignore_conflicts=True)
+    return messages
+
+
+store_with_others = GroupCommit(store)
 
 
 def apply(message: Message) -> Message:
@@ -47,7 +53,7 @@ def apply(message: Message) -> Message:
             message.refresh_from_db(from_queryset=_locked())
         unfinished = _unfinished(message)
         if message.pk is None and Outcome.RECEIVED in unfinished and message.kept is not None:
-            store(message)
+            store([message])
             return message
         if message.kept is None:  # it could not be read
             message.outcome = message.outcome or Outcome.REFUSED

@@ -29,7 +29,7 @@ from django.views.decorators.csrf import csrf_exempt
 from config.db_outages import note, outage
 from config.security import security_log
 from orders.intake import json_body, shopify, verify, woocommerce
-from orders.intake.applying import TRANSLATORS, apply, store
+from orders.intake.applying import TRANSLATORS, apply, store, store_with_others
 from orders.intake.problems import GENERAL, answer
 from orders.intake.translator import Headers
 from orders.models import EXTERNAL_ID_MAX_LENGTH, Message, Shop
@@ -101,7 +101,8 @@ def _receive(request: HttpRequest, kind: str, uuid: str, body: bytes, *, is_busy
     message = _read(shop, headers, body)
     try:
         if is_busy and message.kept is not None:
-            store(message)
+            if not store_with_others(message):
+                store([message])
         else:
             apply(message)
     except IntegrityError:

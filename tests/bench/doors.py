@@ -2,8 +2,8 @@
 
 `messages`: a Shopify order with 18 kB, signed, as many in a second as a busy shop sends; then as many as are taken,
 beside a bare Django view in the same kind of server, which checks the signature and inserts one row.
-`api`: orders a second until the postback of the last one has arrived. Those of the task written by hand are saved one
-by one in its own process, and told by its worker: it has no HTTP in front, no checks, no attribution, no history.
+`api`: orders a second until the postback of the last one has arrived, beside a task written by hand with a view
+written by hand in front, in the same kind of server: no checks, no attribution, no history, and no batches.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from config.stack import web_processes
 from config.stack.child import Child
 from tests.bench import bare
 from tests.bench.figures import Figure, percentile
-from tests.bench.peers import TASK
+from tests.bench.peers import TASK, TOKEN
 from tests.bench.posting import Request, post
 from tests.bench.processes import ROOT
 from tests.bench.resources import ENDPOINTS, Resources
@@ -52,7 +52,8 @@ def messages(resources: Resources) -> Iterator[Figure]:
     with psycopg.connect(resources.cluster.create_database(name)) as database:
         database.execute(bare.TABLE)
     env = os.environ | {"BARE_DATABASE": name, "BARE_DATABASE_HOST": str(resources.cluster.directory)}
-    with tempfile.TemporaryDirectory() as directory, _served(_bare_command, env, Path(directory)) as site:
+    command = _plain("tests.bench.bare")
+    with tempfile.TemporaryDirectory() as directory, _served(command, env, Path(directory)) as site:
         post([_message(f"{site}/receive", bare.SECRET) for _ in range(100)])
         simplest = post([_message(f"{site}/receive", bare.SECRET) for _ in range(count)])
     note = f"bare view {simplest.rate:,.0f}/s"
@@ -89,10 +90,19 @@ def _of_task(resources: Resources) -> dict[str, float | None]:
     if not resources.has_peers:
         return {}
     amount = resources.sizes.waiting_peers
-    with resources.peer(TASK, resources.arrivals.url("/peer")) as peer, peer.worker(2):
-        began = time.monotonic()
-        peer.save(amount)
-        return {TASK: amount / (peer.wait() - began)}
+    headers = [f"Authorization: Bearer {TOKEN}"]
+    with contextlib.ExitStack() as stack:
+        peer = stack.enter_context(resources.peer(TASK, resources.arrivals.url("/peer")))
+        stack.enter_context(peer.worker(2))
+        site = stack.enter_context(_served(_plain("tests.bench.peershop.settings"), peer.env, peer.directory))
+        orders = [_order("partner") for _ in range(50 + amount)]
+        requests = [(f"{site}/orders", json.dumps(order).encode(), headers) for order in orders]
+        post(requests[:50])
+        peer.told += 50
+        peer.wait()
+        posted = post(requests[50:])
+        peer.told += amount
+        return {TASK: amount / (peer.wait() - posted.began)}
 
 
 # --- what is sent --------------------------------------------------------------
@@ -108,9 +118,10 @@ def _message(url: str, secret: str) -> Request:
     return url, body, [*headers, "X-Shopify-Topic: orders/create", "X-Shopify-Shop-Domain: bench.myshopify.com"]
 
 
-def _order() -> dict[str, str]:
+def _order(code: str = "") -> dict[str, str]:
     number = next(_numbers)
-    link = f"https://shop.example/products/42?ref=partner{number % ENDPOINTS}&src=newsletter&sub_id=fb1"
+    code = code or f"partner{number % ENDPOINTS}"
+    link = f"https://shop.example/products/42?ref={code}&src=newsletter&sub_id=fb1"
     return {"number": f"A{number}", "amount": "58.00", "currency": "USD", "link": link}
 
 
@@ -129,7 +140,11 @@ def _served(command: Any, env: Mapping[str, str], directory: Path) -> Iterator[s
             web.stop(10)
 
 
-def _bare_command(listener: socket.socket, count: int) -> list[str]:
-    """As many processes as ours has."""
-    one = f"{sys.executable} -m tests.bench.bare {listener.fileno()}"
-    return ["sh", "-c", f"trap 'kill 0' TERM; {' & '.join([one] * count)} & wait"]
+def _plain(settings: str) -> Callable[[socket.socket, int], list[str]]:
+    """The command of as many processes as ours has, with these settings."""
+
+    def command(listener: socket.socket, count: int) -> list[str]:
+        one = f"{sys.executable} -m tests.bench.plain_server {listener.fileno()} {settings}"
+        return ["sh", "-c", f"trap 'kill 0' TERM; {' & '.join([one] * count)} & wait"]
+
+    return command

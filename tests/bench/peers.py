@@ -20,6 +20,7 @@ from tests.bench.processes import ROOT
 from tests.postgresql import Cluster
 
 PACKAGE, TASK, LOOP = "django-webhook", "task by hand", "bare loop"
+TOKEN = "a-token-of-the-benchmark"  # what the shop of each asks its clients for
 
 
 class Peer:
@@ -33,6 +34,7 @@ class Peer:
         cluster.create_database(database)
         self.env = os.environ | {
             "PEER": "django-webhook" if name == PACKAGE else "task",
+            "PEER_TOKEN": TOKEN,
             "PEER_DATABASE": database,
             "PEER_DATABASE_HOST": str(cluster.directory),
             "PEER_BROKER": self.broker.url,

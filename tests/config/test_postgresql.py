@@ -50,3 +50,24 @@ def _refused_after(place: dict[str, object]) -> float:
 @pytest.mark.parametrize("host", ["127.0.0.1", "/nothing", "a.example,b.example", ""])
 def test_server_that_is_not_there_is_left_to_libpq(watched: BaseDatabaseWrapper, host: str) -> None:
     base._refuse_silence({"host": host, "port": 1})
+
+
+@pytest.mark.django_db(transaction=True)
+def test_connection_that_the_server_has_ended_is_noticed_without_asking(
+    postgresql: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not postgresql:
+        return
+    mine, other = (connections.create_connection(DEFAULT_DB_ALIAS) for _ in range(2))
+    try:
+        mine.ensure_connection()
+        key = mine.connection.info.backend_pid
+        with monkeypatch.context() as patch:
+            patch.setattr(base.base.DatabaseWrapper, "is_usable", lambda _: pytest.fail("The server was asked."))
+            assert mine.is_usable()
+        with other.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [key])
+        assert not mine.is_usable()
+    finally:
+        mine.close()
+        other.close()

@@ -2,9 +2,11 @@
 
 import os
 
-PEER = os.environ["PEER"]
+PEER, PEER_TOKEN = os.environ["PEER"], os.environ["PEER_TOKEN"]
 SECRET_KEY = "for-the-benchmark-only"
 USE_TZ = True
+ALLOWED_HOSTS = ["testserver"]
+ROOT_URLCONF = "tests.bench.peershop.views"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 INSTALLED_APPS = [
     "django.contrib.contenttypes",

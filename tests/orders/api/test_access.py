@@ -80,6 +80,7 @@ def test_panel_makes_a_token_with_scopes_and_lists_them(admin_client: Client) ->
 def test_more_requests_than_allowed_in_a_minute_are_told_when_to_come_back(settings, broker, monkeypatch) -> None:
     settings.API_RATE_LIMIT = 2
     monkeypatch.setattr(rate_limit, "_quiet_until", 0.0)
+    monkeypatch.setattr(rate_limit, "_left", {})
     monkeypatch.setattr("orders.api.rate_limit.time.time", lambda: 1_700_000_000 - 1_700_000_000 % 60 + 18)
     one, other = client(), Client(headers={"authorization": f"Bearer {tokens.create('other')}"})
     assert [send(one, "GET", "/orders/1").status_code for _ in range(2)] == [404, 404]
@@ -90,9 +91,29 @@ def test_more_requests_than_allowed_in_a_minute_are_told_when_to_come_back(setti
     assert send(one, "GET", "/orders/1").status_code == 404
 
 
+def test_minute_has_as_many_requests_as_allowed_for_all_processes_together(settings, broker, monkeypatch) -> None:
+    settings.API_RATE_LIMIT = 250
+    monkeypatch.setattr(rate_limit, "_quiet_until", 0.0)
+    monkeypatch.setattr(rate_limit, "_left", {})
+    monkeypatch.setattr("orders.api.rate_limit.time.time", lambda: 1_700_000_000 - 1_700_000_000 % 60 + 18)
+    processes = [{}, {}, {}]
+
+    def ask(number: int) -> int:
+        monkeypatch.setattr(rate_limit, "_left", processes[number % 3])
+        return rate_limit.seconds_to_wait(1)
+
+    waits = [ask(number) for number in range(300)]
+    assert (waits.count(0), waits.count(42)) == (250, 50)
+    assert not any(waits[:244])  # near the end what one process still has left is not another's
+    monkeypatch.setattr("orders.api.rate_limit.time.time", lambda: 1_700_000_000 - 1_700_000_000 % 60 + 61)
+    assert [ask(0), ask(0)] == [0, 0]
+    assert len(processes[0]) == 1
+
+
 def test_request_with_an_idempotency_key_counts_once(settings, broker, monkeypatch) -> None:
     settings.API_RATE_LIMIT = 1
     monkeypatch.setattr(rate_limit, "_quiet_until", 0.0)
+    monkeypatch.setattr(rate_limit, "_left", {})
     api = client()
     body = {"number": "#1", "amount": "1"}
     assert send(api, "POST", "/orders", body, **{"Idempotency-Key": "a"}).status_code == 201
@@ -102,6 +123,7 @@ def test_request_with_an_idempotency_key_counts_once(settings, broker, monkeypat
 def test_broker_that_is_away_limits_nobody_and_is_not_asked_each_time(settings, monkeypatch) -> None:
     settings.REDIS_URL, settings.API_RATE_LIMIT = "redis://127.0.0.1:1/0", 1
     monkeypatch.setattr(rate_limit, "_quiet_until", 0.0)
+    monkeypatch.setattr(rate_limit, "_left", {})
     rate_limit._valkey.cache_clear()
     try:
         assert [rate_limit.seconds_to_wait(1) for _ in range(3)] == [0, 0, 0]
