@@ -143,7 +143,7 @@ def test_line_turns_green_when_a_message_has_arrived(owner):
 
 @pytest.mark.parametrize(
     ("kind", "what_to_do"),
-    [("shopify", "paste it here"), ("woocommerce", "Copy the secret from here"), ("signed", "Copy the secret")],
+    [("shopify", "paste it here"), ("woocommerce", "Copy the secret from here"), ("signed", "check the clock")],
 )
 def test_wrong_signatures_are_counted_with_what_to_do(owner, kind, what_to_do):
     shop, now = Shop.make(kind, "Main shop", "a" * 32), timezone.now()
