@@ -24,6 +24,7 @@ urlpatterns = [
     path("intake/<str:kind>/<str:uuid>", receive, name="intake"),
     re_path(r"^intake(?:/|\Z)", nothing_here),
     path("t.js", storefront.script, name="storefront"),
+    path("affiliate-postbacks.zip", storefront.plugin, name="storefront-plugin"),
     path("healthz", views.healthz, name="healthz"),
     path("readyz", views.readyz, name="readyz"),
     path("metrics", scrape.show, name="metrics"),

@@ -1,5 +1,7 @@
-"""Serves the storefront script, with the parameters of referral links in it."""
+"""Serves the storefront script, with the parameters of referral links in it, and the plugin for WooCommerce."""
 
+import io
+import zipfile
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -9,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import condition, require_safe
 
 MAX_AGE_S = 300  # so that a new release reaches every shop soon
+PLUGIN = "affiliate-postbacks"
 
 
 def _text() -> str:
@@ -32,3 +35,16 @@ def script(request: HttpRequest) -> HttpResponse:
         "Cross-Origin-Resource-Policy": "cross-origin",  # it is for the pages of shops
     }
     return HttpResponse(_text(), content_type="text/javascript; charset=utf-8", headers=headers)
+
+
+@require_safe
+def plugin(request: HttpRequest) -> HttpResponse:
+    """As WordPress installs it: a ZIP with a folder, and in the file the address of this installation."""
+    source = Path(__file__).with_name(f"{PLUGIN}.php").read_text("utf-8")
+    # Django lets no host pass that has a quote in it.
+    there = source.replace("https://panel.example", request.build_absolute_uri("/").rstrip("/"))
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(f"{PLUGIN}/{PLUGIN}.php", there)
+    headers = {"Content-Disposition": f'attachment; filename="{PLUGIN}.zip"', "Cache-Control": "no-store"}
+    return HttpResponse(packed.getvalue(), content_type="application/zip", headers=headers)

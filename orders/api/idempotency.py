@@ -11,15 +11,17 @@ from datetime import timedelta
 from functools import wraps
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import timezone
 from ninja.decorators import decorate_view
+from ninja.errors import AuthenticationError
 
+from config.security import security_log
 from orders.api.access import token_of
 from orders.intake.problems import answer
-from orders.models import IdempotentAnswer
+from orders.models import ApiToken, IdempotentAnswer
 
 HEADER, REPLAYED = "Idempotency-Key", "Idempotency-Replayed"
 KEPT = timedelta(hours=24)
@@ -58,7 +60,13 @@ def _once(run: Run) -> Run:
             if not 0 < len(key) <= MAX_LENGTH or not key.isascii() or not key.isprintable():
                 wrong = f"The key must have 1 to {MAX_LENGTH} characters, all of them printable ASCII."
                 return answer(422, [(HEADER, "invalid", wrong)])
-            return _stored(request, key, lambda: run(request, **path))
+            try:
+                return _stored(request, key, lambda: run(request, **path))
+            except IntegrityError as error:
+                if ApiToken.objects.filter(pk=token_of(request).pk).exists():
+                    raise
+                security_log.warn(request, "token_refused", reason="unknown")
+                raise AuthenticationError from error  # it was deleted, and is remembered for a moment
         except Exception as error:  # noqa: BLE001 - the handlers of the API raise what they do not know
             return operation.api.on_exception(request, error)  # type: ignore[no-any-return]  # as above
 

@@ -37,9 +37,15 @@ def orders_of(number: str, shop: str | None) -> list[Order]:
     return [found] if found else []
 
 
-def order_of(number: str, shop: str | None) -> Order:
-    """Raises `RefusedError`: 404 if there is none, 409 if several shops have one with this number."""
+def order_of(number: str, shop: str | None, *, lock: bool = False) -> Order:
+    """With `lock` it is there until the end of the transaction.
+
+    Raises `RefusedError`: 404 if there is none, 409 if several shops have one with this number.
+    """
     found = orders_of(number, shop)
+    if lock and len(found) == 1:
+        rows = Order.objects.select_for_update(no_key=True, of=("self",)).select_related("shop")
+        found = list(rows.filter(pk=found[0].pk))
     if not found:
         raise RefusedError(404, "number", "not_found", "There is no order with this number.")
     if len(found) > 1:

@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from ninja import Query, Router
 from ninja.responses import Status
@@ -137,8 +138,9 @@ def change_order(
     request: HttpRequest, number: UrlText, changes: OrderChange, shop: UrlText | None = SHOP
 ) -> dict[str, Any]:
     """As `POST /api/orders`, but only for an order that is there."""
-    known = order_of(number, shop)
-    placed = place.place(incoming(changes, known.number, known.shop))
+    with transaction.atomic():
+        known = order_of(number, shop, lock=True)
+        placed = place.place(incoming(changes, known.number, known.shop))
     return shown(placed.order, placed.warnings)
 
 
@@ -151,5 +153,6 @@ def change_order(
 )
 def delete_order(request: HttpRequest, number: UrlText, shop: UrlText | None = SHOP) -> Status[None]:
     """Trackers that were told of the order are told that it is rejected."""
-    order_of(number, shop).delete()
+    with transaction.atomic():
+        order_of(number, shop, lock=True).delete()
     return Status(204, None)

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from config.db_outages import outage
 from orders.intake import place, shopify, signed, statuses, woocommerce
 from orders.intake.group_commit import GroupCommit
-from orders.intake.incoming import IncomingOrder
+from orders.intake.incoming import IncomingOrder, Placed
 from orders.intake.place import UnknownOrderError
 from orders.intake.translator import Ignored
 from orders.models import Message, Order, Shop
@@ -126,7 +126,7 @@ def translated(message: Message) -> IncomingOrder | None:
     if isinstance(found, Ignored):
         message.outcome, message.reason = found.outcome, found.reason
         return None
-    return replace(found, triggered_at=message.triggered_at)
+    return replace(found, triggered_at=message.triggered_at, received_at=message.received_at)
 
 
 def conclude(message: Message, result: place.Result) -> None:
@@ -144,7 +144,7 @@ def conclude(message: Message, result: place.Result) -> None:
         message.outcome = Outcome.CREATED
     else:
         message.outcome = Outcome.UPDATED if result.is_changed else Outcome.UNCHANGED
-    notes = [_notes_on_status(message), message.reason, *(each.message for each in result.warnings)]
+    notes = [_notes_on_status(message, result), message.reason, *(each.message for each in result.warnings)]
     message.reason = " ".join(filter(None, notes))
 
 
@@ -161,9 +161,11 @@ def _stop(message: Message) -> Ignored | None:
     return None
 
 
-def _notes_on_status(message: Message) -> str:
+def _notes_on_status(message: Message, placed: Placed) -> str:
+    """Once for each status."""
     theirs = (message.kept or {}).get("status", "")
-    if statuses.is_known(message.shop, theirs):
+    is_new = not placed.is_older and placed.order.status == Order.Status.NEW
+    if not is_new or not statuses.is_first(message.shop, theirs):
         return ""
     return _("The status “%(status)s” has no meaning yet, so the order is new. Choose one in the shop's settings.") % {
         "status": theirs

@@ -168,8 +168,8 @@ def _set_times(order: Order, incoming: IncomingOrder) -> None:
 
 
 def _by_right_clock(incoming: IncomingOrder) -> IncomingOrder:
-    """What came, without times that no right clock shows yet: believed, they would hinder all messages until then."""
-    now = timezone.now()
+    """What came, without times that no right clock showed then: believed, they would hinder all messages until then."""
+    now = incoming.received_at or timezone.now()
     if incoming.updated_at and incoming.updated_at > now + FUTURE:
         incoming = replace(incoming, updated_at=now)
     if incoming.triggered_at and incoming.triggered_at > now + FUTURE:

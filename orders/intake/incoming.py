@@ -40,6 +40,7 @@ class IncomingOrder:
     which often has no referral in it. `coupons` are the codes of real discounts.
     `customer` is the keyed hash of the customer's e-mail, "" if it is not known.
     `updated_at` and `triggered_at` put the messages of one order in order: older ones change nothing.
+    `received_at` is when a message came that is applied later.
     `request_id` is of the request that hands it over, if another one saves it.
     `source` is stored if neither a link nor a coupon decides; None for a shop, which never undoes a person's choice.
     """
@@ -58,6 +59,7 @@ class IncomingOrder:
     ordered_at: datetime | None = None
     updated_at: datetime | None = None
     triggered_at: datetime | None = None
+    received_at: datetime | None = None
     affiliate_code: str | None = None
     link: str | None = None
     cart_link: str | None = None

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from django.core.exceptions import ValidationError
-from django.db import DataError, IntegrityError, connection, transaction
+from django.db import DataError, IntegrityError, OperationalError, connection, transaction
 from django.db.models import QuerySet
 from structlog.contextvars import get_contextvars
 
@@ -28,6 +28,8 @@ __all__ = ["UnknownOrderError", "find", "find_all", "place", "place_many", "plac
 class UnknownOrderError(Exception):
     """There is no order with this external id, and what came is not enough to make one."""
 
+
+DEADLOCKS = 3  # of one call, after each of which it begins anew
 
 Result = Placed | ValidationError | UnknownOrderError
 
@@ -85,17 +87,30 @@ def place_many(incoming: Sequence[IncomingOrder]) -> list[Result]:
     """As `place` for each, in one transaction; what is refused is in the place of its result and spoils no other.
 
     New orders are looked up, checked and inserted together. What cannot be, and what is several times in here, is
-    placed one by one, in order. That is left for few: requests which lock rows in other orders wait for each other.
+    placed one by one. That is left for few: requests which lock rows in other orders may wait for each other for ever.
+    Then the database ends one of them, which begins anew and places all of them one by one, in the order of numbers.
     """
+    for attempt in range(DEADLOCKS):
+        try:
+            return _place_many(incoming, is_together=attempt == 0)
+        except OperationalError as error:
+            if getattr(error.__cause__, "sqlstate", "") != "40P01":
+                raise
+    return _place_many(incoming, is_together=False)
+
+
+def _place_many(incoming: Sequence[IncomingOrder], *, is_together: bool) -> list[Result]:
     results: dict[int, Result] = {}
     with transaction.atomic():
         alone = _alone(incoming)
-        for _time in range(2):  # the second is for new orders that others have made meanwhile
+        for _time in range(2 if is_together else 0):  # the second is for new orders that others have made meanwhile
             left = {index: each for index, each in alone.items() if index not in results}
             _place_together(_drafts(left, results), results)
-        for index, each in enumerate(incoming):
-            if index not in results:
-                results[index] = _place_or_refuse(each)
+        remaining = [index for index in range(len(incoming)) if index not in results]
+        if not any(incoming[index].external_id for index in remaining):  # which may be about one order in two ways
+            remaining.sort(key=lambda index: without_blanks(incoming[index].number))
+        for index in remaining:
+            results[index] = _place_or_refuse(incoming[index])
     return [results[index] for index in range(len(incoming))]
 
 

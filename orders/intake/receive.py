@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from threading import Lock
 from types import MappingProxyType
+from typing import Any
 from uuid import UUID
 
 from django.db import DatabaseError, IntegrityError, InterfaceError
@@ -28,7 +29,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from config.db_outages import note, outage
 from config.security import security_log
-from orders.intake import json_body, shopify, verify, woocommerce
+from orders.intake import json_body, shopify, shopify_refunds, verify, woocommerce
 from orders.intake.applying import TRANSLATORS, apply, store, store_with_others
 from orders.intake.problems import GENERAL, answer
 from orders.intake.translator import Headers
@@ -162,17 +163,21 @@ def _is_repeated(message: Message) -> bool:
     return bool(message.key) and Message.objects.filter(shop=message.shop_id, key=message.key).exists()
 
 
-def _learn(shop: Shop, headers: Headers) -> dict[str, str]:
+def _learn(shop: Shop, headers: Headers) -> dict[str, Any]:
     """What the headers say of the shop that is not stored yet. The domain is set, which links are made of."""
-    found = {}
+    found: dict[str, Any] = {}
     if headers.domain and not shop.domain:
         found["domain"] = shop.domain = headers.domain
     if headers.api_version and headers.api_version != shop.api_version:
         found["api_version"] = headers.api_version
+    if headers.topic == shopify_refunds.UPDATED:
+        now, before = timezone.now(), shop.updates_received_at
+        if before is None or before < now - timedelta(days=1):
+            found["updates_received_at"] = now
     return found
 
 
-def _note_received(shop: Shop, learnt: Mapping[str, str] = MappingProxyType({})) -> None:
+def _note_received(shop: Shop, learnt: Mapping[str, Any] = MappingProxyType({})) -> None:
     now = timezone.now()
     if learnt or shop.last_received_at is None or shop.last_received_at < now - NOTED_EVERY:
         for name, value in {"last_received_at": now, **learnt}.items():

@@ -4,11 +4,13 @@ An order's message holds its whole present state, so they need no particular ord
 """
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import quote
 
 from django.conf import settings
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from affiliates import search
@@ -19,7 +21,7 @@ from orders.intake.json_body import boolean, currency, decimal, key, pick, text
 from orders.intake.translator import Headers, Ignored
 from orders.models import Message, Shop
 
-STATES: Final = {"orders/create", "orders/updated", "orders/paid", "orders/cancelled"}
+STATES: Final = {shopify_refunds.UPDATED, *shopify_refunds.OTHER_STATES}
 _MONEY: Final = {"shop_money": {"amount": decimal, "currency_code": currency}}
 ALLOWED: Final = {
     "id": key, "name": text(100), "order_number": key, "test": boolean, "source_name": text(64),
@@ -90,9 +92,10 @@ def translate(message: Message) -> IncomingOrder | Ignored:
 
 def _deletion(message: Message, key: str) -> IncomingOrder:
     """It is the last that happens to an order, whatever the clocks say; what comes later was only late."""
-    known, at = place.find("", message.shop, key), message.triggered_at
-    if known and known.source_updated_at and at and at <= known.source_updated_at:
-        at = None
+    received_at = message.received_at if message.pk else timezone.now()
+    known, at = place.find("", message.shop, key), message.triggered_at or received_at
+    if known and known.source_updated_at:
+        at = max(at, known.source_updated_at + timedelta.resolution)
     return IncomingOrder(shop=message.shop, external_id=key, status=statuses.REJECTED, updated_at=at)
 
 

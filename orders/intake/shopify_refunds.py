@@ -5,10 +5,11 @@ transactions say; what is left of an order is `current_total_price` in the order
 """
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from orders.intake import place, translator
@@ -17,6 +18,9 @@ from orders.intake.json_body import currency, decimal, key, text
 from orders.intake.translator import Ignored
 from orders.models import Message, Shop
 
+UPDATED: Final = "orders/updated"
+OTHER_STATES: Final = frozenset({"orders/create", "orders/paid", "orders/cancelled"})
+LATELY: Final = timedelta(days=60)
 ALLOWED: Final = {
     "id": key, "order_id": key, "created_at": text(40), "processed_at": text(40),
     "transactions": [{"kind": text(32), "status": text(32), "amount": decimal, "currency": currency}],
@@ -31,12 +35,12 @@ def of_order(kept: Mapping[str, Any], code: str) -> Iterator[IncomingRefund]:
 def alone(kept: Mapping[str, Any], shop: Shop) -> IncomingOrder | Ignored:
     """A refund whose order comes with no other message.
 
-    The amount by Shopify's own reckoning, which is not the former one without the refund, is in orders/updated. Whether
-    that is subscribed is seen in the messages of the last week: then this one only announces it.
+    The amount by Shopify's own reckoning, which is not the former one without the refund, is in orders/updated. If that
+    is subscribed, this one only announces it.
     """
     if "id" not in kept or "order_id" not in kept:
         return translator.without_id()
-    if Message.objects.filter(shop=shop, topic="orders/updated").exists():
+    if _sends_updates(shop):
         return Ignored(_("A refund was announced. The message orders/updated follows and lowers the amount."))
     if not (moved := _money_back(kept)):
         return Ignored(_("The refund gave no money back."))
@@ -49,6 +53,19 @@ def alone(kept: Mapping[str, Any], shop: Shop) -> IncomingOrder | Ignored:
             % {"refund": ", ".join(sorted(others)), "order": order.currency}
         )
     return IncomingOrder(shop=shop, external_id=kept["order_id"], new_refund=_refund(kept, order.currency))
+
+
+def _sends_updates(shop: Shop) -> bool:
+    """Whether orders/updated is subscribed, as far as can be seen: it came lately.
+
+    Not if in the last week, of which the messages are kept, others of orders came without it. Nobody can tell before
+    it came for the first time.
+    """
+    kept = Message.objects.filter(shop=shop)
+    if kept.filter(topic=UPDATED).exists():
+        return True
+    last = shop.updates_received_at
+    return last is not None and last > timezone.now() - LATELY and not kept.filter(topic__in=OTHER_STATES).exists()
 
 
 def _refund(kept: Mapping[str, Any], code: str) -> IncomingRefund | None:

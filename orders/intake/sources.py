@@ -70,10 +70,10 @@ def read(incoming: IncomingOrder) -> list[Saying]:
     if url := without_blanks(incoming.cart_link or ""):
         said.append(_read_landing("cart", url, incoming.shop))
     if url := without_blanks(incoming.link or ""):
-        why = why_unusable(url)
-        said.append(
-            Saying("link", kept(url), search.code_in(url), url=url, problem=why, reason=why.value if why else "")
-        )
+        why, given = why_unusable(url), kept(url)
+        is_usable = why is None or (why is Reason.LINK_TOO_LONG and is_address(given))  # without what matters least
+        reason = "" if why is None or is_usable else why.value
+        said.append(Saying("link", given, search.code_in(url), url=url, problem=why, reason=reason))
     if url := without_blanks(incoming.landing or ""):
         said.append(_read_landing("landing", url, incoming.shop))
     coupons: dict[str, str] = {}

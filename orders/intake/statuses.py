@@ -6,6 +6,7 @@ from orders.models import Order, Shop
 
 NEW, APPROVED, REJECTED = Order.Status.NEW.value, Order.Status.APPROVED.value, Order.Status.REJECTED.value
 IGNORED: Final = "ignored"  # nothing is made of a message about such an order
+MOST_LISTED: Final = 100  # statuses in the map of a shop
 
 DEFAULTS: Final[dict[str, dict[str, str]]] = {
     Shop.Kind.SHOPIFY: {  # of `financial_status`
@@ -51,6 +52,17 @@ def translate(shop: Shop, theirs: str) -> str:
     return str(shop.status_map.get(theirs) or DEFAULTS[shop.kind].get(theirs.lower(), NEW))
 
 
-def is_known(shop: Shop, theirs: str) -> bool:
-    """Whether somebody has assigned this status, or it came without one."""
-    return not theirs or theirs in shop.status_map or theirs.lower() in DEFAULTS[shop.kind]
+def is_first(shop: Shop, theirs: str) -> bool:
+    """Whether nobody knows this status and no message had it before.
+
+    From then on it is in the shop's map, as "" until somebody assigns it.
+    """
+    if not theirs or theirs in shop.status_map or theirs.lower() in DEFAULTS[shop.kind]:
+        return False
+    found = Shop.objects.filter(pk=shop.pk)
+    listed = found.values_list("status_map", flat=True).get()
+    if theirs in listed:
+        return False
+    if len(listed) < MOST_LISTED:  # unless somebody changes the map meanwhile: then the next message is the first
+        found.filter(status_map=listed).update(status_map=listed | {theirs: ""})
+    return True

@@ -74,6 +74,9 @@ class Shop(models.Model):
     )
     accepts_test_orders = models.BooleanField(_("accept test orders"), default=False)
     last_received_at = models.DateTimeField(null=True, editable=False, help_text="A message with a right signature.")
+    updates_received_at = models.DateTimeField(
+        null=True, editable=False, help_text="A message orders/updated of Shopify, to the day."
+    )
     last_refused_at = models.DateTimeField(null=True, editable=False, help_text="A message with a wrong signature.")
     refused_count = models.PositiveIntegerField(default=0, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -28,7 +28,7 @@ from config.security import security_log
 from config.security.sign_in import password_again
 from orders.models import Message, Order, Shop
 from orders.shops import connection
-from orders.shops.forms import OURS, ConnectForm, KeyForm, ShopForm, status_map_of
+from orders.shops.forms import NOT_CHOSEN, OURS, ConnectForm, KeyForm, ShopForm, status_map_of
 from orders.shops.messages import ShopFilter
 
 AGAIN_MS = 2000
@@ -141,7 +141,7 @@ class ShopAdmin(EditingAdmin):
             stored = Shop.objects.get(pk=obj.pk)
             context |= {"shop": stored, "tab": "settings"}
             if not self.has_change_permission(request, obj):
-                words = {str(ours): label for ours, label in OURS}
+                words = {str(ours): label for ours, label in [NOT_CHOSEN, *OURS]}
                 context["statuses"] = {theirs: words[ours] for theirs, ours in status_map_of(stored).items()}
         return super().render_change_form(request, context, *args, **kwargs)
 

@@ -1,6 +1,5 @@
 """Forms about a shop: what is typed to connect one, the key that Shopify shows, the settings with the status map."""
 
-from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from django import forms
@@ -9,12 +8,11 @@ from django.utils.translation import gettext_lazy
 
 from config.editing import EditingForm
 from orders.intake import statuses
-from orders.models import Message, Order, Shop
+from orders.models import Order, Shop
 from orders.models.shop import checked_secret
 
 OURS = [*Order.Status.choices, (statuses.IGNORED, gettext_lazy("Ignored"))]
-LATEST = 1000  # messages in which unknown statuses are looked for
-MOST_STATUSES = 100
+NOT_CHOSEN = ("", gettext_lazy("New, not chosen yet"))  # of a status that nobody has assigned
 STATUS = "status_"  # how the fields of the status map begin
 
 
@@ -93,7 +91,8 @@ class ShopForm(EditingForm):
         # Without the permission to change there are no fields.
         self.status_map = status_map_of(self.instance) if "name" in self.fields else {}
         for theirs, ours in self.status_map.items():
-            field = forms.ChoiceField(label=theirs, choices=OURS, initial=ours, required=False)
+            choices = OURS if ours else [NOT_CHOSEN, *OURS]
+            field = forms.ChoiceField(label=theirs, choices=choices, initial=ours, required=False)
             self.fields[status_field(theirs)] = field
 
     @property
@@ -109,9 +108,7 @@ class ShopForm(EditingForm):
         """A status that appeared while the page was open stays as it is."""
         defaults = statuses.DEFAULTS[self.instance.kind]
         chosen = {theirs: self.cleaned_data[status_field(theirs)] or ours for theirs, ours in self.status_map.items()}
-        self.instance.status_map = {
-            theirs: ours for theirs, ours in chosen.items() if ours != defaults.get(theirs, Order.Status.NEW)
-        }
+        self.instance.status_map = {theirs: ours for theirs, ours in chosen.items() if ours != defaults.get(theirs)}
         return super().save(commit)
 
 
@@ -121,17 +118,10 @@ def status_field(theirs: str) -> str:
 
 
 def status_map_of(shop: Shop) -> dict[str, str]:
-    """What each status of the shop becomes: those that are known, then those that others brought in, by name."""
+    """What each status of the shop becomes: those that are known, then those that others brought in, by name.
+
+    "" is one that nobody has assigned.
+    """
     defaults = statuses.DEFAULTS[shop.kind]
-    others = sorted({*shop.status_map, *_seen(shop)} - {*defaults})[:MOST_STATUSES]
-    return {
-        theirs: shop.status_map.get(theirs, defaults.get(theirs, Order.Status.NEW.value))
-        for theirs in [*defaults, *others]
-    }
-
-
-def _seen(shop: Shop) -> Iterator[str]:
-    """The statuses in the latest messages."""
-    for status in Message.objects.filter(shop=shop).values_list("kept__status", flat=True)[:LATEST]:
-        if isinstance(status, str) and status:
-            yield status
+    others = sorted(shop.status_map.keys() - defaults.keys())
+    return defaults | {theirs: shop.status_map.get(theirs, defaults.get(theirs, "")) for theirs in [*defaults, *others]}

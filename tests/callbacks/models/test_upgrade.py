@@ -233,7 +233,7 @@ TASKS = {
 }  # fmt: skip
 STANDARD = "add change changelist delete history"
 URLS = {
-    "": "healthz intake metrics readyz status storefront",
+    "": "healthz intake metrics readyz status storefront storefront-plugin",
     "admin:": "app_list autocomplete callbacks_all callbacks_all_export confirm_password email_notifications index "
     "jsi18n login logout password_change password_change_done second_factor two_factor view_on_site",
     "admin:affiliates_affiliate_": f"{STANDARD} coupon_remove coupons deliveries links orders portal "

@@ -114,6 +114,19 @@ def test_answer_that_the_database_is_away_is_not_stored(monkeypatch: pytest.Monk
 
 
 @pytest.mark.django_db(transaction=True)
+def test_token_that_was_deleted_a_moment_ago_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokens, "KNOWN_S", 60)
+    api = client()
+    api.raise_request_exception = False
+    assert send(api, "GET", "/orders/1").status_code == 404
+    ApiToken.objects.all().delete()
+    response = send(api, "POST", "/orders", ORDER, **KEY)
+    assert refused(response) == (401, [("", "unauthorized")])
+    assert "invalid_token" in response["WWW-Authenticate"]
+    assert not Order.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
 def test_two_requests_at_once_are_done_once(monkeypatch: pytest.MonkeyPatch) -> None:
     callbacks_for(AffiliateFactory(code="joe"), "https://tracker.example/")
     api, real, entered, leave = client(), place.place, [], threading.Event()

@@ -316,7 +316,7 @@ def warnings(response: Any) -> list[tuple[str, str]]:
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({"link": "https://shop.example/?ref=joe&x=" + "a" * 2000}, ("link", "link_too_long")),
+        ({"link": "https://shop .example/?ref=joe&x=" + "a" * 2000}, ("link", "link_too_long")),
         ({"link": "https://shop.example/a b?ref=joe"}, ("link", "link_has_space")),
         ({"link": "https://shop.example/?ref=joe&x=a\u3000b"}, ("link", "link_has_space")),
         ({"link": "https://shop.example/?ref=joe&x=a\nb"}, ("link", "link_has_space")),

@@ -6,6 +6,7 @@ import pytest
 from django.test import Client
 
 from callbacks.models import Delivery
+from orders.intake import place
 from orders.models import Order, Shop
 from tests.factories import AffiliateFactory, OrderFactory, callbacks_for
 from tests.orders.api.asking import client, problems, refused, send
@@ -145,6 +146,20 @@ def test_delete_order_tells_the_tracker_that_it_is_rejected(api: Client) -> None
     told = Delivery.objects.get(event="order.updated").variables
     assert (told["order.number"], told["order.status"]) == ("#1", "rejected")
     assert refused(send(api, "DELETE", "/orders/%231")) == (404, [("number", "not_found")])
+
+
+def test_order_that_is_deleted_meanwhile_is_not_found(api: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def find_and_lose(number: str) -> list[Order]:
+        found = find_all(number)
+        Order.objects.all().delete()
+        return found
+
+    find_all = place.find_all
+    monkeypatch.setattr(place, "find_all", find_and_lose)
+    OrderFactory(number="#1", amount="1")
+    for method in ("PATCH", "DELETE"):
+        assert refused(send(api, method, "/orders/%231", {"amount": "2"})) == (404, [("number", "not_found")])
+    assert Order.objects.get().amount == 1  # what deleted it was in the transaction of the request
 
 
 # --- list ----------------------------------------------------------------------------

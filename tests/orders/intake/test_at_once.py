@@ -78,11 +78,36 @@ def test_order_of_a_shop_is_made_once_whatever_it_is_found_by() -> None:
     assert Order.objects.count() == Delivery.objects.count() == 5
 
 
-def test_batches_with_the_same_orders_make_them_once() -> None:
+LOW, HIGH = [*range(10)], [*range(10, 20)]
+
+
+@pytest.mark.parametrize(
+    ("some", "others"),
+    [(LOW + HIGH, HIGH[::-1] + LOW[::-1]), ((LOW + HIGH) * 2, (HIGH + LOW) * 2), (LOW + HIGH * 2, HIGH + LOW * 2)],
+)
+def test_batches_with_the_same_orders_make_them_once(some: list[int], others: list[int]) -> None:
     def batch(thread: int) -> list[Result]:
-        numbers = range(20) if thread % 2 else reversed(range(20))
+        numbers = some if thread % 2 else others
         return place_many([IncomingOrder(number=f"#{n}", amount="10", affiliate_code="joe") for n in numbers])
 
     found = at_once(batch)
-    assert made([result for results in found for result in results]) == {True: 20, False: 20 * (THREADS - 1)}
+    count = (len(some) + len(others)) * THREADS // 2
+    assert made([result for results in found for result in results]) == {True: 20, False: count - 20}
     assert Order.objects.count() == Delivery.objects.count() == 20
+
+
+def test_order_that_is_changed_and_deleted_at_once_is_gone() -> None:
+    headers = {"Authorization": f"Bearer {tokens.create('shop', scopes=[ApiToken.Scope.ORDERS_WRITE])}"}
+    place(IncomingOrder(number="1", amount="10", affiliate_code="joe"))
+
+    def ask(thread: int) -> int:
+        send = Client().delete if thread % 2 else Client().patch
+        while True:
+            status = send("/api/orders/1", {"amount": str(thread)}, "application/json", headers=headers).status_code
+            if status != 503:
+                return int(status)
+
+    answers = Counter(at_once(ask))
+    assert answers[204] == 1
+    assert answers.keys() <= {200, 204, 404}
+    assert not Order.objects.exists()

@@ -117,13 +117,22 @@ LONG = "https://shop.example/p/1?x=" + "a" * 1990 + "&ref=joe&y=2&sub_id=fb&clic
 
 
 def test_place_link_too_long_keeps_what_matters_of_it(joe: Affiliate) -> None:
-    placed_with(amount="58.00", link=LONG)
-    order = Order.objects.get()
-    assert order.affiliate is None
-    assert order.referral_given == "https://shop.example/p/1?ref=joe&y=2&sub_id=fb&click_id=9"
-    order.affiliate = joe
-    order.save()
-    assert order.link.url == "https://shop.example/p/1?ref=joe&y=2&sub_id=fb&click_id=9"
+    for _again in range(2):
+        placed = placed_with(amount="58.00", link=LONG)
+        order = Order.objects.get()
+        assert (order.affiliate, order.source, order.no_affiliate_reason) == (joe, "link", "")
+        assert order.link.url == "https://shop.example/p/1?ref=joe&y=2&sub_id=fb&click_id=9"
+        assert codes_of(placed) == [("link", "link_too_long")]
+
+
+@pytest.mark.parametrize(
+    ("link", "reason"),
+    [(LONG.replace("joe", "nobody"), "unknown_referral"), ("javascript:" + LONG, "link_too_long")],
+)
+def test_place_link_too_long_that_cannot_be_used_is_left_out(joe: Affiliate, link: str, reason: str) -> None:
+    placed = placed_with(amount="58.00", link=link)
+    assert (placed.order.affiliate, placed.order.no_affiliate_reason) == (None, reason)
+    assert codes_of(placed) == [("link", reason)]
 
 
 @pytest.mark.parametrize(

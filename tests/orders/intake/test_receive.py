@@ -184,6 +184,42 @@ def test_apply_again_after_a_mend(shop: Shop) -> None:
     assert message.outcome == Outcome.UPDATED
 
 
+def test_unknown_status_is_noted_on_the_first_message_of_the_shop_that_has_it(shop: Shop) -> None:
+    def sent(number: int, status: str, to: Shop = shop, **fields: Any) -> bool:
+        send(to, shopify_order(id=number, name=f"#{number}", financial_status=status, **fields))
+        return "has no meaning yet" in Message.objects.latest("pk").reason
+
+    assert not sent(1, "weird", cancelled_at="2026-01-10T11:00:00-05:00")  # it is rejected, whatever that means
+    statuses = ("weird", "weird", "odd", "paid", "Weird", "odd", "weird")
+    noted = [sent(number, status) for number, status in enumerate(statuses, 2)]
+    assert noted == [True, False, True, False, True, False, False]
+    assert sent(1, "weird", make_shop("shopify"))
+    shop.refresh_from_db()
+    assert shop.status_map == {"weird": "", "odd": "", "Weird": ""}
+
+
+def test_unknown_statuses_of_a_shop_that_has_hundreds_are_noted_and_not_listed(shop: Shop) -> None:
+    listed = {f"status {number}": "" for number in range(100)}
+    Shop.objects.update(status_map=listed)
+    for number in range(2):
+        send(shop, shopify_order(id=number, name=f"#{number}", financial_status="weird"))
+    assert ["weird" in reason for reason in Message.objects.values_list("reason", flat=True)] == [True, True]
+    assert Shop.objects.get().status_map == listed
+
+
+def test_message_from_the_future_that_is_applied_again_is_of_when_it_was_received(
+    shop: Shop, time_machine: Any
+) -> None:
+    now = timezone.now().replace(microsecond=0)
+    time_machine.move_to(now)
+    send(shop, shopify_order(updated_at=(now + timedelta(days=3)).isoformat()))
+    time_machine.move_to(now + timedelta(hours=1))
+    send(shop, shopify_order(updated_at=timezone.now().isoformat(), financial_status="refunded"))
+    time_machine.move_to(now + timedelta(hours=2))
+    assert apply(Message.objects.earliest("pk")).outcome == Outcome.OLDER
+    assert Order.objects.get().status == "rejected"
+
+
 def test_error_of_ours_loses_no_message(shop: Shop, monkeypatch: Any, caplog: Any) -> None:
     with monkeypatch.context() as patch:
         patch.setattr("orders.intake.shopify.translate", lambda _message: 1 / 0)

@@ -271,9 +271,15 @@ def test_deleted_and_edited(shop: Shop) -> None:
     assert Order.objects.get().status == "rejected"
 
 
-def test_deletion_is_the_last_whatever_the_clocks_say(shop: Shop) -> None:
+@pytest.mark.parametrize("deleted_at", [at(5), at(9), ""])
+def test_deletion_is_the_last_whatever_the_clocks_say(shop: Shop, deleted_at: str) -> None:
     outcome_of(shop, shopify_order(updated_at=at(9)), Triggered_At=at(9))
-    assert outcome_of(shop, sample("shopify/orders-delete"), "orders/delete", Triggered_At=at(5)) == Outcome.UPDATED
+    deletion = sample("shopify/orders-delete")
+    assert outcome_of(shop, deletion, "orders/delete", Triggered_At=deleted_at) == Outcome.UPDATED
+    assert outcome_of(shop, shopify_order(updated_at=at(9)), "orders/paid", Triggered_At=at(9)) == Outcome.OLDER
+    if not deleted_at:
+        assert outcome_of(shop, shopify_order(updated_at=at(10)), Triggered_At=at(10)) == Outcome.OLDER
+    assert outcome_of(shop, deletion, "orders/delete", Triggered_At=deleted_at) == Outcome.UNCHANGED
     assert Order.objects.get().status == "rejected"
 
 
@@ -334,6 +340,25 @@ def test_refund_is_only_announced_if_updates_come_too(shop: Shop) -> None:
     assert outcome_of(shop, refund(), "refunds/create") == Outcome.IGNORED
     assert "announced" in Message.objects.latest("pk").reason
     assert (money(Order.objects.get())[0], Refund.objects.count()) == (Decimal("199.65"), 0)
+
+
+def test_refund_after_a_quiet_time_is_only_announced_if_updates_came_before(
+    shop: Shop, joe: Any, time_machine: Any
+) -> None:
+    time_machine.move_to(timezone.now(), tick=False)
+    outcome_of(shop, rest_order(refunds=[], current_total_price_set=None, current_total_price="598.94"))
+    time_machine.shift(timedelta(days=30))
+    Message.objects.all().delete()  # as after a week
+    assert outcome_of(shop, refund(), "refunds/create") == Outcome.IGNORED
+    assert outcome_of(shop, rest_order(updated_at=at(60))) == Outcome.UPDATED
+    assert [row.variables["order.amount"] for row in Delivery.objects.order_by("pk")] == ["598.94", "199.65"]
+    assert Shop.objects.get().updates_received_at == timezone.now()
+    Message.objects.all().delete()
+    outcome_of(shop, rest_order(id=7, name="#7", refunds=[]), "orders/create")  # and no orders/updated
+    assert outcome_of(shop, refund(7), "refunds/create") == Outcome.UPDATED
+    time_machine.shift(timedelta(days=90))
+    Message.objects.all().delete()
+    assert outcome_of(shop, refund(7, id=12), "refunds/create") == Outcome.UPDATED
 
 
 def test_refund_before_its_order_waits_for_it(shop: Shop, joe: Any) -> None:

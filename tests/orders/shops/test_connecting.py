@@ -62,6 +62,7 @@ def test_connected_shop_leads_to_a_page_with_url_secret_topics_and_where_to_clic
     assert [topic for topic in topics if f"<li>{topic}</li>" not in page and f"<dd>{topic}</dd>" not in page] == []
     assert "Last message received: none yet" in page
     assert ("/t.js" in page) == (kind != "woocommerce")  # its plugin adds the script
+    assert ('href="/affiliate-postbacks.zip"' in page) == (kind == "woocommerce")
     assert LogEntry.objects.filter(object_id=str(shop.pk)).count() == 1
 
 

@@ -8,6 +8,7 @@ from orders.intake import statuses
 from orders.models import Message, Shop
 from orders.shops.forms import status_field
 from tests.factories import client_with
+from tests.shop_messages import send, woocommerce_order
 
 pytestmark = pytest.mark.django_db
 
@@ -74,13 +75,18 @@ def test_only_statuses_that_differ_from_the_default_are_stored(admin_client, sho
 
 def test_status_that_nobody_knows_gets_a_row_once_a_message_has_it(admin_client, shop):
     assert "on-route" not in text_of(admin_client.get(url(shop)))
-    for kept in ({"status": "on-route"}, {"status": {"not": "text"}}, None, ["status"]):
-        Message.objects.create(shop=shop, topic="order.updated", outcome="created", kept=kept)
-    assert "on-route" in text_of(admin_client.get(url(shop)))
-    saved(admin_client, shop, **{status_field("on-route"): "ignored"})
-    assert shop.status_map == {"on-route": "ignored"}
-    Message.objects.all().delete()
-    assert "on-route" in text_of(admin_client.get(url(shop)))
+    send(shop, woocommerce_order(status="on-route"))
+    Message.objects.all().delete()  # as after a week
+    for page in (admin_client.get(url(shop)), client_with("view_shop").get(url(shop))):
+        row = text_of(page).partition("<code>on-route</code>")[2].partition("</tr>")[0]
+        assert "New, not chosen yet" in row
+    saved(admin_client, shop, **{status_field("on-route"): ""})
+    assert shop.status_map == {"on-route": ""}
+    for ours, words in (("new", "New, not chosen yet → New"), ("ignored", "New → Ignored")):
+        saved(admin_client, shop, **{status_field("on-route"): ours})
+        assert shop.status_map == {"on-route": ours}
+        assert f"on-route: {words}." in said(shop, admin_client)
+    assert "New, not chosen yet" not in text_of(admin_client.get(url(shop)))
 
 
 def test_settings_keep_what_messages_wrote_meanwhile(admin_client, shop, monkeypatch):
