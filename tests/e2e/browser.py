@@ -27,11 +27,15 @@ def sign_in(page: Page, stack: Installation, login: Login | None = None) -> None
 
 NEWER_THAN_THE_CHECKER = "Attribute “name” not allowed on element “details”"  # it is in the standard since 2023
 
-# Two frames begin the transitions from the colours of before; then they are waited for.
+# Two frames begin the transitions from the colours of before; then their end is waited for. What is closed, such as a
+# filter, has transitions too, but no frames: they would never end.
 COLOURS_HAVE_CHANGED = """async () => {
-  for (let frame = 0; frame < 2; frame++) await new Promise(requestAnimationFrame);
-  const transitions = document.getAnimations().filter(each => each instanceof CSSTransition);
-  await Promise.allSettled(transitions.map(each => each.finished));
+  const isChanging = () =>
+    document.getAnimations().some(each => each instanceof CSSTransition && each.effect.target.checkVisibility());
+  for (let frame = 0; frame < 2 || isChanging(); frame++) {
+    if (frame > 1200) throw new Error("Colours still change after 20 s.");
+    await new Promise(requestAnimationFrame);
+  }
 }"""
 
 
