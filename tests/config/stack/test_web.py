@@ -39,7 +39,6 @@ class Web:
         self.process = subprocess.Popen(
             command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         )
-        wait_until(lambda: self.answers() or self.process.poll() is not None, 60)
 
     def answers(self) -> bool:
         with contextlib.suppress(OSError):
@@ -73,6 +72,7 @@ class Web:
 def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
     started = Web(tmp_path_factory.mktemp("web"))
     try:
+        wait_until(lambda: started.answers() or started.process.poll() is not None, 60)
         yield started
     finally:
         started.process.terminate()
