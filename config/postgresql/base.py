@@ -39,10 +39,11 @@ class DatabaseWrapper(base.DatabaseWrapper):
         either.
         """
         server = self.connection.pgconn
+        if server.transaction_status != TransactionStatus.IDLE:
+            return super().is_usable()
         poll = select.poll()
         poll.register(server.socket, select.POLLIN)
-        is_quiet = server.transaction_status == TransactionStatus.IDLE and not poll.poll(0)
-        return is_quiet or super().is_usable()
+        return not poll.poll(0) or super().is_usable()
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         if not _is_watched:
