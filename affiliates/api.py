@@ -145,10 +145,13 @@ def _set_coupons(affiliate: Affiliate, codes: list[str]) -> None:
         if folded not in known:
             coupon = Coupon(affiliate=affiliate, code=code)
             try:
-                coupon.full_clean()
+                coupon.full_clean(exclude={"folded"})
             except ValidationError as error:
-                wrong = {each.code: each for found in error.error_dict.values() for each in found}
-                raise ValidationError({"coupons": list(wrong.values())}) from error
+                wrong = [
+                    ValidationError(f"{code}: {' '.join(each.messages)}", code=each.code)
+                    for each in error.error_dict["code"]
+                ]
+                raise ValidationError({"coupons": wrong}) from error
             coupon.save()
 
 

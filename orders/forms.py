@@ -113,12 +113,16 @@ class ApiTokenForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscripta
         initial=[ApiToken.Scope.ORDERS_WRITE],
         widget=forms.CheckboxSelectMultiple,
         help_text=gettext_lazy("Tick only what the program needs."),
+        error_messages={"required": gettext_lazy("Tick what the program needs.")},
     )
     days = forms.IntegerField(
         label=gettext_lazy("Valid for (days)"),
         required=False,
         min_value=1,
         max_value=tokens.MOST_DAYS,
+        error_messages=dict.fromkeys(
+            ("invalid", "min_value", "max_value"), gettext_lazy("Enter a whole number of days, from 1 to 3650.")
+        ),
         help_text=gettext_lazy("Leave empty for a token that is valid until it is revoked."),
     )
 

@@ -12,6 +12,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TypeVar
 
+import hypothesis
 import pytest
 
 from config.stack.valkey import Valkey
@@ -21,6 +22,10 @@ from tests.postgresql import Cluster
 # The faults take their time and want the machine for themselves: `make chaos` asks for them, and so does `make test`
 # once everything else is done.
 collect_ignore = [] if "CHAOS" in os.environ else ["chaos"]
+
+# The time of one example depends on how busy the machine is.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 CLUSTER_URL = "TEST_POSTGRESQL_URL"  # how xdist's workers learn of the cluster that their controller started
 CLUSTER = pytest.StashKey[Cluster]()

@@ -148,7 +148,7 @@ class Receiver:
         with self._changed:
             self._answers[path] = list(answers)
 
-    def wait_for(self, count: int, timeout: float = 5.0) -> list[Received]:
+    def wait_for(self, count: int, timeout: float = 20.0) -> list[Received]:
         """The requests so far, as soon as there are `count`. AssertionError if that takes longer than `timeout`."""
         with self._changed:
             came = self._changed.wait_for(lambda: len(self.requests) >= count, timeout)
@@ -160,7 +160,7 @@ class Receiver:
         with self._changed:
             return [request for request in self.requests if request.path == path]
 
-    def wait_for_connections(self, count: int, timeout: float = 5.0) -> None:
+    def wait_for_connections(self, count: int, timeout: float = 20.0) -> None:
         """Wait until exactly `count` connections are open. AssertionError if that takes longer than `timeout`."""
         with self._changed:
             came = self._changed.wait_for(lambda: len(self._open) == count, timeout)

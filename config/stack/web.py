@@ -28,6 +28,7 @@ CONNECTIONS = 1000  # open at once; one costs a socket and what has arrived of i
 REQUEST_S = 30  # until a request has arrived as a whole
 IDLE_S = 30  # between two requests of a connection
 STOP_S = 4.0  # for what is being answered when the process is asked to end
+SWITCH_S = 0.001  # how soon a thread whose answer has come runs beside one that computes; Python has 5 ms
 
 KIB = 1024
 SMALL = 64 * KIB  # a log-in, a callback to the echo receiver
@@ -167,6 +168,7 @@ def serve(listener: socket.socket) -> None:
 
     # Else the first requests wait for it, for longer than they may wait for the database (`config.middleware.in_time`).
     import_module(settings.ROOT_URLCONF)
+    sys.setswitchinterval(SWITCH_S)
     db_locks.limit_waiting()
     base.watch()
     most, allowed = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -107,7 +107,10 @@ def _apply(message: Message) -> None:
             raise
         # Shops do not send a message again for as long as we take to mend this. It is kept, and can be applied then.
         log.exception("message_not_applied", shop=message.shop_id, topic=message.topic)
-        message.outcome, message.reason = Outcome.REFUSED, _("Our own error. Apply the message again after an update.")
+        message.outcome, message.reason = (
+            Outcome.REFUSED,
+            _("This program has an error. Update it, then apply the message again."),
+        )
 
 
 def translated(message: Message) -> IncomingOrder | None:
@@ -150,11 +153,11 @@ def _stop(message: Message) -> Ignored | None:
     kept, shop = message.kept or {}, message.shop
     if shop.domain and kept.get("domain") and kept["domain"] != shop.domain:
         found = {"other": kept["domain"], "domain": shop.domain}
-        return Ignored(_("It came from %(other)s. This shop is %(domain)s.") % found, Outcome.REFUSED)
+        return Ignored(_("The message came from %(other)s, but this shop is %(domain)s.") % found, Outcome.REFUSED)
     if not shop.is_active:
         return Ignored(_("The shop is not active."))
     if kept.get("test") and not shop.accepts_test_orders:
-        return Ignored(_("A test: no order was made."), Outcome.TEST)
+        return Ignored(_("This is only a test, so no order was created."), Outcome.TEST)
     return None
 
 

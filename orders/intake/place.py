@@ -15,6 +15,7 @@ from structlog.contextvars import get_contextvars
 
 from affiliates.models import is_storable
 from affiliates.referral import without_blanks
+from config.db_outages import is_deadlock
 from orders.intake import refunds, sources
 from orders.intake.attribution import warnings_of
 from orders.intake.draft import Draft, find_or_make_links
@@ -94,7 +95,7 @@ def place_many(incoming: Sequence[IncomingOrder]) -> list[Result]:
         try:
             return _place_many(incoming, is_together=attempt == 0)
         except OperationalError as error:
-            if getattr(error.__cause__, "sqlstate", "") != "40P01":
+            if not is_deadlock(error):
                 raise
     return _place_many(incoming, is_together=False)
 
@@ -105,7 +106,7 @@ def _place_many(incoming: Sequence[IncomingOrder], *, is_together: bool) -> list
         alone = _alone(incoming)
         for _time in range(2 if is_together else 0):  # the second is for new orders that others have made meanwhile
             left = {index: each for index, each in alone.items() if index not in results}
-            _place_together(_drafts(left, results), results)
+            _place_together(_drafts(left, _find_many(left), results), results)
         remaining = [index for index in range(len(incoming)) if index not in results]
         if not any(incoming[index].external_id for index in remaining):  # which may be about one order in two ways
             remaining.sort(key=lambda index: without_blanks(incoming[index].number))
@@ -120,14 +121,8 @@ def place_new(incoming: Sequence[IncomingOrder]) -> list[Result | None]:
     with transaction.atomic():
         alone = _alone(incoming)
         known = _known(alone)
-        drafts = {}
-        for index, each in alone.items():
-            if index not in known:
-                try:
-                    drafts[index] = Draft(_new(each), each)
-                except UnknownOrderError as error:
-                    results[index] = error
-        _place_together(drafts, results)
+        new = {index: each for index, each in alone.items() if index not in known}
+        _place_together(_drafts(new, {}, results), results)
     return [results.get(index) for index in range(len(incoming))]
 
 
@@ -147,9 +142,8 @@ def _alone(incoming: Sequence[IncomingOrder]) -> dict[int, IncomingOrder]:
     return {index: each for index, each in enumerate(incoming) if all(times[key] == 1 for key in _keys(each))}
 
 
-def _drafts(alone: dict[int, IncomingOrder], results: dict[int, Result]) -> dict[int, Draft]:
+def _drafts(alone: dict[int, IncomingOrder], known: dict[int, Order], results: dict[int, Result]) -> dict[int, Draft]:
     """Their drafts, unless several are about one row; what is refused is in `results`."""
-    known = _find_many(alone)
     found = Counter(order.pk for order in known.values())
     drafts = {}
     for index, each in alone.items():

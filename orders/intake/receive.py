@@ -96,7 +96,10 @@ def _receive(request: HttpRequest, kind: str, uuid: str, body: bytes, *, is_busy
         security_log.warn(request, "shop_message_refused", shop=shop.pk)
         refused = {"refused_count": F("refused_count") + 1, "last_refused_at": timezone.now()}
         Shop.objects.filter(pk=shop.pk).update(**refused)
-        return answer(401, [("", "bad_signature", "The signature is missing or wrong. Check the secret.")])
+        wrong = "The signature is missing or wrong. Check the secret."
+        if shop.kind == Shop.Kind.SIGNED:
+            wrong += " Check the clock too: webhook-timestamp must be within five minutes of the time here."
+        return answer(401, [("", "bad_signature", wrong)])
     headers = TRANSLATORS[Shop.Kind(shop.kind)].headers(request.headers, body)
     learnt = _learn(shop, headers)
     message = _read(shop, headers, body)

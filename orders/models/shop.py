@@ -5,7 +5,7 @@ import secrets
 import string
 import uuid
 from datetime import timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError
 from django.db import models
@@ -88,6 +88,10 @@ class Shop(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def unique_error_message(self, model_class: type[models.Model], unique_check: Any) -> ValidationError:
+        """In words of the merchant. Nothing but the name is typed."""
+        return ValidationError(_("Another shop already has this name. Choose a different one."), code="unique")
 
     @classmethod
     def make(cls, kind: str, name: str, secret: str = "") -> "Shop":

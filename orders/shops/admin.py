@@ -10,7 +10,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import IntegrityError, transaction
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.template.loader import render_to_string
@@ -65,7 +65,10 @@ class ShopAdmin(EditingAdmin):
     actions = None
     fieldsets = (
         (None, {"fields": ("name", "address", "is_active", "accepts_test_orders")}),
-        (gettext_lazy("Commission"), {"fields": ("commission_base", "first", "leaves_out_self_referrals")}),
+        (
+            gettext_lazy("Affiliate and commission"),
+            {"fields": ("commission_base", "first", "leaves_out_self_referrals")},
+        ),
     )
 
     name_column = column(gettext_lazy("Shop"), "admin/orders/shop/name.html", "shop", ordering="name")
@@ -115,6 +118,10 @@ class ShopAdmin(EditingAdmin):
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
         return redirect("admin:orders_shop_secret", obj.pk)
+
+    def response_post_save_change(self, request: HttpRequest, obj: Any) -> HttpResponseRedirect:
+        """To the same tab, as on the profile of an affiliate."""
+        return redirect("admin:orders_shop_change", obj.pk)
 
     # --- one shop ----------------------------------------------------------------
     def get_urls(self) -> list[URLPattern]:

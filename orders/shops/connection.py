@@ -37,9 +37,11 @@ TOPICS = {
 
 
 def state_of(shop: Shop) -> str:
-    """The chip of its state: off, waiting for the first message, wrong signatures since the last one, connected."""
+    """The chip of its state: not active, no key yet, waiting for a message, wrong signatures since, connected."""
     if not shop.is_active:
-        return "off"
+        return "shop_inactive"
+    if not shop.secret:
+        return "shop_no_key"
     if shop.last_refused_at and (shop.last_received_at is None or shop.last_refused_at > shop.last_received_at):
         return "shop_refused"
     return "shop_connected" if shop.last_received_at else "shop_waiting"

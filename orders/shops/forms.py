@@ -50,6 +50,7 @@ class ShopForm(EditingForm):
         assume_scheme="https",
         widget=forms.URLInput(attrs={"placeholder": "https://shop.example"}),
         help_text=gettext_lazy("The public address of the shop. It completes links that are only a path."),
+        error_messages={"invalid": gettext_lazy("Enter a web address, such as https://shop.example.")},
     )
 
     class Meta:

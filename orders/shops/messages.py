@@ -79,7 +79,7 @@ class MessageAdmin(ReadOnlyAdmin):
     list_subtitle = gettext_lazy("Kept for 7 days, without personal data.")
     list_icon = "mail"
     empty_title = gettext_lazy("No messages yet")
-    empty_text = gettext_lazy("What the shop sends appears here, with what became of it. Kept for 7 days.")
+    empty_text = gettext_lazy("What the shop sends appears here, each message with its outcome. Kept for 7 days.")
     list_display = ("received", "topic", "about", "outcome_chip", "reason")
     list_display_links = ("received",)
     list_filter = (OutcomeFilter, TopicFilter, ShopFilter)

@@ -69,6 +69,12 @@ def test_affiliate_code_that_nobody_can_have_is_no_error(api: Client, code: str)
     assert not Affiliate.objects.exists()
 
 
+def test_save_affiliate_with_the_coupon_of_another_is_told_which_and_whose(api: Client) -> None:
+    Coupon.objects.create(affiliate=AffiliateFactory(name="Jane"), code="taken")
+    answer = send(api, "PUT", "/affiliates/joe", JOE | {"coupons": ["JOE10", "Taken"]})
+    assert [each["message"] for each in answer.json()["errors"]] == ["Taken: Jane already has this coupon."]
+
+
 def test_save_affiliate_code_that_another_had_before_finds_that_one(api: Client) -> None:
     jane = AffiliateFactory(code="old")
     jane.code = "jane"

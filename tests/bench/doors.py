@@ -133,9 +133,12 @@ def _served(command: Any, env: Mapping[str, str], directory: Path) -> Iterator[s
         listener.set_inheritable(True)
         site = f"http://127.0.0.1:{listener.getsockname()[1]}"
         pass_fds = [listener.fileno()]
-        web = Child("web", command(listener, WEB_PROCESSES), env, log=directory / "web.log", pass_fds=pass_fds)
+        log = directory / "web.log"
+        web = Child("web", command(listener, WEB_PROCESSES), env, log=log, pass_fds=pass_fds)
         try:
             yield site
+        except Exception as error:
+            raise RuntimeError(f"{error} The log ends: {log.read_text()[-3000:]}") from error
         finally:
             web.stop(10)
 

@@ -7,7 +7,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from hypothesis import settings
 from hypothesis import strategies as st
 
 from callbacks.egress.addresses import Policy
@@ -19,7 +18,6 @@ CASES = json.loads((FILES / "templates.json").read_text())
 ADDRESSES = json.loads((FILES / "addresses.json").read_text())
 NEVER_CALLED: list[str] = ADDRESSES["urls_never_called"]
 CLOSED = Policy()
-patient = settings(deadline=None)  # the time of one example depends on how busy the machine is
 
 NAMES = sorted(variables.NAMES)
 values = st.one_of(

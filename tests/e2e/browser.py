@@ -27,22 +27,28 @@ def sign_in(page: Page, stack: Installation, login: Login | None = None) -> None
 
 NEWER_THAN_THE_CHECKER = "Attribute “name” not allowed on element “details”"  # it is in the standard since 2023
 
-# Two frames begin the transitions from the colours of before; then they are waited for.
-COLOURS_HAVE_CHANGED = """async () => {
-  for (let frame = 0; frame < 2; frame++) await new Promise(requestAnimationFrame);
-  const transitions = document.getAnimations().filter(each => each instanceof CSSTransition);
-  await Promise.allSettled(transitions.map(each => each.finished));
+# Waits so many frames, and then for the end of what moves or changes its colour: a new look takes two frames to begin,
+# and a message that appears is pale at first. What is closed, such as a filter, has transitions too, but no frames:
+# they would never end.
+NOTHING_MOVES = """async frames => {
+  const moves = () => document.getAnimations().some(
+    ({ effect }) => effect.target.checkVisibility() && effect.getComputedTiming().endTime < Infinity);
+  for (let frame = 0; frame < frames || moves(); frame++) {
+    if (frame > 1200) throw new Error("Something still moves after 20 s.");
+    await new Promise(requestAnimationFrame);
+  }
 }"""
 
 
 def look_like(page: Page, width: int, scheme: str) -> None:
     page.set_viewport_size({"width": width, "height": 800})
     page.emulate_media(color_scheme=scheme)
-    page.evaluate(COLOURS_HAVE_CHANGED)
+    page.evaluate(NOTHING_MOVES, 2)
 
 
 def faults(page: Page) -> list[str]:
     """What axe finds (WCAG 2 A and AA, best practice), and whether the page is wider than its window."""
+    page.evaluate(NOTHING_MOVES, 0)
     found = [
         f"{fault['id']}: {fault['help']} at {fault['nodes'][0]['target']}"
         for fault in Axe().run(page).response["violations"]

@@ -71,7 +71,7 @@ def test_merchant_sets_the_same_callback_up_for_many_and_replaces_its_host(
     expect(page.get_by_role("status")).to_contain_text("set up for 8 affiliates, changed for 1 affiliate.")
     assert faults(page) == []
     add_order(page, "#930001", "https://shop.example/?ref=crowd7&sub_id=first")
-    wait_until(lambda: session_receiver.requests_at("/crowd"), 5)
+    wait_until(lambda: session_receiver.requests_at("/crowd"), 20)
     assert session_receiver.requests_at("/crowd")[0].target == "/crowd?cid=first"
 
     # The tracker moves: what could not be delivered goes to the new host by itself.

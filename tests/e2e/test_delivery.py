@@ -52,14 +52,14 @@ def test_order_handed_over_arrives_exactly_within_a_second_and_is_logged(
         answer = hand_over(stack, token, number=f"#{number}", amount="58.00", currency="USD", link=link)
         assert answer.status_code == 201, answer.text
         answered_at, target = time.time(), f"/quick?order=%23{number}&amount=58.00&subid=fb%20summer&status=new"
-        wait_until(lambda wanted=target: wanted in [r.target for r in session_receiver.requests_at("/quick")], 10)
+        wait_until(lambda wanted=target: wanted in [r.target for r in session_receiver.requests_at("/quick")], 20)
         took.append(session_receiver.requests_at("/quick")[-1].at - answered_at)
     assert min(took) < 1
-    wait_until(lambda: "attempt initial 200" in log_of(stack, "#900001"), 10)
+    wait_until(lambda: "attempt initial 200" in log_of(stack, "#900001"), 20)
     assert session_receiver.url("/quick?order=%23900001&") in log_of(stack, "#900001")
 
     assert hand_over(stack, token, number="#900001", status="approved").status_code == 200
-    wait_until(lambda: len(session_receiver.requests_at("/quick")) == 4, 10)
+    wait_until(lambda: len(session_receiver.requests_at("/quick")) == 4, 20)
     assert session_receiver.requests_at("/quick")[3].target.endswith("&status=approved")
 
 
@@ -73,4 +73,4 @@ def test_order_refused_by_the_tracker_is_sent_again_after_five_seconds(
     first, second = session_receiver.requests_at("/shy")
     assert 5 <= second.at - first.at < 15
     assert first.header("webhook-id") == second.header("webhook-id")
-    wait_until(lambda: "attempt retry 200" in log_of(stack, "#900010"), 10)
+    wait_until(lambda: "attempt retry 200" in log_of(stack, "#900010"), 20)

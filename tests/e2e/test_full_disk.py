@@ -68,7 +68,7 @@ def test_full_disk_ends_nothing_and_loses_nothing(on_small_disk: Installation, s
     before = installation.processes().keys()
     filling = fill(installation.data_dir.parent)
     ready, is_refused = f"{installation.base_url}/readyz", False
-    wait_until(lambda: requests.get(ready, timeout=10).status_code == 503, 10)
+    wait_until(lambda: requests.get(ready, timeout=10).status_code == 503, 30)
     began = time.monotonic()
     while time.monotonic() - began < FULL_S:
         answers.append(answer := place())
@@ -79,7 +79,7 @@ def test_full_disk_ends_nothing_and_loses_nothing(on_small_disk: Installation, s
             assert "disk of the database is full" in answer.json()["errors"][0]["message"]
     assert is_refused
     filling.unlink()
-    wait_until(lambda: requests.get(ready, timeout=10).status_code == 200, 10)
+    wait_until(lambda: requests.get(ready, timeout=10).status_code == 200, 30)
     answers.append(place())
     assert answers[-1].status_code == 201
     accepted = {answer.json()["number"] for answer in answers if answer.status_code == 201}

@@ -76,8 +76,9 @@ def test_merchant_resends_all_that_match_stops_it_and_goes_on(
     merchant.reload()
     expect(merchant.locator("#job-bar strong")).to_have_text(stopped_at)
     assert 0 < int(stopped_at) < 120
+    stack.manage("shell", code="from callbacks.models import Job; Job.objects.update(rate=100)")  # for the rest of it
     merchant.get_by_role("button", name="Continue").click()
-    expect(merchant.get_by_role("heading", name=re.compile("Finished"))).to_be_visible(timeout=40_000)
+    expect(merchant.get_by_role("heading", name=re.compile("Finished"))).to_be_visible()
     expect(merchant.get_by_text("120 postbacks were queued")).to_be_visible()
     succeeded = merchant.get_by_role("link", name="Show succeeded deliveries")
     expect(merchant.get_by_role("row", name=re.compile("^120 .*Succeeded"))).to_be_visible()

@@ -40,7 +40,7 @@ def test_merchant_sets_a_callback_and_sees_the_order_arrive(
 
     add_order(page, "#910001", "https://shop.example/p?ref=trail&sub_id=fb%20summer")
     saved_at = time.time()
-    wait_until(lambda: session_receiver.requests_at("/walk"), 5)
+    wait_until(lambda: session_receiver.requests_at("/walk"), 20)
     (request,) = session_receiver.requests_at("/walk")
     assert request.at - saved_at < 1
     assert request.target == "/walk?order=%23910001&amount=58.00&subid=fb%20summer"
@@ -49,7 +49,7 @@ def test_merchant_sets_a_callback_and_sees_the_order_arrive(
     expect(page.locator("#result_list tbody tr").first).to_contain_text("#910001")
     page.get_by_role("link", name="#910001").click()
     # What the worker writes after the answer may be a moment behind the request.
-    wait_until(lambda: page.reload() and page.get_by_text("The tracker answered 200 OK.").count(), 10)
+    wait_until(lambda: page.reload() and page.get_by_text("The tracker answered 200 OK.").count(), 20)
     expect(page.locator(".timeline")).to_contain_text(session_receiver.url(request.target))
     expect(page.locator(".timeline")).to_contain_text("Order saved, delivery recorded")
     expect(page.get_by_role("heading", level=1)).to_contain_text("Succeeded")
@@ -58,7 +58,7 @@ def test_merchant_sets_a_callback_and_sees_the_order_arrive(
     page.get_by_role("button", name="Resend").click()
     expect(page.get_by_role("status")).to_contain_text("Resent.")
     expect(page.get_by_role("status")).to_contain_text("1 delivery had already succeeded.")
-    wait_until(lambda: len(session_receiver.requests_at("/walk")) == 2, 5)
+    wait_until(lambda: len(session_receiver.requests_at("/walk")) == 2, 20)
     assert session_receiver.requests_at("/walk")[1].header("webhook-id") == request.header("webhook-id")
 
     open_settings(page, "Trail Reviews")
@@ -73,7 +73,7 @@ def test_merchant_sets_a_callback_and_sees_the_order_arrive(
     row_of(page, "created").get_by_role("link", name="Send it now").click()
     expect(page.get_by_role("row", name="1 to resend")).to_be_visible()
     page.get_by_role("button", name="Start resending").click()
-    wait_until(lambda: len(session_receiver.requests_at("/walk")) == 3, 10)
+    wait_until(lambda: len(session_receiver.requests_at("/walk")) == 3, 20)
     assert session_receiver.requests_at("/walk")[2].target.endswith("&subid=meanwhile")
 
 

@@ -1,6 +1,8 @@
 """What a merchant watches in the browser: rows and pages that follow what happens, charts, and all of it as tables."""
 
 import re
+import threading
+from collections.abc import Iterator
 
 from playwright.sync_api import Page, expect
 
@@ -37,12 +39,19 @@ def is_same_page(page: Page) -> bool:
 def test_row_of_the_log_follows_its_delivery_without_loading_the_page(
     stack: Installation, merchant: Page, session_receiver: Receiver
 ) -> None:
-    session_receiver.answer("/latecomer", Answer(delay_s=8))
+    is_open = threading.Event()
+
+    def late() -> Iterator[bytes]:
+        is_open.wait(9)  # a worker waits for ten seconds
+        yield b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+
+    session_receiver.answer("/latecomer", Answer(raw=late()))
     order_comes_in(stack, session_receiver, "latecomer", "#700001")
     merchant.goto(f"{stack.base_url}/admin/callbacks/delivery/?q=700001")
     merchant.evaluate("window.stayed = true")
     row = merchant.locator("#result_list tbody tr")
     expect(row).to_contain_text(re.compile("Sending|Pending"))
+    is_open.set()
     expect(row).to_contain_text("Succeeded")
     expect(row).to_contain_text("200")
     assert is_same_page(merchant)

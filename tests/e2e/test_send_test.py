@@ -124,7 +124,7 @@ def test_window_can_be_closed_while_a_test_is_on_its_way(window: Locator, sessio
     expect(window).to_be_hidden()
     row_of(page, "created").get_by_role("link", name="Set up").click()
     expect(window.get_by_label("URL")).to_have_value("")
-    wait_until(lambda: session_receiver.requests_at("/late"), 5)
+    wait_until(lambda: session_receiver.requests_at("/late"), 20)
     expect(window.get_by_role("region", name="Test result")).to_have_count(0)
 
 

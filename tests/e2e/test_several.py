@@ -69,7 +69,7 @@ def test_merchant_adds_a_second_url_for_approved_orders_and_rotates_a_secret(
     expect(page.locator("#setting-changes")).to_contain_text("set up the order created callback “Keitaro”")
 
     add_order(page, "#920001", "https://shop.example/?ref=two&sub_id=a")
-    wait_until(lambda: session_receiver.requests_at("/one"), 5)
+    wait_until(lambda: session_receiver.requests_at("/one"), 20)
     assert verifies(old, session_receiver.requests_at("/one")[0])
     page.get_by_role("link", name="Deliveries").click()
     skipped = page.locator("#result_list tbody tr", has_text="#920001").filter(has_text="Skipped")
@@ -109,7 +109,7 @@ def test_merchant_adds_a_second_url_for_approved_orders_and_rotates_a_secret(
     expect(page.get_by_label("Signing secret of the order created callback")).to_have_count(0)
 
     add_order(page, "#920002", "https://shop.example/?ref=two&sub_id=b")
-    wait_until(lambda: len(session_receiver.requests_at("/one")) == 2, 5)
+    wait_until(lambda: len(session_receiver.requests_at("/one")) == 2, 20)
     request = session_receiver.requests_at("/one")[1]
     assert verifies(new, request)
     assert verifies(old, request)

@@ -180,7 +180,7 @@ def test_stack_order_saved_while_the_worker_is_away_is_delivered_later(installat
 def refused(installation: Installation) -> str:
     installation.launch()
     assert installation.wait() == 1
-    wait_until(lambda: installation.errors, 5)
+    wait_until(lambda: installation.errors, 20)
     assert all(line.endswith(" ...") for line in installation.lines), installation.lines
     (sentence,) = installation.errors
     return sentence

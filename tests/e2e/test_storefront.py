@@ -106,9 +106,9 @@ def test_link_is_left_in_a_cart_that_is_made_and_again_if_it_vanished(browser_pa
     page.goto(link)
     assert shop.cart["attributes"] == {}
     page.evaluate("fetch('/en/cart/add.js', {method: 'POST', body: '{}'})")
-    wait_until(lambda: KEY in shop.cart["attributes"], 10)
+    wait_until(lambda: KEY in shop.cart["attributes"], 20)
     assert decoded(shop.cart["attributes"][KEY]) == link
     shop.cart["attributes"] = {"colour": "green"}
     page.goto(shop.url("/en/cart"))
-    wait_until(lambda: KEY in shop.cart["attributes"], 10)
+    wait_until(lambda: KEY in shop.cart["attributes"], 20)
     assert shop.cart["attributes"]["colour"] == "green"

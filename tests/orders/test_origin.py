@@ -61,6 +61,14 @@ def test_order_of_a_shop_says_which_source_decided_and_what_the_others_said(admi
     assert f"/admin/orders/shop/{shop.pk}/messages/?q=727" in origin
 
 
+def test_order_without_affiliate_asks_for_one_only_who_may_change_it(admin_client):
+    page = OrderFactory(affiliate=None, link=None, no_affiliate_reason="nothing_given").get_absolute_url()
+    assert "Enter the affiliate below" in text_of(admin_client.get(page))
+    text = text_of(client_with("view_order").get(page))
+    assert "The order came with no referral link and no coupon." in text
+    assert "Enter the affiliate below" not in text
+
+
 def test_order_with_nothing_to_say_of_its_origin_has_no_such_part(admin_client):
     assert 'id="origin"' not in text_of(admin_client.get(OrderFactory().get_absolute_url()))
 

@@ -73,6 +73,8 @@ CHIPS: dict[str, tuple[str, str, "StrOrPromise"]] = {
     # shops
     "shop_connected": ("ok", "check", _("Connected")),
     "shop_waiting": ("busy", "clock", _("Waiting for a message")),
+    "shop_inactive": ("idle", "ring", _("Not active")),
+    "shop_no_key": ("warn", "alert", _("Key missing")),
     "shop_refused": ("bad", "alert", _("Wrong signature")),
     # messages of shops
     "message_received": ("busy", "clock", _("Received, not yet applied")),

@@ -336,7 +336,7 @@ def test_run_tracker_with_a_limit_gets_all_at_its_own_pace(
 ) -> None:
     receiver.answer("/limited", limited(count, per_s, status))
     orders_told_at([receiver.url("/limited")], 12)
-    assert run_until_sent(12 / count * per_s + 10)
+    assert run_until_sent(12 / count * per_s + 30)
     assert set(Delivery.objects.values_list("status", "retry_step")) == {("succeeded", 0)}
     assert Attempt.objects.count() < 12 * 3
 

@@ -11,7 +11,7 @@ from callbacks.editor.check import MAX_LENGTH, check
 from callbacks.egress.addresses import Policy
 from callbacks.postback import syntax
 from callbacks.postback.render import render
-from tests.callbacks.templates import CASES, CLOSED, NEVER_CALLED, Made, made, patient
+from tests.callbacks.templates import CASES, CLOSED, NEVER_CALLED, Made, made
 
 OPEN = Policy(networks=(ipaddress.ip_network("127.0.0.0/8"),), ports=frozenset({8000}))
 DAMAGE = st.sampled_from([*'{}|"\\\n[]#%<>@:\x00', "{{", "}}", "&amp;", "&#123;", "¤cy="])
@@ -191,7 +191,6 @@ def test_check_what_is_odd_but_can_be_sent_is_a_warning(text: str, expected: lis
     assert [warning.code for warning in check(text, CLOSED).warnings] == expected
 
 
-@patient
 @given(st.text() | st.lists(st.one_of(DAMAGE, made.map(lambda parts: parts.template))).map("".join), st.booleans())
 @example("http://[", False)
 @example("http://\u2100.example/", False)
@@ -205,7 +204,6 @@ def test_check_any_text_never_raises_and_checks_the_same_again(text: str, send_a
     assert all(problem.message for problem in finding.problems)
 
 
-@patient
 @given(made)
 def test_check_text_without_problem_can_be_rendered(parts: Made) -> None:
     finding = check(parts.template, CLOSED, send_as_typed=True)

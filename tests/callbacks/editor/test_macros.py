@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from callbacks.editor import macros
 from callbacks.editor.macros import find
 from callbacks.postback import variables
-from tests.callbacks.templates import patient
 
 
 def pairs(template: str) -> list[tuple[str, str]]:
@@ -150,7 +149,6 @@ def test_find_placeholder_in_the_host_means_the_host(host: str) -> None:
     assert [macro.meaning for macro in find(f"https://{host}/p")] == [macros.HOST]
 
 
-@patient
 @given(st.text(alphabet="{}[]<>#%$?&=/:;aZ1. ", max_size=40))
 def test_find_any_text_gives_spans_in_order_that_do_not_overlap(text: str) -> None:
     end = 0
@@ -160,7 +158,6 @@ def test_find_any_text_gives_spans_in_order_that_do_not_overlap(text: str) -> No
         end = macro.end
 
 
-@patient
 @given(st.text(max_size=20))
 def test_nearest_any_name_gives_a_known_one(name: str) -> None:
     nearest = macros.nearest(name)

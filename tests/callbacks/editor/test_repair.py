@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callbacks.editor.repair import REPAIRS, repair
-from tests.callbacks.templates import patient
 
 URL = "https://t.example/p?a={{order.number}}&b={{link.sub_id}}"
 
@@ -105,7 +104,6 @@ DAMAGE = (
 SNIPPETS = st.sampled_from([*DAMAGE.split(" "), " "])
 
 
-@patient
 @given(st.text() | st.lists(SNIPPETS, max_size=20).map("".join))
 def test_repair_repaired_text_is_left_alone(text: str) -> None:
     repaired, repairs = repair(text)
@@ -114,14 +112,12 @@ def test_repair_repaired_text_is_left_alone(text: str) -> None:
     assert len({one.kind for one in repairs}) == len(repairs) <= len(REPAIRS)
 
 
-@patient
 @given(st.lists(SNIPPETS, max_size=12).map("".join))
 def test_repair_behind_a_host_never_moves_it(rest: str) -> None:
     repaired, _ = repair("http://t.example/" + rest + "x")
     assert repaired.startswith("http://t.example/")
 
 
-@patient
 @given(st.sampled_from(["\\@127.0.0.1", "\\.evil", "\\:80", "\\-x"]), st.lists(SNIPPETS, max_size=6).map("".join))
 def test_repair_backslash_in_the_host_stays(escaped: str, rest: str) -> None:
     repaired, _ = repair(f"http://t.example{escaped}/{rest}x")

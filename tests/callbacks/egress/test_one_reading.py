@@ -157,7 +157,7 @@ RESTS = st.sampled_from(["", "/", "/x?y=z#w", "?y", "#w", "\\x"])
 SCHEMES = st.sampled_from(["http://", "https://", "HTTP://", "http:/", "http:", "http:\\\\", "//"])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.builds("{}{}{}".format, SCHEMES, AUTHORITIES, RESTS))
 @example("http://tracker.example:81/")
 def test_url_made_of_what_parsers_disagree_on_is_read_alike(probe: Probe, url: str) -> None:

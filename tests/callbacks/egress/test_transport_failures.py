@@ -205,7 +205,7 @@ def test_refused_request_does_not_spoil_the_next_one(receiver: Receiver) -> None
     assert [(request.method, request.path) for request in receiver.requests] == [("GET", "/4")]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     method=st.sampled_from(["GET", "POST"]) | st.text(max_size=5),
     url=st.text()

@@ -296,6 +296,15 @@ def test_export_leaves_out_a_filter_that_makes_no_sense_and_the_next_page_says_s
     assert "ignored: status__exact__nonsense." in admin_client.get(LIST).content.decode()
 
 
+def test_resend_all_is_not_offered_while_several_affiliates_match(admin_client: Client) -> None:
+    for name in ("Joe Blog", "Joe Coffee"):
+        deliver(CallbackSettingFactory(affiliate__name=name), f"#{name}")
+    assert "Resend all that match" in admin_client.get(f"{LIST}?status__exact=succeeded").content.decode()
+    text = admin_client.get(f"{LIST}?affiliate=joe").content.decode()
+    assert "Several affiliates match" in text
+    assert "Resend all that match" not in text
+
+
 # --- of one affiliate, of one callback -------------------------------------------
 def test_tab_of_an_affiliate_lists_their_deliveries_alone(admin_client: Client, setting: CallbackSetting) -> None:
     deliver(setting, "#1")

@@ -12,7 +12,7 @@ from callbacks.editor import check
 from callbacks.postback import syntax
 from callbacks.postback.render import RenderError, render
 from callbacks.postback.syntax import VariableRef
-from tests.callbacks.templates import CASES, CLOSED, Made, made, patient, snapshots, values, values_of
+from tests.callbacks.templates import CASES, CLOSED, Made, made, snapshots, values, values_of
 
 RENDERED = [case for case in CASES["cases"] if "url" in case]
 FILL = "https://t.example/p?x="
@@ -42,7 +42,6 @@ def test_render_worked_case_gives_its_url(case: dict[str, Any]) -> None:
     assert render(finding.template, values_of(CASES["contexts"][case["context"]])) == case["url"]
 
 
-@patient
 @given(made, snapshots)
 @example(Made("https://t.example", ["..", "/", "{{order.number}}"]), {})
 @example(Made("https://t.example", ["a", "/", "..", "/", "{{order.number}}"]), {})
@@ -62,7 +61,6 @@ def test_render_any_template_equals_the_definition(parts: Made, values: dict[str
         assert url == straightforward(parts.template, values)
 
 
-@patient
 @given(made, snapshots)
 def test_render_any_value_changes_neither_host_nor_structure(parts: Made, values: dict[str, str]) -> None:
     assume(not {".", ".."} & set("".join(parts.path).split("/")))  # literal ones are resolved, whatever the values
@@ -79,7 +77,6 @@ def test_render_any_value_changes_neither_host_nor_structure(parts: Made, values
     assert [got.query.count(sign) for sign in "&=?;+"] == [plain.query.count(sign) for sign in "&=?;+"]
 
 
-@patient
 @given(values)
 def test_render_any_value_arrives_as_it_was(value: str) -> None:
     url = render("https://t.example/p?a={{order.number}}&b=1", {"order.number": value})
@@ -88,7 +85,6 @@ def test_render_any_value_arrives_as_it_was(value: str) -> None:
     assert set(sent) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~%")
 
 
-@patient
 @given(made, snapshots)
 def test_scan_rendered_url_is_one_text(parts: Made, values: dict[str, str]) -> None:
     try:

@@ -4,10 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callbacks.postback import syntax
-from tests.callbacks.templates import patient
 
 
-@patient
 @given(st.text(alphabet="{}|:\"'ab. ", max_size=40))
 def test_scan_any_text_gives_back_all_of_it(text: str) -> None:
     pieces, faults = syntax.scan(text)

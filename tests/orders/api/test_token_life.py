@@ -107,7 +107,7 @@ def test_panel_makes_and_lists_tokens_with_an_end(admin_client: Client, caplog):
         text = admin_client.post(
             "/admin/orders/apitoken/add/", {"name": "other", "days": wrong} | MAY_WRITE
         ).content.decode()
-        assert "errorlist" in text, wrong
+        assert f"Enter a whole number of days, from 1 to {tokens.MOST_DAYS}." in text, wrong
     assert admin_client.post("/admin/orders/apitoken/add/", {"name": "ever", "days": ""} | MAY_WRITE).status_code == 200
     assert ApiToken.objects.get(name="ever").expires_at is None
     assert made.status_code == 200

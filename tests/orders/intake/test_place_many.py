@@ -99,7 +99,7 @@ BATCHES = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batches=BATCHES)
 def test_place_many_is_what_each_would_be(shops: list[Shop | None], batches: list[list[Any]]) -> None:
     assert_same_both_ways([[IncomingOrder(shop=shops[shop], **fields) for shop, fields in batch] for batch in batches])

@@ -149,7 +149,7 @@ def test_shop_of_another_domain_is_refused_and_noted(shop: Shop) -> None:
     assert send(shop, shopify_order(id=5), headers={"X-Shopify-Shop-Domain": "other.myshopify.com"}).status_code == 200
     message = Message.objects.latest("pk")
     assert (message.outcome, Order.objects.count()) == (Outcome.REFUSED, 1)
-    assert message.reason == "It came from other.myshopify.com. This shop is some.myshopify.com."
+    assert message.reason == "The message came from other.myshopify.com, but this shop is some.myshopify.com."
 
 
 def test_other_version_of_the_api_is_noted_once(shop: Shop) -> None:
@@ -327,8 +327,9 @@ def test_create_shop_prints_the_url_and_the_secret(capsys: Any) -> None:
     assert Shop.objects.get(kind="signed").secret.startswith("whsec_")
     call_command("create_shop", "shopify", "With a secret", secret=" abc ")
     assert capsys.readouterr().out.splitlines()[1] == "abc"
+    with pytest.raises(CommandError, match="Another shop already has this name"):
+        call_command("create_shop", "shopify", "With a secret")
     for kind, name, secret in (
-        ("shopify", "With a secret", ""),
         ("signed", "Other", "whsec_é"),
         ("shopify", "x\0", ""),
     ):

@@ -144,10 +144,10 @@ def test_line_turns_green_when_a_message_has_arrived(owner):
 
 @pytest.mark.parametrize(
     ("kind", "what_to_do"),
-    [("shopify", "paste it here"), ("woocommerce", "Copy the secret from here"), ("signed", "Copy the secret")],
+    [("shopify", "paste it here"), ("woocommerce", "Copy the secret from here"), ("signed", "check the clock")],
 )
 def test_wrong_signatures_are_counted_with_what_to_do(owner, kind, what_to_do):
-    shop, now = Shop.make(kind, "Main shop"), timezone.now()
+    shop, now = Shop.make(kind, "Main shop", "a" * 32), timezone.now()
     Shop.objects.update(refused_count=3, last_refused_at=now)
     page = live(owner, shop)
     assert 'data-state="shop_refused"' in page
@@ -161,10 +161,19 @@ def test_wrong_signatures_are_counted_with_what_to_do(owner, kind, what_to_do):
     assert "wrong signature" not in live(owner, shop)
 
 
+def test_shop_without_key_asks_for_it_and_blames_no_signature(owner):
+    shop = Shop.make("shopify", "Main shop")
+    Shop.objects.update(refused_count=1, last_refused_at=timezone.now())
+    page = live(owner, shop)
+    assert 'data-state="shop_no_key"' in page
+    assert "No key is saved yet" in page
+    assert "wrong signature" not in page
+
+
 def test_shop_that_is_off_says_so(owner):
     shop = Shop.make("signed", "Main shop")
     Shop.objects.update(is_active=False)
-    assert "This shop is off: its messages change nothing" in page_of(owner, shop)
+    assert "This shop is not active: its messages change nothing" in page_of(owner, shop)
 
 
 # --- whether the shop can reach it -----------------------------------------------------
@@ -204,7 +213,7 @@ def test_shop_without_orders_is_deleted_with_its_messages_and_one_with_orders_is
     shop.messages.create(topic="order", outcome="ignored")
     other.messages.create(topic="order", outcome="ignored")
     page = text_of(owner.post(f"{LIST}{shop.pk}/delete/", {"post": "yes"}))
-    assert "Turn the shop off" in page
+    assert "Clear “Active” in its settings" in page
     assert "#1" in page
     owner.post(f"{LIST}{other.pk}/delete/", {"post": "yes"})
     assert Shop.objects.get() == shop

@@ -59,6 +59,7 @@ def test_settings_are_stored_and_the_history_says_what_changed(admin_client, sho
     assert shop.accepts_test_orders
     page = said(shop, admin_client)
     assert "Name: Main shop → Garden." in page
+    assert admin_client.post(url(shop), USUAL)["Location"] == url(shop)
     assert "Commission is calculated from: Total without shipping and tax → Order total." in page
     assert "Accept test orders: off → on." in page
 

@@ -8,7 +8,6 @@ from callbacks.editor import check
 from callbacks.egress import addresses, targets
 from callbacks.postback import syntax
 from callbacks.setup.bulk import hosts
-from tests.callbacks.templates import patient
 
 LABELS = st.from_regex(r"[a-zA-Z0-9_]([a-zA-Z0-9_-]{0,10}[a-zA-Z0-9_])?", fullmatch=True)
 NAMES = st.builds(
@@ -45,7 +44,6 @@ SCHEMES = st.sampled_from(["https", "http", "HTTPS"])
 USERS = st.sampled_from(["", "", "joe@", "joe:pa:ss@", "a@b@"])
 
 
-@patient
 @given(SCHEMES, USERS, HOSTS, HOSTS, TAILS)
 @example("https", "", "old.example", "new.example", "?u=https://old.example/{{link.sub_id}}")
 @example("https", "joe@", "old.example", "[2001:db8::2]:8443", "#@old.example")
@@ -59,7 +57,6 @@ def test_moved_template_differs_in_its_host_only(scheme: str, user: str, old: st
     assert hosts.with_host(moved, old) == template
 
 
-@patient
 @given(SCHEMES, HOSTS, HOSTS, TAILS)
 def test_host_of_a_template_is_where_the_request_goes(scheme: str, old: str, new: str, tail: str) -> None:
     """The part that is replaced is the one that `targets` reads, which is the one on the wire."""
@@ -76,7 +73,6 @@ def _place(scheme: str, host: str) -> tuple[str, int]:
     return target.host.lower(), target.port
 
 
-@patient
 @given(NAMES, TAILS)
 def test_template_that_may_be_saved_may_be_saved_with_another_host(name: str, tail: str) -> None:
     before = check.check(f"https://old.example{tail}", addresses.NOTHING_MORE)
@@ -87,7 +83,6 @@ def test_template_that_may_be_saved_may_be_saved_with_another_host(name: str, ta
     assert hosts.with_host(after.template, "old.example") == before.template
 
 
-@patient
 @given(st.text(max_size=40))
 @example("https://[")
 @example("//{{x}}@")
