@@ -57,8 +57,10 @@ def _count(key: str, part: int) -> int:
     global _quiet_until  # noqa: PLW0603 - one broker for the whole process
     if time.monotonic() < _quiet_until:
         return part
+    # Held until the end: of several that were made at once one stays, and each other closes what it has opened.
+    valkey = _valkey()
     try:
-        with _valkey().pipeline(transaction=False) as pipeline:
+        with valkey.pipeline(transaction=False) as pipeline:
             pipeline.incrby(key, part)
             pipeline.expire(key, _KEPT_S)
             return int(pipeline.execute()[0])

@@ -1,6 +1,8 @@
 """Scopes of tokens, and how often a token may ask."""
 
+import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from io import StringIO
 
 import pytest
@@ -108,6 +110,22 @@ def test_minute_has_as_many_requests_as_allowed_for_all_processes_together(setti
     monkeypatch.setattr("orders.api.rate_limit.time.time", lambda: 1_700_000_000 - 1_700_000_000 % 60 + 61)
     assert [ask(0), ask(0)] == [0, 0]
     assert len(processes[0]) == 1
+
+
+def test_threads_that_ask_the_broker_first_and_at_once_are_answered(settings, broker, monkeypatch) -> None:
+    settings.API_RATE_LIMIT = 1_000_000
+    monkeypatch.setattr(rate_limit, "_quiet_until", 0.0)
+    monkeypatch.setattr(rate_limit, "_left", {})
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(16) as threads:
+            for token in range(100):
+                rate_limit._valkey.cache_clear()
+                rate_limit._quiet_until = 0.0  # one may have had to wait for too long
+                assert set(threads.map(rate_limit.seconds_to_wait, range(16 * token, 16 * token + 16))) == {0}
+    finally:
+        sys.setswitchinterval(interval)
 
 
 def test_request_with_an_idempotency_key_counts_once(settings, broker, monkeypatch) -> None:
