@@ -50,8 +50,9 @@ SHUTDOWN_S = 11.0
 MIN_LEASE_LEFT = timedelta(seconds=15)
 # What waits for a callback that is held for so long or less stays claimed; the rest goes back to the queue.
 SHORT_HOLD_S = 5.0
-# The dispatchers of all processes may be busy for hours, and then no other Celery task can run, neither sweep nor jobs.
-SWEEP_INTERVAL_S = 2.0
+# The dispatchers of all processes may be busy for hours, and then no other Celery task can run: neither sweep nor jobs,
+# nor what applies the messages of shops.
+SWEEP_INTERVAL_S = 0.5
 _running = Lock()
 
 
@@ -170,15 +171,15 @@ class Dispatcher:
     def _start_database_task(self, *, may_claim: bool) -> None:
         """Start the most urgent task, if there is one."""
         has_room = self.queues.waiting < concurrency.SLOTS or self.db_thread.is_unavailable
-        if self.to_give_back:
+        if time.monotonic() >= self.sweep_at:  # first, or it would wait for as long as orders come
+            self.sweep_at = time.monotonic() + self.sweep_interval_s
+            self.db_thread.submit(lambda: [function() for function in self.periodic])
+        elif self.to_give_back:
             self._give_back()
         elif self.finished and self._is_time_to_settle():
             self._settle()
         elif may_claim and has_room and self._is_time_to_claim():
             self._claim()
-        elif time.monotonic() >= self.sweep_at:
-            self.sweep_at = time.monotonic() + self.sweep_interval_s
-            self.db_thread.submit(lambda: [function() for function in self.periodic])
 
     def _give_back(self) -> None:
         claims, self.to_give_back = self.to_give_back, []
