@@ -83,11 +83,11 @@ def translate(message: Message) -> IncomingOrder | Ignored:
         return shopify_refunds.alone(kept, shop)
     if topic == "orders/edited":
         return Ignored(_("The order was edited. The message orders/updated follows and changes it."))
-    if topic == "orders/delete" and "id" in kept:
-        return _deletion(message, kept["id"])
-    if topic not in STATES:
+    if topic not in STATES and topic != "orders/delete":
         return translator.unknown_topic(topic)
-    return _state(kept, shop) if "id" in kept else translator.without_id()
+    if "id" not in kept:
+        return translator.without_id()
+    return _deletion(message, kept["id"]) if topic == "orders/delete" else _state(kept, shop)
 
 
 def _deletion(message: Message, key: str) -> IncomingOrder:
