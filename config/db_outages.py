@@ -50,6 +50,11 @@ def outage(error: BaseException | None) -> str:
     return AWAY if isinstance(error, OperationalError | InterfaceError) else ""
 
 
+def is_deadlock(error: BaseException) -> bool:
+    """Whether the database ended this transaction because another one waited for it too: the next may succeed."""
+    return getattr(error.__cause__, "sqlstate", "") == "40P01"
+
+
 def note(request: HttpRequest, error: BaseException | None, response: HttpResponse) -> HttpResponse:
     """Write one line about an outage into the log, where Django would write a traceback; the response that says so."""
     log.warning("database_unavailable", error=type(error).__name__, reason=outage(error), method=request.method)

@@ -14,6 +14,7 @@ from typing import Any
 
 import psycopg
 from django.db.backends.postgresql import base
+from psycopg.pq import TransactionStatus
 
 SILENT_S = 0.3  # how long a statement waits until it knocks; later it waits longer each time
 KNOCK_S = 0.3  # two ways to the server and back
@@ -37,8 +38,11 @@ class DatabaseWrapper(base.DatabaseWrapper):
         A server that has ended, or ended the connection, has: that it did so. One that froze would not answer this
         either.
         """
+        server = self.connection.pgconn
+        if server.transaction_status != TransactionStatus.IDLE:
+            return super().is_usable()
         poll = select.poll()
-        poll.register(self.connection.pgconn.socket, select.POLLIN)
+        poll.register(server.socket, select.POLLIN)
         return not poll.poll(0) or super().is_usable()
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from django.core.exceptions import ValidationError
 from ninja import Field, Schema
 from ninja.params.models import Query
-from pydantic import SkipValidation, StrictBool
+from pydantic import SkipValidation, StrictBool, WithJsonSchema
 
 from orders import money
 from orders.api.fields import Amount, Body, Count, Coupons, Moment, UrlText
@@ -118,9 +118,12 @@ def incoming(given: OrderChange, number: str, shop: Shop | None) -> IncomingOrde
     )
 
 
+# Each is checked by itself, so that a bad one spoils no other: a batch may hold anything.
+Anything = Annotated[Any, WithJsonSchema({"description": "What is no order gets its errors as its result."})]
+
+
 class Batch(Body):
-    # Each is checked by itself, so that a bad one spoils no other: a batch may hold anything.
-    orders: Annotated[list[SkipValidation[OrderIn | Any]], Field(max_length=MOST_IN_BATCH)]
+    orders: Annotated[list[SkipValidation[OrderIn | Anything]], Field(max_length=MOST_IN_BATCH)]
 
 
 class OrderQuery(PageQuery):

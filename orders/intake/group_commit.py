@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 import structlog
 
-from config.db_outages import outage
+from config.db_outages import is_deadlock, outage
 
 MOST = 100  # calls done together
 
@@ -26,13 +26,15 @@ class _Call(Generic[Item, Result]):
     item: Item
     is_next: bool = False
     result: Result | None = None
+    error: Exception | None = None
     woken: Event = field(default_factory=Event)
 
 
 class GroupCommit(Generic[Item, Result]):
     """Called with an item by many threads. `run` gets several items at once, and has a result for each, in order.
 
-    The result of a call is None if `run` had None for it, or failed: then the thread does it by itself.
+    The result of a call is None if `run` had None for it, or failed: then the thread does it by itself. An outage of
+    the database is raised in all of them, because it would be one for each.
     """
 
     def __init__(self, run: Callable[[Sequence[Item]], Sequence[Result | None]]) -> None:
@@ -50,6 +52,8 @@ class GroupCommit(Generic[Item, Result]):
             call.woken.wait()
         if call.is_next:
             self._do_waiting()
+        if call.error:
+            raise call.error
         return call.result
 
     def _do_waiting(self) -> None:
@@ -62,6 +66,9 @@ class GroupCommit(Generic[Item, Result]):
         except Exception as error:
             if not outage(error):
                 log.exception("not_done_together", count=len(calls))
+            elif not is_deadlock(error):
+                for call in calls:
+                    call.error = error
         finally:
             with self._lock:
                 following = next(iter(self._waiting), None)

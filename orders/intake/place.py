@@ -15,6 +15,7 @@ from structlog.contextvars import get_contextvars
 
 from affiliates.models import is_storable
 from affiliates.referral import without_blanks
+from config.db_outages import is_deadlock
 from orders.intake import refunds, sources
 from orders.intake.attribution import warnings_of
 from orders.intake.draft import Draft, find_or_make_links
@@ -94,7 +95,7 @@ def place_many(incoming: Sequence[IncomingOrder]) -> list[Result]:
         try:
             return _place_many(incoming, is_together=attempt == 0)
         except OperationalError as error:
-            if getattr(error.__cause__, "sqlstate", "") != "40P01":
+            if not is_deadlock(error):
                 raise
     return _place_many(incoming, is_together=False)
 

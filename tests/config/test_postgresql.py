@@ -68,6 +68,8 @@ def test_connection_that_the_server_has_ended_is_noticed_without_asking(
         with other.cursor() as cursor:
             cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [key])
         assert not mine.is_usable()
+        mine.connection.pgconn.finish()
+        assert not mine.is_usable()
     finally:
         mine.close()
         other.close()

@@ -304,6 +304,8 @@ def test_openapi_document_is_valid_and_complete() -> None:
     document = Client().get("/api/openapi.json").json()
     openapi_spec_validator.validate(document)
     assert document["servers"]
+    components, used = document["components"]["schemas"], json.dumps(document)
+    assert all(f'"#/components/schemas/{name}"' in used for name in components)
     post, get = document["paths"]["/api/orders"]["post"], document["paths"]["/api/orders/{number}"]["get"]
     assert {"200", "201", "400", "401", "413", "415", "422", "500"} <= post["responses"].keys()
     assert {"200", "400", "401", "404", "500"} <= get["responses"].keys()

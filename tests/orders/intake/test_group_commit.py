@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from threading import Event, Thread
 from typing import Any
 
+import psycopg
 import pytest
 import structlog
 from django.db import OperationalError, connection
@@ -77,10 +78,18 @@ def test_more_than_the_most_are_done_in_several_calls(monkeypatch: pytest.Monkey
     assert work.calls == [[1], [2, 3], [4, 5], [6]]
 
 
+LOCKED, DEADLOCK = OperationalError("database is locked"), OperationalError("deadlock detected")
+DEADLOCK.__cause__ = psycopg.errors.DeadlockDetected()
+
+
 @pytest.mark.parametrize(
-    ("error", "events"), [(ValueError(), ["not_done_together"]), (OperationalError("database is locked"), [])]
+    ("error", "result", "events"),
+    [(ValueError(), None, ["not_done_together"]), (LOCKED, LOCKED, []), (DEADLOCK, None, [])],
+    ids=["ours", "locked", "deadlock"],
 )
-def test_call_that_fails_has_no_results_and_hinders_nobody_later(error: Exception, events: list[str]) -> None:
+def test_call_that_fails_has_no_results_and_hinders_nobody_later(
+    error: Exception, result: Exception | None, events: list[str]
+) -> None:
     def fail(items: Sequence[int]) -> Sequence[int]:
         if len(items) == 3:
             raise error
@@ -89,7 +98,7 @@ def test_call_that_fails_has_no_results_and_hinders_nobody_later(error: Exceptio
     work = Work(fail)
     commit = GroupCommit[int, int](work)
     with capture_logs() as lines:
-        assert together(commit, work, commit, [1, 2, 3, 4]) == [1, None, None, None]
+        assert together(commit, work, commit, [1, 2, 3, 4]) == [1, result, result, result]
     assert [line["event"] for line in lines] == events
     assert commit(5) == 5
 
