@@ -91,7 +91,10 @@ def problem_of(error: Any, path: Iterable[int | str], model: type[BaseModel]) ->
     """The field at `path`, the code and the sentence of one of pydantic's errors about a body of this model."""
     parts = [str(part) for part in path]
     field = ".".join(parts)[:100]
+    if error["type"] == "model_type":
+        return field, "model_type", "Send a JSON object."
     if error["type"] != "extra_forbidden":
         return field, str(error["type"]), str(error["msg"])
-    close = difflib.get_close_matches(parts[-1][:100].casefold(), model.model_fields, n=1, cutoff=0)
-    return field, "unknown_field", f"There is no field with this name. Did you mean “{close[0]}”?"
+    close = difflib.get_close_matches(parts[-1][:100].casefold(), model.model_fields, n=1)
+    hint = f"Did you mean “{close[0]}”?" if close else f"Known: {', '.join(model.model_fields)}."
+    return field, "unknown_field", f"There is no field with this name. {hint}"

@@ -37,7 +37,8 @@ def store(messages: Sequence[Message]) -> Sequence[Message]:
     return messages
 
 
-store_with_others = GroupCommit(store)
+# Those of one kind: WooCommerce waits longer for a lock than others may.
+store_with_others = {kind: GroupCommit(store) for kind in Shop.Kind}
 
 
 def apply(message: Message) -> Message:

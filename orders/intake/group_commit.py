@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 import structlog
 
-from config.db_outages import is_deadlock, outage
+from config.db_outages import BUSY, outage
 
 MOST = 100  # calls done together
 
@@ -34,7 +34,8 @@ class GroupCommit(Generic[Item, Result]):
     """Called with an item by many threads. `run` gets several items at once, and has a result for each, in order.
 
     The result of a call is None if `run` had None for it, or failed: then the thread does it by itself. An outage of
-    the database is raised in all of them, because it would be one for each.
+    the database is raised in all of them, because it would be one for each; not that it is busy, for which some may
+    wait longer than others.
     """
 
     def __init__(self, run: Callable[[Sequence[Item]], Sequence[Result | None]]) -> None:
@@ -64,9 +65,10 @@ class GroupCommit(Generic[Item, Result]):
             for call, result in zip(calls, results, strict=True):
                 call.result = result
         except Exception as error:
-            if not outage(error):
+            sentence = outage(error)
+            if not sentence:
                 log.exception("not_done_together", count=len(calls))
-            elif not is_deadlock(error):
+            elif sentence != BUSY:
                 for call in calls:
                     call.error = error
         finally:

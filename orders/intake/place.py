@@ -116,9 +116,15 @@ def _place_many(incoming: Sequence[IncomingOrder], *, is_together: bool) -> list
 
 
 def place_new(incoming: Sequence[IncomingOrder]) -> list[Result | None]:
-    """As `place` for those that are new orders, in one transaction that waits for no row; None for all others."""
+    """As `place` for those that are new orders, in one transaction; None for all others.
+
+    Raises `OperationalError` if it had to wait for a row of another transaction: all of these would wait with it.
+    """
     results: dict[int, Result] = {}
     with transaction.atomic():
+        if connection.vendor == "postgresql":  # SQLite has waited by now
+            with connection.cursor() as cursor:
+                cursor.execute("SET LOCAL lock_timeout = '50ms'")
         alone = _alone(incoming)
         known = _known(alone)
         new = {index: each for index, each in alone.items() if index not in known}

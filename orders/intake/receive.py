@@ -105,7 +105,7 @@ def _receive(request: HttpRequest, kind: str, uuid: str, body: bytes, *, is_busy
     message = _read(shop, headers, body)
     try:
         if is_busy and message.kept is not None:
-            if not store_with_others(message):
+            if not store_with_others[Shop.Kind(shop.kind)](message):
                 store([message])
         else:
             apply(message)

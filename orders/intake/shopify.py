@@ -27,8 +27,7 @@ ALLOWED: Final = {
     "id": key, "name": text(100), "order_number": key, "test": boolean, "source_name": text(64),
     "current_total_price": decimal, "current_total_price_set": _MONEY, "total_price": decimal,
     "current_subtotal_price": decimal, "current_total_tax": decimal, "taxes_included": boolean, "currency": currency,
-    "subtotal_price": decimal, "total_tax": decimal,
-    "financial_status": text(64), "cancelled_at": text(40),
+    "subtotal_price": decimal, "total_tax": decimal, "financial_status": text(64), "cancelled_at": text(40),
     "created_at": text(40), "processed_at": text(40), "updated_at": text(40),
     "landing_site": privacy.address, "landing_site_ref": text(64),
     "discount_codes": [{"code": text(255), "type": text(32)}],
@@ -83,11 +82,11 @@ def translate(message: Message) -> IncomingOrder | Ignored:
         return shopify_refunds.alone(kept, shop)
     if topic == "orders/edited":
         return Ignored(_("The order was edited. The message orders/updated follows and changes it."))
-    if topic == "orders/delete" and "id" in kept:
-        return _deletion(message, kept["id"])
-    if topic not in STATES:
+    if topic not in STATES and topic != "orders/delete":
         return translator.unknown_topic(topic)
-    return _state(kept, shop) if "id" in kept else translator.without_id()
+    if "id" not in kept:
+        return translator.without_id()
+    return _deletion(message, kept["id"]) if topic == "orders/delete" else _state(kept, shop)
 
 
 def _deletion(message: Message, key: str) -> IncomingOrder:
@@ -111,7 +110,6 @@ def _state(kept: Mapping[str, Any], shop: Shop) -> IncomingOrder | Ignored:
     if not code:
         return translator.without_currency()
     price = translator.rounded(total, code)
-    refunds = tuple(shopify_refunds.of_order(kept, code))
     if kept.get("refunds") and price == 0:
         status = statuses.REJECTED
     subtotal = translator.rounded(kept.get(f"{when}subtotal_price"), code)
@@ -123,8 +121,8 @@ def _state(kept: Mapping[str, Any], shop: Shop) -> IncomingOrder | Ignored:
         number=without_blanks(kept.get("name", "")) or kept.get("order_number") or kept["id"],
         amount=price,
         subtotal=subtotal,
-        refunds=refunds,
-        currency=code or None,
+        refunds=tuple(shopify_refunds.of_order(kept, code)),
+        currency=code,
         status=status,
         ordered_at=shopify_refunds.moment_of(kept),
         updated_at=translator.moment(kept.get("updated_at")),
@@ -148,6 +146,5 @@ def _coupons(kept: Mapping[str, Any]) -> Iterator[str]:
     """The codes that a customer entered. A discount that somebody of the shop gave has a text, which is no code."""
     applied = [each for each in kept.get("discount_applications", ()) if each.get("type") == "discount_code"]
     real = {each["code"].casefold() for each in applied if "code" in each}
-    for each in kept.get("discount_codes", ()):
-        if each.get("code") and each["code"].casefold() in real:
-            yield each["code"]
+    given = (each.get("code", "") for each in kept.get("discount_codes", ()))
+    return (code for code in given if code.casefold() in real)

@@ -81,18 +81,15 @@ def translate(message: Message) -> IncomingOrder | Ignored:
         return translator.ignored_status(kept["status"])
     if not (code := kept.get("currency", "")):
         return translator.without_currency()
-    refunds = tuple(_refunds(kept, code))
     amount, subtotal = _without_refunds(kept, code)
-    if refunds and amount == 0:
-        status = statuses.REJECTED
     return IncomingOrder(
         shop=shop,
         external_id=kept["id"],
         number=without_blanks(kept.get("number", "")) or kept["id"],
         amount=amount,
         subtotal=subtotal,
-        refunds=refunds,
-        currency=code or None,
+        refunds=tuple(_refunds(kept, code)),
+        currency=code,
         status=status,
         ordered_at=translator.moment(kept.get("date_created_gmt")),
         updated_at=translator.moment(kept.get("date_modified_gmt")),

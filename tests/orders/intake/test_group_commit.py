@@ -1,5 +1,6 @@
 """Calls that come while another is at work are done together by one of them, and each gets its own result."""
 
+import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from threading import Event, Thread
@@ -8,15 +9,17 @@ from typing import Any
 import psycopg
 import pytest
 import structlog
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, transaction
 from structlog.testing import capture_logs
 
+from affiliates.models import Affiliate
 from callbacks.models import Delivery
 from orders.intake import group_commit, place
 from orders.intake.group_commit import GroupCommit
 from orders.intake.incoming import IncomingOrder, Placed
 from orders.models import Order
 from tests.factories import AffiliateFactory, OrderFactory, callbacks_for
+from tests.waiting import wait_until
 
 WAIT_S = 10
 
@@ -78,14 +81,15 @@ def test_more_than_the_most_are_done_in_several_calls(monkeypatch: pytest.Monkey
     assert work.calls == [[1], [2, 3], [4, 5], [6]]
 
 
-LOCKED, DEADLOCK = OperationalError("database is locked"), OperationalError("deadlock detected")
-DEADLOCK.__cause__ = psycopg.errors.DeadlockDetected()
+AWAY, DEADLOCK, LOCKED = (OperationalError() for _ in range(3))
+DEADLOCK.__cause__, LOCKED.__cause__ = psycopg.errors.DeadlockDetected(), sqlite3.OperationalError()
+LOCKED.__cause__.sqlite_errorcode = sqlite3.SQLITE_BUSY
 
 
 @pytest.mark.parametrize(
     ("error", "result", "events"),
-    [(ValueError(), None, ["not_done_together"]), (LOCKED, LOCKED, []), (DEADLOCK, None, [])],
-    ids=["ours", "locked", "deadlock"],
+    [(ValueError(), None, ["not_done_together"]), (AWAY, AWAY, []), (DEADLOCK, None, []), (LOCKED, None, [])],
+    ids=["ours", "away", "deadlock", "locked"],
 )
 def test_call_that_fails_has_no_results_and_hinders_nobody_later(
     error: Exception, result: Exception | None, events: list[str]
@@ -132,10 +136,41 @@ def test_orders_of_several_requests_are_placed_together(monkeypatch: pytest.Monk
 
 @pytest.mark.django_db(transaction=True)
 def test_order_in_an_open_transaction_is_placed_in_that_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    from django.db import transaction
-
     monkeypatch.setattr(place, "_place_new_together", None)
     with transaction.atomic():
         assert place.place_with_others(IncomingOrder(number="#1", amount="10")).is_new
         transaction.set_rollback(True)
     assert not Order.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_order_that_waits_for_another_transaction_holds_up_nobody(postgresql: bool) -> None:
+    if not postgresql:
+        return
+    affiliate = AffiliateFactory(code="joe")
+    has_locked, goes_on, found = Event(), Event(), list[str]()
+
+    def lock() -> None:
+        with transaction.atomic():
+            Affiliate.objects.select_for_update().get(pk=affiliate.pk)
+            has_locked.set()
+            assert goes_on.wait(WAIT_S)
+        connection.close()
+
+    def run(number: str, code: str) -> None:
+        incoming = IncomingOrder(number=number, amount="1", affiliate_code=code)
+        found.append(place.place_with_others(incoming).order.number)
+        connection.close()
+
+    threads = [Thread(target=lock), Thread(target=run, args=("#1", "joe")), Thread(target=run, args=("#2", ""))]
+    threads[0].start()
+    assert has_locked.wait(WAIT_S)
+    threads[1].start()
+    wait_until(lambda: place._place_new_together._is_at_work, WAIT_S)
+    threads[2].start()
+    threads[2].join(2)
+    assert found == ["#2"]
+    goes_on.set()
+    for thread in threads:
+        thread.join(WAIT_S)
+    assert found == ["#2", "#1"]

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -94,6 +95,31 @@ def test_busy_process_knows_repetitions_and_refuses_what_is_wrong(shop: Shop, bu
     assert outcomes() == [Outcome.RECEIVED, Outcome.REFUSED]
     shop.refresh_from_db()
     assert shop.refused_count == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_other_shops_send_does_not_wait_for_woocommerce(shop: Shop, woocommerce: Shop, busy: Any) -> None:
+    """Whose messages wait longer for a lock, because it never repeats one."""
+    has_begun, goes_on = threading.Event(), threading.Event()
+
+    def hold(messages: Sequence[Message]) -> Sequence[Message]:
+        has_begun.set()
+        assert goes_on.wait(5)
+        return applying.store(messages)
+
+    def send_theirs() -> None:
+        send(woocommerce, woocommerce_order())
+        connections.close_all()
+
+    busy.setattr(applying.store_with_others[Shop.Kind.WOOCOMMERCE], "_run", hold)
+    thread = threading.Thread(target=send_theirs)
+    thread.start()
+    assert has_begun.wait(5)
+    assert send(shop, order_of(1)).status_code == 200
+    assert thread.is_alive()
+    goes_on.set()
+    thread.join(5)
+    assert outcomes() == [Outcome.RECEIVED, Outcome.RECEIVED]
 
 
 def test_busy_process_takes_a_secret_that_was_just_rotated(shop: Shop, busy: Any) -> None:

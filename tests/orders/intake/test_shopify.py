@@ -263,6 +263,7 @@ def test_within_a_second_the_trigger_decides(shop: Shop, first: str, second: str
 
 def test_deleted_and_edited(shop: Shop) -> None:
     assert outcome_of(shop, sample("shopify/orders-delete"), "orders/delete") == Outcome.IGNORED
+    assert outcome_of(shop, {"id": None}, "orders/delete") == Outcome.REFUSED
     assert outcome_of(shop, shopify_order(updated_at=at(0)), Triggered_At=at(0)) == Outcome.CREATED
     assert outcome_of(shop, sample("shopify/orders-edited"), "orders/edited") == Outcome.IGNORED
     assert outcome_of(shop, sample("shopify/orders-delete"), "orders/delete", Triggered_At=at(9)) == Outcome.UPDATED
