@@ -57,7 +57,7 @@ class Token(HttpBearer):
         if not found.allows(self.scope):
             security_log.warn(request, "token_refused", reason="scope", token=found.name, scope=self.scope)
             raise MissingScopeError(self.scope)
-        if wait_s := rate_limit.seconds_to_wait(found.pk):
+        if wait_s := rate_limit.seconds_to_wait(found.digest):
             raise TooManyRequestsError(wait_s)
         tokens.note_use(found)
         return found

@@ -2,7 +2,7 @@
 
 They are counted at the broker, because several web processes on several hosts must count together: a count in a
 process knows its own requests alone, and one in the database would be a row that all requests of a token write in turn.
-A process asks there for a hundredth of the minute's requests at a time, and hands these out by itself.
+A process that is asked often asks there for up to a hundredth of the minute's requests at a time, and hands these out.
 A broker that is away counts nothing and limits nobody, as orders are taken without it too; after a failure it is not
 asked for some seconds.
 """
@@ -18,10 +18,11 @@ _PREFIX = "postbacks:requests"
 _TIMEOUT_S = 0.05  # saving an order may wait for the broker's other time-out as well
 _QUIET_S = 5.0
 _KEPT_S = 120
-_PARTS = 100
+_PARTS, _ASKED_FOR_ONE = 100, 10  # at most a part of the limit, and of what the process was asked for in this minute
 
 _lock = Lock()
-_left: dict[tuple[int, int], int] = {}  # requests that this process may still let pass, by token and minute
+# How often this process was asked, and how many requests it may still let pass, by token and minute.
+_asked_and_left: dict[tuple[str, int], tuple[int, int]] = {}
 _quiet_until = 0.0
 
 
@@ -32,23 +33,26 @@ def _valkey() -> redis.Redis:
     )
 
 
-def seconds_to_wait(token: int) -> int:
-    """Count a request of the token with this key. 0 if it may pass, else the seconds until the next minute."""
+def seconds_to_wait(token: str) -> int:
+    """Count a request of the token with this digest. 0 if it may pass, else the seconds until the next minute."""
     if not (limit := settings.API_RATE_LIMIT):
         return 0
     minute, second = divmod(int(time.time()), 60)
+    key = token, minute
     with _lock:
-        if _left.get((token, minute), 0) > 0:
-            _left[token, minute] -= 1
-            return 0
-    part = max(1, limit // _PARTS)
+        asked, left = _asked_and_left.get(key, (0, 0))
+        _asked_and_left[key] = asked + 1, max(0, left - 1)
+    if left:
+        return 0
+    part = max(1, min(limit // _PARTS, asked // _ASKED_FOR_ONE))
     left = min(part, limit + part - _count(f"{_PREFIX}:{token}:{minute}", part))
     if left <= 0:
         return 60 - second
     with _lock:
-        for key in [key for key in _left if key[1] != minute]:
-            del _left[key]
-        _left[token, minute] = _left.get((token, minute), 0) + left - 1
+        for old in [each for each in _asked_and_left if each[1] != minute]:
+            del _asked_and_left[old]
+        asked, more = _asked_and_left.get(key, (1, 0))
+        _asked_and_left[key] = asked, more + left - 1
     return 0
 
 

@@ -82,7 +82,7 @@ def test_panel_makes_a_token_with_scopes_and_lists_them(admin_client: Client) ->
 def test_more_requests_than_allowed_in_a_minute_are_told_when_to_come_back(settings, broker, monkeypatch) -> None:
     settings.API_RATE_LIMIT = 2
     monkeypatch.setattr(rate_limit, "_quiet_until", 0.0)
-    monkeypatch.setattr(rate_limit, "_left", {})
+    monkeypatch.setattr(rate_limit, "_asked_and_left", {})
     monkeypatch.setattr("orders.api.rate_limit.time.time", lambda: 1_700_000_000 - 1_700_000_000 % 60 + 18)
     one, other = client(), Client(headers={"authorization": f"Bearer {tokens.create('other')}"})
     assert [send(one, "GET", "/orders/1").status_code for _ in range(2)] == [404, 404]
@@ -96,26 +96,37 @@ def test_more_requests_than_allowed_in_a_minute_are_told_when_to_come_back(setti
 def test_minute_has_as_many_requests_as_allowed_for_all_processes_together(settings, broker, monkeypatch) -> None:
     settings.API_RATE_LIMIT = 250
     monkeypatch.setattr(rate_limit, "_quiet_until", 0.0)
-    monkeypatch.setattr(rate_limit, "_left", {})
+    monkeypatch.setattr(rate_limit, "_asked_and_left", {})
     monkeypatch.setattr("orders.api.rate_limit.time.time", lambda: 1_700_000_000 - 1_700_000_000 % 60 + 18)
     processes = [{}, {}, {}]
 
     def ask(number: int) -> int:
-        monkeypatch.setattr(rate_limit, "_left", processes[number % 3])
-        return rate_limit.seconds_to_wait(1)
+        monkeypatch.setattr(rate_limit, "_asked_and_left", processes[number % 3])
+        return rate_limit.seconds_to_wait("token")
 
     waits = [ask(number) for number in range(300)]
     assert (waits.count(0), waits.count(42)) == (250, 50)
-    assert not any(waits[:244])  # near the end what one process still has left is not another's
+    assert not any(waits[:240])  # near the end what one process still has left is not another's
     monkeypatch.setattr("orders.api.rate_limit.time.time", lambda: 1_700_000_000 - 1_700_000_000 % 60 + 61)
     assert [ask(0), ask(0)] == [0, 0]
     assert len(processes[0]) == 1
 
 
+def test_few_requests_are_counted_one_by_one(settings, broker, monkeypatch) -> None:
+    """So a limit that is lowered counts what was asked before, and nothing else."""
+    monkeypatch.setattr(rate_limit, "_quiet_until", 0.0)
+    monkeypatch.setattr(rate_limit, "_asked_and_left", {})
+    monkeypatch.setattr("orders.api.rate_limit.time.time", lambda: 1_700_000_000 - 1_700_000_000 % 60 + 18)
+    settings.API_RATE_LIMIT = 30_000
+    assert [rate_limit.seconds_to_wait("token") for _ in range(2)] == [0, 0]
+    settings.API_RATE_LIMIT = 4
+    assert [rate_limit.seconds_to_wait("token") for _ in range(3)] == [0, 0, 42]
+
+
 def test_threads_that_ask_the_broker_first_and_at_once_are_answered(settings, broker, monkeypatch) -> None:
     settings.API_RATE_LIMIT = 1_000_000
     monkeypatch.setattr(rate_limit, "_quiet_until", 0.0)
-    monkeypatch.setattr(rate_limit, "_left", {})
+    monkeypatch.setattr(rate_limit, "_asked_and_left", {})
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)
     try:
@@ -123,7 +134,7 @@ def test_threads_that_ask_the_broker_first_and_at_once_are_answered(settings, br
             for token in range(100):
                 rate_limit._valkey.cache_clear()
                 rate_limit._quiet_until = 0.0  # one may have had to wait for too long
-                assert set(threads.map(rate_limit.seconds_to_wait, range(16 * token, 16 * token + 16))) == {0}
+                assert set(threads.map(rate_limit.seconds_to_wait, map(str, range(16 * token, 16 * token + 16)))) == {0}
     finally:
         sys.setswitchinterval(interval)
 
@@ -131,7 +142,7 @@ def test_threads_that_ask_the_broker_first_and_at_once_are_answered(settings, br
 def test_request_with_an_idempotency_key_counts_once(settings, broker, monkeypatch) -> None:
     settings.API_RATE_LIMIT = 1
     monkeypatch.setattr(rate_limit, "_quiet_until", 0.0)
-    monkeypatch.setattr(rate_limit, "_left", {})
+    monkeypatch.setattr(rate_limit, "_asked_and_left", {})
     api = client()
     body = {"number": "#1", "amount": "1"}
     assert send(api, "POST", "/orders", body, **{"Idempotency-Key": "a"}).status_code == 201
@@ -141,10 +152,10 @@ def test_request_with_an_idempotency_key_counts_once(settings, broker, monkeypat
 def test_broker_that_is_away_limits_nobody_and_is_not_asked_each_time(settings, monkeypatch) -> None:
     settings.REDIS_URL, settings.API_RATE_LIMIT = "redis://127.0.0.1:1/0", 1
     monkeypatch.setattr(rate_limit, "_quiet_until", 0.0)
-    monkeypatch.setattr(rate_limit, "_left", {})
+    monkeypatch.setattr(rate_limit, "_asked_and_left", {})
     rate_limit._valkey.cache_clear()
     try:
-        assert [rate_limit.seconds_to_wait(1) for _ in range(3)] == [0, 0, 0]
+        assert [rate_limit.seconds_to_wait("token") for _ in range(3)] == [0, 0, 0]
         assert rate_limit._quiet_until > time.monotonic()
     finally:
         rate_limit._valkey.cache_clear()
