@@ -81,7 +81,7 @@ def read_affiliate(request: HttpRequest, code: UrlText) -> dict[str, Any]:
 
 @router.put(
     "/affiliates/{code}",
-    response={200: AffiliateOut, 201: AffiliateOut} | errors(*BODY),
+    response={200: AffiliateOut, 201: AffiliateOut} | errors(404, *BODY),
     auth=Token(Scope.AFFILIATES_WRITE),
     summary="Create or change an affiliate",
     operation_id="save_affiliate",

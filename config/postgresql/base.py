@@ -38,11 +38,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
         A server that has ended, or ended the connection, has: that it did so. One that froze would not answer this
         either.
         """
-        server = self.connection.pgconn
-        if server.transaction_status != TransactionStatus.IDLE:
+        if self.connection is None or self.connection.pgconn.transaction_status != TransactionStatus.IDLE:
             return super().is_usable()
         poll = select.poll()
-        poll.register(server.socket, select.POLLIN)
+        poll.register(self.connection.pgconn.socket, select.POLLIN)
         return not poll.poll(0) or super().is_usable()
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:

@@ -1,14 +1,11 @@
-"""The API's routes of orders: a shop's back end hands over orders and their changes as JSON, and reads them.
-
-They translate for `place`, which saves.
-"""
+"""The routes of orders in the API, which a shop's back end hands over and reads as JSON. `place` saves them."""
 
 from functools import cache
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router
 from ninja.responses import Status
 from pydantic import ValidationError as FieldsError
@@ -28,6 +25,7 @@ from orders.api.order_schemas import (
     OrderOut,
     OrderQuery,
     OrdersOut,
+    answered,
     incoming,
     refused,
     result_of,
@@ -54,7 +52,7 @@ router = Router(tags=["Orders"])
 def place_order(request: HttpRequest, order: OrderIn) -> HttpResponse:
     """201 for a new order, 200 for an existing one. Sending the same order twice changes nothing."""
     placed = place.place_with_others(incoming(order, order.number, shop_of(order.shop)))
-    return _answer(shown(placed.order, placed.warnings), status=201 if placed.is_new else 200)
+    return answered(shown(placed.order, placed.warnings), status=201 if placed.is_new else 200)
 
 
 @router.post(
@@ -83,12 +81,7 @@ def place_orders(request: HttpRequest, batch: Batch) -> HttpResponse:
         except ValidationError as error:
             results.append(result_of(error))
     placed = iter(place.place_many(accepted))
-    return _answer({"results": [result or result_of(next(placed)) for result in results]})
-
-
-def _answer(found: dict[str, Any], status: int = 200) -> HttpResponse:
-    """As ninja answers, which would check once more what is made here, in as long as a batch takes to be read."""
-    return JsonResponse(found, status=status, content_type="application/json; charset=utf-8")
+    return answered({"results": [result or result_of(next(placed)) for result in results]})
 
 
 @router.get(
@@ -134,9 +127,7 @@ def read_order(request: HttpRequest, number: UrlText, shop: UrlText | None = SHO
     operation_id="change_order",
     exclude_unset=True,
 )
-def change_order(
-    request: HttpRequest, number: UrlText, changes: OrderChange, shop: UrlText | None = SHOP
-) -> dict[str, Any]:
+def change_order(request: HttpRequest, number: UrlText, changes: OrderChange, shop: UrlText | None = SHOP) -> Any:
     """As `POST /api/orders`, but only for an order that is there."""
     with transaction.atomic():
         known = order_of(number, shop, lock=True)

@@ -13,8 +13,6 @@ import structlog
 
 from config.db_outages import BUSY, outage
 
-MOST = 100  # calls done together
-
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -59,7 +57,7 @@ class GroupCommit(Generic[Item, Result]):
 
     def _do_waiting(self) -> None:
         with self._lock:
-            calls, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
+            calls, self._waiting = self._waiting, []
         try:
             results = self._run([call.item for call in calls])
             for call, result in zip(calls, results, strict=True):

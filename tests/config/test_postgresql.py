@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from config.postgresql import base
@@ -68,8 +68,26 @@ def test_connection_that_the_server_has_ended_is_noticed_without_asking(
         with other.cursor() as cursor:
             cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [key])
         assert not mine.is_usable()
-        mine.connection.pgconn.finish()
-        assert not mine.is_usable()
     finally:
         mine.close()
         other.close()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_connection_that_was_lost_while_it_was_asked_is_not_usable(postgresql: bool) -> None:
+    if not postgresql:
+        return
+    mine = connections.create_connection(DEFAULT_DB_ALIAS)
+    try:
+        with pytest.raises(OperationalError), mine.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        assert not mine.is_usable()
+        mine.close_if_unusable_or_obsolete()
+        assert mine.connection is None
+        assert not mine.is_usable()
+        with mine.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        mine.connection.pgconn.finish()  # as after a server that said nothing
+        assert not mine.is_usable()
+    finally:
+        mine.close()

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from affiliates.models import Affiliate
 from callbacks.models import Delivery
-from orders.intake import group_commit, place
+from orders.intake import place
 from orders.intake.group_commit import GroupCommit
 from orders.intake.incoming import IncomingOrder, Placed
 from orders.models import Order
@@ -71,14 +71,6 @@ def test_those_that_come_meanwhile_are_done_in_one_call_and_get_their_own_result
     assert work.calls == [[1], [2, 3, 4]]
     assert commit(5) == 10
     assert work.calls[2:] == [[5]]
-
-
-def test_more_than_the_most_are_done_in_several_calls(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(group_commit, "MOST", 2)
-    work = Work(lambda items: items)
-    commit = GroupCommit[int, int](work)
-    assert together(commit, work, commit, [1, 2, 3, 4, 5, 6]) == [1, 2, 3, 4, 5, 6]
-    assert work.calls == [[1], [2, 3], [4, 5], [6]]
 
 
 AWAY, DEADLOCK, LOCKED = (OperationalError() for _ in range(3))
