@@ -1,9 +1,10 @@
 """Calls that come in the same moment are done together, because most of what one costs is its transaction.
 
-Nobody waits for others to come: who finds nobody at work does its own call at once, and one of those that came
-meanwhile does all of them.
+Who finds nobody at work does its own call at once, and one of those that came meanwhile does all of them. Only if
+several were done together the time before, the next one waits a moment for others.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from threading import Event, Lock
@@ -33,14 +34,14 @@ class GroupCommit(Generic[Item, Result]):
 
     The result of a call is None if `run` had None for it, or failed: then the thread does it by itself. An outage of
     the database is raised in all of them, because it would be one for each; not that it is busy, for which some may
-    wait longer than others.
+    wait longer than others. `pause_s` is for how long one waits for others to come.
     """
 
-    def __init__(self, run: Callable[[Sequence[Item]], Sequence[Result | None]]) -> None:
-        self._run = run
+    def __init__(self, run: Callable[[Sequence[Item]], Sequence[Result | None]], pause_s: float = 0.0) -> None:
+        self._run, self._pause_s = run, pause_s
         self._lock = Lock()
         self._waiting: list[_Call[Item, Result]] = []
-        self._is_at_work = False
+        self._is_at_work = self._had_company = False
 
     def __call__(self, item: Item) -> Result | None:
         call: _Call[Item, Result] = _Call(item)
@@ -56,8 +57,11 @@ class GroupCommit(Generic[Item, Result]):
         return call.result
 
     def _do_waiting(self) -> None:
+        if self._had_company:
+            time.sleep(self._pause_s)
         with self._lock:
             calls, self._waiting = self._waiting, []
+        self._had_company = len(calls) > 1
         try:
             results = self._run([call.item for call in calls])
             for call, result in zip(calls, results, strict=True):

@@ -132,7 +132,7 @@ def place_new(incoming: Sequence[IncomingOrder]) -> list[Result | None]:
     return [results.get(index) for index in range(len(incoming))]
 
 
-_place_new_together: GroupCommit[IncomingOrder, Result] = GroupCommit(place_new)
+_place_new_together: GroupCommit[IncomingOrder, Result] = GroupCommit(place_new, pause_s=0.005)
 
 
 def _place_or_refuse(incoming: IncomingOrder) -> Result:
