@@ -37,7 +37,7 @@ DOCUMENTED: dict[str, Any] = {
             "in": "header",
             "name": HEADER,
             "required": False,
-            "schema": {"type": "string", "minLength": 1, "maxLength": MAX_LENGTH, "pattern": "^[!-~]+$"},
+            "schema": {"type": "string", "minLength": 1, "maxLength": MAX_LENGTH, "pattern": "^[!-~]([ -~]*[!-~])?$"},
             "description": "Any text of your own, such as a UUID. The same request with the same key is done once: "
             f"for 24 hours it gets the same answer, with the header `{REPLAYED}: true`.",
         }

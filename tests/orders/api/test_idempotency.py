@@ -1,5 +1,6 @@
 """An Idempotency-Key: what was done once is answered again, and not done again."""
 
+import re
 import threading
 from datetime import timedelta
 
@@ -8,7 +9,7 @@ from django.db import OperationalError, connection, connections, transaction
 from django.utils import timezone
 
 from callbacks.models import Delivery
-from orders.api import tokens
+from orders.api import idempotency, tokens
 from orders.intake import place
 from orders.models import ApiToken, IdempotentAnswer, Order
 from tests.factories import AffiliateFactory, callbacks_for
@@ -64,6 +65,14 @@ def test_key_that_cannot_be_kept_is_refused(key: str) -> None:
     assert refused(response) == (422, [("Idempotency-Key", "invalid")])
     assert not Order.objects.exists()
     assert send(client(), "POST", "/orders", ORDER, **{"Idempotency-Key": "x" * 255}).status_code == 201
+
+
+@pytest.mark.parametrize("key", ["a", "a b", "!~", "x" * 255, "a\x7f", "é", "x" * 256])
+def test_key_is_taken_as_it_is_documented(key: str) -> None:
+    documented = idempotency.DOCUMENTED["parameters"][0]["schema"]
+    fits = len(key) <= documented["maxLength"] and re.search(documented["pattern"], key) is not None
+    status = send(client(), "POST", "/orders", {"number": "#1", "amount": "1"}, **{"Idempotency-Key": key}).status_code
+    assert status == (201 if fits else 422)
 
 
 def test_refusal_is_repeated_and_an_error_of_ours_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
